@@ -1,0 +1,1 @@
+"""Intuition: a trading system put together from parts that anyone can pip install."""

@@ -1,0 +1,225 @@
+"""The contracts between parts, version 1: what each kind of part is asked and what it answers.
+
+The contracts are structural. A plain class with the right methods is a part; it need not inherit from anything here.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from logging import Logger, LoggerAdapter
+from random import Random
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
+
+import msgspec
+
+CONTRACT_VERSION = 1
+
+Data: TypeAlias = Mapping[str, Any]
+"""One normalised event: ``channel``, ``sid``, ``quote`` (finite float), ``ts`` (nanoseconds UTC), and the rest as sent."""
+
+Params: TypeAlias = Any
+"""What `initialize` receives: a plain dict, or an instance of the part's own nested ``Params`` class where it has one."""
+
+Side: TypeAlias = Literal["buy", "sell"]
+
+
+class Signal(msgspec.Struct, frozen=True, gc=False):
+    """An algorithm's opinion that something is worth acting on.
+
+    ``quote`` is the price the opinion was formed at, in the account's currency; without it the latest quote of the
+    symbol counts. The edge may come along, either discrete (``probability`` of winning, ``win`` and ``loss`` per unit
+    staked, all positive) or continuous (``mean`` and ``variance`` of the return per period, and ``risk_free``).
+    """
+
+    sid: str
+    side: Side
+    quote: float | None = None
+    probability: float | None = None
+    win: float | None = None
+    loss: float | None = None
+    mean: float | None = None
+    variance: float | None = None
+    risk_free: float | None = None
+
+
+class Message(msgspec.Struct, frozen=True):
+    """Data that a part publishes on a channel of its own; it never marks a price and never fills an order."""
+
+    channel: str
+    data: Any
+
+
+class Bet(msgspec.Struct, frozen=True, gc=False):
+    """How much a portfolio stakes: ``cash`` in the account's currency, or a number of ``units``; never both.
+
+    A bet of nothing with a ``reason`` is recorded as a rejection with that reason.
+    ``sid`` names another symbol than the signal's.
+    """
+
+    cash: float | Decimal | None = None
+    units: float | Decimal | None = None
+    sid: str | None = None
+    reason: str | None = None
+
+
+class Order(msgspec.Struct, frozen=True, gc=False):
+    """What is about to be placed. Exactly one of ``cash`` (spend so much) and ``quantity`` (so many units) is set.
+
+    ``quote`` is the price that the signal was formed at; ``closing`` marks an order that can only reduce a position.
+    """
+
+    sid: str
+    side: Side
+    quote: float
+    cash: Decimal | None = None
+    quantity: Decimal | None = None
+    reason: str | None = None
+
+    @property
+    def closing(self) -> bool:
+        """Whether the order reduces a position rather than opening one."""
+        return self.side == "sell"
+
+
+class Rejection(msgspec.Struct, frozen=True, gc=False):
+    """A refusal, with its reason for the person who reads the records."""
+
+    reason: str
+
+
+class ClosedTrade(NamedTuple):
+    """Units sold, against what they had cost. Amounts in the account's currency, as floats, for convenience."""
+
+    sid: str
+    quantity: float
+    cost: float
+    proceeds: float
+    ts: int
+
+    @property
+    def profit(self) -> float:
+        """What was gained, negative for a loss."""
+        return self.proceeds - self.cost
+
+    @property
+    def rate(self) -> float:
+        """What was gained per unit staked."""
+        return (self.proceeds - self.cost) / self.cost if self.cost else 0.0
+
+
+@runtime_checkable
+class Account(Protocol):
+    """A read-only view of the account, in floats for convenience; the ledger alone holds the exact amounts."""
+
+    @property
+    def cash(self) -> float:
+        """Cash that can be bet: what is reserved for open orders is already taken off."""
+
+    @property
+    def equity(self) -> float:
+        """All cash, reserved or not, and all positions at their latest marks."""
+
+    @property
+    def positions(self) -> Mapping[str, float]:
+        """Units held, by symbol; symbols without a position are absent."""
+
+    @property
+    def marks(self) -> Mapping[str, float]:
+        """The latest quote, by symbol."""
+
+    @property
+    def closed_trades(self) -> Sequence[ClosedTrade]:
+        """The latest trades that were closed, oldest first; at most 1,000."""
+
+
+class Context(msgspec.Struct, frozen=True):
+    """What a part may use besides its parameters, for parts whose `initialize` takes a second parameter."""
+
+    name: str
+    """The name under which the composition knows the part."""
+    rng: Random
+    """The only randomness a part may use; seeded from the session's seed and the part's name."""
+    account: Account
+    log: "Logger | LoggerAdapter[Logger]"
+
+
+Outcome: TypeAlias = Signal | Message | Iterable[Signal | Message] | None
+"""What an algorithm may answer to an event."""
+
+Stake: TypeAlias = Bet | float | Decimal | Iterable[Bet] | None
+"""What a portfolio may answer to a signal: a plain number is cash."""
+
+
+class Algorithm(Protocol):
+    """Is this worth acting on? May also take a `Context` as a second parameter of `initialize`."""
+
+    def initialize(self, params: Params, /) -> Sequence[str] | None:
+        """Prepare, and name the channels to listen to; None means ``["quotes"]``."""
+
+    def event(self, data: Data, /) -> Outcome:
+        """Look at one event of those channels."""
+
+
+class Portfolio(Protocol):
+    """How much do we bet on it? May also define `initialize(params[, context])` and `release(signal, account)`."""
+
+    def optimize(self, signal: Signal, account: Account, /) -> Stake:
+        """Size a buy. A sell closes the position unless the part defines ``release(signal, account)``."""
+
+
+class Risk(Protocol):
+    """Are we allowed to? May also define `initialize(params[, context])`."""
+
+    def check(self, order: Order, account: Account, /) -> Order | Rejection:
+        """Let the order pass, let a smaller one pass, or refuse it with a reason."""
+
+
+class Source(Protocol):
+    """What happened in the market? May also define `initialize(params)`."""
+
+    def events(self) -> Iterable[Mapping[str, Any]]:
+        """Give the events in order, historical or live, each with its ``ts``."""
+
+
+class Broker(Protocol):
+    """What did the market give us? Fills come back as events."""
+
+    def submit(self, order: Mapping[str, Any], /) -> None:
+        """Place an order. Its ``id`` is unique: submitting it twice places it once."""
+
+    def query(self, order_id: str, /) -> Mapping[str, Any] | None:
+        """Give the state of an order, or None where the venue does not know it."""
+
+
+class Connector(Protocol):
+    """How do events come in and decisions go out? Must also define `initialize(params)`."""
+
+    def initialize(self, params: Params, /) -> None:
+        """Take the address and the credentials; connect nothing yet."""
+
+    def run(self, backend: "Backend", /) -> None:
+        """Carry events to the backend and its records to the world until `stop` is called or the process ends."""
+
+    def stop(self) -> None:
+        """End `run` soon, from a signal handler or another thread."""
+
+
+class Backend(Protocol):
+    """An algorithm, local or far away, as a connector sees it. Only `initialize` and `event` are always there."""
+
+    @property
+    def address(self) -> str:
+        """Where it is, for messages to people."""
+
+    def offers(self, method: str, /) -> bool:
+        """Whether the backend has a method of that name; asks it once."""
+
+    def call(self, method: str, /, *args: Any) -> Any:
+        """Call a method.
+
+        Raises:
+            BackendLost: the backend did not answer in time or went away; the call may or may not have run.
+            BackendRefused: the backend answered with an error.
+        """
+
+    def close(self) -> None:
+        """Let the connection go; the next call makes a new one."""

@@ -1,0 +1,64 @@
+"""What can go wrong, one sentence each; every error keeps its culprit as attributes."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class IntuitionError(Exception):
+    """The base of every error that is meant to be read by a user: what, where, and what to do next."""
+
+
+class BadData(IntuitionError):
+    """A payload that cannot be read as market data."""
+
+    def __init__(self, problem: str, *, field: str | None = None) -> None:
+        self.problem = problem
+        self.field = field
+        super().__init__(f"{field}: {problem}" if field else problem)
+
+
+class BadParameter(IntuitionError):
+    """A parameter that the part it was meant for does not accept."""
+
+    def __init__(self, part: str, key: str | None, problem: str) -> None:
+        self.part = part
+        self.key = key
+        self.problem = problem
+        where = f"{part}: parameter `{key}`" if key else part
+        super().__init__(f"{where}: {problem}")
+
+
+class PartFailed(IntuitionError):
+    """A part that raised, or that returned something outside its contract."""
+
+    def __init__(self, part: str, method: str, problem: str) -> None:
+        self.part = part
+        self.method = method
+        self.problem = problem
+        super().__init__(f"{part}.{method}: {problem}")
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Give ``; did you mean `x`?`` for the nearest known word, or an empty string where none is near."""
+    near = get_close_matches(word, list(known), n=1)
+    return f"; did you mean `{near[0]}`?" if near else ""
+
+
+class BackendLost(IntuitionError):
+    """A backend that did not answer in time or went away; the call may or may not have run."""
+
+    def __init__(self, address: str, problem: str) -> None:
+        self.address = address
+        self.problem = problem
+        super().__init__(f"no answer from the backend at {address}: {problem}")
+
+
+class BackendRefused(IntuitionError):
+    """A backend that answered a call with an error."""
+
+    def __init__(self, address: str, method: str, name: str, problem: str) -> None:
+        self.address = address
+        self.method = method
+        self.name = name
+        self.problem = problem
+        super().__init__(f"{address} refused `{method}`: {problem} ({name})")
