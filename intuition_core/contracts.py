@@ -14,10 +14,10 @@ import msgspec
 CONTRACT_VERSION = 1
 
 Data: TypeAlias = Mapping[str, Any]
-"""One normalised event: ``channel``, ``sid``, ``quote`` (finite float), ``ts`` (nanoseconds UTC), and the rest as sent."""
+"""One normalised event: ``channel``, ``sid``, ``quote`` (finite float), ``ts`` (nanoseconds UTC), the rest as sent."""
 
 Params: TypeAlias = Any
-"""What `initialize` receives: a plain dict, or an instance of the part's own nested ``Params`` class where it has one."""
+"""What `initialize` receives: a plain dict, or an instance of the part's nested ``Params`` class where it has one."""
 
 Side: TypeAlias = Literal["buy", "sell"]
 

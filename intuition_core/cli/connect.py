@@ -1,0 +1,68 @@
+"""``intuition connect``: a connector between a backend and the world."""
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import click
+
+from intuition_core.cli.logs import set_up_logging
+from intuition_core.cli.serve import key_and_value
+from intuition_core.config import load_config
+
+
+@click.command()
+@click.option("--mqtt", "url", metavar="URL", help="The broker, for the mqtt connector: mqtt:// or mqtts://.")
+@click.option("--rpc", "addr", metavar="ADDRESS", help="The backend (default tcp://127.0.0.1:4242).")
+@click.option("--connector", default="mqtt", show_default=True, metavar="NAME", help="The connector: a plugin's name.")
+@click.option("--name", metavar="NAME", help="What to call the session of a backend that does not name its own.")
+@click.option(
+    "--ca", "ca_file", type=click.Path(), help="The authority that signed the broker's certificate."
+)
+@click.option("--username", metavar="NAME", help="The user at the broker.")
+@click.option("--password-file", type=click.Path(), help="A file with the password; a variable serves as well.")
+@click.option("--param", "params", multiple=True, metavar="KEY=VALUE", help="Another parameter of the connector.")
+@click.option("--config", "file", type=click.Path(path_type=Path), help="The configuration (default: intuition.toml).")
+@click.option(
+    "--timeout", type=float, default=30.0, show_default=True, help="Seconds to wait for an answer."
+)
+@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", help="How to write logs.")
+@click.option("-v", "--verbose", count=True, help="Tell more; twice, tell everything.")
+def connect(
+    *,
+    connector: str,
+    addr: str | None,
+    params: tuple[str, ...],
+    file: Path | None,
+    timeout: float,
+    log_format: str,
+    verbose: int,
+    **given: Any,
+) -> None:
+    """Carry events from a broker to a backend, and its decisions back.
+
+    A password given by INTUITION_CONNECTORS__MQTT__PASSWORD, by the configuration or by --password-file shows in no
+    process list and in no log.
+    """
+    log = set_up_logging(log_format, verbose)
+    flags = {f"connectors.{connector}.{key}": value for key, value in given.items()}
+    flags |= {f"connectors.{connector}.{key}": value for key, value in map(key_and_value, params)}
+    config = load_config(file, flags={"rpc.addr": addr, **flags})
+
+    from intuition_core.rpc.client import Client
+
+    from intuition_core.parameters import check_params
+    from intuition_core.plugins import discover
+
+    catalogue = discover(blocked=config.values.plugins.blocked)
+    factory: Any = catalogue.load("connector", connector)
+    part = factory()
+    part.initialize(check_params(f"connector {connector}", factory, config.values.connectors.get(connector, {})))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: part.stop())
+    backend = Client(config.values.rpc.addr, timeout=timeout)
+    try:
+        part.run(backend)
+    finally:
+        backend.close()
+    log.info("stopped: %s connector", connector)

@@ -1,0 +1,217 @@
+"""From a configuration and the plugins there are to a `Composition`."""
+
+import secrets
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from intuition_core.composition import Composition, Line, Part
+from intuition_core.config import (
+    ALIASES,
+    CORE_KEYS,
+    AlgorithmTable,
+    BadConfiguration,
+    Config,
+    Configuration,
+    Mistake,
+    PartTable,
+    PortfolioChoice,
+    convert,
+)
+from intuition_core.errors import did_you_mean
+from intuition_core.parameters import check_params, parameter_names
+from intuition_core.plugins import Catalogue
+
+DEFAULT_PORTFOLIO: Final = "naive"
+
+Assignment = tuple[str, Any]
+"""A dotted key of the configuration, such as ``algorithm.params.threshold``, and its value."""
+
+
+def settle(config: Config, catalogue: Catalogue) -> Config:
+    """Bring the ``--param`` values to the parts they are for, and draw a seed where none is given.
+
+    Raises:
+        BadConfiguration: a key that nobody takes, or that two parts take.
+    """
+    values = config.values
+    if values.seed is None:
+        values = msgspec.structs.replace(values, seed=secrets.randbits(63))
+    values = _folded(values)
+    assignments = list(_routed(values, config.flat, catalogue, origin="--param"))
+    return Config(
+        values=_assigned(values, assignments, origin="--param"),
+        pinned=config.pinned | {key for key, _ in assignments},
+        file=config.file,
+    )
+
+
+def overlay(config: Config, conf: Mapping[str, Any], catalogue: Catalogue) -> Config:
+    """Lay what a caller of `initialize` asks for over a settled configuration; keys given by flag stay.
+
+    Raises:
+        BadConfiguration: a key that nobody takes, or that two parts take, or a value of the wrong type.
+    """
+    origin = "initialize"
+    names: list[Assignment] = []
+    rest: dict[str, Any] = {}
+    for key, value in conf.items():
+        if not isinstance(key, str):
+            raise BadConfiguration(Mistake(origin, repr(key), "expected text as a key"))
+        if key not in ("algorithm", "portfolio"):
+            rest[key] = value
+            continue
+        if not isinstance(value, Mapping):
+            raise BadConfiguration(Mistake(origin, key, f"expected a table, got {value!r}"))
+        for inner, content in value.items():
+            if inner in ("name", "use"):
+                names.append((f"{key}.name", content))
+            elif inner == "params" and isinstance(content, Mapping):
+                rest.update({f"{key}.{name}": each for name, each in content.items()})
+            else:
+                rest[f"{key}.{inner}"] = value[inner]
+    values = _assigned(config.values, _unpinned(names, config.pinned), origin=origin)
+    routed = _routed(values, rest, catalogue, origin=origin)
+    values = _assigned(values, _unpinned(routed, config.pinned), origin=origin)
+    return Config(values=values, pinned=config.pinned, file=config.file)
+
+
+def compose(config: Config, catalogue: Catalogue) -> Composition:
+    """Load the parts that a settled configuration names, check their parameters, and give the recipe.
+
+    Raises:
+        BadConfiguration: no algorithm is chosen.
+        BadParameter: a part does not take a parameter.
+        IntuitionError: a plugin is unknown, blocked, incompatible, broken, or in conflict with another.
+    """
+    values = config.values
+    if values.seed is None:
+        msg = "compose() takes a settled configuration"
+        raise ValueError(msg)
+    table = _one_algorithm(values)
+    portfolio = _portfolio(values)
+    return Composition(
+        lines=(
+            Line(
+                algorithm=_part(catalogue, "algorithm", table.name, table.use or table.name, table.params),
+                portfolio=_part(catalogue, "portfolio", None, portfolio.use, portfolio.params),
+            ),
+        ),
+        risks=tuple(_part(catalogue, "risk", None, risk.name, risk.params) for risk in values.risks),
+        seed=values.seed,
+        cash=values.cash,
+        fill=values.fill,
+        step=values.quantity_step,
+    )
+
+
+def session_name(composition: Composition) -> str:
+    """Give a session's default name: ``<algorithm>-<portfolio>``, in characters that a topic can carry."""
+    line = composition.lines[0]
+    name = f"{line.algorithm.name}-{line.portfolio.name}".lower()
+    return "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in name)
+
+
+def _part(catalogue: Catalogue, kind: str, name: str | None, use: str, params: Mapping[str, Any]) -> Part:
+    plugin = catalogue.find(kind, use)
+    factory = catalogue.load(kind, use)
+    label = name if name not in (None, use) else plugin.name
+    return Part(
+        kind=kind,
+        name=label or plugin.name,
+        factory=factory,
+        params=check_params(f"{kind} {label}", factory, params),
+        distribution=plugin.distribution,
+        version=plugin.version,
+    )
+
+
+def _folded(values: Configuration) -> Configuration:
+    """Write ``[algorithm]`` and ``[portfolio]`` as the entry of ``[[algorithms]]`` that they are short for."""
+    if values.algorithm is not None:
+        one = values.algorithm
+        values = msgspec.structs.replace(
+            values, algorithm=None, algorithms=(AlgorithmTable(name=one.name, use=one.name, params=one.params),)
+        )
+    table = _one_algorithm(values)
+    if table.portfolio is None:
+        short = values.portfolio or PartTable(name=DEFAULT_PORTFOLIO)
+        table = msgspec.structs.replace(table, portfolio=PortfolioChoice(use=short.name, params=short.params))
+    return msgspec.structs.replace(values, portfolio=None, algorithms=(table,))
+
+
+def _one_algorithm(values: Configuration) -> AlgorithmTable:
+    if not values.algorithms:
+        raise BadConfiguration(
+            Mistake("configuration", "algorithm", "none is chosen; name one with --algo, or in [algorithm] name = …")
+        )
+    if len(values.algorithms) > 1:
+        names = ", ".join(table.name for table in values.algorithms)
+        raise BadConfiguration(
+            Mistake("configuration", "algorithms", f"one algorithm runs in a session, and {names} are given; keep one")
+        )
+    return values.algorithms[0]
+
+
+def _portfolio(values: Configuration) -> PortfolioChoice:
+    return _one_algorithm(values).portfolio or PortfolioChoice(use=DEFAULT_PORTFOLIO)
+
+
+def _unpinned(assignments: "list[Assignment] | Iterator[Assignment]", pinned: frozenset[str]) -> list[Assignment]:
+    return [(key, value) for key, value in assignments if key not in pinned]
+
+
+def _routed(
+    values: Configuration, flat: Mapping[str, Any], catalogue: Catalogue, *, origin: str
+) -> Iterator[Assignment]:
+    """Bring flat keys to where they belong: the core, the part that declares them, an algorithm that takes any."""
+    if not flat:
+        return
+    table = _one_algorithm(values)
+    declared = {
+        "algorithm": parameter_names(catalogue.load("algorithm", table.use or table.name)),
+        "portfolio": parameter_names(catalogue.load("portfolio", _portfolio(values).use)),
+    }
+    for key, value in flat.items():
+        if key in CORE_KEYS:
+            yield ALIASES.get(key, key), value
+            continue
+        part, _, name = key.partition(".")
+        if name and part in declared:
+            yield f"{part}.params.{name.removeprefix('params.')}", value
+            continue
+        takers = [part for part, names in declared.items() if names is not None and key in names]
+        if len(takers) > 1:
+            qualified = " or ".join(f"`{taker}.{key}`" for taker in takers)
+            raise BadConfiguration(Mistake(origin, key, f"both parts take it; say {qualified}"))
+        if takers:
+            yield f"{takers[0]}.params.{key}", value
+        elif declared["algorithm"] is None and "." not in key:
+            yield f"algorithm.params.{key}", value
+        else:
+            known = sorted(CORE_KEYS | {name for names in declared.values() for name in names or ()})
+            hint = did_you_mean(key, known)
+            raise BadConfiguration(
+                Mistake(origin, key, f"nobody takes this parameter{hint or ';'} valid are {', '.join(known)}")
+            )
+
+
+def _assigned(values: Configuration, assignments: list[Assignment], *, origin: str) -> Configuration:
+    if not assignments:
+        return values
+    tree = msgspec.to_builtins(values)
+    algorithm = tree["algorithms"][0]
+    for key, value in assignments:
+        part, _, rest = key.partition(".")
+        if part not in ("algorithm", "portfolio"):
+            tree[key] = value
+            continue
+        table = algorithm if part == "algorithm" else algorithm["portfolio"]
+        if rest.startswith("params."):
+            table["params"] = {**table["params"], rest.removeprefix("params."): value}
+        elif table["use"] != value:
+            table.update({"use": value, "params": {}})
+            if part == "algorithm":
+                table["name"] = value
+    return convert(tree, origin=origin)

@@ -1,0 +1,99 @@
+"""The recipe: which parts, with which parameters, on which account. Frozen; a `Strategy` is cooked from it."""
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any, Final, Literal, TypeAlias
+
+import msgspec
+
+from intuition_core.parameters import plain_params
+
+Fill: TypeAlias = Literal["next", "same"]
+
+DEFAULT_CASH: Final = Decimal(10_000)
+DEFAULT_STEP: Final = Decimal("1e-8")
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """One chosen part: what makes it, and the parameters it will be initialised with."""
+
+    kind: str
+    name: str
+    factory: Callable[[], Any]
+    params: Any
+    distribution: str | None = None
+    version: str | None = None
+
+    @property
+    def label(self) -> str:
+        """How messages name the part: its kind, its name, and the distribution it comes from."""
+        origin = f" ({self.distribution} {self.version})" if self.distribution else ""
+        return f"{self.kind} {self.name}{origin}"
+
+    def plain(self) -> dict[str, Any]:
+        """Describe the part in plain JSON types."""
+        return {
+            "name": self.name,
+            "distribution": self.distribution,
+            "version": self.version,
+            "params": plain_params(self.params),
+        }
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """An algorithm and the portfolio that sizes its signals."""
+
+    algorithm: Part
+    portfolio: Part
+
+
+class Composition(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that decides what comes out of a stream of events.
+
+    ``cash`` is what the account starts with, in its currency; ``step`` the smallest number of units;
+    ``seed`` makes every draw of every part repeatable; ``risks`` are asked in their order.
+    """
+
+    lines: tuple[Line, ...]
+    risks: tuple[Part, ...] = ()
+    seed: int
+    cash: Decimal = DEFAULT_CASH
+    fill: Fill = "next"
+    step: Decimal = DEFAULT_STEP
+
+    def plain(self) -> dict[str, Any]:
+        """Describe the composition in plain JSON types; two that compare equal decide the same."""
+        return {
+            "algorithms": [
+                {"algorithm": line.algorithm.plain(), "portfolio": line.portfolio.plain()} for line in self.lines
+            ],
+            "risks": [risk.plain() for risk in self.risks],
+            "seed": self.seed,
+            "cash": format(self.cash, "f"),
+            "fill": self.fill,
+            "quantity_step": format(self.step, "f"),
+        }
+
+
+def difference(one: Mapping[str, Any], other: Mapping[str, Any], path: str = "") -> str | None:
+    """Name the first key in which two plain descriptions differ, or None."""
+    for key in [*one, *(key for key in other if key not in one)]:
+        here = f"{path}.{key}" if path else key
+        if key not in one or key not in other:
+            return here
+        found = _difference(one[key], other[key], here)
+        if found is not None:
+            return found
+    return None
+
+
+def _difference(mine: Any, theirs: Any, path: str) -> str | None:
+    if isinstance(mine, Mapping) and isinstance(theirs, Mapping):
+        return difference(mine, theirs, path)
+    if isinstance(mine, list) and isinstance(theirs, list) and len(mine) == len(theirs):
+        for n, pair in enumerate(zip(mine, theirs, strict=True)):
+            found = _difference(*pair, path if len(mine) == 1 else f"{path}.{n}")
+            if found is not None:
+                return found
+        return None
+    return None if mine == theirs else path

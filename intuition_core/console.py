@@ -1,0 +1,64 @@
+"""How records look to a person, and to a program that reads lines."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final, TextIO
+
+import msgspec
+
+from intuition_core.records import Record
+
+_CENT: Final = Decimal("0.01")
+
+
+def sentence(record: Mapping[str, Any]) -> str:
+    """Tell one record: ``buying 4213.07 of GOOG at 345``."""
+    sid = record["sid"]
+    match record["type"]:
+        case "decision":
+            verb = "buying" if record["side"] == "buy" else "selling"
+            return f"{verb} {_cash(record['cash'])} of {sid} at {_price(record['quote'])}"
+        case "fill":
+            verb = "bought" if record["side"] == "buy" else "sold"
+            profit = f", profit {_cash(record['profit'])}" if "profit" in record else ""
+            return f"{verb} {record['quantity']} {sid} at {_price(record['price'])} for {_cash(record['cash'])}{profit}"
+        case "rejection":
+            return f"not {'buying' if record['side'] == 'buy' else 'selling'} {sid}: {record['reason']}"
+        case "message":
+            return f"{record['channel']}: {record['data']}"
+        case _:
+            return f"failed: {record['problem']}"
+
+
+class Console:
+    """Writes records to a stream as they happen, as sentences or as JSON lines; the reader going away is no error."""
+
+    def __init__(self, stream: TextIO, *, json: bool = False, messages: bool = False) -> None:
+        self._stream: TextIO | None = stream
+        self._json = json
+        self._messages = messages
+
+    def __call__(self, records: Sequence[Record]) -> None:
+        """Write the records of one delivery."""
+        if self._stream is None:
+            return
+        if self._json:
+            lines = [msgspec.json.encode(record).decode() for record in records]
+        else:
+            lines = [sentence(record) for record in records if self._messages or record["type"] != "message"]
+        if not lines:
+            return
+        try:
+            self._stream.write("\n".join(lines) + "\n")
+            self._stream.flush()
+        except (OSError, ValueError):  # closed at the other end, or by us
+            self._stream = None
+
+
+def _cash(amount: str) -> str:
+    cents = Decimal(amount).quantize(_CENT)
+    return amount if not cents and Decimal(amount) else f"{cents}"
+
+
+def _price(price: float) -> str:
+    return f"{price:.0f}" if price == int(price) else repr(price)

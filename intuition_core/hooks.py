@@ -1,0 +1,112 @@
+"""Those who listen: hook plugins, called through pluggy after the fact. They can tell, never decide.
+
+Only plugins named in ``[hooks] enabled`` are loaded, and they are called in that order. A hook that raises is logged
+and the session goes on.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+import pluggy
+
+from intuition_core.records import Record
+
+PROJECT: Final = "intuition"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+_log = logging.getLogger(__name__)
+
+
+class Specifications:
+    """What a hook plugin may listen to; an implementation may leave out arguments it does not need."""
+
+    @hookspec
+    def session_started(self, session: str, description: dict[str, Any]) -> None:
+        """A session is ready for events.
+
+        :param session: its name.
+        :param description: what `describe()` answers.
+        """
+
+    @hookspec
+    def session_finished(self, session: str) -> None:
+        """A session has taken its last event.
+
+        :param session: its name.
+        """
+
+    @hookspec
+    def decision(self, session: str, record: Record) -> None:
+        """An order was placed.
+
+        :param session: the session's name.
+        :param record: the decision.
+        """
+
+    @hookspec
+    def fill(self, session: str, record: Record) -> None:
+        """An order was filled.
+
+        :param session: the session's name.
+        :param record: the fill; its ``cause`` is the decision's id.
+        """
+
+    @hookspec
+    def rejection(self, session: str, record: Record) -> None:
+        """A bet or an order was refused.
+
+        :param session: the session's name.
+        :param record: the rejection, with its ``reason``.
+        """
+
+    @hookspec
+    def error(self, session: str, record: Record) -> None:
+        """A part failed; the session goes on.
+
+        :param session: the session's name.
+        :param record: the error: which part, which method, which problem.
+        """
+
+
+class Hooks:
+    """The enabled hook plugins of one session.
+
+    Args:
+        session: its name.
+        plugins: name and plugin, in the order they are to be called.
+    """
+
+    def __init__(self, session: str, plugins: Iterable[tuple[str, Any]] = ()) -> None:
+        self._session = session
+        self._manager = pluggy.PluginManager(PROJECT)
+        self._manager.add_hookspecs(Specifications)
+        # pluggy calls the plugin that was registered last first.
+        for name, plugin in reversed(list(plugins)):
+            self._manager.register(plugin() if isinstance(plugin, type) else plugin, name=name)
+
+    def session_started(self, description: dict[str, Any]) -> None:
+        """Tell that the session is ready."""
+        self._tell("session_started", description=description)
+
+    def session_finished(self) -> None:
+        """Tell that the session is over."""
+        self._tell("session_finished")
+
+    def __call__(self, records: Sequence[Record]) -> None:
+        """Tell of records, one call each; messages have no hook."""
+        for record in records:
+            if record["type"] != "message":
+                self._tell(record["type"], record=record)
+
+    def _tell(self, name: str, **content: Any) -> None:
+        caller = getattr(self._manager.hook, name)
+        for implementation in reversed(caller.get_hookimpls()):
+            hear: Callable[..., Any] = implementation.function
+            given = {"session": self._session, **content}
+            try:
+                hear(**{argument: given[argument] for argument in implementation.argnames})
+            except Exception as error:  # noqa: BLE001  # a listener may raise anything; trading goes on
+                _log.warning("hook plugin %s failed in %s: %s", implementation.plugin_name, name, error)

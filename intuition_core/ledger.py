@@ -1,0 +1,229 @@
+"""The account, exact: cash, reservations, and positions at what they cost.
+
+Everything booked here is a `Decimal` made by ``Decimal(str(x))``. Additions and multiplications are exact: a context
+that would have to round raises instead. The one division, the cost of a part of a position, is rounded once and the
+rest stays with the position, so that cash and positions at cost always add up to what was put in and what was realised.
+"""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+from intuition_core.contracts import ClosedTrade
+from intuition_core.errors import IntuitionError
+from intuition_core.records import plain_decimal
+
+EXACT: Final = Context(prec=250, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
+"""Arithmetic that raises rather than rounds; wide enough for any price and any amount that the edges let in."""
+
+_ROUNDING: Final = Context(prec=250, rounding=ROUND_HALF_EVEN)
+_COST_STEP: Final = Decimal("1e-12")
+_ZERO: Final = Decimal(0)
+_KEPT_TRADES: Final = 1000
+
+
+class NotEnough(IntuitionError):
+    """An amount of cash or a number of units that the account does not have."""
+
+    def __init__(self, what: str, asked: Decimal, there: Decimal) -> None:
+        self.what = what
+        self.asked = asked
+        self.there = there
+        super().__init__(f"{plain_decimal(asked)} {what} asked for, {plain_decimal(there)} available")
+
+
+class Position(NamedTuple):
+    """Units of one symbol and what they cost together, in the account's currency."""
+
+    quantity: Decimal
+    cost: Decimal
+
+
+def exact(number: float | str | Decimal) -> Decimal:
+    """Give the decimal that a number is written as: ``exact(0.1)`` is one tenth, not the nearest binary fraction."""
+    return number if type(number) is Decimal else Decimal(str(number))
+
+
+def floor_to_step(amount: Decimal, price: Decimal, step: Decimal) -> Decimal:
+    """Give the most units, in whole steps, that an amount buys at a price."""
+    return EXACT.multiply(EXACT.divide_int(amount, EXACT.multiply(price, step)), step)
+
+
+class Ledger:
+    """Books what happened; decides nothing.
+
+    Args:
+        cash: what is put in at the start, in the account's currency.
+    """
+
+    __slots__ = ("cash", "closed", "deposits", "marks", "positions", "realised", "reservations", "reserved")
+
+    def __init__(self, cash: Decimal) -> None:
+        self.deposits = cash
+        self.cash = cash
+        self.realised = _ZERO
+        self.reserved = _ZERO
+        self.reservations: dict[str, Decimal] = {}
+        self.positions: dict[str, Position] = {}
+        self.marks: dict[str, float] = {}
+        self.closed: deque[ClosedTrade] = deque(maxlen=_KEPT_TRADES)
+
+    @property
+    def available(self) -> Decimal:
+        """Cash that is not reserved."""
+        return EXACT.subtract(self.cash, self.reserved)
+
+    @property
+    def equity(self) -> Decimal:
+        """All cash and all positions at their latest marks; a position never marked counts at cost."""
+        total = self.cash
+        for sid, position in self.positions.items():
+            mark = self.marks.get(sid)
+            worth = position.cost if mark is None else EXACT.multiply(position.quantity, exact(mark))
+            total = EXACT.add(total, worth)
+        return total
+
+    def reserve(self, order_id: str, amount: Decimal) -> None:
+        """Set cash aside for an order.
+
+        Raises:
+            NotEnough: more than is available.
+        """
+        if amount > self.available:
+            raise NotEnough("cash", amount, self.available)
+        self.reservations[order_id] = amount
+        self.reserved = EXACT.add(self.reserved, amount)
+
+    def release(self, order_id: str) -> Decimal:
+        """Give the cash set aside for an order back to what is available, and say how much it was."""
+        amount = self.reservations.pop(order_id, _ZERO)
+        self.reserved = EXACT.subtract(self.reserved, amount)
+        return amount
+
+    def buy(self, sid: str, quantity: Decimal, price: Decimal) -> Decimal:
+        """Book units bought, and give what they cost.
+
+        Raises:
+            NotEnough: more than the cash that is available.
+        """
+        cost = EXACT.multiply(quantity, price)
+        if cost > self.available:
+            raise NotEnough("cash", cost, self.available)
+        self.cash = EXACT.subtract(self.cash, cost)
+        held = self.positions.get(sid)
+        if held is not None:
+            quantity = EXACT.add(held.quantity, quantity)
+            total = EXACT.add(held.cost, cost)
+        else:
+            total = cost
+        self.positions[sid] = Position(quantity, total)
+        return cost
+
+    def sell(self, sid: str, quantity: Decimal, price: Decimal, ts: int) -> tuple[Decimal, Decimal]:
+        """Book units sold; give what they brought and the profit over what they had cost.
+
+        Raises:
+            NotEnough: more than the units held.
+        """
+        held = self.positions.get(sid)
+        if held is None or quantity > held.quantity:
+            raise NotEnough(f"units of {sid}", quantity, held.quantity if held else _ZERO)
+        proceeds = EXACT.multiply(quantity, price)
+        if quantity == held.quantity:
+            cost = held.cost
+            del self.positions[sid]
+        else:
+            share = _ROUNDING.divide(_ROUNDING.multiply(held.cost, quantity), held.quantity)
+            cost = share.quantize(_COST_STEP, context=_ROUNDING)
+            self.positions[sid] = Position(EXACT.subtract(held.quantity, quantity), EXACT.subtract(held.cost, cost))
+        profit = EXACT.subtract(proceeds, cost)
+        self.cash = EXACT.add(self.cash, proceeds)
+        self.realised = EXACT.add(self.realised, profit)
+        self.closed.append(ClosedTrade(sid, float(quantity), float(cost), float(proceeds), ts))
+        return proceeds, profit
+
+
+class LedgerView:
+    """The `Account` that parts see: the ledger in floats, and nothing that could change it."""
+
+    __slots__ = ("_ledger", "marks")
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self.marks: Mapping[str, float] = MappingProxyType(ledger.marks)
+
+    @property
+    def cash(self) -> float:
+        """Cash that can be bet."""
+        return float(self._ledger.available)
+
+    @property
+    def equity(self) -> float:
+        """All cash and all positions at their latest marks."""
+        ledger = self._ledger
+        total = float(ledger.cash)
+        for sid, position in ledger.positions.items():
+            mark = ledger.marks.get(sid)
+            total += float(position.cost) if mark is None else float(position.quantity) * mark
+        return total
+
+    @property
+    def positions(self) -> Mapping[str, float]:
+        """Units held, by symbol."""
+        return {sid: float(position.quantity) for sid, position in self._ledger.positions.items()}
+
+    @property
+    def closed_trades(self) -> Sequence[ClosedTrade]:
+        """The latest trades that were closed, oldest first; at most 1,000."""
+        return tuple(self._ledger.closed)
+
+
+class Statement(NamedTuple):
+    """The account at one moment, cheap to take and safe to read from another thread."""
+
+    seq: int
+    deposits: Decimal
+    cash: Decimal
+    reserved: Decimal
+    realised: Decimal
+    positions: Mapping[str, Position]
+    marks: Mapping[str, float]
+
+    @classmethod
+    def of(cls, ledger: Ledger, seq: int) -> "Statement":
+        """Take the statement of a ledger after an event."""
+        return cls(
+            seq,
+            ledger.deposits,
+            ledger.cash,
+            ledger.reserved,
+            ledger.realised,
+            ledger.positions.copy(),
+            ledger.marks.copy(),
+        )
+
+    def plain(self) -> dict[str, Any]:
+        """Give the statement as plain JSON types: amounts in the account's currency and units as decimal strings."""
+        equity = self.cash
+        positions = {}
+        for sid, (quantity, cost) in self.positions.items():
+            mark = self.marks.get(sid)
+            worth = cost if mark is None else EXACT.multiply(quantity, exact(mark))
+            equity = EXACT.add(equity, worth)
+            positions[sid] = {
+                "quantity": plain_decimal(quantity),
+                "cost": plain_decimal(cost),
+                "mark": mark,
+                "value": plain_decimal(worth),
+            }
+        return {
+            "seq": self.seq,
+            "deposits": plain_decimal(self.deposits),
+            "cash": plain_decimal(EXACT.subtract(self.cash, self.reserved)),
+            "reserved": plain_decimal(self.reserved),
+            "realised": plain_decimal(self.realised),
+            "equity": plain_decimal(equity),
+            "positions": positions,
+        }

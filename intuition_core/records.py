@@ -1,0 +1,71 @@
+"""Records: what an event caused, as plain JSON types, with money and quantities as decimal strings."""
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any, Final, TypeAlias
+
+Record: TypeAlias = dict[str, Any]
+"""``id, type, seq, ts, sid, cause`` and what the type adds; never changed once written."""
+
+TYPES: Final = ("decision", "fill", "rejection", "message", "error")
+
+
+def plain_decimal(amount: Decimal) -> str:
+    """Write an amount the way people do: no exponent, no trailing zeros after the point."""
+    text = format(amount, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+class Recorder:
+    """Writes the records of one run; ids are ``<run>:<seq>:<n>``, so they are unique wherever the records go."""
+
+    __slots__ = ("_n", "_records", "_seq", "_ts", "run")
+
+    def __init__(self, run: str) -> None:
+        self.run = run
+        self._seq = 0
+        self._ts = 0
+        self._n = 0
+        self._records: list[Record] = []
+
+    def open(self, seq: int, ts: int) -> None:
+        """Begin an event."""
+        self._seq = seq
+        self._ts = ts
+        self._n = 0
+
+    @property
+    def pending(self) -> bool:
+        """Whether anything was written that has not been taken."""
+        return bool(self._records)
+
+    def take(self) -> list[Record]:
+        """Give the records written since the last time."""
+        taken, self._records = self._records, []
+        return taken
+
+    def write(self, type_: str, sid: str | None, /, *, cause: str | None = None, **content: Any) -> Record:
+        """Write one record; without a ``cause`` the event itself is the cause."""
+        record = {
+            "id": f"{self.run}:{self._seq}:{self._n}",
+            "type": type_,
+            "seq": self._seq,
+            "ts": self._ts,
+            "sid": sid,
+            "cause": cause if cause is not None else f"{self.run}:{self._seq}",
+            **content,
+        }
+        self._n += 1
+        self._records.append(record)
+        return record
+
+
+def without_run(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Give a record's items with the run taken off its ids, so that the records of two runs compare."""
+    for key, value in record.items():
+        if key in ("id", "cause") and isinstance(value, str):
+            yield key, value.partition(":")[2]
+        else:
+            yield key, value

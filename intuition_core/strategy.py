@@ -1,0 +1,437 @@
+"""The live parts of one composition: data in, records out.
+
+Pure: no I/O, no clock, no global randomness. The same events in the same order give the same records.
+An event that nobody answers costs little and gives the shared empty tuple.
+"""
+
+import inspect
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from random import Random
+from typing import Any, Final
+
+from intuition_core.composition import Composition, Part
+from intuition_core.contracts import Account, Bet, Context, Data, Message, Order, Rejection, Signal
+from intuition_core.data import DEFAULT_CHANNEL, check_channel
+from intuition_core.errors import BadData, PartFailed
+from intuition_core.ledger import EXACT, Ledger, LedgerView, NotEnough, exact
+from intuition_core.paper import Filled, OpenOrder, PaperBroker
+from intuition_core.records import Record, Recorder, plain_decimal
+
+_log = logging.getLogger(__name__)
+_ZERO: Final = Decimal(0)
+_NOTHING: Final[tuple[Record, ...]] = ()
+_ROUNDING_SLACK: Final = Decimal("1.000000001")
+"""A portfolio that bets all of `account.cash`, a float, may name a hair more than there is; this much is forgiven."""
+
+
+class Strategy:
+    """A composition at work on one account.
+
+    Args:
+        composition: the recipe.
+        run: what the ids of the records start with; unique to this account's life.
+        log: where parts log, through their context.
+
+    Raises:
+        PartFailed: a part cannot be made or initialised.
+    """
+
+    def __init__(self, composition: Composition, *, run: str, log: logging.Logger = _log) -> None:
+        self.composition = composition
+        self.seq = 0
+        self.ledger = Ledger(composition.cash)
+        self.account: Account = LedgerView(self.ledger)
+        self._broker = PaperBroker(self.ledger, step=composition.step)
+        self._recorder = Recorder(run)
+        self._same = composition.fill == "same"
+        self._log = log
+        self._risks = [_Risk(*self._start(part)) for part in composition.risks]
+        self._lines = [_Line(self._start(line.algorithm), self._start(line.portfolio)) for line in composition.lines]
+        self._listeners: dict[str, list[_Line]] = {}
+        for line in self._lines:
+            for channel in line.channels:
+                self._listeners.setdefault(channel, []).append(line)
+
+    @property
+    def channels(self) -> list[str]:
+        """The channels that the algorithms listen to, in the order they named them."""
+        return list(self._listeners)
+
+    @property
+    def open_orders(self) -> list[OpenOrder]:
+        """Orders placed and not yet filled."""
+        return [order for orders in self._broker.open.values() for order in orders]
+
+    def step(self, data: Data) -> Sequence[Record]:
+        """Take one normalised event and give the records it caused, in the order they came about."""
+        self.seq = seq = self.seq + 1
+        self._recorder.open(seq, data["ts"])
+        channel = data["channel"]
+        if channel == DEFAULT_CHANNEL:
+            sid = data["sid"]
+            if sid in self._broker.open:
+                for open_order, outcome in self._broker.on_quote(sid, data):
+                    self._record_outcome(open_order, outcome)
+            self.ledger.marks[sid] = data["quote"]
+            quiet = not self._recorder.pending
+        else:
+            quiet = True
+        for line in self._listeners.get(channel, ()):
+            try:
+                outcome = line.event(data)
+                if outcome is None:
+                    continue
+                answers = (outcome,) if type(outcome) is Signal else _answers(outcome)
+            except (Exception, SystemExit) as error:  # noqa: BLE001  # a part may raise anything; the others go on
+                self._record_failure(line.algorithm, "event", error, data.get("sid"))
+            else:
+                for answer in answers:
+                    self._act(line, answer, data)
+            quiet = False
+        return _NOTHING if quiet else self._recorder.take()
+
+    def cancel_open_orders(self, ts: int) -> Sequence[Record]:
+        """Cancel what can no longer fill, at the end of history, and report it."""
+        self.seq += 1  # the end is an event of its own, so that its records' ids are new
+        self._recorder.open(self.seq, ts)
+        for open_order in self._broker.cancel_all():
+            self._reject(open_order.order, open_order, "the data ended before the order could fill")
+        return self._recorder.take()
+
+    # -- from an answer to an order
+
+    def _act(self, line: "_Line", answer: Signal | Message, data: Data) -> None:
+        if isinstance(answer, Message):
+            self._recorder.write(
+                "message", data.get("sid"), channel=answer.channel, data=answer.data, algorithm=line.algorithm.name
+            )
+            return
+        signal = self._checked(line, answer, data)
+        if signal is None:
+            return
+        if signal.side == "sell" and line.release is None:
+            self._close(line, signal)
+            return
+        method = "optimize" if signal.side == "buy" else "release"
+        size = line.optimize if signal.side == "buy" else line.release
+        try:
+            stake = size(signal, self.account)  # type: ignore[misc]  # `release` is there: looked at above
+            if stake is None:
+                return
+            bets = _bets(stake)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # the same
+            self._record_failure(line.portfolio, method, error, signal.sid)
+            return
+        for bet in bets:
+            self._bet(line, signal, bet)
+
+    def _checked(self, line: "_Line", signal: Signal, data: Data) -> Signal | None:
+        """Give the signal with its quote, or record why it makes no sense."""
+        quote = signal.quote
+        if quote is None:
+            quote = self.ledger.marks.get(signal.sid)
+        problem = None
+        if signal.side not in ("buy", "sell"):
+            problem = f"a signal's side is `buy` or `sell`, not {signal.side!r}"
+        elif not isinstance(signal.sid, str) or not signal.sid:
+            problem = f"a signal's sid is text, not {signal.sid!r}"
+        elif quote is None:
+            problem = f"no quote of {signal.sid} is known yet; give the signal one"
+        elif isinstance(quote, bool) or not isinstance(quote, int | float) or not math.isfinite(quote):
+            problem = f"a signal's quote is a finite number, not {quote!r}"
+        if problem is not None:
+            self._record_failure(line.algorithm, "event", TypeError(problem), data.get("sid"))
+            return None
+        if signal.quote is quote:
+            return signal
+        return Signal(
+            signal.sid,
+            signal.side,
+            quote,
+            signal.probability,
+            signal.win,
+            signal.loss,
+            signal.mean,
+            signal.variance,
+            signal.risk_free,
+        )
+
+    def _bet(self, line: "_Line", signal: Signal, bet: Bet) -> None:
+        sid = bet.sid or signal.sid
+        quote = signal.quote if sid == signal.sid else self.ledger.marks.get(sid)
+        order = Order(sid, signal.side, float(quote or 0.0), reason=bet.reason)
+        if quote is None:
+            self._refuse(line, order, f"no quote of {sid} is known yet")
+            return
+        if not bet.cash and not bet.units:
+            if bet.reason:
+                self._refuse(line, order, bet.reason)
+            return
+        if quote <= 0 and (order.side == "buy" or bet.units is None):
+            self._refuse(line, order, f"a bet cannot be sized at a price of {quote}")
+            return
+        if order.side == "sell":
+            units = self._units(bet, order)
+            held = self._broker.to_sell(sid)
+            if not held:
+                self._refuse(line, order, f"no {sid} held that is not being sold already")
+                return
+            self._place(line, Order(sid, "sell", order.quote, quantity=min(units, held), reason=bet.reason))
+        elif bet.units is not None:
+            self._place(line, Order(sid, "buy", order.quote, quantity=exact(bet.units), reason=bet.reason))
+        else:
+            cash = exact(bet.cash or 0)
+            there = self.ledger.available
+            if there < cash <= EXACT.multiply(there, _ROUNDING_SLACK):
+                cash = there
+            self._place(line, Order(sid, "buy", order.quote, cash=cash, reason=bet.reason))
+
+    def _units(self, bet: Bet, order: Order) -> Decimal:
+        if bet.units is not None:
+            return exact(bet.units)
+        return self._broker.estimate(Order(order.sid, "sell", order.quote, cash=exact(bet.cash or 0)))[0]
+
+    def _close(self, line: "_Line", signal: Signal) -> None:
+        quantity = self._broker.to_sell(signal.sid)
+        order = Order(signal.sid, "sell", float(signal.quote or 0.0), quantity=quantity)
+        if quantity:
+            self._place(line, order)
+        else:
+            self._refuse(line, order, f"no {signal.sid} held that is not being sold already")
+
+    def _place(self, line: "_Line", order: Order) -> None:
+        for risk in self._risks:
+            try:
+                verdict = risk.check(order, self.account)
+                if not isinstance(verdict, Order | Rejection):
+                    raise TypeError(f"expected an Order or a Rejection, got {type(verdict).__name__}")  # noqa: TRY301
+            except (Exception, SystemExit) as error:  # noqa: BLE001  # the same
+                self._record_failure(risk.part, "check", error, order.sid)
+                self._refuse(line, order, f"{risk.part.label} failed, and what cannot be checked is not placed")
+                return
+            if isinstance(verdict, Rejection):
+                self._refuse(line, order, verdict.reason, risk=risk.part.name)
+                return
+            order = verdict
+        quantity, cash = self._broker.estimate(order)
+        if not quantity:
+            step = plain_decimal(self.composition.step)
+            self._refuse(line, order, f"{plain_decimal(cash)} comes to less than {step} {order.sid} at {order.quote}")
+            return
+        if order.side == "buy" and cash > self.ledger.available:
+            self._refuse(line, order, str(NotEnough("cash", cash, self.ledger.available)))
+            return
+        if order.quantity is not None:
+            order = Order(order.sid, order.side, order.quote, quantity=quantity, reason=order.reason)
+        record = self._recorder.write(
+            "decision",
+            order.sid,
+            side=order.side,
+            cash=plain_decimal(cash),
+            quantity=plain_decimal(quantity),
+            quote=order.quote,
+            algorithm=line.algorithm.name,
+            portfolio=line.portfolio.name,
+            status="placed",
+        )
+        if order.reason:
+            record["reason"] = order.reason
+        open_order = OpenOrder(record["id"], order, line.algorithm.name, line.portfolio.name)
+        self._broker.place(open_order, cash)
+        if self._same:
+            self._record_outcome(open_order, self._broker.fill_now(open_order, record["ts"]))
+
+    # -- records
+
+    def _record_outcome(self, open_order: OpenOrder, outcome: Filled | Rejection) -> None:
+        if isinstance(outcome, Rejection):
+            self._reject(open_order.order, open_order, outcome.reason)
+            return
+        fill = self._recorder.write(
+            "fill",
+            open_order.order.sid,
+            cause=open_order.id,
+            side=open_order.order.side,
+            quantity=plain_decimal(outcome.quantity),
+            price=outcome.price,
+            cash=plain_decimal(outcome.cash),
+            algorithm=open_order.algorithm,
+            portfolio=open_order.portfolio,
+        )
+        if outcome.profit is not None:
+            fill["profit"] = plain_decimal(outcome.profit)
+
+    def _reject(self, order: Order, open_order: OpenOrder, reason: str) -> None:
+        self._recorder.write(
+            "rejection",
+            order.sid,
+            cause=open_order.id,
+            side=order.side,
+            quote=order.quote,
+            reason=reason,
+            algorithm=open_order.algorithm,
+            portfolio=open_order.portfolio,
+        )
+
+    def _refuse(self, line: "_Line", order: Order, reason: str, **more: Any) -> None:
+        self._recorder.write(
+            "rejection",
+            order.sid,
+            side=order.side,
+            quote=order.quote,
+            reason=reason,
+            algorithm=line.algorithm.name,
+            portfolio=line.portfolio.name,
+            **more,
+        )
+
+    def _record_failure(self, part: Part, method: str, error: BaseException, sid: str | None) -> None:
+        problem = str(PartFailed(part.label, method, f"{type(error).__name__}: {error}"))
+        self._log.warning("%s", problem, exc_info=error if self._log.isEnabledFor(logging.DEBUG) else None)
+        self._recorder.write(
+            "error",
+            sid,
+            kind=part.kind,
+            part=part.name,
+            distribution=part.distribution,
+            version=part.version,
+            method=method,
+            problem=problem.encode(errors="replace").decode(),
+        )
+
+    # -- starting parts
+
+    def _start(self, part: Part) -> "tuple[Part, Any, Any]":
+        """Make a part, initialise it, and give it with what `initialize` answered."""
+        try:
+            live = part.factory()
+        except (Exception, SystemExit) as error:
+            raise PartFailed(part.label, "__init__", f"{type(error).__name__}: {error}") from error
+        initialize = getattr(live, "initialize", None)
+        if initialize is None:
+            return part, live, None
+        context = Context(
+            name=part.name,
+            rng=Random(f"{self.composition.seed}:{part.kind}:{part.name}"),  # noqa: S311  # draws, not secrets
+            account=self.account,
+            log=logging.LoggerAdapter(self._log, {"part": part.name}),
+        )
+        try:
+            answer = initialize(part.params, context) if _takes_context(initialize) else initialize(part.params)
+        except (Exception, SystemExit) as error:
+            raise PartFailed(part.label, "initialize", f"{type(error).__name__}: {error}") from error
+        return part, live, answer
+
+
+class _Line:
+    """An algorithm and its portfolio, started, with their methods looked up once."""
+
+    __slots__ = ("algorithm", "channels", "event", "optimize", "portfolio", "release")
+
+    def __init__(self, algorithm: tuple[Part, Any, Any], portfolio: tuple[Part, Any, Any]) -> None:
+        self.algorithm, live, channels = algorithm
+        self.event: Callable[[Data], Any] = _method(self.algorithm, live, "event")
+        self.channels = _channels(self.algorithm, channels)
+        self.portfolio, live, _ = portfolio
+        self.optimize: Callable[[Signal, Account], Any] = _method(self.portfolio, live, "optimize")
+        self.release: Callable[[Signal, Account], Any] | None = getattr(live, "release", None)
+
+
+class _Risk:
+    __slots__ = ("check", "part")
+
+    def __init__(self, part: Part, live: Any, _answer: Any) -> None:
+        self.part = part
+        self.check: Callable[[Order, Account], Any] = _method(part, live, "check")
+
+
+def _method(part: Part, live: Any, name: str) -> Callable[..., Any]:
+    method = getattr(live, name, None)
+    if not callable(method):
+        raise PartFailed(part.label, name, f"missing, and every {part.kind} needs one")
+    return method  # type: ignore[no-any-return]  # whatever can be called
+
+
+def _channels(part: Part, answer: Any) -> tuple[str, ...]:
+    if answer is None:
+        return (DEFAULT_CHANNEL,)
+    if isinstance(answer, str) or not isinstance(answer, Sequence):
+        raise PartFailed(part.label, "initialize", f"expected a list of channels, got {answer!r}")
+    try:
+        return tuple(dict.fromkeys(check_channel(channel) for channel in answer))
+    except BadData as error:
+        raise PartFailed(part.label, "initialize", str(error)) from None
+
+
+def _takes_context(initialize: Callable[..., Any]) -> bool:
+    try:
+        parameters = inspect.signature(initialize).parameters.values()
+    except (TypeError, ValueError):  # a callable written in C may not tell
+        return False
+    kinds = [parameter.kind for parameter in parameters]
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(kind in positional for kind in kinds) >= 2 or inspect.Parameter.VAR_POSITIONAL in kinds
+
+
+def _answers(outcome: Any) -> Sequence[Signal | Message]:
+    """Give an algorithm's answers as a sequence.
+
+    Raises:
+        TypeError: something in it is no Signal and no Message.
+    """
+    if isinstance(outcome, Signal | Message):
+        return (outcome,)
+    if isinstance(outcome, str | bytes | Mapping) or not hasattr(outcome, "__iter__"):
+        raise TypeError(f"expected a Signal, a Message, or an iterable of these, got {_shown(outcome)}")
+    answers = tuple(answer for answer in outcome if answer is not None)
+    for answer in answers:
+        if not isinstance(answer, Signal | Message):
+            raise TypeError(f"expected a Signal or a Message, got {_shown(answer)}")
+    return answers
+
+
+def _bets(stake: Any) -> Sequence[Bet]:
+    """Give a portfolio's answer as bets.
+
+    Raises:
+        TypeError, ValueError: something in it is no bet, or one of nonsense.
+    """
+    if isinstance(stake, Bet):
+        bets: Sequence[Any] = (stake,)
+    elif isinstance(stake, int | float | Decimal):
+        bets = (Bet(cash=_amount("a bet", stake)),)
+    elif isinstance(stake, str | bytes | Mapping) or not hasattr(stake, "__iter__"):
+        raise TypeError(f"expected a number, a Bet, or an iterable of Bets, got {_shown(stake)}")
+    else:
+        bets = tuple(stake)
+    for bet in bets:
+        if not isinstance(bet, Bet):
+            raise TypeError(f"expected a Bet, got {_shown(bet)}")
+        if bet.cash is not None and bet.units is not None:
+            raise ValueError("a Bet names cash or units, not both")
+        for name, amount in (("cash", bet.cash), ("units", bet.units)):
+            if amount is not None:
+                _amount(f"a Bet's {name}", amount)
+    return bets
+
+
+def _amount(what: str, amount: Any) -> Any:
+    if isinstance(amount, bool) or not isinstance(amount, int | float | Decimal):
+        raise TypeError(f"{what} is a number, not {_shown(amount)}")
+    if not math.isfinite(amount) or amount < 0:
+        raise ValueError(f"{what} is finite and not negative, not {amount}")
+    if amount > MAX_AMOUNT:
+        raise ValueError(f"{what} is beyond {MAX_AMOUNT}: {amount}")
+    return amount
+
+
+MAX_AMOUNT: Final = 10**18
+"""The most cash or units that one bet may name; exact arithmetic needs a bound."""
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
