@@ -1,0 +1,54 @@
+"""Import one plugin in a process of its own, and say how that went.
+
+Run as a program by `intuition_core.plugins.check`, with the number of an open file descriptor, the import path as JSON
+and the plugin's target as arguments. It imports nothing of the project, so that what it measures is the plugin.
+"""
+
+import importlib
+import json
+import os
+import sys
+import time
+
+
+def one_line(error: BaseException) -> str:
+    """Give an error's class and message as one line of printable text, at most 200 characters long."""
+    text = f"{type(error).__name__}: {error}".removesuffix(": ")
+    line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
+    return line if len(line) <= 200 else f"{line[:197]}..."
+
+
+def load(target: str) -> object:
+    """Import a target, ``module`` or ``module:object.attribute``, and give what it names.
+
+    Raises:
+        BaseException: whatever the import raises, which may be anything.
+    """
+    module, _, attributes = target.partition("[")[0].partition(":")
+    found: object = importlib.import_module(module.strip())
+    for attribute in filter(None, attributes.strip().split(".")):
+        found = getattr(found, attribute)
+    return found
+
+
+def probe(target: str) -> dict[str, object]:
+    """Import a target and give the ``seconds`` that it took, and the ``problem`` or None."""
+    problem = None
+    started = time.perf_counter()
+    try:
+        load(target)
+    except BaseException as error:  # noqa: BLE001  # a plugin may raise anything, SystemExit included
+        problem = one_line(error)
+    return {"seconds": time.perf_counter() - started, "problem": problem}
+
+
+if __name__ == "__main__":
+    descriptor, path, target = int(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[3]
+    sys.path[:] = path
+    own = os.getpid()
+    report = json.dumps(probe(target)).encode()
+    # A plugin that forked while being imported is here twice; only the process that was asked answers.
+    if os.getpid() == own:
+        os.write(descriptor, report)
+    # Threads that the plugin started must not keep the process alive.
+    os._exit(0)

@@ -1,0 +1,459 @@
+"""Discovery: which plugins are installed, finding one by its name, loading exactly that one.
+
+A plugin is an entry point in a group ``intuition.v<contract version>.<kind>`` of any installed distribution. Discovery
+reads metadata files and imports nothing. Whatever a distribution holds becomes a `Plugin` with a status, never an error.
+"""
+
+import os
+import re
+import sys
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
+
+import msgspec
+
+from intuition_core.contracts import CONTRACT_VERSION
+from intuition_core.distributions import Distribution, distributions, headers, normal
+from intuition_core.errors import IntuitionError, did_you_mean
+
+if TYPE_CHECKING:
+    import subprocess
+
+KINDS: Final = (
+    "algorithm",
+    "portfolio",
+    "source",
+    "indicator",
+    "risk",
+    "broker",
+    "connector",
+    "hooks",
+    "command",
+)
+"""The kinds of plugin, in the order in which they are listed."""
+
+CORE: Final = "intuition-core"
+"""The distribution that holds the built-in parts."""
+
+FIRST_PARTY: Final = {
+    ("algorithm", "random"): "intuition-random",
+    ("portfolio", "kelly"): "intuition-portfolio-kelly",
+    ("connector", "mqtt"): "intuition-connector-mqtt",
+    ("source", "sample"): "intuition-source-sample",
+    ("command", "broker"): "intuition-connector-mqtt",
+    ("command", "publish"): "intuition-connector-mqtt",
+}
+"""The project's own plugins, by kind and name: the distribution that brings each."""
+
+Status: TypeAlias = Literal["available", "broken", "blocked", "incompatible", "conflict"]
+
+
+class Plugin(msgspec.Struct, frozen=True):
+    """One plugin as its distribution declares it; nothing of it has been imported."""
+
+    kind: str
+    """One of `KINDS`; what the distribution wrote, where that is none of them; ``unknown`` where it cannot be read."""
+    name: str
+    distribution: str
+    version: str
+    """The distribution's version, empty where it cannot be read."""
+    target: str
+    """Where the code is: ``module`` or ``module:object``."""
+    summary: str
+    """The distribution's own one-line description."""
+    status: Status = "available"
+    reason: str | None = None
+    """For every status but ``available``: a sentence that says why, and what to do."""
+
+    def __str__(self) -> str:
+        """Give the kind, the name and where it comes from."""
+        return f"{self.kind} `{self.name}` ({f'{self.distribution} {self.version}'.strip()})"
+
+    @property
+    def ref(self) -> str:
+        """The name that means this plugin and no other, ``distribution:name``."""
+        return f"{self.distribution}:{self.name}"
+
+
+class UnknownPlugin(IntuitionError):
+    """A name under which no plugin of that kind is installed."""
+
+    def __init__(self, kind: str, ref: str, plugins: Sequence[Plugin]) -> None:
+        self.kind = kind
+        self.ref = ref
+        self.known = tuple(sorted({plugin.name for plugin in plugins if plugin.kind == kind}))
+        name = ref.rpartition(":")[2]
+        self.distribution = FIRST_PARTY.get((kind, name))
+        others = [plugin for plugin in plugins if plugin.kind != kind and plugin.name == ref]
+        brought = [
+            plugin.name for plugin in plugins if plugin.kind == kind and normal(plugin.distribution) == normal(ref)
+        ]
+        if brought:
+            hint = f": that is a distribution; use {_listed(brought)}"
+        elif others:
+            hint = f": it is a {others[0].kind}, of {others[0].distribution}"
+        elif self.distribution and not any(normal(plugin.distribution) == self.distribution for plugin in plugins):
+            hint = f": it comes with {self.distribution}; run `pip install {self.distribution}`"
+        else:
+            hint = did_you_mean(name, self.known)
+        end = "" if hint.endswith("?") else "."
+        installed = f"Installed: {_listed(self.known)}" if self.known else f"No {kind} is installed"
+        super().__init__(f"no {kind} is called `{ref}`{hint}{end} {installed}")
+
+
+class PluginConflict(IntuitionError):
+    """A name that several distributions offer."""
+
+    def __init__(self, kind: str, name: str, plugins: Sequence[Plugin]) -> None:
+        self.kind = kind
+        self.name = name
+        self.plugins = tuple(plugins)
+        offered = " and ".join(f"{plugin.distribution} {plugin.version}" for plugin in plugins)
+        chosen = " or ".join(f"`{plugin.ref}`" for plugin in plugins)
+        super().__init__(f"the {kind} `{name}` is offered by {offered}; choose {chosen}, or uninstall one of them")
+
+
+class _Unusable(IntuitionError):
+    """A plugin that is installed and cannot be used."""
+
+    def __init__(self, plugin: Plugin) -> None:
+        self.plugin = plugin
+        self.kind = plugin.kind
+        self.name = plugin.name
+        self.reason = plugin.reason
+        super().__init__(f"{plugin} is {plugin.status}: {plugin.reason}")
+
+
+class PluginBlocked(_Unusable):
+    """A plugin that the configuration blocks."""
+
+
+class PluginIncompatible(_Unusable):
+    """A plugin written for another version of the contract."""
+
+
+class BrokenPlugin(IntuitionError):
+    """A plugin that cannot be imported, or whose distribution is damaged."""
+
+    def __init__(self, plugin: Plugin, problem: str) -> None:
+        self.kind = plugin.kind
+        self.name = plugin.name
+        self.distribution = plugin.distribution
+        self.version = plugin.version
+        self.problem = problem
+        super().__init__(f"{plugin} is broken: {problem}")
+
+
+class Catalogue(msgspec.Struct, frozen=True):
+    """The plugins that are installed, sorted by kind, name and distribution."""
+
+    plugins: tuple[Plugin, ...]
+
+    def find(self, kind: str, ref: str) -> Plugin:
+        """Give the plugin that a name means.
+
+        Args:
+            kind: one of `KINDS`.
+            ref: the plugin's name; or ``distribution:name`` where several distributions offer the name.
+
+        Raises:
+            UnknownPlugin: there is none.
+            PluginConflict: there are several, and only ``distribution:name`` can tell them apart.
+            PluginBlocked: the configuration blocks it.
+            PluginIncompatible: it is written for another version of the contract.
+            BrokenPlugin: its metadata is damaged.
+        """
+        named = [plugin for plugin in self.plugins if plugin.kind == kind and _means(ref, plugin)]
+        usable = [plugin for plugin in named if plugin.status in {"available", "conflict"}]
+        if len(usable) == 1:
+            return usable[0]
+        if usable:
+            raise PluginConflict(kind, ref, usable)
+        if not named:
+            raise UnknownPlugin(kind, ref, self.plugins)
+        plugin = named[0]
+        if plugin.status == "blocked":
+            raise PluginBlocked(plugin)
+        if plugin.status == "incompatible":
+            raise PluginIncompatible(plugin)
+        raise BrokenPlugin(plugin, plugin.reason or "its metadata is damaged")
+
+    def load(self, kind: str, ref: str) -> Any:
+        """Import the plugin that a name means, and nothing else, and give what its target names.
+
+        Raises:
+            BrokenPlugin: the import failed, in whatever way; the error it raised is the cause.
+            IntuitionError: there is no such plugin to import, see `find`.
+        """
+        from stevedore.driver import DriverManager  # takes longer to import than all plugins take to be listed
+
+        plugin = self.find(kind, ref)
+
+        class Chosen(DriverManager[Any]):
+            def list_entry_points(self) -> list[Any]:
+                from importlib.metadata import EntryPoint
+
+                return [EntryPoint(plugin.name, plugin.target, self.namespace)]
+
+        try:
+            return Chosen(_group(kind), plugin.name).driver
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            from intuition_core.plugin_probe import one_line
+
+            raise BrokenPlugin(plugin, f"importing `{plugin.target}` failed with {one_line(error)}") from error
+
+
+class Check(msgspec.Struct, frozen=True):
+    """What importing a plugin in a process of its own came to."""
+
+    seconds: float | None
+    """How long the import took; None where it did not come to an end."""
+    problem: str | None
+    """What went wrong, in one line; None where nothing did."""
+
+
+def discover(*, blocked: Collection[str] = (), path: Sequence[str] | None = None) -> Catalogue:
+    """List the plugins of all installed distributions, importing none of them.
+
+    Args:
+        blocked: plugins that must not be used: by name, ``kind:name``, ``distribution:name``, or a whole distribution.
+            Case, and which of ``-_.`` is written, make no difference.
+        path: the folders and archives to look into, the earlier ones first; the interpreter's own path by default.
+
+    A distribution that cannot be read, or that declares something that cannot be a plugin, is listed as broken.
+    """
+    plugins = [
+        plugin
+        for distribution in distributions(sys.path if path is None else path)
+        for plugin in _plugins_of(distribution)
+    ]
+    return Catalogue(tuple(sorted(_conflicts(_blocked(plugins, blocked)), key=_rank)))
+
+
+def check(plugin: Plugin, *, deadline: float = 10.0, path: Sequence[str] | None = None) -> Check:
+    """Import a plugin in a process of its own, which is ended, with all it started, when it has answered.
+
+    Args:
+        plugin: what to import.
+        deadline: seconds after which the import is given up.
+        path: the import path, the interpreter's own by default.
+    """
+    import subprocess
+    import tempfile
+
+    from intuition_core import plugin_probe
+
+    arguments = [msgspec.json.encode(list(sys.path if path is None else path)).decode(), plugin.target]
+    hung = False
+    with tempfile.TemporaryFile() as report:
+        process = subprocess.Popen(  # noqa: S603  # our own program, with a path and a target, and no shell
+            [sys.executable, "-P", plugin_probe.__file__, str(report.fileno()), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=(report.fileno(),),
+            start_new_session=True,
+        )
+        try:
+            process.wait(deadline)
+        except subprocess.TimeoutExpired:
+            hung = True
+        finally:
+            _end_group(process)
+        report.seek(0)
+        answer = report.read()
+    if hung:
+        return Check(None, f"still importing after {deadline:g} s")
+    try:
+        return msgspec.json.decode(answer, type=Check)
+    except msgspec.DecodeError:
+        return Check(None, f"the process {_ending(process.returncode)} while importing it")
+
+
+class _Entry(NamedTuple):
+    """One line of an ``entry_points.txt``: what it offers, and what is wrong with it."""
+
+    kind: str
+    name: str
+    target: str
+    status: Status = "available"
+    reason: str | None = None
+
+
+def _group(kind: str) -> str:
+    return f"intuition.v{CONTRACT_VERSION}.{kind}"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _clean(text: str, limit: int = 200) -> str:
+    """Make text safe for a terminal: metadata is written by anybody."""
+    text = " ".join("".join(character if character.isprintable() else " " for character in text).split())
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
+def _rank(plugin: Plugin) -> tuple[int, str, str, str, str, str]:
+    kind = KINDS.index(plugin.kind) if plugin.kind in KINDS else len(KINDS)
+    return kind, plugin.kind, plugin.name, plugin.distribution, plugin.version, plugin.target
+
+
+def _means(ref: str, plugin: Plugin) -> bool:
+    distribution, _, name = ref.partition(":")
+    return ref == plugin.name or (name == plugin.name and normal(distribution) == normal(plugin.distribution))
+
+
+# Reading what a distribution declares
+
+
+def _plugins_of(distribution: Distribution) -> list[Plugin]:
+    try:
+        text = distribution.read("entry_points.txt")
+        # Most distributions declare nothing for us, and leave here.
+        if not text or "intuition.v" not in text:
+            return []
+        entries = _usable(_entries(text))
+        return _described(distribution, entries) if entries else []
+    except Exception as error:  # noqa: BLE001  # whatever is wrong with one distribution, the others are listed
+        reason = f"its metadata cannot be read ({_clean(str(error))}); reinstall it, or remove its folder"
+        name = _clean(distribution.name)
+        return [Plugin("unknown", name, name, _clean(distribution.version), "", "", "broken", reason)]
+
+
+def _described(distribution: Distribution, entries: Iterable[_Entry]) -> list[Plugin]:
+    """Add what the distribution says about itself."""
+    text = distribution.read("METADATA") or distribution.read("PKG-INFO") or ""
+    said = {key: _clean(value) for key, value in headers(text).items()}
+    name = said.get("name") or _clean(distribution.name)
+    version = said.get("version") or _clean(distribution.version)
+    damage = None
+    if not text:
+        damage = "its METADATA is missing, as after an interrupted installation"
+    elif missing := [key for key in ("Name", "Version") if not said.get(key.lower())]:
+        damage = f"its METADATA gives no {' and no '.join(missing)}"
+    if damage:
+        entries = [entry._replace(status="broken", reason=f"{damage}; reinstall {name}") for entry in entries]
+    return [
+        Plugin(entry.kind, entry.name, name, version, entry.target, said.get("summary", ""), entry.status, entry.reason)
+        for entry in entries
+    ]
+
+
+_GROUP = re.compile(r"intuition\.v([0-9]{1,9})\.(.*)")
+_TARGET = re.compile(r"(\w+(?:\.\w+)*)(?:\s*:\s*(\w+(?:\.\w+)*))?\s*(?:\[[^\]]*\])?")
+_AUTHOR = "report it to its author"
+
+
+def _entries(text: str) -> Iterator[_Entry]:
+    """Read the lines of our groups, bad ones as broken entries; what other groups hold is not our business."""
+    group: re.Match[str] | None = None
+    for line in map(str.strip, text.splitlines()):
+        if not line or line[0] in "#;":
+            continue
+        if line[0] != "[":
+            if group:
+                yield _entry(line, version=int(group[1]), kind=group[2])
+            continue
+        group = _GROUP.fullmatch(line[1:-1].strip()) if line[-1] == "]" else None
+        if line[-1] != "]" and "intuition.v" in line:
+            shown = _clean(line, 60)
+            reason = f"its entry_points.txt has `{shown}` without the closing `]`; {_AUTHOR}"
+            yield _Entry("unknown", shown, "", "broken", reason)
+
+
+def _entry(line: str, *, version: int, kind: str) -> _Entry:
+    kind, line = _clean(kind, 60), _clean(line, 500)
+    name, separator, target = (part.strip() for part in line.partition("="))
+    if version != CONTRACT_VERSION:
+        remedy = "upgrade it" if version < CONTRACT_VERSION else f"upgrade {CORE}, or install an older version of it"
+        spoken = f"version {version} of the contract, this core speaks version {CONTRACT_VERSION}"
+        reason = f"it is written for {spoken}; {remedy}"
+        return _Entry(kind, name, target, "incompatible", reason)
+    if kind not in KINDS:
+        reason = f"this core knows no kind `{kind}`{did_you_mean(kind, KINDS)}; upgrade {CORE}, or {_AUTHOR}"
+        return _Entry(kind, name, target, "incompatible", reason)
+    if not separator or not name:
+        reason = f"its entry_points.txt has `{line}`, not `name = module:object`; {_AUTHOR}"
+        return _Entry(kind, name or line, target, "broken", reason)
+    if not _importable(target):
+        return _Entry(kind, name, target, "broken", f"its target `{target}` is not `module:object`; {_AUTHOR}")
+    return _Entry(kind, name, target)
+
+
+def _importable(target: str) -> bool:
+    match = _TARGET.fullmatch(target)
+    return match is not None and all(
+        word.isidentifier() for dotted in match.groups() if dotted for word in dotted.split(".")
+    )
+
+
+def _usable(entries: Iterable[_Entry]) -> list[_Entry]:
+    """Leave out what a distribution offers for other versions besides this one, and refuse what it offers twice."""
+    entries = list(dict.fromkeys(entries))
+    offers = Counter((entry.kind, entry.name) for entry in entries if entry.status != "incompatible")
+    kept = []
+    for entry in entries:
+        times = offers[entry.kind, entry.name]
+        if entry.status == "available" and times > 1:
+            reason = f"its entry_points.txt gives `{entry.name}` {times} targets; {_AUTHOR}"
+            kept.append(entry._replace(status="broken", reason=reason))
+        elif entry.status != "incompatible" or not times:
+            kept.append(entry)
+    return kept
+
+
+# Judging them
+
+
+def _blocked(plugins: Iterable[Plugin], blocked: Iterable[str]) -> Iterator[Plugin]:
+    rules = {":".join(map(normal, rule.split(":"))): rule for rule in blocked}
+    for plugin in plugins:
+        name, distribution = normal(plugin.name), normal(plugin.distribution)
+        names = (name, f"{plugin.kind}:{name}", distribution, f"{distribution}:{name}")
+        rule = next((rules[name] for name in names if name in rules), None)
+        if rule is None:
+            yield plugin
+        else:
+            reason = f"the configuration blocks `{rule}`; to use it, take that out of `plugins.blocked`"
+            yield msgspec.structs.replace(plugin, status="blocked", reason=reason)
+
+
+def _conflicts(plugins: Iterable[Plugin]) -> Iterator[Plugin]:
+    offered: dict[tuple[str, str], list[Plugin]] = {}
+    for plugin in plugins:
+        if plugin.status == "available":
+            offered.setdefault((plugin.kind, plugin.name), []).append(plugin)
+        else:
+            yield plugin
+    for rivals in offered.values():
+        for plugin in rivals:
+            others = [rival.distribution for rival in rivals if rival is not plugin]
+            if others:
+                reason = (
+                    f"also offered by {' and '.join(others)}; choose it as `{plugin.ref}`, or uninstall one of them"
+                )
+                yield msgspec.structs.replace(plugin, status="conflict", reason=reason)
+            else:
+                yield plugin
+
+
+# Ending a process
+
+
+def _end_group(process: "subprocess.Popen[bytes]") -> None:
+    import signal
+
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _ending(code: int) -> str:
+    import signal
+
+    return f"ended with exit code {code}" if code >= 0 else f"was killed by a signal ({signal.strsignal(-code)})"
