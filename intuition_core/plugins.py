@@ -1,7 +1,7 @@
 """Discovery: which plugins are installed, finding one by its name, loading exactly that one.
 
 A plugin is an entry point in a group ``intuition.v<contract version>.<kind>`` of any installed distribution. Discovery
-reads metadata files and imports nothing. Whatever a distribution holds becomes a `Plugin` with a status, never an error.
+reads metadata files and imports nothing. Whatever a distribution holds becomes a `Plugin` with a status, not an error.
 """
 
 import os
@@ -419,7 +419,7 @@ def _blocked(plugins: Iterable[Plugin], blocked: Iterable[str]) -> Iterator[Plug
         if rule is None:
             yield plugin
         else:
-            reason = f"the configuration blocks `{rule}`; to use it, take that out of `plugins.blocked`"
+            reason = f"`{rule}` is in `plugins.blocked` of the configuration; take it out to use this"
             yield msgspec.structs.replace(plugin, status="blocked", reason=reason)
 
 

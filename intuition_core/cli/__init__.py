@@ -1,0 +1,163 @@
+"""The command ``intuition``: its commands are imported when they are run, one file each, and plugins can bring more."""
+
+import importlib
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import click
+
+from intuition_core.cli.options import Invocation, blocked_plugins, verbose_option
+from intuition_core.errors import IntuitionError, did_you_mean
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    from intuition_core.plugins import Catalogue
+
+
+class BuiltIn(NamedTuple):
+    """Where a command of our own is, and the line that ``--help`` gives for it without importing it."""
+
+    module: str
+    summary: str
+
+
+BUILT_IN: Final = {
+    "up": BuiltIn("up", "Run broker, backend and connector together."),
+    "serve": BuiltIn("serve", "Serve an algorithm and a portfolio over RPC."),
+    "connect": BuiltIn("connect", "Carry events from a broker to a backend, and its decisions back."),
+    "list-plugins": BuiltIn("list_plugins", "List the plugins that are installed."),
+}
+"""Our own commands, in the order of ``--help``. The module holds a click command of its own name."""
+
+
+class Commands(click.Group):
+    """A group whose commands are imported when they are run, and named without being imported."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        """Name all commands, ours first."""
+        return [name for name, _ in self._summaries()]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # the same
+        """Import a command; None where there is none of that name.
+
+        Raises:
+            IntuitionError: a plugin brings the command, and cannot be used.
+        """
+        if built_in := BUILT_IN.get(cmd_name):
+            command = getattr(importlib.import_module(f"{__name__}.{built_in.module}"), built_in.module)
+            assert isinstance(command, click.Command)  # noqa: S101  # a defect of ours otherwise
+            return command
+        return _command_of_plugin(cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the arguments start with, or say what is near, or which distribution brings it."""
+        name = args[0]
+        command = self.get_command(ctx, name)
+        if command is None and not ctx.resilient_parsing:
+            raise click.UsageError(f"No such command `{name}`{self._hint(name)}", ctx)
+        return name, command, args[1:]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # the same
+        """Write the commands' names and summaries."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self._summaries()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        """Complete a command's name without importing commands."""
+        from click.shell_completion import CompletionItem
+
+        named = [
+            CompletionItem(name, help=summary) for name, summary in self._summaries() if name.startswith(incomplete)
+        ]
+        return named + click.Command.shell_complete(self, ctx, incomplete)
+
+    def _summaries(self) -> Iterator[tuple[str, str]]:
+        for name, built_in in BUILT_IN.items():
+            yield name, built_in.summary
+        # A configuration with mistakes must not take the help away.
+        with suppress(IntuitionError):
+            for plugin in _catalogue().plugins:
+                if plugin.kind == "command" and plugin.status == "available" and plugin.name not in BUILT_IN:
+                    yield plugin.name, f"{plugin.summary} ({plugin.distribution})".lstrip()
+
+    def _hint(self, name: str) -> str:
+        from intuition_core.plugins import FIRST_PARTY
+
+        distribution = FIRST_PARTY.get(("command", name))
+        if distribution:
+            return f": it comes with {distribution}; run `pip install {distribution}`"
+        known = dict.fromkeys(command for command, _ in self._summaries())
+        known |= dict.fromkeys(command for kind, command in FIRST_PARTY if kind == "command")
+        begun = [command for command in known if command.startswith(name)]
+        return did_you_mean(begun[0] if begun else name, known) or "; `intuition --help` names them all"
+
+
+def _catalogue() -> "Catalogue":
+    from intuition_core.plugins import discover
+
+    return discover(blocked=blocked_plugins())
+
+
+def _command_of_plugin(name: str) -> click.Command | None:
+    from intuition_core.plugins import BrokenPlugin, UnknownPlugin
+
+    catalogue = _catalogue()
+    try:
+        plugin = catalogue.find("command", name)
+    except UnknownPlugin:
+        return None
+    command = catalogue.load("command", name)
+    if not isinstance(command, click.Command):
+        raise BrokenPlugin(plugin, f"`{plugin.target}` is no click command; report it to its author")
+    return command
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="A command's own options: intuition COMMAND --help",
+)
+@click.version_option(package_name="intuition-core", message="%(prog)s %(version)s")
+@verbose_option
+def cli(verbose: int) -> None:
+    """Put a trading system together from plugins, and run it."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line, and give the exit code.
+
+    Args:
+        arguments: those of the process where None.
+
+    A mistake of the user's is one line on stderr and exit code 1 (2 if the command line itself is wrong); an
+    interruption gives 130. The traceback of a mistake is shown at ``-vv`` or with ``INTUITION_TRACEBACK=1``.
+    """
+    invocation = Invocation()
+    try:
+        result = cli.main(arguments, prog_name="intuition", standalone_mode=False, obj=invocation)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort as error:
+        return 130 if isinstance(error.__cause__, KeyboardInterrupt) else 1
+    except IntuitionError as error:
+        if invocation.verbosity >= 2 or os.environ.get("INTUITION_TRACEBACK", "0") not in {"", "0"}:
+            import traceback
+
+            traceback.print_exception(error)
+        click.echo(f"intuition: {error}", err=True)
+        return 1
+    except BrokenPipeError:
+        # Whoever read our output has seen enough. What is still buffered must not complain at exit.
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        return 1
+    return result if isinstance(result, int) else 0

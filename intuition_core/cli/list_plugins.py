@@ -1,0 +1,130 @@
+"""``intuition list-plugins``: which plugins are installed, and in what state each is."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+import click
+import msgspec
+
+from intuition_core.cli.options import blocked_plugins, config_option, verbose_option
+from intuition_core.plugins import CORE, KINDS, Plugin, check, discover
+
+_COLOURS: Final = {
+    "available": "green",
+    "broken": "red",
+    "blocked": "yellow",
+    "incompatible": "magenta",
+    "conflict": "red",
+}
+_ROOMY: Final = 110
+"""Columns from which on the summary has a column of its own."""
+
+
+class Row(msgspec.Struct, frozen=True):
+    """A plugin, and how long its import took in seconds where that was tried and succeeded."""
+
+    plugin: Plugin
+    load_s: float | None = None
+
+
+@click.command("list-plugins")
+@click.option("--json", "as_json", is_flag=True, help="Print an array of objects, for programs.")
+@click.option("--check", "checked", is_flag=True, help="Import each, in a process of its own, and time it.")
+@click.option(
+    "--deadline",
+    type=click.FloatRange(min=0, min_open=True),
+    default=10.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="With --check: give an import up after this time.",
+)
+@click.option("--strict", is_flag=True, help="Exit with 1 unless every listed plugin is available.")
+@click.option("--kind", type=click.Choice(KINDS), help="List plugins of this kind only.")
+@config_option
+@verbose_option
+def list_plugins(
+    *,
+    as_json: bool,
+    checked: bool,
+    deadline: float,
+    strict: bool,
+    kind: str | None,
+    config: Path | None,
+    verbose: int,  # noqa: ARG001  # has said what it has to say to whoever shows errors
+) -> int:
+    """List the plugins that are installed.
+
+    Nothing of them is imported, unless --check is given.
+    """
+    plugins = discover(blocked=blocked_plugins(config)).plugins
+    rows = [Row(plugin) for plugin in plugins if kind in {None, plugin.kind}]
+    if checked:
+        rows = [_checked(row.plugin, deadline) for row in rows]
+    if as_json:
+        click.echo(_json(rows, timed=checked))
+    else:
+        _print(rows, timed=checked)
+        if kind is None and all(row.plugin.distribution == CORE for row in rows):
+            click.echo(
+                "Only the core's own parts are installed. For a first trading system:\n"
+                "  pip install intuition-random intuition-connector-mqtt",
+                err=True,
+            )
+    return 1 if strict and any(row.plugin.status != "available" for row in rows) else 0
+
+
+def _checked(plugin: Plugin, deadline: float) -> Row:
+    if plugin.status not in {"available", "conflict"}:
+        return Row(plugin)
+    outcome = check(plugin, deadline=deadline)
+    if outcome.problem is None:
+        return Row(plugin, outcome.seconds)
+    reason = f"importing `{plugin.target}` failed: {outcome.problem}; reinstall {plugin.distribution}, or block it"
+    return Row(msgspec.structs.replace(plugin, status="broken", reason=reason))
+
+
+def _json(rows: Iterable[Row], *, timed: bool) -> str:
+    objects = [{**msgspec.structs.asdict(row.plugin), **({"load_s": row.load_s} if timed else {})} for row in rows]
+    return msgspec.json.format(msgspec.json.encode(objects), indent=2).decode()
+
+
+def _print(rows: Sequence[Row], *, timed: bool) -> None:
+    from rich.console import Console  # a third of the whole run, and programs do not need it
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    roomy = console.width >= _ROOMY
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for heading in ("kind", "name", "status"):
+        table.add_column(heading, no_wrap=True)
+    if timed:
+        table.add_column("load", justify="right", no_wrap=True)
+    table.add_column("distribution", overflow="fold")
+    table.add_column("version", no_wrap=True)
+    if roomy:
+        table.add_column("summary", ratio=1)
+    for row in rows:
+        plugin = row.plugin
+        cells = [
+            Text(plugin.kind),
+            Text(plugin.name, style="bold"),
+            Text(plugin.status, style=_COLOURS[plugin.status]),
+        ]
+        if timed:
+            cells.append(Text("" if row.load_s is None else f"{row.load_s:.2f} s"))
+        cells.append(Text(plugin.distribution))
+        cells.append(Text(plugin.version))
+        if roomy:
+            cells.append(Text(plugin.summary))
+        elif plugin.summary:
+            cells[-2].append(f"\n{plugin.summary}", style="dim")
+        table.add_row(*cells)
+    console.print(table)
+    for row in rows:
+        plugin = row.plugin
+        if plugin.reason:
+            colour = _COLOURS[plugin.status]
+            console.print()
+            console.print(Text.assemble((plugin.status, colour), f" {plugin}: {plugin.reason}"), soft_wrap=True)
