@@ -425,11 +425,16 @@ def _amount(what: str, amount: Any) -> Any:
         raise ValueError(f"{what} is finite and not negative, not {amount}")
     if amount > MAX_AMOUNT:
         raise ValueError(f"{what} is beyond {MAX_AMOUNT}: {amount}")
+    if exact(amount).as_tuple().exponent < -MAX_DECIMALS:  # type: ignore[operator]  # it is finite: a number
+        raise ValueError(f"{what} has more than {MAX_DECIMALS} decimals: {amount:.6g}")
     return amount
 
 
 MAX_AMOUNT: Final = 10**18
 """The most cash or units that one bet may name; exact arithmetic needs a bound."""
+
+MAX_DECIMALS: Final = 40
+"""The most decimals that a bet may have; exact arithmetic needs a bound."""
 
 
 def _shown(value: Any) -> str:

@@ -1,0 +1,214 @@
+"""``intuition up``: broker, backend and connector together, for a first look and for daily work on one machine."""
+
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import click
+
+from intuition_core.config import DEFAULT_ADDRESS, load_config
+from intuition_core.errors import IntuitionError
+
+MQTT_PORT: Final = 1883
+_CONNECT: Final = b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x05\x00\x00"
+"""The shortest MQTT 3.1.1 CONNECT: clean session, no client id, 5 s keep-alive."""
+_CONNACK: Final = 0x20
+_COLOURS: Final = {"broker": "blue", "backend": "green", "connector": "magenta", "demo": "yellow"}
+
+
+class PortTaken(IntuitionError):
+    """A port that something else listens on."""
+
+    def __init__(self, what: str, address: str, remedy: str) -> None:
+        self.what = what
+        self.address = address
+        super().__init__(f"the {what} cannot listen at {address}: the port is taken; {remedy}")
+
+
+@click.command()
+@click.option("--algo", metavar="NAME", help="The algorithm (default: as configured, else random).")
+@click.option("--portfolio", metavar="NAME", help="The portfolio (default: as configured, else naive).")
+@click.option("--param", "params", multiple=True, metavar="KEY=VALUE", help="A parameter of a part, or of the core.")
+@click.option("--cash", metavar="AMOUNT", help="What the account starts with (default 10000).")
+@click.option("--seed", type=int, metavar="N", help="Makes every draw repeatable.")
+@click.option("--mqtt", "url", metavar="URL", help="Use this broker rather than finding or starting one.")
+@click.option(
+    "--mqtt-port", type=int, default=MQTT_PORT, show_default=True, help="The port of a broker found or started."
+)
+@click.option("--addr", metavar="ADDRESS", help="Where the backend is served (default tcp://127.0.0.1:4242).")
+@click.option("--demo", is_flag=True, help="Feed it real recorded prices.")
+@click.option("--config", "file", type=click.Path(path_type=Path), help="The configuration (default: intuition.toml).")
+@click.option("-v", "--verbose", count=True, help="Tell more.")
+def up(
+    *,
+    algo: str | None,
+    portfolio: str | None,
+    params: tuple[str, ...],
+    cash: str | None,
+    seed: int | None,
+    url: str | None,
+    mqtt_port: int,
+    addr: str | None,
+    demo: bool,
+    file: Path | None,
+    verbose: int,
+) -> None:
+    """Run broker, backend and connector together, and show the decisions live.
+
+    A broker that listens already is used; else mosquitto is started where it is installed; else the embedded broker.
+    Ctrl-C stops them all.
+    """
+    config = load_config(file, flags={"rpc.addr": addr})
+    if algo is None and config.values.algorithm is None and not config.values.algorithms:
+        algo = "random"
+    configured = config.values.connectors.get("mqtt", {}).get("url")
+    _look_for_plugins(algo, portfolio, demo=demo, blocked=config.values.plugins.blocked)
+    address = config.values.rpc.addr or DEFAULT_ADDRESS
+    rpc = urlsplit(address)
+    _refuse_taken(rpc.hostname or "127.0.0.1", rpc.port or 0, address)
+
+    from intuition_core.processes import Child, Supervisor
+
+    def command(*words: str) -> tuple[str, ...]:
+        return (sys.executable, "-m", "intuition_core", *words)
+
+    children: list[Child] = []
+    chosen = url or configured
+    if chosen is None:
+        chosen = f"mqtt://127.0.0.1:{mqtt_port}"
+        if speaks_mqtt("127.0.0.1", mqtt_port):
+            _say(f"using the broker that listens at {chosen} already")
+        else:
+            _refuse_taken_broker(mqtt_port)
+            children.append(
+                Child(
+                    name="broker",
+                    command=command("broker", "--port", str(mqtt_port)),
+                    ready=lambda: speaks_mqtt("127.0.0.1", mqtt_port),
+                )
+            )
+    common = ["--config", str(config.file)] if config.file else []
+    common += ["-" + "v" * verbose] if verbose else []
+    options = [("--algo", algo), ("--portfolio", portfolio), ("--cash", cash), ("--seed", seed), ("--addr", addr)]
+    given = [word for flag, value in options if value is not None for word in (flag, str(value))]
+    given += [word for param in params for word in ("--param", param)]
+    # By variable, not by argument: the address may hold a password, and arguments show in the process list.
+    environment = {"INTUITION_CONNECTORS__MQTT__URL": chosen}
+    children.append(
+        Child(name="backend", command=command("serve", *given, *common), ready=_listens(rpc.hostname, rpc.port))
+    )
+    children.append(
+        Child(
+            name="connector",
+            command=command("connect", *(["--rpc", addr] if addr else []), *common),
+            environment=environment,
+            ready=lambda: True,
+        )
+    )
+    if demo:
+        children.append(
+            Child(
+                name="demo",
+                command=command("publish", "--source", "sample", "--rate", "5"),
+                environment=environment,
+                ready=lambda: True,
+                finite=True,
+            )
+        )
+    supervisor = Supervisor(children, prefix=_prefix)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, supervisor.stop)
+    shown = chosen if chosen != f"mqtt://127.0.0.1:{MQTT_PORT}" else None
+    code = supervisor.run(lambda: _tell_what_next(shown))
+    _say("stopped")
+    raise SystemExit(code)
+
+
+def speaks_mqtt(host: str, port: int) -> bool:
+    """Whether an MQTT broker answers at that port, even if only to refuse us."""
+    try:
+        with socket.create_connection((host, port), timeout=2) as connection:
+            connection.sendall(_CONNECT)
+            answer = connection.recv(4)
+    except OSError:
+        return False
+    return bool(answer) and answer[0] == _CONNACK
+
+
+def _listens(host: str | None, port: int | None) -> Callable[[], bool]:
+    def ready() -> bool:
+        try:
+            socket.create_connection((host or "127.0.0.1", port or 0), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+    return ready
+
+
+def _refuse_taken(host: str, port: int, address: str) -> None:
+    if _taken(host, port):
+        other = f"tcp://{host}:{port + 1}"
+        raise PortTaken("backend", address, f"end what listens there, or choose another with --addr {other}")
+
+
+def _refuse_taken_broker(port: int) -> None:
+    if _taken("127.0.0.1", port):
+        raise PortTaken(
+            "broker",
+            f"127.0.0.1:{port}",
+            f"what listens there is no MQTT broker; choose another port with --mqtt-port {port + 1}, "
+            "or a broker with --mqtt URL",
+        )
+
+
+def _taken(host: str, port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return True
+    return False
+
+
+def _look_for_plugins(algo: str | None, portfolio: str | None, *, demo: bool, blocked: tuple[str, ...]) -> None:
+    """Say what is missing before anything starts."""
+    from intuition_core.plugins import discover
+
+    catalogue = discover(blocked=blocked)
+    for kind, name in (
+        ("algorithm", algo),
+        ("portfolio", portfolio),
+        ("connector", "mqtt"),
+        ("source", "sample" if demo else None),
+    ):
+        if name is not None:
+            catalogue.find(kind, name)
+
+
+def _tell_what_next(url: str | None) -> None:
+    launcher = "intuition" if shutil.which("intuition") else f"{Path(sys.executable).name} -m intuition_core"
+    where = f" --mqtt {_without_password(url)}" if url else ""
+    _say("everything runs. In another terminal, publish a quote:")
+    _say(f"    {launcher} publish{where} quotes '{{\"goog\": 3.45}}'")
+    _say("Decisions show here. Ctrl-C stops it all.")
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def _prefix(name: str) -> str:
+    text = f"{name:<9} | "
+    return click.style(text, fg=_COLOURS.get(name)) if sys.stderr.isatty() and sys.stdout.isatty() else text
+
+
+def _say(sentence: str) -> None:
+    click.echo(f"{_prefix('up')}{sentence}", err=True)

@@ -1,0 +1,59 @@
+"""The project's chores: ``uv run nox`` runs what a change must pass; ``nox -l`` lists the others.
+
+The sessions run in the environment that nox itself runs in, which `uv run` has made from pyproject.toml.
+"""
+
+import tomllib
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["lint", "types", "layers", "constraints", "tests"]
+
+PYTHON = ("python", "-W", "error::SyntaxWarning")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and formatting (ruff)."""
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Strict types (mypy)."""
+    session.run("mypy")
+
+
+@nox.session
+def layers(session: nox.Session) -> None:
+    """The import rule: model below session below edges (import-linter)."""
+    session.run("lint-imports", "--no-cache")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The tests of the core and of the plugins; arguments after ``--`` go to pytest."""
+    session.run(*PYTHON, "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Figures, as ratios against a reference in the same run; arguments after ``--`` choose benchmarks by name."""
+    chosen = session.posargs or ["startup", "rpc", "mqtt"]
+    for name in chosen:
+        session.run("python", f"benchmarks/{name}.py")
+
+
+@nox.session
+def constraints(session: nox.Session) -> None:
+    """Compare constraints.txt, for pip, with the tested versions in pyproject.toml; ``-- --write`` writes it."""
+    file = Path("constraints.txt")
+    pinned = tomllib.loads(Path("pyproject.toml").read_text())["tool"]["uv"]["constraint-dependencies"]
+    text = "# Made by `nox -s constraints -- --write` from pyproject.toml.\n" + "".join(f"{line}\n" for line in pinned)
+    if "--write" in session.posargs:
+        file.write_text(text)
+    elif not file.is_file() or file.read_text() != text:
+        session.error("constraints.txt is not what pyproject.toml says; run: nox -s constraints -- --write")
