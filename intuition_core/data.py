@@ -21,6 +21,7 @@ _INT64: Final = range(-(2**63), 2**63)
 _EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 Event = dict[str, Any]
+_ReadPrice = Callable[[str, object], float]
 
 
 def normalise(
@@ -33,118 +34,119 @@ def normalise(
 ) -> list[Event]:
     """Turn one payload into events.
 
+    An event owns what is in it: nested values are copied, and tuples and mappings of any kind become lists and dicts.
+
     Args:
         payload: a mapping with ``sid`` and ``quote``; or, without ``sid``, a mapping of symbols to prices, which gives
-            one event per symbol in the order of the keys; or an array of such mappings.
+            one event per symbol in the order of the keys; or an array of such mappings. A ``ts`` is nanoseconds UTC or
+            an ISO 8601 time with its offset, which is read to the microsecond. Prices are checked on every channel.
         now: gives the time in nanoseconds UTC; asked once, and only if an event lacks its ``ts``.
         channel: the channel of events that do not name one.
         sid: the symbol of an event that has a ``quote`` but names no symbol.
         negative_prices: let zero and negative prices pass, for instruments that have them.
 
     Raises:
-        BadData: anything in the payload is unreadable. Nothing of the payload counts then.
+        BadData: anything in the payload is unreadable, or it holds too many events. Nothing of the payload counts then.
     """
     items = payload if isinstance(payload, list | tuple) else (payload,)
-    if len(items) > MAX_BATCH:
-        raise BadData(f"an array of {len(items)} events; at most {MAX_BATCH} at once")
     if not items:
         raise BadData("an empty array")
-    stamp = _Stamp(now)
+    read_price = _any_price if negative_prices else _price
     events: list[Event] = []
     for item in items:
-        _normalise_one(item, stamp, channel, sid, events, negative_prices)
+        events += _read(item, channel, sid, read_price)
+        if len(events) > MAX_BATCH:
+            raise BadData(f"more than {MAX_BATCH} events; at most {MAX_BATCH} at once")
+    stamp: int | None = None
+    for event in events:
+        if "ts" not in event:
+            if stamp is None:
+                stamp = now()
+            event["ts"] = stamp
     return events
 
 
-class _Stamp:
-    """One time for all events of a payload, asked for only when one needs it."""
-
-    __slots__ = ("_now", "_ts")
-
-    def __init__(self, now: Callable[[], int]) -> None:
-        self._now = now
-        self._ts: int | None = None
-
-    def __call__(self) -> int:
-        if self._ts is None:
-            self._ts = self._now()
-        return self._ts
-
-
-def _normalise_one(
-    item: object, stamp: _Stamp, channel: str, sid: str | None, events: list[Event], negative_prices: bool
-) -> None:
-    if not isinstance(item, Mapping):
+def _read(item: object, channel: str, sid: str | None, read_price: _ReadPrice) -> list[Event]:
+    """Read one item of a payload into events, which may still lack their ``ts``."""
+    if type(item) is not dict and not isinstance(item, Mapping):  # the first for speed
         if sid is None or isinstance(item, bool) or not isinstance(item, int | float | str):
-            raise BadData(f"expected an object such as {{\"goog\": 3.45}}, got {_name(item)}")
-        item = {"sid": sid, "quote": item}
-    common: Event = {}
+            raise BadData(f'expected an object such as {{"goog": 3.45}}, got {_name(item)}')
+        item = {"quote": item}
+    event: Event = {"channel": channel}
     symbols: list[tuple[str, object]] = []
-    named = "sid" in item
-    for key, value in item.items():
-        if not isinstance(key, str):
-            raise BadData(f"expected text as a key, got {_name(key)}")
-        if named or key in RESERVED:
-            common[key] = _field(key, value, negative_prices)
+    wide = False  # whether keys that are not reserved name symbols
+    if "sid" not in item:
+        if sid is not None and "quote" in item:
+            event["sid"] = _sid(sid)
         else:
+            wide = item.get("channel", channel) == DEFAULT_CHANNEL
+    for key, value in item.items():
+        if key in _PRICES:
+            event[key] = read_price(key, value)
+        elif wide and key not in RESERVED:
             symbols.append((key, value))
-    common.setdefault("channel", channel)
-    if "ts" not in common:
-        common["ts"] = stamp()
-    if not named and "quote" in common and sid is not None:
-        common["sid"] = sid
-        named = True
-        for key, value in symbols:
-            common[key] = _field(key, value, negative_prices)
-    if named or common["channel"] != DEFAULT_CHANNEL:
-        if not named:
-            for key, value in symbols:
-                common[key] = _field(key, value, negative_prices)
-        elif common["channel"] == DEFAULT_CHANNEL and "quote" not in common:
+        else:
+            event[key] = _field(key, value)
+    if not wide:
+        if "quote" not in event and event["channel"] == DEFAULT_CHANNEL:
             raise BadData("missing, and every quote needs one", field="quote")
-        events.append(common)
-        return
-    if "quote" in common:
+        return [event]
+    if "quote" in event:
         raise BadData("missing, and a `quote` needs one", field="sid")
     if not symbols:
-        raise BadData("no symbol: expected {\"sid\": \"GOOG\", \"quote\": 345} or {\"goog\": 3.45}")
-    for symbol, value in symbols:
-        events.append({**common, "sid": _sid(symbol), "quote": _price(symbol, value, negative_prices)})
+        raise BadData('no symbol: expected {"sid": "GOOG", "quote": 345} or {"goog": 3.45}')
+    if len(symbols) > MAX_BATCH:
+        raise BadData(f"an object of {len(symbols)} symbols; at most {MAX_BATCH} at once")
+    return [{**event, "sid": _symbol(key), "quote": read_price(key, value)} for key, value in symbols]
 
 
-def _field(key: str, value: object, negative_prices: bool) -> Any:
-    """Check one field; most fields of most events leave by the first lines."""
-    if key in _PRICES:
-        return _price(key, value, negative_prices)
+def _field(key: object, value: object) -> Any:
+    """Read one field that is no price."""
     if key == "sid":
         return _sid(value)
     if key == "ts":
         return _ts(value)
     if key == "channel":
         return check_channel(value)
-    if type(value) is str:
-        return _text(key, value)
-    _plain(key, value, MAX_DEPTH)
-    return value
+    if type(key) is not str:
+        raise BadData(f"expected text as a key, got {_name(key)}")
+    if not key or len(key) > 128 or not key.isprintable():
+        raise BadData(f"expected a key of 1 to 128 printable characters, got {_shown(key)}")
+    return _plain(key, value, MAX_DEPTH)
 
 
-def _price(key: str, value: object, negative_prices: bool) -> float:
-    if type(value) is not float:
-        if isinstance(value, bool) or not isinstance(value, int | float | str):
-            raise BadData(f"expected a number, got {_name(value)}", field=key)
-        try:
-            value = float(value)
-        except ValueError:
-            raise BadData(f"expected a number, got {_shown(value)}", field=key) from None
-        except OverflowError:
-            raise BadData("a number beyond what a price can be", field=key) from None
-    if not math.isfinite(value):
-        raise BadData(f"expected a finite number, got {value}", field=key)
-    if value <= 0 and not negative_prices:
-        raise BadData(f"expected a price above zero, got {value}", field=key)
-    if not (MIN_PRICE <= abs(value) <= MAX_PRICE) and value != 0:
-        raise BadData(f"{value} is beyond what a price can be ({MIN_PRICE} to {MAX_PRICE})", field=key)
-    return value
+def _price(key: str, value: object) -> float:
+    if type(value) is float and MIN_PRICE <= value <= MAX_PRICE:
+        return value
+    price = _any_price(key, value)
+    if price <= 0:
+        raise BadData(f"expected a price above zero, got {price}", field=key)
+    return price
+
+
+def _any_price(key: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise BadData(f"expected a number, got {_name(value)}", field=key)
+    try:
+        price = float(value)
+    except ValueError:
+        price = None
+    except OverflowError:
+        raise BadData("a number beyond what a price can be", field=key) from None
+    # Python reads "1_000"; nobody else does, so a publisher that sends it means something else.
+    if price is None or (isinstance(value, str) and "_" in value):
+        raise BadData(f"expected a number, got {_shown(str(value))}", field=key)
+    if not math.isfinite(price):
+        raise BadData(f"expected a finite number, got {price}", field=key)
+    if not (MIN_PRICE <= abs(price) <= MAX_PRICE) and price != 0:
+        raise BadData(f"{price} is beyond what a price can be ({MIN_PRICE} to {MAX_PRICE})", field=key)
+    return price
+
+
+def _symbol(key: object) -> str:
+    if type(key) is not str:
+        raise BadData(f"expected text as a key, got {_name(key)}")
+    return _sid(key)
 
 
 def _sid(value: object) -> str:
@@ -157,21 +159,25 @@ def _sid(value: object) -> str:
 
 def _ts(value: object) -> int:
     if type(value) is int:
-        if value not in _INT64:
-            raise BadData("an integer beyond 64 bits", field="ts")
-        return value
-    if isinstance(value, str):
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            moment = None
-        if moment is None or moment.tzinfo is None:
-            raise BadData(
-                f"expected nanoseconds UTC or an ISO 8601 time with its offset, got {_shown(value)}", field="ts"
-            )
-        since = moment - _EPOCH
-        return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * 1_000
-    raise BadData(f"expected nanoseconds UTC as an integer, got {_name(value)}", field="ts")
+        ts = value
+    elif isinstance(value, str):
+        ts = _iso_time(value)
+    else:
+        raise BadData(f"expected nanoseconds UTC as an integer, got {_name(value)}", field="ts")
+    if ts not in _INT64:
+        raise BadData("nanoseconds UTC beyond 64 bits, which end in the years 1677 and 2262", field="ts")
+    return ts
+
+
+def _iso_time(value: str) -> int:
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise BadData(f"expected nanoseconds UTC or an ISO 8601 time with its offset, got {_shown(value)}", field="ts")
+    since = moment - _EPOCH
+    return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * 1_000
 
 
 def check_channel(value: object) -> str:
@@ -183,10 +189,37 @@ def check_channel(value: object) -> str:
     if type(value) is not str:
         raise BadData(f"expected text, got {_name(value)}", field="channel")
     if not value or len(value) > 256 or not value.isprintable() or "+" in value or "#" in value or value[0] == "$":
-        raise BadData(
-            f"expected a name without `+`, `#` or a leading `$`, got {_shown(value)}", field="channel"
-        )
+        raise BadData(f"expected a name without `+`, `#` or a leading `$`, got {_shown(value)}", field="channel")
     return value
+
+
+def _plain(key: str, value: object, depth: int) -> Any:
+    """Copy a value, and refuse what cannot cross a process boundary unchanged."""
+    if value is None or type(value) is bool:
+        return value
+    if type(value) is str:
+        return _text(key, value)
+    if type(value) is int:
+        if value not in _INT64:
+            raise BadData("an integer beyond 64 bits", field=key)
+        return value
+    if type(value) is float:
+        if not math.isfinite(value):
+            raise BadData(f"expected a finite number, got {value}", field=key)
+        return value
+    if depth == 0:
+        raise BadData(f"nested deeper than {MAX_DEPTH} levels", field=key)
+    if isinstance(value, list | tuple):
+        return [_plain(key, inner, depth - 1) for inner in value]
+    if isinstance(value, Mapping):
+        return {_name_within(key, name): _plain(key, inner, depth - 1) for name, inner in value.items()}
+    raise BadData(f"expected plain JSON, got {_name(value)}", field=key)
+
+
+def _name_within(key: str, name: object) -> str:
+    if type(name) is not str:
+        raise BadData(f"expected text as a key, got {_name(name)}", field=key)
+    return _text(key, name)
 
 
 def _text(key: str, value: str) -> str:
@@ -196,34 +229,6 @@ def _text(key: str, value: str) -> str:
         except UnicodeEncodeError:
             raise BadData("text that is no valid Unicode", field=key) from None
     return value
-
-
-def _plain(key: str, value: object, depth: int) -> None:
-    """Refuse what cannot cross a process boundary unchanged."""
-    kind = type(value)
-    if value is None or kind is bool:
-        return
-    if kind is int:
-        if value not in _INT64:
-            raise BadData("an integer beyond 64 bits", field=key)
-    elif kind is float:
-        if not math.isfinite(value):  # type: ignore[arg-type]  # mypy does not narrow by `type(...) is`
-            raise BadData(f"expected a finite number, got {value}", field=key)
-    elif kind is str:
-        _text(key, value)  # type: ignore[arg-type]  # the same
-    elif depth == 0:
-        raise BadData(f"nested deeper than {MAX_DEPTH} levels", field=key)
-    elif isinstance(value, Mapping):
-        for name, inner in value.items():
-            if type(name) is not str:
-                raise BadData(f"expected text as a key, got {_name(name)}", field=key)
-            _text(key, name)
-            _plain(key, inner, depth - 1)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            _plain(key, inner, depth - 1)
-    else:
-        raise BadData(f"expected plain JSON, got {_name(value)}", field=key)
 
 
 _NAMES: Final = {
@@ -244,6 +249,6 @@ def _name(value: object) -> str:
     return _NAMES.get(name, name)
 
 
-def _shown(value: object) -> str:
-    text = ascii(value)
+def _shown(value: str) -> str:
+    text = ascii(value[:60])
     return text if len(text) <= 60 else f"{text[:57]}..."
