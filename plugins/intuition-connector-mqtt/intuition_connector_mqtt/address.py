@@ -1,0 +1,81 @@
+"""Where a broker is and how to get in, read from a URL."""
+
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+
+from intuition_core.errors import IntuitionError
+
+DEFAULT_URL: Final = "mqtt://127.0.0.1:1883"
+_DEFAULT_PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
+
+
+class BadAddress(IntuitionError):
+    """A URL that does not say where a broker is."""
+
+    def __init__(self, address: str, problem: str) -> None:
+        self.address = address
+        self.problem = problem
+        super().__init__(f"{address}: {problem}; expected mqtt://host:port, or mqtts://host:port for TLS")
+
+
+class Address(msgspec.Struct, frozen=True):
+    """A broker's address; however it is shown, the credentials are left out."""
+
+    host: str
+    port: int
+    tls: bool = False
+    username: str | None = None
+    password: str | None = None
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'mqtts' if self.tls else 'mqtt'}://{host}:{self.port}"
+
+    def __repr__(self) -> str:
+        return f"Address({str(self)!r})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:  # rich would otherwise show every field
+        return [("address", str(self))]
+
+
+def parse_address(url: str) -> Address:
+    """Read ``mqtt://[user[:password]@]host[:port]``; user and password may be percent-encoded.
+
+    Raises:
+        BadAddress: the URL cannot be read. The message never holds what may be part of a password.
+    """
+    shown = redacted(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise BadAddress(shown, str(error).lower()) from None
+    if parts.scheme not in _DEFAULT_PORTS:
+        raise BadAddress(shown, f"unknown scheme `{parts.scheme}`" if parts.scheme else "no scheme")
+    if not parts.hostname:
+        raise BadAddress(shown, "no host")
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0:
+        problem = "the port must be a number from 1 to 65535 (`/`, `#` and `@` in a password are written %2F, %23, %40)"
+        raise BadAddress(shown, problem)
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise BadAddress(shown, "nothing can follow the port")
+    return Address(
+        host=parts.hostname,
+        port=port or _DEFAULT_PORTS[parts.scheme],
+        tls=parts.scheme == "mqtts",
+        username=None if parts.username is None else unquote(parts.username),
+        password=None if parts.password is None else unquote(parts.password),
+    )
+
+
+def redacted(url: str) -> str:
+    """Give what of a URL may be shown, be it well-formed or not: the scheme and the host."""
+    scheme, found, rest = url.rpartition("://")
+    credentials, at, place = rest.rpartition("@")
+    host = place if place.startswith("[") else place.partition(":")[0]
+    return f"{scheme}{found}{'***@' if at and credentials else ''}{host.partition('/')[0]}"

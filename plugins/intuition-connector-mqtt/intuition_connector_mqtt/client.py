@@ -1,0 +1,96 @@
+"""Making a paho client the way this package wants one, and the errors that a broker can answer with."""
+
+import socket
+import ssl
+from typing import Any
+
+from paho.mqtt.client import Client, MQTTv5, MQTTv311
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+from intuition_connector_mqtt.address import Address
+from intuition_core.errors import BadParameter, IntuitionError
+
+CONNECT_TIMEOUT = 5.0
+"""Seconds until a broker that does not answer is given up for this time."""
+
+
+class BrokerRefused(IntuitionError):
+    """A broker that does not let us in, for a reason that trying again will not change."""
+
+    def __init__(self, address: Address, problem: str) -> None:
+        self.address = str(address)
+        self.problem = problem
+        super().__init__(f"the broker at {address} refused: {problem}")
+
+
+def tls_context(
+    part: str, *, ca_file: str | None = None, cert_file: str | None = None, key_file: str | None = None
+) -> ssl.SSLContext:
+    """Trust the system's certificates or those in ``ca_file``, and show ``cert_file`` where the broker asks.
+
+    Raises:
+        BadParameter: of `part`, a file that cannot be used.
+    """
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        raise BadParameter(part, "ca_file", f"{ca_file}: {_why(error)}") from None
+    if cert_file is not None:
+        try:
+            # Without a password given, OpenSSL would ask for one on the terminal, in a process that may have none.
+            context.load_cert_chain(cert_file, key_file, password=lambda: b"")
+        except (OSError, ValueError) as error:
+            raise BadParameter(
+                part, "cert_file", f"{cert_file} with {key_file or 'no key_file'}: {_why(error)}"
+            ) from None
+    return context
+
+
+def make_client(
+    address: Address,
+    *,
+    client_id: str,
+    protocol: MQTTProtocolVersion,
+    tls: ssl.SSLContext | None = None,
+    persistent: bool = False,
+) -> Client:
+    """Make a client that connects nothing yet.
+
+    Args:
+        address: where the broker is, with the credentials for it.
+        client_id: how the broker knows the client.
+        protocol: MQTT 5 or 3.1.1.
+        tls: what to trust; None trusts the system's certificates, where the address asks for TLS.
+        persistent: keep the session when the connection ends, and let the caller acknowledge messages.
+    """
+    client = Client(
+        CallbackAPIVersion.VERSION2,
+        client_id,
+        # MQTT 5 says the same at connect time, and paho refuses to be told here.
+        clean_session=None if protocol == MQTTv5 else not persistent,
+        protocol=protocol,
+        manual_ack=persistent,
+    )
+    client.connect_timeout = CONNECT_TIMEOUT
+    # With any other limit paho looks through all unacknowledged messages again at each acknowledgement.
+    client.max_inflight_messages_set(0)
+    client.on_socket_open = _send_at_once
+    if address.username is not None or address.password is not None:
+        client.username_pw_set(address.username or "", address.password)
+    if address.tls:
+        client.tls_set_context(tls or ssl.create_default_context())
+    return client
+
+
+def protocol_name(protocol: MQTTProtocolVersion) -> str:
+    """Name a protocol as people do."""
+    return {MQTTv5: "MQTT 5", MQTTv311: "MQTT 3.1.1"}.get(protocol, "MQTT")
+
+
+def _send_at_once(_client: Client, _userdata: Any, sock: Any) -> None:
+    # Otherwise an acknowledgement waits 40 ms for company.
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _why(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

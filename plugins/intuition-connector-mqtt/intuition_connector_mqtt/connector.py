@@ -1,0 +1,186 @@
+"""The connector: from MQTT topics to a backend, and from its records to MQTT topics."""
+
+import logging
+import time
+from pathlib import Path
+from ssl import SSLContext
+from typing import Final
+
+import msgspec
+
+from intuition_connector_mqtt.address import DEFAULT_URL, Address, BadAddress, parse_address
+from intuition_connector_mqtt.backoff import Backoff
+from intuition_connector_mqtt.carrier import Carrier
+from intuition_connector_mqtt.client import tls_context
+from intuition_connector_mqtt.connection import Connection
+from intuition_connector_mqtt.link import Link, attach
+from intuition_connector_mqtt.parameters import MqttParams
+from intuition_connector_mqtt.presence import Presence, own_version
+from intuition_connector_mqtt.topics import Topics, is_name, subscriptions
+from intuition_connector_mqtt.waker import Waker
+from intuition_core.contracts import Backend
+from intuition_core.errors import BackendLost, BackendRefused, BadParameter
+
+PART: Final = "connector mqtt"
+
+log = logging.getLogger(__name__)
+
+
+class Mqtt:
+    """Carries quotes from an MQTT broker to a backend, and its decisions back.
+
+    Everything happens on the thread that calls `run`: one loop turns the connection to the broker and calls the
+    backend. A call to the backend that takes longer than one and a half times ``keepalive`` costs the connection.
+    """
+
+    Params = MqttParams
+
+    def __init__(self) -> None:
+        self._params = MqttParams()
+        self._address: Address = parse_address(DEFAULT_URL)
+        self._tls: SSLContext | None = None
+        self._waker: Waker | None = None
+        self._stopping = False
+        self._connection: Connection | None = None
+        self._place: object = None
+
+    def initialize(self, params: MqttParams) -> None:
+        """Take the address and the credentials, and read the files they name; connect nothing yet.
+
+        Raises:
+            BadParameter: one of them cannot be used.
+        """
+        try:
+            address = parse_address(params.url)
+        except BadAddress as error:
+            raise BadParameter(PART, "url", str(error)) from None
+        if params.name is not None and not is_name(params.name):
+            raise BadParameter(PART, "name", f"expected letters, digits, `.`, `_` and `-`, got {params.name!r}")
+        tls_files = {"ca_file": params.ca_file, "cert_file": params.cert_file, "key_file": params.key_file}
+        for key, value in tls_files.items():
+            if value is not None and not address.tls:
+                raise BadParameter(PART, key, f"only used with TLS; write mqtts:// instead of mqtt:// in {address}")
+        if params.key_file is not None and params.cert_file is None:
+            raise BadParameter(PART, "key_file", "there is no `cert_file` that it belongs to")
+        self._params = params
+        self._address = msgspec.structs.replace(
+            address,
+            username=params.username if params.username is not None else address.username,
+            password=_password(params) or address.password,
+        )
+        self._tls = tls_context(PART, **tls_files) if address.tls else None
+        self._stopping = False
+
+    def run(self, backend: Backend) -> None:
+        """Carry events to the backend and its records to the broker until `stop` is called.
+
+        A broker or a backend that goes away is waited for, and what it had not acknowledged is delivered again.
+
+        Raises:
+            BrokerRefused: the broker does not let us in.
+            PublishRefused: the broker does not take what we publish.
+            SubscribeRefused: the broker does not let us listen.
+            SessionTaken: another connector uses the same session.
+            BadReply: the backend answers with what cannot be used.
+        """
+        waker = self._waker = Waker()
+        backoff = Backoff()
+        try:
+            while not self._stopping:
+                try:
+                    link = attach(backend, name=self._params.name)
+                    self._carry(backend, link, self._connected(link, waker), backoff)
+                except BackendLost as error:
+                    problem = str(error)
+                except BackendRefused as error:
+                    # It is not ready to be attached to, or it no longer knows us: it began anew, or another
+                    # connector of our name attached, which then takes the session at the broker, too.
+                    problem = str(error)
+                else:
+                    break
+                backend.close()
+                wait = backoff.next()
+                log.warning("%s; retrying in %.1f s", problem, wait)
+                self._wait(wait, waker)
+        finally:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+            self._waker = None
+            waker.close()
+
+    def stop(self) -> None:
+        """End `run` soon, from a signal handler or another thread: the batch in hand is finished first."""
+        self._stopping = True
+        waker = self._waker
+        if waker is not None:
+            waker.wake()
+
+    def _connected(self, link: Link, waker: Waker) -> Connection:
+        """Give the connection to the topics of this session, a new one if there is none."""
+        if self._connection is not None and self._place != link.place:
+            self._connection.close()
+            self._connection = None
+        if self._connection is None:
+            topics = Topics(link.session)
+            description = {
+                "name": link.session,
+                "version": own_version(),
+                "channels": link.channels,
+                "topics": topics.summary(),
+                "backend": link.summary,
+            }
+            filters = subscriptions(link.channels)
+            self._connection = Connection(
+                address=self._address,
+                tls=self._tls,
+                client_id=f"intuition-{link.session}-mqtt",
+                filters=filters,
+                presence=Presence(topics, description),
+                waker=waker,
+                keepalive=self._params.keepalive,
+                expiry=self._params.expiry,
+                max_payload=self._params.max_payload,
+            )
+            self._place = link.place
+            log.info("session %s: from %s to %s", link.session, ", ".join(filters), topics.root)
+        return self._connection
+
+    def _carry(self, backend: Backend, link: Link, connection: Connection, backoff: Backoff) -> None:
+        log.info("attached to the backend %s", backend.address)
+        carrier = Carrier(
+            backend=backend,
+            link=link,
+            connection=connection,
+            topics=Topics(link.session),
+            max_batch=self._params.max_batch,
+            max_payload=self._params.max_payload,
+            negative_prices=self._params.negative_prices,
+        )
+        while not self._stopping:
+            carrier.step()
+            if carrier.delivered:
+                backoff.reset()
+            connection.turn(carrier.pause)
+
+    def _wait(self, seconds: float, waker: Waker) -> None:
+        """Wait, keeping the connection to the broker alive."""
+        until = time.monotonic() + seconds
+        while not self._stopping and (left := until - time.monotonic()) > 0:
+            if self._connection is not None:
+                self._connection.turn(left)
+            else:
+                waker.wait(left)
+
+
+def _password(params: MqttParams) -> str | None:
+    if params.password is not None or params.password_file is None:
+        return params.password
+    try:
+        lines = Path(params.password_file).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        problem = getattr(error, "strerror", None) or "no text"
+        raise BadParameter(PART, "password_file", f"{params.password_file}: {problem}") from None
+    if not lines:
+        raise BadParameter(PART, "password_file", f"{params.password_file} is empty")
+    return lines[0]

@@ -1,0 +1,60 @@
+"""From the bytes of a message to events, or to one clear reason why not."""
+
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from intuition_connector_mqtt.topics import find_channel
+from intuition_core.data import MAX_BATCH, Event, normalise
+from intuition_core.errors import BadData
+
+MAX_CALL: Final = 512 * 1024
+"""Bytes of events that are handed to a backend at once."""
+
+_decode = msgspec.json.Decoder().decode
+_pack = msgspec.msgpack.Encoder().encode
+
+
+class Item(msgspec.Struct, frozen=True, gc=False):
+    """The events of one message, and how many bytes they take on the way to a backend."""
+
+    events: list[Event]
+    size: int
+
+    @property
+    def wire(self) -> Event | list[Event]:
+        """What is sent: an event, or an array where there are several."""
+        return self.events[0] if len(self.events) == 1 else self.events
+
+
+def read_item(topic: str, payload: bytes, channels: Sequence[str], *, negative_prices: bool = False) -> Item:
+    """Read a message.
+
+    Args:
+        topic: where it was published; what follows the channel is the symbol of events that name none.
+        payload: JSON.
+        channels: the channels that are listened to.
+        negative_prices: let zero and negative prices pass.
+
+    Raises:
+        BadData: with the reason. Nothing of the message counts then.
+    """
+    channel, sid = find_channel(topic, channels)
+    try:
+        decoded: Any = _decode(payload)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise BadData(f"no JSON: {error}") from None
+    except RecursionError:
+        raise BadData("nested too deeply") from None
+    events = normalise(decoded, now=time.time_ns, channel=channel, sid=sid, negative_prices=negative_prices)
+    if len(events) > MAX_BATCH:
+        raise BadData(f"{len(events)} events in one payload; at most {MAX_BATCH} at once")
+    size = 0
+    # What a payload says once counts for each of its symbols: the sum can be far larger than the payload.
+    for event in events:
+        size += len(_pack(event))
+        if size > MAX_CALL:
+            raise BadData(f"its events come to more than {MAX_CALL} bytes")
+    return Item(events, size)

@@ -1,0 +1,80 @@
+"""Which topics a session uses: what comes in on its channels, where its records go."""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from intuition_core.data import check_channel
+from intuition_core.errors import BadData
+
+PREFIX: Final = "intuition/1"
+_BY_TYPE: Final = {"decision": "decisions", "fill": "fills", "rejection": "rejections", "error": "errors"}
+_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def is_name(text: str) -> bool:
+    """Tell whether a session's name can be a level of a topic as it is."""
+    return _NAME.fullmatch(text) is not None
+
+
+def name_from(text: str) -> str:
+    """Make a name out of any text, such as a backend's address: ``tcp://127.0.0.1:4242`` → ``tcp-127.0.0.1-4242``."""
+    return re.sub(r"[^A-Za-z0-9._]+", "-", text).strip("-")[:64] or "session"
+
+
+def subscriptions(channels: Iterable[str]) -> list[str]:
+    """Give the filters that match each channel itself and everything below it."""
+    return [f"{channel}/#" for channel in channels]
+
+
+def find_channel(topic: str, channels: Sequence[str]) -> tuple[str, str | None]:
+    """Give the channel that a topic belongs to, and the symbol that the rest of the topic names, if any.
+
+    Raises:
+        BadData: the topic belongs to none of them.
+    """
+    best = ""
+    for channel in channels:
+        if (topic == channel or topic.startswith(f"{channel}/")) and len(channel) > len(best):
+            best = channel
+    if not best:
+        raise BadData(f"the topic belongs to none of the channels {', '.join(channels)}")
+    return best, topic[len(best) + 1 :] or None
+
+
+class Topics:
+    """Where a session's output goes, all under ``intuition/1/<session>``."""
+
+    def __init__(self, session: str) -> None:
+        self.root = f"{PREFIX}/{session}"
+        self.description = f"{self.root}/$description"
+        self.state = f"{self.root}/$state"
+        self.portfolio = f"{self.root}/portfolio"
+        self.dead = f"{self.root}/dead"
+        self.by_type = {kind: f"{self.root}/{topic}" for kind, topic in _BY_TYPE.items()}
+
+    def of(self, record: Any) -> str:
+        """Give the topic that a record is published on; what names no type is taken for a decision.
+
+        Raises:
+            BadData: it is no record, or none that has a topic.
+        """
+        if not isinstance(record, dict):
+            raise BadData(f"the backend answered with {type(record).__name__} where a record was expected")
+        kind = record.get("type", "decision")
+        if kind == "message":
+            return f"{self.root}/messages/{check_channel(record.get('channel'))}"
+        topic = self.by_type.get(kind) if isinstance(kind, str) else None
+        if topic is None:
+            raise BadData(f"the backend answered with a record of unknown type {ascii(kind)[:60]}")
+        return topic
+
+    def summary(self) -> dict[str, str]:
+        """Name the topics, for the description."""
+        return {
+            **{topic.rpartition("/")[2]: topic for topic in self.by_type.values()},
+            "messages": f"{self.root}/messages/+",
+            "portfolio": self.portfolio,
+            "dead": self.dead,
+            "state": self.state,
+        }

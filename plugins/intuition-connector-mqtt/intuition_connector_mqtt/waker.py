@@ -1,0 +1,35 @@
+"""Ending a wait from a signal handler or another thread."""
+
+import select
+import socket
+from contextlib import suppress
+
+
+class Waker:
+    """A socket that becomes readable once `wake` was called.
+
+    A lock or an event would not do: a signal handler runs in the very thread that may be holding it.
+    """
+
+    def __init__(self) -> None:
+        self._reader, self._writer = socket.socketpair()
+        self._reader.settimeout(0)
+        self._writer.settimeout(0)
+
+    def fileno(self) -> int:
+        """Give what a `select` can wait for."""
+        return self._reader.fileno()
+
+    def wake(self) -> None:
+        """End the present and every later wait."""
+        with suppress(OSError):  # full, so it is readable already; or closed, so nobody waits
+            self._writer.send(b"\0")
+
+    def wait(self, seconds: float) -> None:
+        """Wait, or return at once when woken."""
+        select.select([self], [], [], max(seconds, 0.0))
+
+    def close(self) -> None:
+        """Let the descriptors go."""
+        self._reader.close()
+        self._writer.close()
