@@ -1,0 +1,263 @@
+"""Calling a zerorpc server, ours or anybody's, in any language: the `Backend` of a connector."""
+
+import logging
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Final, Self
+
+import gevent
+import gevent.event
+import zerorpc
+import zmq
+from zmq.utils.monitor import parse_monitor_message
+
+from intuition_core.errors import BackendLost, BackendRefused
+from intuition_core.rpc import wire
+from intuition_core.rpc.address import parse
+
+ALWAYS_OFFERED: Final = frozenset({"initialize", "event"})
+"""What any backend has, even one that cannot be asked."""
+
+_INTROSPECTION: Final = ("_zerorpc_inspect", "_zerorpc_list")
+"""Node's zerorpc has only the first, and keeps silent about unknown names; Python's fails in the first, at once."""
+
+_ENDINGS: Final[dict[int, str]] = {
+    zmq.EVENT_DISCONNECTED: "it closed the connection (a message over its limit does that, too)",
+    zmq.EVENT_CONNECT_RETRIED: "nobody listens there; start `intuition serve`, or give its address with --rpc",
+    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: "what listens there does not speak ZeroMQ's protocol",
+    zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: "what listens there does not speak ZeroMQ's protocol",
+    zmq.EVENT_HANDSHAKE_FAILED_AUTH: "it does not let us in",
+}
+
+_log: Final = logging.getLogger(__name__)
+
+
+class Client:
+    """A backend over zerorpc.
+
+    It connects at the first call, and anew after a `BackendLost`. The thread that makes the first call owns the
+    connection, and must be the one to close it.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        timeout: float = 30.0,
+        heartbeat: float = 5.0,
+        max_message: int = wire.MAX_MESSAGE,
+    ) -> None:
+        """Take the address; connect nothing yet.
+
+        Args:
+            address: ``tcp://HOST:PORT``.
+            timeout: seconds to wait for an answer.
+            heartbeat: seconds between signs of life; a backend that gives none for twice as long is lost.
+            max_message: the limit of one message in bytes, in both directions.
+
+        Raises:
+            BadAddress: the address is malformed.
+        """
+        self._endpoint = parse(address).endpoint
+        self._address = address
+        self._timeout = timeout
+        self._heartbeat = heartbeat
+        self._max_message = max_message
+        self._connection: _Connection | None = None
+        self._offered: frozenset[str] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def address(self) -> str:
+        """Where the backend is, as it was given."""
+        return self._address
+
+    def offers(self, method: str, /) -> bool:
+        """Whether the backend has a method of that name; asked once for each connection.
+
+        Raises:
+            BackendLost: the backend did not answer.
+        """
+        if method in ALWAYS_OFFERED:
+            return True
+        if self._offered is None:
+            self._offered = self._ask()
+        return method in self._offered
+
+    def call(self, method: str, /, *args: Any, timeout: float | None = None) -> Any:
+        """Call a method.
+
+        Args:
+            method: its name.
+            args: what it takes; plain JSON types.
+            timeout: seconds to wait for the answer, if other than the client's.
+
+        Raises:
+            BackendLost: the backend did not answer in time or went away; the call may or may not have run.
+            BackendRefused: the backend answered with an error, or the arguments cannot be sent.
+        """
+        deadline = time.monotonic() + (self._timeout if timeout is None else timeout)
+        try:
+            connection = self._connected(deadline)
+            name, answer = connection.ask(method, args, deadline)
+        except wire.Unsendable as error:
+            problem = f"the arguments cannot be sent: {error}; the call did not run"
+            raise BackendRefused(self._address, method, "Unsendable", problem) from None
+        except _Lost as error:
+            self.close()
+            raise BackendLost(self._address, str(error)) from None
+        except BaseException:  # an interrupt in mid-call: what still comes back must not meet the next call
+            self.close()
+            raise
+        if name == "OK" and isinstance(answer, list) and len(answer) == 1:
+            return answer[0]
+        if name == "ERR" and isinstance(answer, list) and len(answer) >= 2:
+            raise BackendRefused(self._address, method, wire.cleaned(answer[0], 100), wire.cleaned(answer[1]))
+        problem = f"an answer of a kind that is not understood, `{wire.cleaned(name, 100)}`"
+        raise BackendRefused(self._address, method, "BadAnswer", problem)
+
+    def close(self) -> None:
+        """Let the connection go. What was not sent yet is not sent any more; the next call makes a new connection."""
+        connection, self._connection, self._offered = self._connection, None, None
+        if connection is not None:
+            connection.close()
+
+    def _connected(self, deadline: float) -> "_Connection":
+        if self._connection is not None and self._connection.ended():
+            self.close()
+        if self._connection is None:
+            self._connection = _Connection(self._endpoint, heartbeat=self._heartbeat, max_message=self._max_message)
+            self._connection.open(deadline)
+        return self._connection
+
+    def _ask(self) -> frozenset[str]:
+        for question in _INTROSPECTION:
+            with suppress(BackendRefused):
+                answer = self.call(question)
+                names = answer.get("methods") if isinstance(answer, dict) else answer
+                if isinstance(names, dict | list):
+                    return frozenset(name for name in names if isinstance(name, str))
+        return ALWAYS_OFFERED
+
+
+class _Lost(Exception):
+    """The backend is gone, or did not answer in time."""
+
+
+class _Connection:
+    """One connection to one server, for one call at a time."""
+
+    def __init__(self, endpoint: str, *, heartbeat: float, max_message: int) -> None:
+        self._heartbeat = heartbeat
+        self._max_message = max_message
+        self._context = zerorpc.Context()
+        self._events = wire.Events(zmq.DEALER, self._context, max_message=max_message, linger=0, unreadable=_stand_in)
+        self._channels = zerorpc.ChannelMultiplexer(self._events, ignore_broadcast=True)
+        self._monitor = self._events.socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | _all(_ENDINGS))
+        self._opened = gevent.event.Event()
+        self._problem: str | None = None
+        self._answer: gevent.event.AsyncResult | None = None
+        self._watching = gevent.spawn(self._watch)
+        self._events.connect(endpoint)
+
+    def open(self, deadline: float) -> None:
+        """Wait until the server has let us in.
+
+        Raises:
+            _Lost: it did not.
+        """
+        if not self._opened.wait(max(0.0, deadline - time.monotonic())):
+            raise _Lost("it cannot be reached in time")
+        if self._problem is not None:
+            raise _Lost(self._problem)
+
+    def ended(self) -> bool:
+        """Whether the connection ended since the last call."""
+        with suppress(zmq.Again):
+            while True:
+                self._note(self._monitor.recv_multipart(zmq.NOBLOCK))
+        return self._problem is not None
+
+    def ask(self, method: str, args: tuple[Any, ...], deadline: float) -> tuple[str, Any]:
+        """Send a request, and give the name and the arguments of what comes back.
+
+        Raises:
+            _Lost: nothing came back.
+            wire.Unsendable: the request cannot be sent.
+        """
+        self._answer = gevent.event.AsyncResult()
+        # zerorpc reports a lost remote by throwing into the greenlet that opened the channel, sooner or later: it must
+        # be one that ends with the call.
+        task = gevent.spawn(self._ask, method, args, deadline, self._answer)
+        try:
+            answer: tuple[str, Any] = self._answer.get()
+        finally:
+            self._answer = None
+            task.kill()
+        return answer
+
+    def close(self) -> None:
+        """Close at once."""
+        self._watching.kill()
+        self._channels.close()
+        self._events.socket.disable_monitor()
+        self._monitor.close()
+        self._events.close()
+        self._context.term()
+
+    def _ask(self, method: str, args: tuple[Any, ...], deadline: float, answer: gevent.event.AsyncResult) -> None:
+        """Do the asking; what goes wrong is handed over, as gevent would print what is raised."""
+        channel = zerorpc.BufferedChannel(
+            zerorpc.HeartBeatOnChannel(self._channels.channel(), freq=self._heartbeat, passive=False)
+        )
+        try:
+            channel.emit_event(channel.new_event(method, args))
+            event = channel.recv(timeout=max(0.0, deadline - time.monotonic()))
+            answer.set((event.name, event.args))
+        except zerorpc.TimeoutExpired:
+            answer.set_exception(_Lost("no answer in time"))
+        except zerorpc.LostRemote:
+            answer.set_exception(_Lost(f"no sign of life for {2 * self._heartbeat:g} s"))
+        except wire.Unsendable as error:
+            answer.set_exception(error)
+        finally:
+            with suppress(zerorpc.LostRemote):
+                channel.close()
+
+    def _watch(self) -> None:
+        while True:
+            self._note(self._monitor.recv_multipart())
+
+    def _note(self, frames: list[bytes]) -> None:
+        event = parse_monitor_message(frames)["event"]
+        if event in _ENDINGS:
+            # A handshake that failed says more than the disconnection that follows it.
+            self._problem = self._problem or _ENDINGS[event]
+            if self._answer is not None:
+                self._answer.set_exception(_Lost(self._problem))
+        self._opened.set()
+
+
+def _all(events: Iterable[int]) -> int:
+    mask = 0
+    for event in events:
+        mask |= event
+    return mask
+
+
+def _stand_in(error: wire.Unreadable) -> wire.Message | None:
+    """Let the caller know that its answer came, but cannot be read."""
+    _log.debug("a message from the backend cannot be read: %s", error.problem)
+    if error.header is None or error.header.get("response_to") is None:
+        return None
+    problem = f"its answer cannot be read: {error.problem}; the call may have run"
+    return wire.Message({**error.header, "v": wire.PROTOCOL}, "ERR", ["Unreadable", problem, None], (), 0)
