@@ -16,16 +16,12 @@ from intuition_core.config import load_config
 @click.option("--rpc", "addr", metavar="ADDRESS", help="The backend (default tcp://127.0.0.1:4242).")
 @click.option("--connector", default="mqtt", show_default=True, metavar="NAME", help="The connector: a plugin's name.")
 @click.option("--name", metavar="NAME", help="What to call the session of a backend that does not name its own.")
-@click.option(
-    "--ca", "ca_file", type=click.Path(), help="The authority that signed the broker's certificate."
-)
+@click.option("--ca", "ca_file", type=click.Path(), help="The authority that signed the broker's certificate.")
 @click.option("--username", metavar="NAME", help="The user at the broker.")
 @click.option("--password-file", type=click.Path(), help="A file with the password; a variable serves as well.")
 @click.option("--param", "params", multiple=True, metavar="KEY=VALUE", help="Another parameter of the connector.")
 @click.option("--config", "file", type=click.Path(path_type=Path), help="The configuration (default: intuition.toml).")
-@click.option(
-    "--timeout", type=float, default=30.0, show_default=True, help="Seconds to wait for an answer."
-)
+@click.option("--timeout", type=float, default=30.0, show_default=True, help="Seconds to wait for an answer.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", help="How to write logs.")
 @click.option("-v", "--verbose", count=True, help="Tell more; twice, tell everything.")
 def connect(

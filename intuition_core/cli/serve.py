@@ -24,9 +24,7 @@ from intuition_core.errors import IntuitionError
     "--log-format", type=click.Choice(["text", "json"]), default="text", help="How records and logs are written."
 )
 @click.option("-v", "--verbose", count=True, help="Tell more; twice, tell everything.")
-@click.option(
-    "--insecure", is_flag=True, help="Allow an address that other machines can reach."
-)
+@click.option("--insecure", is_flag=True, help="Allow an address that other machines can reach.")
 def serve(
     *,
     algo: str | None,

@@ -97,6 +97,9 @@ def up(
     options = [("--algo", algo), ("--portfolio", portfolio), ("--cash", cash), ("--seed", seed), ("--addr", addr)]
     given = [word for flag, value in options if value is not None for word in (flag, str(value))]
     given += [word for param in params for word in ("--param", param)]
+    if demo and portfolio is None and config.values.portfolio is None and not config.values.algorithms:
+        given += ["--param", "portfolio.max_fraction=0.02"]
+        _say("demo: naive bets at most 2 % of the cash at a time, so that it lasts")
     # By variable, not by argument: the address may hold a password, and arguments show in the process list.
     environment = {"INTUITION_CONNECTORS__MQTT__URL": chosen}
     children.append(

@@ -1,0 +1,53 @@
+import io
+import json
+from typing import Any
+
+import pytest
+
+from intuition_core.console import Console, sentence
+
+
+def record(type_: str, **content: Any) -> dict[str, Any]:
+    return {"id": "r:1:0", "type": type_, "seq": 1, "ts": 0, "sid": "GOOG", "cause": "r:1", **content}
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        (record("decision", side="buy", cash="4213.07", quote=345.0), "buying 4213.07 of GOOG at 345"),
+        (record("decision", side="sell", cash="99.5", quote=3.45), "selling 99.50 of GOOG at 3.45"),
+        (record("decision", side="buy", cash="0.0001", quote=1e-7), "buying 0.0001 of GOOG at 1e-07"),
+        (
+            record("fill", side="buy", quantity="12.5", price=345.0, cash="4312.5"),
+            "bought 12.5 GOOG at 345 for 4312.50",
+        ),
+        (
+            record("fill", side="sell", quantity="1", price=2.5, cash="2.5", profit="-1"),
+            "sold 1 GOOG at 2.5 for 2.50, profit -1.00",
+        ),
+        (record("rejection", side="buy", reason="no edge"), "not buying GOOG: no edge"),
+        (record("error", problem="algorithm x.event: boom"), "failed: algorithm x.event: boom"),
+        (record("message", channel="sma", data=3), "sma: 3"),
+    ],
+)
+def test_every_record_is_a_sentence(told: dict[str, Any], expected: str) -> None:
+    assert sentence(told) == expected
+
+
+def test_the_console_writes_sentences_or_json_lines_and_messages_only_when_asked() -> None:
+    records = [record("decision", side="buy", cash="1", quote=2.0), record("message", channel="sma", data=3)]
+    plain, full, lines = io.StringIO(), io.StringIO(), io.StringIO()
+    Console(plain)(records)
+    Console(full, messages=True)(records)
+    Console(lines, json=True)(records)
+    assert plain.getvalue() == "buying 1.00 of GOOG at 2\n"
+    assert full.getvalue().splitlines()[1:] == ["sma: 3"]
+    assert [json.loads(line) for line in lines.getvalue().splitlines()] == records
+
+
+def test_a_reader_that_went_away_is_no_error() -> None:
+    stream = io.StringIO()
+    console = Console(stream)
+    stream.close()
+    console([record("decision", side="buy", cash="1", quote=2.0)])
+    console([record("decision", side="buy", cash="1", quote=2.0)])

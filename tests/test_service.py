@@ -1,0 +1,323 @@
+import re
+import threading
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from intuition_core import Signal
+from intuition_core.compose import compose, settle
+from intuition_core.config import BadConfiguration, load_config
+from intuition_core.errors import BadData, BadParameter
+from intuition_core.plugins import discover
+from intuition_core.service import AlreadyRunning, BadCall, Service
+from intuition_core.session import StaleEpoch
+
+
+class Contrarian:
+    """Takes any parameter: it declares none."""
+
+    def initialize(self, params: dict[str, Any]) -> list[str]:
+        self.last = None
+        self.params = params
+        return ["quotes"]
+
+    def event(self, data: dict[str, Any]) -> Signal | None:
+        last, self.last = self.last, data["quote"]
+        if last is None or last == data["quote"]:
+            return None
+        return Signal(data["sid"], "buy" if data["quote"] < last else "sell", data["quote"])
+
+
+class Shelf:
+    """The installed plugins, and some that a test puts beside them."""
+
+    def __init__(self, **parts: type) -> None:
+        self._parts = parts
+        self._installed = discover()
+
+    def find(self, kind: str, ref: str) -> Any:
+        return _Named(ref) if ref in self._parts else self._installed.find(kind, ref)
+
+    def load(self, kind: str, ref: str) -> Any:
+        return self._parts.get(ref) or self._installed.load(kind, ref)
+
+
+class _Named:
+    distribution = version = None
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+def service(tmp_path: Path, *, flat: dict[str, Any] | None = None, toml: str = "", **flags: Any) -> Service:
+    file = tmp_path / "intuition.toml"
+    file.write_text(toml)
+    given_flags = {key.replace("__", "."): value for key, value in flags.items()}
+    config = load_config(file, environment={}, flags={"algorithm.name": "random", "seed": 7, **given_flags}, flat=flat)
+    return Service(config, Shelf(contrarian=Contrarian), now=lambda: 42)  # type: ignore[arg-type]  # as a catalogue
+
+
+# -- the article's calls
+
+
+def test_the_article_style_client_is_served(tmp_path: Path) -> None:
+    served = service(tmp_path)
+    assert served.initialize({"cash": 50000}) == ["quotes"]
+    assert served.initialize({"cash": 50000}) == ["quotes"]
+    assert served.account()["cash"] == "50000"
+    assert isinstance(served.event({"goog": 3.45}), list)
+    records = [record for _ in range(50) for record in served.event({"sid": "GOOG", "quote": "345"})]
+    decision = next(record for record in records if record["type"] == "decision")
+    assert decision.keys() >= {
+        *("id", "type", "seq", "ts", "sid", "side", "cash", "quantity", "quote", "algorithm", "portfolio", "status")
+    }
+    assert (decision["algorithm"], decision["portfolio"], decision["ts"]) == ("random", "naive", 42)
+    assert served.initialize({"cash": 50000}) == ["quotes"]
+
+
+@pytest.mark.parametrize(
+    "conf",
+    [
+        {"threshold": 0.25},
+        {"algorithm": {"threshold": 0.25}, "portfolio": {}},
+        {"algorithm": {"params": {"threshold": 0.25}}},
+        {"algorithm": {"name": "random", "params": {"threshold": 0.25}}, "portfolio": {"name": "naive"}},
+        {"algorithm.threshold": 0.25},
+    ],
+)
+def test_initialize_takes_flat_and_nested_parameters(tmp_path: Path, conf: dict[str, Any]) -> None:
+    served = service(tmp_path)
+    assert served.initialize(conf) == ["quotes"]
+    assert served.describe()["composition"]["algorithms"][0]["algorithm"]["params"]["threshold"] == 0.25
+
+
+@pytest.mark.parametrize(
+    ("conf", "says"),
+    [
+        ({"treshold": 0.5}, "did you mean `threshold`?"),
+        ({"algorithm": {"treshold": 0.5}}, "treshold"),
+        ({"portfolio": 3}, "expected a table"),
+        ({"nonsense": 1}, "`nonsense`"),
+        ({"cash": "much"}, "cash"),
+        ({"cash": -5}, "cash"),
+        ({"threshold": 7}, "threshold"),
+        ({"fill": "soon"}, "fill"),
+        ({"quantity_step": 0}, "quantity_step"),
+        ({"rpc": {"addr": "tcp://127.0.0.1:1"}}, "`rpc`"),
+    ],
+)
+def test_initialize_refuses_what_nobody_takes_by_name(tmp_path: Path, conf: dict[str, Any], says: str) -> None:
+    served = service(tmp_path)
+    with pytest.raises((BadConfiguration, BadParameter), match=re.escape(says)):
+        served.initialize(conf)
+    assert served.describe()["composition"]["cash"] == "10000"
+    with pytest.raises(BadCall, match="expected a table"):
+        served.initialize("cash")
+
+
+def test_initialize_never_resets_an_account(tmp_path: Path) -> None:
+    served = service(tmp_path)
+    served.initialize({"threshold": 0.0})
+    for _ in range(3):
+        served.event({"goog": 3.45})
+    before = served.account()
+    assert served.initialize({"threshold": 0.0}) == ["quotes"]
+    assert served.initialize({}) == served.initialize(None) == served.initialize() == ["quotes"]
+    with pytest.raises(AlreadyRunning, match="threshold"):
+        served.initialize({"threshold": 0.5})
+    with pytest.raises(AlreadyRunning, match="cash"):
+        served.initialize({"cash": 1})
+    assert served.account() == before
+
+
+def test_what_was_given_by_flag_stays(tmp_path: Path) -> None:
+    served = service(tmp_path, cash="777", flat={"threshold": 0.75})
+    served.initialize({"cash": 50000, "threshold": 0.1, "fill": "same"})
+    composition = served.describe()["composition"]
+    assert (composition["cash"], composition["fill"]) == ("777", "same")
+    assert composition["algorithms"][0]["algorithm"]["params"]["threshold"] == 0.75
+
+
+def test_a_part_that_declares_no_parameters_takes_any(tmp_path: Path) -> None:
+    served = service(tmp_path, algorithm__name="contrarian", flat={"pace": 3})
+    served.initialize({"patience": 4})
+    part = served.describe()["composition"]["algorithms"][0]["algorithm"]
+    assert part["params"] == {"pace": 3, "patience": 4}
+    assert served.session.name == "contrarian-naive"
+
+
+def test_a_parameter_of_two_parts_must_be_qualified(tmp_path: Path) -> None:
+    class Also(Contrarian):
+        class Params(msgspec.Struct):
+            max_fraction: float = 1.0
+
+    file = tmp_path / "intuition.toml"
+    file.write_text("")
+    shelf: Any = Shelf(also=Also)
+    flags = {"algorithm.name": "also", "portfolio.name": "kelly"}
+    config = load_config(file, environment={}, flags=flags, flat={"max_fraction": 0.5})
+    with pytest.raises(BadConfiguration, match=r"`algorithm\.max_fraction` or `portfolio\.max_fraction`"):
+        settle(config, shelf)
+    config = load_config(file, environment={}, flags=flags, flat={"portfolio.max_fraction": 0.5})
+    line = compose(settle(config, shelf), shelf).lines[0]
+    assert (line.portfolio.params.max_fraction, line.algorithm.params.max_fraction) == (0.5, 1.0)
+
+
+def test_the_long_form_of_an_algorithm_names_it(tmp_path: Path) -> None:
+    toml = '[[algorithms]]\nname = "mine"\nuse = "intuition-random:random"\nportfolio.use = "kelly"\n'
+    file = tmp_path / "intuition.toml"
+    file.write_text(toml)
+    config = load_config(file, environment={})
+    line = compose(settle(config, discover()), discover()).lines[0]
+    assert (line.algorithm.name, line.algorithm.distribution, line.portfolio.name) == (
+        "mine",
+        "intuition-random",
+        "kelly",
+    )
+    file.write_text(toml + '[[algorithms]]\nname = "other"\n')
+    with pytest.raises(BadConfiguration, match="mine, other"):
+        settle(load_config(file, environment={}), discover())
+
+
+def test_no_algorithm_is_a_mistake_that_says_how_to_choose_one(tmp_path: Path) -> None:
+    with pytest.raises(BadConfiguration, match="--algo"):
+        settle(
+            load_config(tmp_path / "intuition.toml" if (tmp_path / "intuition.toml").write_text("") else None),
+            discover(),
+        )
+
+
+# -- events
+
+
+def test_a_bad_item_spoils_no_other(tmp_path: Path) -> None:
+    served = service(tmp_path, algorithm__name="contrarian")
+    replies = served.events([{"goog": 2}, {"goog": "x"}, {"goog": 1}, 7, [{"a": 1}, {"b": float("nan")}], {"a": 2}])
+    assert replies[1] == {"error": {"name": "BadData", "message": "goog: expected a number, got 'x'"}}
+    assert [type(reply) for reply in replies] == [list, dict, list, dict, dict, list]
+    assert [record["type"] for record in replies[2]] == ["decision"]
+    assert served.describe()["last_seq"] == 3
+    with pytest.raises(BadData, match="goog"):
+        served.event({"goog": "x"})
+    with pytest.raises(BadCall, match="array of payloads"):
+        served.events({"goog": 1})
+    with pytest.raises(BadCall, match="at most 10000"):
+        served.events([0] * 10_001)
+
+
+def test_an_item_may_be_several_events(tmp_path: Path) -> None:
+    served = service(tmp_path)
+    served.event([{"a": 1, "b": 2}, {"sid": "c", "quote": 3}])
+    assert served.describe()["last_seq"] == 3
+
+
+def test_negative_prices_need_permission(tmp_path: Path) -> None:
+    with pytest.raises(BadData, match="above zero"):
+        service(tmp_path).event({"wti": -37.63})
+    allowed = service(tmp_path, negative_prices=True)
+    for record in allowed.event({"wti": -37.63}):
+        assert record["type"] == "rejection"
+
+
+def test_an_older_instance_of_a_client_is_fenced_and_no_other(tmp_path: Path) -> None:
+    served = service(tmp_path)
+    first = served.attach("mqtt")
+    assert first == {"session": "random-naive", "epoch": 1, "channels": ["quotes"], "last_seq": 0, "window": []}
+    other = served.attach("file")
+    served.events([{"goog": 1}], {"client": "mqtt", "epoch": first["epoch"]})
+    second = served.attach("mqtt")
+    assert (second["epoch"], second["last_seq"]) == (2, 1)
+    with pytest.raises(StaleEpoch, match="attach"):
+        served.events([{"goog": 1}], {"client": "mqtt", "epoch": first["epoch"]})
+    with pytest.raises(StaleEpoch):
+        served.confirm("mqtt", 1, 5, None)
+    assert served.describe()["last_seq"] == 1
+    served.events([{"goog": 1}], {"client": "file", "epoch": other["epoch"], "acked": 1, "published": "x"})
+    assert served.describe()["clients"] == {"mqtt": 2, "file": 1}
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda served: served.attach(""),
+        lambda served: served.attach(7),
+        lambda served: served.events([], {"client": "x"}),
+        lambda served: served.events([], 3),
+        lambda served: served.confirm("x", True),
+        lambda served: served.confirm("x", 0, "many"),
+        lambda served: served.confirm("x", 0, 1, 2),
+        lambda served: served.decisions(-1),
+        lambda served: served.decisions("0"),
+        lambda served: served.decisions(0, True),
+    ],
+)
+def test_arguments_of_nonsense_are_refused_by_name(tmp_path: Path, call: Any) -> None:
+    with pytest.raises(BadCall, match="expected"):
+        call(service(tmp_path))
+
+
+def test_decisions_are_given_again_from_a_sequence_number(tmp_path: Path) -> None:
+    served = service(tmp_path, flat={"threshold": 0})
+    made = [record for n in range(1, 8) for record in served.event({"goog": n}) if record["type"] == "decision"]
+    assert served.decisions() == made
+    assert served.decisions(3, 2) == [record for record in made if record["seq"] > 3][:2]
+    assert served.decisions(0, 0) == []
+
+
+def test_the_account_adds_up(tmp_path: Path) -> None:
+    served = service(tmp_path, flat={"threshold": 0})
+    for n in range(1, 30):
+        served.event({"goog": n})
+    account = served.account()
+    value = sum(Decimal(position["value"]) for position in account["positions"].values())
+    assert Decimal(account["equity"]) == Decimal(account["cash"]) + Decimal(account["reserved"]) + value
+
+
+def test_status_can_be_read_while_a_part_is_busy(tmp_path: Path) -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    class Slow(Contrarian):
+        def event(self, data: dict[str, Any]) -> None:
+            entered.set()
+            assert leave.wait(20)
+
+    file = tmp_path / "intuition.toml"
+    file.write_text('[algorithm]\nname = "slow"\n')
+    shelf: Any = Shelf(slow=Slow)
+    served = Service(load_config(file, environment={}), shelf)
+    writer = threading.Thread(target=served.event, args=({"goog": 1},))
+    writer.start()
+    assert entered.wait(20)
+    assert (served.describe()["last_seq"], served.account()["equity"], served.decisions()) == (0, "10000", [])
+    leave.set()
+    writer.join(20)
+    assert served.describe()["last_seq"] == 1
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["sid", "quote", "ts", "channel", "goog", "id", "open"]), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(batch=st.lists(json_values, max_size=6))
+def test_whatever_a_caller_sends_gets_an_entry_each_and_the_next_quote_is_served(
+    tmp_path_factory: pytest.TempPathFactory, batch: list[Any]
+) -> None:
+    served = service(tmp_path_factory.mktemp("any"), algorithm__name="contrarian")
+    replies = served.events(batch)
+    assert len(replies) == len(batch)
+    for reply in replies:
+        assert isinstance(reply, list) or reply["error"]["name"] == "BadData"
+    assert msgspec.json.decode(msgspec.json.encode(replies)) == replies
+    assert isinstance(served.event({"goog": 3.45}), list)
