@@ -355,15 +355,15 @@ def _entries(text: str) -> Iterator[_Entry]:
     for line in map(str.strip, text.splitlines()):
         if not line or line[0] in "#;":
             continue
-        if line[0] != "[":
-            if group:
-                yield _entry(line, version=int(group[1]), kind=group[2])
-            continue
-        group = _GROUP.fullmatch(line[1:-1].strip()) if line[-1] == "]" else None
-        if line[-1] != "]" and "intuition.v" in line:
+        if line[0] == "[" and line[-1] == "]":
+            group = _GROUP.fullmatch(line[1:-1].strip())
+        elif "[intuition.v" in line:
+            group = None
             shown = _clean(line, 60)
-            reason = f"its entry_points.txt has `{shown}` without the closing `]`; {_AUTHOR}"
+            reason = f"its entry_points.txt has `{shown}`, not `[intuition.v{CONTRACT_VERSION}.<kind>]`; {_AUTHOR}"
             yield _Entry("unknown", shown, "", "broken", reason)
+        elif group:
+            yield _entry(line, version=int(group[1]), kind=group[2])
 
 
 def _entry(line: str, *, version: int, kind: str) -> _Entry:
