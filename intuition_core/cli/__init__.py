@@ -27,8 +27,8 @@ class BuiltIn(NamedTuple):
 
 
 BUILT_IN: Final = {
-    "up": BuiltIn("up", "Run broker, backend and connector together."),
-    "serve": BuiltIn("serve", "Serve an algorithm and a portfolio over RPC."),
+    "up": BuiltIn("up", "Run broker, backend and connector together, and show the decisions live."),
+    "serve": BuiltIn("serve", "Serve an algorithm and a portfolio as a session."),
     "connect": BuiltIn("connect", "Carry events from a broker to a backend, and its decisions back."),
     "list-plugins": BuiltIn("list_plugins", "List the plugins that are installed."),
 }
