@@ -18,7 +18,15 @@ from intuition_core.errors import BackendLost, BackendRefused, BadData
 PORTFOLIO_PAUSE: Final = 1.0
 """Seconds between two looks at the account."""
 
-_STALE: Final = "StaleEpoch"
+_NOT_NOW: Final = {"StaleEpoch", "Busy", "Stopping"}
+"""Refusals of the call rather than of what it carries: nothing was run, and it can be tried again."""
+
+_RAN: Final = {"UnsendableAnswer", "InternalError"}
+"""Refusals after which some or all of a batch has run: running it again would act twice."""
+
+_FIRST_BATCH: Final = 64
+_MAX_REPLY: Final = 384 * 1024
+"""Bytes of records that a batch should not come to: a backend that cannot send its answer has run it all the same."""
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +62,8 @@ class Carrier:
         self._max_batch = max_batch
         self._max_payload = max_payload
         self._negative_prices = negative_prices
-        self._limit = max_batch
+        self._limit = min(_FIRST_BATCH, max_batch)
+        self._reply_size = 0.0  # bytes of records per message, of late
         self._portfolio_due = link.accounts
         self._portfolio_at = 0.0
         self._acked_before = connection.acked
@@ -75,7 +84,8 @@ class Carrier:
 
         Raises:
             BackendLost: there was no answer. Nothing was settled: the same messages are delivered again.
-            BackendRefused: a newer instance of this connector has attached, or the backend started anew.
+            BackendRefused: not now, or not us: a newer instance of this connector has attached, or the backend
+                started anew. Nothing was settled.
             BadReply: the backend answered with something else than its records.
         """
         if self._connection.inbox and not self._connection.congested:
@@ -86,7 +96,8 @@ class Carrier:
                 # A batch that takes longer than a call may take would never get through as it is.
                 self._limit = max(1, len(batch) // 2)
                 raise
-            self._limit = min(self._limit * 2, self._max_batch)
+            fitting = int(_MAX_REPLY / self._reply_size) if self._reply_size else self._max_batch
+            self._limit = max(1, min(self._limit * 2, fitting, self._max_batch))
         if self._portfolio_due and self._connection.ready and time.monotonic() >= self._portfolio_at:
             self._publish_portfolio()
 
@@ -126,12 +137,16 @@ class Carrier:
         else:
             replies = [self._call_with_each(delivery) for delivery in readable]
         answers = iter(replies)
+        size = 0
         for delivery in batch:
             if delivery.unreadable is not None:
                 publications = [self._dead(delivery, delivery.unreadable)]
             else:
                 publications = self._publications(delivery, next(answers))
+                size += sum(len(publication.payload) for publication in publications)
             self._connection.settle(delivery, publications)
+        if readable:
+            self._reply_size = max(size / len(readable), self._reply_size * 0.9)
 
     def _call_with_all(self, deliveries: list[Delivery]) -> list[Any]:
         if not deliveries:
@@ -140,12 +155,12 @@ class Carrier:
         try:
             replies = self._backend.call("events", items, self._options())
         except BackendRefused as error:
-            if error.name == _STALE:
+            if error.name in _NOT_NOW:
                 raise
-            if len(deliveries) > 1:
+            if len(deliveries) > 1 and error.name not in _RAN:
                 # It does not say which of them is to blame, so each goes alone.
                 return [reply for delivery in deliveries for reply in self._call_with_all([delivery])]
-            return [{"error": {"name": error.name, "message": error.problem}}]
+            return [{"error": {"name": error.name, "message": error.problem}}] * len(deliveries)
         self.delivered = True
         if not isinstance(replies, list | tuple) or len(replies) != len(items):
             got = f"{len(replies)} entries" if isinstance(replies, list | tuple) else type(replies).__name__
@@ -158,6 +173,8 @@ class Carrier:
             try:
                 reply = self._backend.call("event", event)
             except BackendRefused as error:
+                if error.name in _NOT_NOW:
+                    raise
                 records.append({"error": {"name": error.name, "message": error.problem}})
                 continue
             self.delivered = True

@@ -2,19 +2,15 @@
 
 import logging
 import time
-from pathlib import Path
 from ssl import SSLContext
 from typing import Final
 
-import msgspec
-
-from intuition_connector_mqtt.address import DEFAULT_URL, Address, BadAddress, parse_address
+from intuition_connector_mqtt.address import DEFAULT_URL, Address, parse_address
 from intuition_connector_mqtt.backoff import Backoff
 from intuition_connector_mqtt.carrier import Carrier
-from intuition_connector_mqtt.client import tls_context
 from intuition_connector_mqtt.connection import Connection
 from intuition_connector_mqtt.link import Link, attach
-from intuition_connector_mqtt.parameters import MqttParams
+from intuition_connector_mqtt.parameters import MqttParams, access
 from intuition_connector_mqtt.presence import Presence, own_version
 from intuition_connector_mqtt.topics import Topics, is_name, subscriptions
 from intuition_connector_mqtt.waker import Waker
@@ -50,25 +46,10 @@ class Mqtt:
         Raises:
             BadParameter: one of them cannot be used.
         """
-        try:
-            address = parse_address(params.url)
-        except BadAddress as error:
-            raise BadParameter(PART, "url", str(error)) from None
         if params.name is not None and not is_name(params.name):
             raise BadParameter(PART, "name", f"expected letters, digits, `.`, `_` and `-`, got {params.name!r}")
-        tls_files = {"ca_file": params.ca_file, "cert_file": params.cert_file, "key_file": params.key_file}
-        for key, value in tls_files.items():
-            if value is not None and not address.tls:
-                raise BadParameter(PART, key, f"only used with TLS; write mqtts:// instead of mqtt:// in {address}")
-        if params.key_file is not None and params.cert_file is None:
-            raise BadParameter(PART, "key_file", "there is no `cert_file` that it belongs to")
+        self._address, self._tls = access(PART, params)
         self._params = params
-        self._address = msgspec.structs.replace(
-            address,
-            username=params.username if params.username is not None else address.username,
-            password=_password(params) or address.password,
-        )
-        self._tls = tls_context(PART, **tls_files) if address.tls else None
         self._stopping = False
 
     def run(self, backend: Backend) -> None:
@@ -171,16 +152,3 @@ class Mqtt:
                 self._connection.turn(left)
             else:
                 waker.wait(left)
-
-
-def _password(params: MqttParams) -> str | None:
-    if params.password is not None or params.password_file is None:
-        return params.password
-    try:
-        lines = Path(params.password_file).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        problem = getattr(error, "strerror", None) or "no text"
-        raise BadParameter(PART, "password_file", f"{params.password_file}: {problem}") from None
-    if not lines:
-        raise BadParameter(PART, "password_file", f"{params.password_file} is empty")
-    return lines[0]

@@ -1,10 +1,14 @@
-"""The parameters of the connector."""
+"""The parameters of the connector, and the way to the broker that they describe."""
 
+from pathlib import Path
+from ssl import SSLContext
 from typing import Annotated, Any, Final
 
 import msgspec
 
-from intuition_connector_mqtt.address import DEFAULT_URL, redacted
+from intuition_connector_mqtt.address import DEFAULT_URL, Address, BadAddress, parse_address, redacted
+from intuition_connector_mqtt.client import tls_context
+from intuition_core.errors import BadParameter
 
 _SECRET: Final = ("password", "url")
 
@@ -50,3 +54,40 @@ class MqttParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         if field not in _SECRET or value is None:
             return value
         return redacted(value) if field == "url" else "***"
+
+
+def access(part: str, params: MqttParams) -> tuple[Address, SSLContext | None]:
+    """Give the broker's address with all credentials, and what to trust; reads the files that are named.
+
+    Raises:
+        BadParameter: of `part`, one that cannot be used.
+    """
+    try:
+        address = parse_address(params.url)
+    except BadAddress as error:
+        raise BadParameter(part, "url", str(error)) from None
+    files = {"ca_file": params.ca_file, "cert_file": params.cert_file, "key_file": params.key_file}
+    for key, value in files.items():
+        if value is not None and not address.tls:
+            raise BadParameter(part, key, f"only used with TLS; write mqtts:// instead of mqtt:// in {address}")
+    if params.key_file is not None and params.cert_file is None:
+        raise BadParameter(part, "key_file", "there is no `cert_file` that it belongs to")
+    full = msgspec.structs.replace(
+        address,
+        username=address.username if params.username is None else params.username,
+        password=_password(part, params) or address.password,
+    )
+    return full, tls_context(part, **files) if address.tls else None
+
+
+def _password(part: str, params: MqttParams) -> str | None:
+    if params.password is not None or params.password_file is None:
+        return params.password
+    try:
+        lines = Path(params.password_file).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        problem = getattr(error, "strerror", None) or "no text"
+        raise BadParameter(part, "password_file", f"{params.password_file}: {problem}") from None
+    if not lines:
+        raise BadParameter(part, "password_file", f"{params.password_file} is empty")
+    return lines[0]

@@ -1,0 +1,128 @@
+"""``intuition publish``: messages to a broker, typed, piped, or replayed from a source."""
+
+import os
+import re
+import time
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any, Final
+
+import click
+import msgspec
+
+from intuition_connector_mqtt.address import DEFAULT_URL
+from intuition_connector_mqtt.parameters import MqttParams, access
+from intuition_connector_mqtt.publisher import Publisher
+
+_ENV: Final = "INTUITION_CONNECTORS__MQTT__"
+_NOT_IN_TOPICS: Final = re.compile(r"[+#/\x00]")
+
+Message = tuple[str, bytes]
+
+
+class _Rate(click.ParamType[float]):
+    """Events per second, or `max`."""
+
+    name = "rate"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if value == "max":
+            return 0.0
+        try:
+            rate = float(value)
+        except ValueError:
+            rate = 0.0
+        if not 0 < rate < float("inf"):
+            self.fail(f"{value!r} is neither a number of events per second nor `max`", param, ctx)
+        return rate
+
+
+@click.command()
+@click.argument("topic", default="quotes")
+@click.argument("payload", required=False)
+@click.option("--source", metavar="NAME", help="Replay a source, a plugin's name, onto TOPIC/<symbol>.")
+@click.option("--rate", type=_Rate(), default="max", show_default=True, help="Messages per second, or `max`.")
+@click.option("--limit", type=click.IntRange(min=1), help="Stop after so many messages.")
+@click.option("--qos", type=click.IntRange(0, 1), default=1, show_default=True, help="1: wait for acknowledgement.")
+@click.option(
+    "--mqtt",
+    "url",
+    metavar="URL",
+    envvar=f"{_ENV}URL",
+    default=DEFAULT_URL,
+    show_default=True,
+    help="The broker: mqtt:// or mqtts://.",
+)
+@click.option("--username", envvar=f"{_ENV}USERNAME", metavar="NAME", help="The user at the broker.")
+@click.option("--password-file", envvar=f"{_ENV}PASSWORD_FILE", metavar="FILE", help="A file with the password.")
+@click.option("--ca", "ca_file", envvar=f"{_ENV}CA_FILE", metavar="FILE", help="Who signed the broker's certificate.")
+def publish(
+    *,
+    topic: str,
+    payload: str | None,
+    source: str | None,
+    rate: float,
+    limit: int | None,
+    qos: int,
+    url: str,
+    username: str | None,
+    password_file: str | None,
+    ca_file: str | None,
+) -> None:
+    r"""Publish PAYLOAD on TOPIC (`quotes` by default); `-` as PAYLOAD publishes each line of the standard input.
+
+    \b
+    intuition publish quotes '{"goog": 3.45}'
+    intuition publish --source sample --rate 60
+    """
+    if (payload is None) == (source is None):
+        raise click.UsageError("give a payload, `-`, or --source NAME: one of them")
+    if not topic or "+" in topic or "#" in topic or "\0" in topic:
+        raise click.UsageError(f"cannot publish on {topic!r}: a topic holds no `+` and no `#`")
+    params = MqttParams(
+        url=url,
+        username=username,
+        password=os.environ.get(f"{_ENV}PASSWORD"),
+        password_file=password_file,
+        ca_file=ca_file,
+    )
+    address, tls = access("publish", params)
+    messages = _from_source(source, topic) if source is not None else _given(topic, payload or "")
+    count = 0
+    with Publisher(address, tls=tls, qos=qos) as publisher:
+        for where, content in _paced(islice(messages, limit), rate):
+            publisher.publish(where, content)
+            count += 1
+    click.echo(f"published {count} message{'s' * (count != 1)} to {address}", err=True)
+
+
+def _given(topic: str, payload: str) -> Iterator[Message]:
+    if payload != "-":
+        yield topic, payload.encode()
+        return
+    for line in click.get_binary_stream("stdin"):
+        if content := line.strip():
+            yield topic, content
+
+
+def _from_source(name: str, topic: str) -> Iterator[Message]:
+    from intuition_core.parameters import check_params
+    from intuition_core.plugins import discover
+
+    factory: Any = discover().load("source", name)
+    source = factory()
+    if hasattr(source, "initialize"):
+        source.initialize(check_params(f"source {name}", factory, {}))
+    for event in source.events():
+        # A symbol that cannot be a level of a topic still goes along in the payload.
+        sid = event.get("sid")
+        named = isinstance(sid, str) and sid and not _NOT_IN_TOPICS.search(sid)
+        yield f"{topic}/{sid}" if named else topic, msgspec.json.encode(event)
+
+
+def _paced(messages: Iterable[Message], rate: float) -> Iterator[Message]:
+    start = time.monotonic()
+    for number, message in enumerate(messages):
+        if rate:
+            time.sleep(max(0.0, start + number / rate - time.monotonic()))
+        yield message
