@@ -23,13 +23,13 @@ PATIENCE: Final = 8.0
 class Child(msgspec.Struct, frozen=True, kw_only=True):
     """A process to keep running.
 
-    ``ready`` is asked until it says yes, before the next child is started. A child that is ``finite`` may end with
-    exit code 0 and is then left alone.
+    It is ready once it has written a line that holds ``ready``, or at once where that is None; only then is the next
+    child started. A child that is ``finite`` may end with exit code 0 and is then left alone.
     """
 
     name: str
     command: tuple[str, ...]
-    ready: Callable[[], bool]
+    ready: str | None = None
     environment: Mapping[str, str] = {}
     finite: bool = False
 
@@ -84,7 +84,7 @@ class Supervisor:
     def _wait_until_ready(self, running: "_Running") -> bool:
         deadline = time.monotonic() + 30
         while not self._stop.is_set():
-            if running.child.ready():
+            if running.ready.is_set():
                 return True
             code = running.exit_code()
             if code is not None:
@@ -123,6 +123,7 @@ class _Running:
     def __init__(self, child: Child, out: TextIO, err: TextIO, prefix: Callable[[str], str]) -> None:
         self.child = child
         self.over = False
+        self.ready = threading.Event()
         self.restart_at: float | None = None
         self._streams = (out, err)
         self._prefix = prefix(child.name)
@@ -135,6 +136,8 @@ class _Running:
         """Start the child in a process group of its own, so that the terminal's Ctrl-C reaches only us."""
         self.restart_at = None
         self._since = time.monotonic()
+        if self.child.ready is None:
+            self.ready.set()
         self._process = subprocess.Popen(  # noqa: S603  # our own commands
             self.child.command,
             stdin=subprocess.DEVNULL,
@@ -193,5 +196,7 @@ class _Running:
     def _copy(self, source: IO[str], target: TextIO) -> None:
         with source, contextlib.suppress(OSError, ValueError):  # our own reader may be gone
             for line in source:
+                if self.child.ready is not None and self.child.ready in line:
+                    self.ready.set()
                 target.write(f"{self._prefix}{line.rstrip()}\n")
                 target.flush()

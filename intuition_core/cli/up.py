@@ -1,10 +1,10 @@
 """``intuition up``: broker, backend and connector together, for a first look and for daily work on one machine."""
 
+import os
 import shutil
 import signal
 import socket
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -89,7 +89,7 @@ def up(
                 Child(
                     name="broker",
                     command=command("broker", "--port", str(mqtt_port)),
-                    ready=lambda: speaks_mqtt("127.0.0.1", mqtt_port),
+                    ready="ready",
                 )
             )
     common = ["--config", str(config.file)] if config.file else []
@@ -102,15 +102,13 @@ def up(
         _say("demo: naive bets at most 2 % of the cash at a time, so that it lasts")
     # By variable, not by argument: the address may hold a password, and arguments show in the process list.
     environment = {"INTUITION_CONNECTORS__MQTT__URL": chosen}
-    children.append(
-        Child(name="backend", command=command("serve", *given, *common), ready=_listens(rpc.hostname, rpc.port))
-    )
+    children.append(Child(name="backend", command=command("serve", *given, *common), ready="ready: "))
     children.append(
         Child(
             name="connector",
             command=command("connect", *(["--rpc", addr] if addr else []), *common),
             environment=environment,
-            ready=lambda: True,
+            ready="connected to the broker",
         )
     )
     if demo:
@@ -119,7 +117,6 @@ def up(
                 name="demo",
                 command=command("publish", "--source", "sample", "--rate", "5"),
                 environment=environment,
-                ready=lambda: True,
                 finite=True,
             )
         )
@@ -141,17 +138,6 @@ def speaks_mqtt(host: str, port: int) -> bool:
     except OSError:
         return False
     return bool(answer) and answer[0] == _CONNACK
-
-
-def _listens(host: str | None, port: int | None) -> Callable[[], bool]:
-    def ready() -> bool:
-        try:
-            socket.create_connection((host or "127.0.0.1", port or 0), timeout=1).close()
-        except OSError:
-            return False
-        return True
-
-    return ready
 
 
 def _refuse_taken(host: str, port: int, address: str) -> None:
@@ -196,7 +182,10 @@ def _look_for_plugins(algo: str | None, portfolio: str | None, *, demo: bool, bl
 
 
 def _tell_what_next(url: str | None) -> None:
-    launcher = "intuition" if shutil.which("intuition") else f"{Path(sys.executable).name} -m intuition_core"
+    if "UV" in os.environ:  # set by `uv run`
+        launcher = "uv run intuition"
+    else:
+        launcher = "intuition" if shutil.which("intuition") else f"{sys.executable} -m intuition_core"
     where = f" --mqtt {_without_password(url)}" if url else ""
     _say("everything runs. In another terminal, publish a quote:")
     _say(f"    {launcher} publish{where} quotes '{{\"goog\": 3.45}}'")
