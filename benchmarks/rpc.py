@@ -1,7 +1,7 @@
 """What a call costs through our server, against a bare zerorpc server whose method does nothing.
 
-Both run at once, each in a process of its own, and take turns, so that the noise of the machine meets both alike. Run it with
-``python benchmarks/rpc.py``; the figures are medians of five ratios.
+Both run at once, each in a process of its own, and take turns, so that the noise of the machine meets both alike. Run
+it with ``python benchmarks/rpc.py``; the figures are medians of five ratios.
 """
 
 import json
@@ -25,7 +25,7 @@ EVENT = {"sid": "GOOG", "quote": 345.0}
 class Bare:
     """A service that does nothing, served as zerorpc serves it."""
 
-    def event(self, data: Any) -> list[Any]:
+    def event(self, _data: Any) -> list[Any]:
         """Do nothing."""
         return []
 
@@ -43,7 +43,7 @@ def serve_ours() -> None:
     from intuition_core.rpc.server import Method, Server
 
     methods = {
-        "event": Method(lambda data: [], queued=True),
+        "event": Method(lambda _data: [], queued=True),
         "events": Method(lambda batch: [[] for _ in batch], queued=True),
     }
     with Server(methods, name="bench") as server:

@@ -1,6 +1,7 @@
 """What the tests need to run the Node.js programs in ``tests/node``.
 
-A conftest takes the fixture over: load this file (``importlib.util``) and assign ``node_modules = nodejs.node_modules``.
+A conftest takes the fixture over: load this file (``importlib.util``), and assign
+``node_modules = nodejs.node_modules``.
 """
 
 import fcntl
@@ -28,7 +29,13 @@ def node_modules() -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)  # several test runs may share the checkout
         if not stamp.exists() or stamp.stat().st_mtime < manifest.stat().st_mtime:
             install = subprocess.run(
-                INSTALL, cwd=PROGRAMS, capture_output=True, text=True, check=False, timeout=100, stdin=subprocess.DEVNULL
+                INSTALL,
+                cwd=PROGRAMS,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=100,
+                stdin=subprocess.DEVNULL,
             )
             if install.returncode != 0:
                 _absent(f"npm could not install the packages: {install.stderr.strip()[-500:]}")

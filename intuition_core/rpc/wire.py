@@ -210,7 +210,7 @@ def check_sendable(blob: bytes) -> None:
         Unsendable: the other end would drop it without a word.
     """
     try:
-        msgpack.unpackb(blob, raw=False, use_list=False)
+        msgpack.unpackb(blob, raw=False, use_list=False, ext_hook=_refuse_extension)
     except Exception as error:  # noqa: BLE001 -- the same
         raise Unsendable(_explained(error)) from None
 

@@ -109,7 +109,9 @@ def program() -> Iterator[Callable[..., tuple[subprocess.Popen[str], str]]]:
 
 
 @pytest.fixture
-def python(program: Callable[..., tuple[subprocess.Popen[str], str]]) -> Callable[..., tuple[subprocess.Popen[str], str]]:
+def python(
+    program: Callable[..., tuple[subprocess.Popen[str], str]],
+) -> Callable[..., tuple[subprocess.Popen[str], str]]:
     """Start one of the programs beside this file."""
     return lambda name, *args: program(sys.executable, str(HERE / name), *args)
 
