@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -20,28 +21,24 @@ _NOT_IN_TOPICS: Final = re.compile(r"[+#/\x00]")
 Message = tuple[str, bytes]
 
 
-class _Rate(click.ParamType[float]):
-    """Events per second, or `max`."""
-
-    name = "rate"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if value == "max":
-            return 0.0
-        try:
-            rate = float(value)
-        except ValueError:
-            rate = 0.0
-        if not 0 < rate < float("inf"):
-            self.fail(f"{value!r} is neither a number of events per second nor `max`", param, ctx)
-        return rate
+def _rate(_context: click.Context, _parameter: click.Parameter, value: str) -> float | None:
+    """Read a number of messages per second; None stands for as many as there can be."""
+    if value == "max":
+        return None
+    try:
+        rate = float(value)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate < float("inf"):
+        raise click.BadParameter(f"{value!r} is neither a number of messages per second nor `max`")
+    return rate
 
 
 @click.command()
 @click.argument("topic", default="quotes")
 @click.argument("payload", required=False)
 @click.option("--source", metavar="NAME", help="Replay a source, a plugin's name, onto TOPIC/<symbol>.")
-@click.option("--rate", type=_Rate(), default="max", show_default=True, help="Messages per second, or `max`.")
+@click.option("--rate", callback=_rate, default="max", show_default=True, help="Messages per second, or `max`.")
 @click.option("--limit", type=click.IntRange(min=1), help="Stop after so many messages.")
 @click.option("--qos", type=click.IntRange(0, 1), default=1, show_default=True, help="1: wait for acknowledgement.")
 @click.option(
@@ -61,7 +58,7 @@ def publish(
     topic: str,
     payload: str | None,
     source: str | None,
-    rate: float,
+    rate: float | None,
     limit: int | None,
     qos: int,
     url: str,
@@ -100,7 +97,7 @@ def _given(topic: str, payload: str) -> Iterator[Message]:
     if payload != "-":
         yield topic, payload.encode()
         return
-    for line in click.get_binary_stream("stdin"):
+    for line in sys.stdin.buffer:
         if content := line.strip():
             yield topic, content
 
@@ -120,7 +117,7 @@ def _from_source(name: str, topic: str) -> Iterator[Message]:
         yield f"{topic}/{sid}" if named else topic, msgspec.json.encode(event)
 
 
-def _paced(messages: Iterable[Message], rate: float) -> Iterator[Message]:
+def _paced(messages: Iterable[Message], rate: float | None) -> Iterator[Message]:
     start = time.monotonic()
     for number, message in enumerate(messages):
         if rate:
