@@ -8,6 +8,8 @@ that: it is kept by caller and id, gets heartbeats while it waits, and what its 
 
 import inspect
 import logging
+import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -38,7 +40,8 @@ MAX_WAITING: Final = 1_000
 """Calls that may be unanswered at once; more are refused, which costs their caller no more than trying again."""
 
 MAX_WAITING_MESSAGES: Final = 16
-"""The same by size, in messages as large as allowed: unpacked, they may take many times their bytes."""
+"""The same by size, in messages as large as allowed: unpacked, they may take many times their bytes. As much may wait
+for one caller who does not read its answers."""
 
 PATIENCE: Final = 1.0
 """Seconds that an answer waits for a caller who does not read, before it is thrown away."""
@@ -105,6 +108,7 @@ class Server:
         self._waiting: set[_Key] = set()
         self._waiting_bytes = 0
         self._most_waiting_bytes = MAX_WAITING_MESSAGES * max_message
+        self._unread: Counter[tuple[bytes, ...]] = Counter()
         self._worker: Worker[bytes] = Worker(f"{name}-parts")
         self._context = zerorpc.Context()
         self._events = wire.Events(
@@ -282,20 +286,41 @@ class Server:
         return {"message_id": self._context.new_msgid(), "v": wire.PROTOCOL, "response_to": answered}
 
     def _post(self, envelope: tuple[bytes, ...], blob: bytes) -> None:
-        """Send an answer; wait a little for a caller who is slow to read, alone, while others are served."""
+        """Send an answer; a caller who is slow to read gets a little time, while others are served."""
         try:
-            with gevent.Timeout(PATIENCE, wire.Unsendable("it does not read")):
-                while True:
-                    try:
-                        self._events.post(envelope, blob)
-                    except zmq.Again:
-                        gevent.sleep(0.01)
-                    else:
-                        return
-        except wire.Unsendable:
+            try:
+                self._events.post(envelope, blob)
+            except zmq.Again:
+                self._insist(envelope, blob)
+        except zmq.Again:
             self._throttle(logging.WARNING, "threw away the answer to a caller who does not read")
         except zmq.ZMQError as error:
             self._log.debug("the caller is gone before its answer: %s", error.strerror)
+
+    def _insist(self, envelope: tuple[bytes, ...], blob: bytes) -> None:
+        """Try again for a while.
+
+        Raises:
+            zmq.Again: the caller still does not read, or too much waits for it already.
+        """
+        if self._unread[envelope] + len(blob) > self._most_waiting_bytes:
+            raise zmq.Again
+        self._unread[envelope] += len(blob)
+        deadline = time.monotonic() + PATIENCE
+        try:
+            while True:
+                gevent.sleep(0.01)
+                try:
+                    self._events.post(envelope, blob)
+                except zmq.Again:
+                    if time.monotonic() >= deadline:
+                        raise
+                else:
+                    return
+        finally:
+            self._unread[envelope] -= len(blob)
+            if not self._unread[envelope]:
+                del self._unread[envelope]
 
     def _beat(self) -> None:
         """Tell those who wait that we live."""

@@ -128,11 +128,9 @@ class Events(zerorpc.Events):  # type: ignore[misc]  # zerorpc ships no types
                     return message
 
     def recv(self, timeout: float | None = None) -> zerorpc.Event:
-        """Do the same, for zerorpc."""
+        """Do the same for zerorpc's side of a caller, who needs no way back."""
         message = self.receive(timeout)
-        event = zerorpc.Event(message.name, message.args, None, message.header)
-        event.identity = message.envelope
-        return event
+        return zerorpc.Event(message.name, message.args, None, message.header)
 
     def emit_event(self, event: zerorpc.Event, timeout: float | None = None) -> None:
         """Send an event of zerorpc's.
@@ -150,9 +148,11 @@ class Events(zerorpc.Events):  # type: ignore[misc]  # zerorpc ships no types
             zmq.Again: the peer has not taken what it was sent before.
             zmq.ZMQError: the peer is gone.
         """
-        self._socket.send_multipart([*envelope, b"", blob], zmq.NOBLOCK)
-        # ZeroMQ tells of a message that arrives meanwhile only if asked; zerorpc asks the same way after it sends.
-        self._socket._on_state_changed()
+        try:
+            self._socket.send_multipart([*envelope, b"", blob], zmq.NOBLOCK)
+        finally:
+            # ZeroMQ tells of a message that arrives meanwhile only if asked; zerorpc asks the same way after it sends.
+            self._socket._on_state_changed()
 
 
 def read(frames: Sequence[zmq.Frame]) -> Message:

@@ -1,0 +1,67 @@
+"""Node.js on either end, with the npm package zerorpc."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from intuition_core.errors import BackendRefused
+from intuition_core.rpc.client import Client
+from intuition_core.rpc.server import Method
+
+pytestmark = pytest.mark.node
+
+Program = Callable[..., tuple[subprocess.Popen[str], str]]
+
+
+def lines_of(node_modules: Path, address: str, *args: object, stdin: str = "") -> list[dict[str, Any]]:
+    """What the article's client prints."""
+    command = ["node", str(node_modules.parent / "client.js"), address, *map(json.dumps, args)]
+    run = subprocess.run(command, input=stdin, capture_output=True, text=True, check=True, timeout=60)
+    return [json.loads(line) for line in run.stdout.splitlines()]
+
+
+def test_a_node_client_is_served(node_modules: Path, serve: Callable[..., str]) -> None:
+    confs: list[object] = []
+
+    def initialize(conf: object) -> list[str]:
+        confs.append(conf)
+        return ["quotes"]
+
+    methods = {"initialize": Method(initialize, queued=True), "event": Method(lambda data: [data], queued=True)}
+    answers = lines_of(node_modules, serve(methods), {"cash": 50_000}, {"goog": 3.45}, {"sid": "GOOG", "quote": "345"})
+    assert confs == [{"cash": 50_000}]
+    assert answers == [
+        {"call": "initialize", "answer": ["quotes"]},
+        {"call": "event", "answer": [{"goog": 3.45}]},
+        {"call": "event", "answer": [{"sid": "GOOG", "quote": "345"}]},
+    ]
+
+
+def test_a_node_client_sees_errors(node_modules: Path, serve: Callable[..., str]) -> None:
+    def event(data: object) -> None:
+        raise ValueError("odd")
+
+    methods = {"event": Method(event, queued=True)}
+    answers = lines_of(node_modules, serve(methods), {}, stdin='{"goog": 1}\n')
+    assert [answer["error"]["name"] for answer in answers] == ["NameError", "InternalError"]
+    assert answers[1]["error"]["message"] == "`event` failed: ValueError: odd"
+
+
+def test_a_node_backend_is_called(node_modules: Path, program: Program, client: Callable[..., Client]) -> None:
+    _, address = program("node", str(node_modules.parent / "backend.js"), "tcp://127.0.0.1:*")
+    backend = client(address)
+    assert [backend.offers(name) for name in ("initialize", "event", "events")] == [True, True, False]
+    assert backend.call("initialize", {}) == ["quotes"]
+    records = backend.call("event", {"goog": 3.45, "aapl": "1.2"})
+    assert [(record["sid"], record["quote"], record["seq"]) for record in records] == [
+        ("goog", 3.45, 1),
+        ("aapl", 1.2, 2),
+    ]
+    with pytest.raises(BackendRefused, match="this symbol is refused") as caught:
+        backend.call("event", {"sid": "REFUSED", "quote": 1})
+    assert caught.value.name == "RangeError"
+    assert len(backend.call("event", [{"sid": "GOOG", "quote": 345}])) == 1
