@@ -32,14 +32,9 @@ def distributions(path: Iterable[str]) -> Iterator[Distribution]:
         path: folders and zip archives, in the order of precedence. What cannot be listed is passed over: Python
             imports nothing from there either.
     """
-    folders: set[str] = set()
     names: set[str] = set()
     for entry in path:
-        folder = os.path.realpath(entry or ".")
-        if folder in folders:
-            continue
-        folders.add(folder)
-        here = {normal(distribution.name): distribution for distribution in _listed(folder)}
+        here = {normal(distribution.name): distribution for distribution in _listed(entry or ".")}
         yield from (distribution for name, distribution in here.items() if name not in names)
         names.update(here)
 

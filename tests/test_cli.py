@@ -1,6 +1,7 @@
 """The frame of the command line: lazy commands, commands of plugins, errors, exit codes."""
 
 import importlib
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -39,6 +40,10 @@ def endless():
         print("line")
 
 @click.command()
+def brief():
+    print("a line that stays in the buffer")
+
+@click.command()
 def counted():
     return 3
 
@@ -53,6 +58,8 @@ class NoCommand:
 
 def environment(folder: Path, **variables: str) -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if not key.startswith("INTUITION_")}
+    # Buffered, as in a person's shell: what is left in a buffer at exit matters here.
+    kept.pop("PYTHONUNBUFFERED", None)
     return kept | {"PYTHONPATH": str(folder)} | variables
 
 
@@ -79,7 +86,7 @@ def install(folder: Path, distribution: str, commands: dict[str, str]) -> None:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "acme_commands.py").write_text(COMMANDS)
-    names = ("hello", "wrong", "interrupted", "endless", "counted", "defect")
+    names = ("hello", "wrong", "interrupted", "endless", "brief", "counted", "defect")
     targets = {name: f"acme_commands:{name}" for name in names}
     install(tmp_path, "acme_commands", {**targets, "mislabelled": "acme_commands:NoCommand", "serve": "nowhere:x"})
     (tmp_path / "acme_raising.py").write_text("import pathlib; pathlib.Path('imported').touch(); raise RuntimeError")
@@ -278,7 +285,7 @@ def test_an_interruption_exits_with_130(folder: Path) -> None:
     assert result.stderr.strip() == ""
 
 
-@pytest.mark.parametrize("command", ["endless", "list-plugins"])
+@pytest.mark.parametrize("command", ["endless", "brief", "list-plugins"])
 def test_a_reader_that_leaves_is_no_error_to_shout_about(folder: Path, command: str) -> None:
     reading, writing = os.pipe()
     os.close(reading)

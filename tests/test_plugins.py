@@ -242,7 +242,11 @@ def test_a_distribution_in_a_zip_archive_is_found(tmp_path: Path) -> None:
     with zipfile.ZipFile(archive, "w") as bundle:
         for file in info.iterdir():
             bundle.write(file, f"{info.name}/{file.name}")
-    assert only(archive) == only(tmp_path / "tree")
+        bundle.writestr("other-1.dist-info/entry_points.txt", ALGORITHM.replace("\n", "\r\n") + "other = o:O\r\n")
+        bundle.writestr("other-1.dist-info/METADATA", "Name: other\r\nVersion: 1\r\n\r\nSummary: body\r\n")
+    acme, other = found(archive)
+    assert acme == only(tmp_path / "tree")
+    assert (other.name, other.status, other.summary) == ("other", "available", "")
 
 
 def test_path_entries_that_hold_nothing_are_passed_over(tmp_path: Path) -> None:

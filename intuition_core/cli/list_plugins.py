@@ -63,6 +63,8 @@ def list_plugins(
         rows = [_checked(row.plugin, deadline) for row in rows]
     if as_json:
         click.echo(_json(rows, timed=checked))
+    elif not rows:
+        click.echo(f"No plugin of kind `{kind}` is installed.", err=True)
     else:
         _print(rows, timed=checked)
         if kind is None and all(row.plugin.distribution == CORE for row in rows):
