@@ -93,7 +93,7 @@ class UnknownPlugin(IntuitionError):
         if brought:
             hint = f": that is a distribution; use {_listed(brought)}"
         elif others:
-            hint = f": it is a {others[0].kind}, of {others[0].distribution}"
+            hint = f": that is of kind `{others[0].kind}`, from {others[0].distribution}"
         elif self.distribution and not any(normal(plugin.distribution) == self.distribution for plugin in plugins):
             hint = f": it comes with {self.distribution}; run `pip install {self.distribution}`"
         else:

@@ -353,7 +353,7 @@ def test_a_plugin_is_found_by_its_name_or_with_its_distribution(catalogue: Catal
     [
         ("algorithm", "momentun", "did you mean `momentum`? Installed: `momentum`, `quantum`, `reversal`, `torn`"),
         ("algorithm", "acme-algo:momentum", "did you mean `momentum`?"),
-        ("algorithm", "flat", "it is a portfolio, of acme-bets"),
+        ("algorithm", "flat", "that is of kind `portfolio`, from acme-bets"),
         ("algorithm", "acme-algos", "that is a distribution; use `momentum`, `reversal`"),
         ("algorithm", "zzz", "no algorithm is called `zzz`. Installed"),
         ("broker", "paper", "No broker is installed"),
