@@ -134,6 +134,7 @@ class _Running:
 
     def start(self) -> None:
         """Start the child in a process group of its own, so that the terminal's Ctrl-C reaches only us."""
+        self._signal(signal.SIGKILL)  # what a predecessor that died has left behind would be in the way
         self.restart_at = None
         self._since = time.monotonic()
         if self.child.ready is None:

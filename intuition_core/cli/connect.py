@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from intuition_core.cli.logs import set_up_logging
+from intuition_core.cli.options import config_option, verbose_option
 from intuition_core.cli.serve import key_and_value
 from intuition_core.config import load_config
 
@@ -20,16 +21,16 @@ from intuition_core.config import load_config
 @click.option("--username", metavar="NAME", help="The user at the broker.")
 @click.option("--password-file", type=click.Path(), help="A file with the password; a variable serves as well.")
 @click.option("--param", "params", multiple=True, metavar="KEY=VALUE", help="Another parameter of the connector.")
-@click.option("--config", "file", type=click.Path(path_type=Path), help="The configuration (default: intuition.toml).")
+@config_option
 @click.option("--timeout", type=float, default=30.0, show_default=True, help="Seconds to wait for an answer.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", help="How to write logs.")
-@click.option("-v", "--verbose", count=True, help="Tell more; twice, tell everything.")
+@verbose_option
 def connect(
     *,
     connector: str,
     addr: str | None,
     params: tuple[str, ...],
-    file: Path | None,
+    config: Path | None,
     timeout: float,
     log_format: str,
     verbose: int,
@@ -43,20 +44,19 @@ def connect(
     log = set_up_logging(log_format, verbose)
     flags = {f"connectors.{connector}.{key}": value for key, value in given.items()}
     flags |= {f"connectors.{connector}.{key}": value for key, value in map(key_and_value, params)}
-    config = load_config(file, flags={"rpc.addr": addr, **flags})
-
-    from intuition_core.rpc.client import Client
+    settings = load_config(config, flags={"rpc.addr": addr, **flags})
 
     from intuition_core.parameters import check_params
     from intuition_core.plugins import discover
+    from intuition_core.rpc.client import Client
 
-    catalogue = discover(blocked=config.values.plugins.blocked)
+    catalogue = discover(blocked=settings.values.plugins.blocked)
     factory: Any = catalogue.load("connector", connector)
     part = factory()
-    part.initialize(check_params(f"connector {connector}", factory, config.values.connectors.get(connector, {})))
+    part.initialize(check_params(f"connector {connector}", factory, settings.values.connectors.get(connector, {})))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: part.stop())
-    backend = Client(config.values.rpc.addr, timeout=timeout)
+    backend = Client(settings.values.rpc.addr, timeout=timeout)
     try:
         part.run(backend)
     finally:

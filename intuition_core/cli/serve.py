@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from intuition_core.cli.logs import set_up_logging
+from intuition_core.cli.options import config_option, verbose_option
 from intuition_core.config import load_config, text_value
 from intuition_core.errors import IntuitionError
 
@@ -19,11 +20,11 @@ from intuition_core.errors import IntuitionError
 @click.option("--seed", type=int, metavar="N", help="Makes every draw repeatable.")
 @click.option("--session", metavar="NAME", help="The session's name (default: <algorithm>-<portfolio>).")
 @click.option("--addr", metavar="ADDRESS", help="Where to serve (default tcp://127.0.0.1:4242).")
-@click.option("--config", "file", type=click.Path(path_type=Path), help="The configuration (default: intuition.toml).")
+@config_option
 @click.option(
     "--log-format", type=click.Choice(["text", "json"]), default="text", help="How records and logs are written."
 )
-@click.option("-v", "--verbose", count=True, help="Tell more; twice, tell everything.")
+@verbose_option
 @click.option("--insecure", is_flag=True, help="Allow an address that other machines can reach.")
 def serve(
     *,
@@ -34,7 +35,7 @@ def serve(
     seed: int | None,
     session: str | None,
     addr: str | None,
-    file: Path | None,
+    config: Path | None,
     log_format: str,
     verbose: int,
     insecure: bool,
@@ -45,8 +46,8 @@ def serve(
     error. Ctrl-C finishes the call in flight and ends.
     """
     log = set_up_logging(log_format, verbose)
-    config = load_config(
-        file,
+    settings = load_config(
+        config,
         flags={
             "algorithm.name": algo,
             "portfolio.name": portfolio,
@@ -59,21 +60,21 @@ def serve(
     )
 
     import gevent
-    from intuition_core.rpc.server import Server
 
     from intuition_core.console import Console
     from intuition_core.hooks import Hooks
     from intuition_core.plugins import discover
+    from intuition_core.rpc.server import Server
     from intuition_core.service import Service
 
-    catalogue = discover(blocked=config.values.plugins.blocked)
-    listening = [(name, catalogue.load("hooks", name)) for name in config.values.hooks.enabled]
+    catalogue = discover(blocked=settings.values.plugins.blocked)
+    listening = [(name, catalogue.load("hooks", name)) for name in settings.values.hooks.enabled]
     listeners: list[Any] = [Console(sys.stdout, json=log_format == "json", messages=verbose > 0)]
-    service = Service(config, catalogue, listeners=listeners)
+    service = Service(settings, catalogue, listeners=listeners)
     hooks = Hooks(service.session.name, listening)
     listeners.append(hooks)
     with Server(service.methods(), name=service.session.name) as server:
-        address = server.bind(config.values.rpc.addr, insecure=insecure)
+        address = server.bind(settings.values.rpc.addr, insecure=insecure)
         handlers = [gevent.signal_handler(number, server.stop) for number in _ending_signals()]
         hooks.session_started(service.describe())
         log.info(

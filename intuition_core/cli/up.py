@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from intuition_core.cli.options import config_option, verbose_option
 from intuition_core.config import DEFAULT_ADDRESS, load_config
 from intuition_core.errors import IntuitionError
 
@@ -40,10 +41,11 @@ class PortTaken(IntuitionError):
 @click.option(
     "--mqtt-port", type=int, default=MQTT_PORT, show_default=True, help="The port of a broker found or started."
 )
+@click.option("--embedded", is_flag=True, help="Start the embedded broker even where mosquitto is installed.")
 @click.option("--addr", metavar="ADDRESS", help="Where the backend is served (default tcp://127.0.0.1:4242).")
 @click.option("--demo", is_flag=True, help="Feed it real recorded prices.")
-@click.option("--config", "file", type=click.Path(path_type=Path), help="The configuration (default: intuition.toml).")
-@click.option("-v", "--verbose", count=True, help="Tell more.")
+@config_option
+@verbose_option
 def up(
     *,
     algo: str | None,
@@ -53,9 +55,10 @@ def up(
     seed: int | None,
     url: str | None,
     mqtt_port: int,
+    embedded: bool,
     addr: str | None,
     demo: bool,
-    file: Path | None,
+    config: Path | None,
     verbose: int,
 ) -> None:
     """Run broker, backend and connector together, and show the decisions live.
@@ -63,12 +66,12 @@ def up(
     A broker that listens already is used; else mosquitto is started where it is installed; else the embedded broker.
     Ctrl-C stops them all.
     """
-    config = load_config(file, flags={"rpc.addr": addr})
-    if algo is None and config.values.algorithm is None and not config.values.algorithms:
+    settings = load_config(config, flags={"rpc.addr": addr})
+    if algo is None and settings.values.algorithm is None and not settings.values.algorithms:
         algo = "random"
-    configured = config.values.connectors.get("mqtt", {}).get("url")
-    _look_for_plugins(algo, portfolio, demo=demo, blocked=config.values.plugins.blocked)
-    address = config.values.rpc.addr or DEFAULT_ADDRESS
+    configured = settings.values.connectors.get("mqtt", {}).get("url")
+    _look_for_plugins(algo, portfolio, demo=demo, blocked=settings.values.plugins.blocked)
+    address = settings.values.rpc.addr or DEFAULT_ADDRESS
     rpc = urlsplit(address)
     _refuse_taken(rpc.hostname or "127.0.0.1", rpc.port or 0, address)
 
@@ -88,16 +91,16 @@ def up(
             children.append(
                 Child(
                     name="broker",
-                    command=command("broker", "--port", str(mqtt_port)),
+                    command=command("broker", "--port", str(mqtt_port), *(["--embedded"] if embedded else [])),
                     ready="ready",
                 )
             )
-    common = ["--config", str(config.file)] if config.file else []
+    common = ["--config", str(settings.file)] if settings.file else []
     common += ["-" + "v" * verbose] if verbose else []
     options = [("--algo", algo), ("--portfolio", portfolio), ("--cash", cash), ("--seed", seed), ("--addr", addr)]
     given = [word for flag, value in options if value is not None for word in (flag, str(value))]
     given += [word for param in params for word in ("--param", param)]
-    if demo and portfolio is None and config.values.portfolio is None and not config.values.algorithms:
+    if demo and portfolio is None and settings.values.portfolio is None and not settings.values.algorithms:
         given += ["--param", "portfolio.max_fraction=0.02"]
         _say("demo: naive bets at most 2 % of the cash at a time, so that it lasts")
     # By variable, not by argument: the address may hold a password, and arguments show in the process list.
@@ -199,7 +202,8 @@ def _without_password(url: str) -> str:
 
 def _prefix(name: str) -> str:
     text = f"{name:<9} | "
-    return click.style(text, fg=_COLOURS.get(name)) if sys.stderr.isatty() and sys.stdout.isatty() else text
+    coloured = "NO_COLOR" not in os.environ and sys.stderr.isatty() and sys.stdout.isatty()
+    return click.style(text, fg=_COLOURS.get(name)) if coloured else text
 
 
 def _say(sentence: str) -> None:
