@@ -25,6 +25,8 @@ class Worker(Generic[T]):
         self._done: deque[tuple[AsyncResult, T]] = deque()
         self._wake = gevent.get_hub().loop.async_()
         self._wake.start(self._deliver)
+        self._closed = False
+        self._closing = threading.Lock()
         # A daemon: a part that never returns must not keep a process from ending.
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
 
@@ -38,16 +40,20 @@ class Worker(Generic[T]):
         return value
 
     def close(self) -> None:
-        """End the thread after the jobs given so far. Jobs still running then are not waited for."""
+        """End the thread after the jobs given so far, without waiting for them; nobody gets their results."""
         self._jobs.put(None)
-        self._wake.stop()
-        self._wake.close()
+        with self._closing:
+            self._closed = True
+            self._wake.stop()
+            self._wake.close()
 
     def _work(self) -> None:
         while (task := self._jobs.get()) is not None:
             job, result = task
             self._done.append((result, job()))
-            self._wake.send()
+            with self._closing:
+                if not self._closed:
+                    self._wake.send()
 
     def _deliver(self) -> None:
         while self._done:
