@@ -1,8 +1,8 @@
-"""What the way from MQTT to a published decision costs, against a bare subscriber that only counts the same messages.
+"""What the way from MQTT to a published decision costs, against a bare subscriber that counts the same messages.
 
-20,000 messages (QoS 1) wait at mosquitto for each of two persistent sessions: that of a plain paho client that counts and
-acknowledges, and that of the connector, which hands them to a backend in a process of its own and publishes one decision
-in ten. They take turns. Run it with ``python benchmarks/mqtt.py``; the figures are medians of five rounds.
+20,000 messages (QoS 1) wait at mosquitto for each of two persistent sessions: that of a plain paho client that counts
+and acknowledges, and that of the connector, which hands them to a backend in a process of its own and publishes one
+decision in ten. They take turns. Run it with ``python benchmarks/mqtt.py``; the figures are medians of five rounds.
 """
 
 import socket
@@ -17,16 +17,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from intuition_connector_mqtt.address import Address
+from intuition_connector_mqtt.broker import find_mosquitto, mosquitto_config
+from intuition_connector_mqtt.connector import Mqtt
+from intuition_connector_mqtt.publisher import Publisher
 from paho.mqtt.client import Client as Paho
 from paho.mqtt.client import MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
-
-from intuition_connector_mqtt.address import Address
-from intuition_connector_mqtt.broker import find_mosquitto, mosquitto_config
-from intuition_connector_mqtt.connector import Mqtt
-from intuition_connector_mqtt.publisher import Publisher
 
 ROUNDS = 5
 MESSAGES = 20_000
@@ -49,12 +48,12 @@ def serve() -> None:
         record = {"id": f"bench:{seen}:0", "type": "decision", "seq": seen, "ts": time.time_ns(), "sid": "GOOG"}
         return [record | {"side": "buy", "cash": "4213.07", "quantity": "12.2118", "quote": 345.0, "status": "placed"}]
 
-    def attach(client: str) -> dict[str, Any]:
+    def attach(_client: str) -> dict[str, Any]:
         return {"session": "bench", "epoch": 1, "channels": ["quotes"], "last_seq": seen, "window": []}
 
     methods = {
         "attach": Method(attach, queued=True),
-        "events": Method(lambda items, options: [decide() for _ in items], queued=True),
+        "events": Method(lambda items, _options: [decide() for _ in items], queued=True),
     }
     with Server(methods, name="bench") as server:
         print(server.bind("tcp://127.0.0.1:0"), flush=True)

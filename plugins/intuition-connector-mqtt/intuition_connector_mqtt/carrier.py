@@ -7,8 +7,10 @@ from typing import Any, Final
 
 import msgspec
 
-from intuition_connector_mqtt.connection import EXCERPT, Connection, Delivery
+from intuition_connector_mqtt.connection import EXCERPT, Connection
+from intuition_connector_mqtt.delivery import Delivery
 from intuition_connector_mqtt.link import CLIENT, BadReply, Link
+from intuition_connector_mqtt.pace import Pace
 from intuition_connector_mqtt.presence import Publication
 from intuition_connector_mqtt.reading import MAX_CALL, read_item
 from intuition_connector_mqtt.topics import Topics
@@ -24,10 +26,6 @@ _NOT_NOW: Final = {"StaleEpoch", "Busy", "Stopping"}
 _RAN: Final = {"UnsendableAnswer", "InternalError"}
 """Refusals after which some or all of a batch has run: running it again would act twice."""
 
-_FIRST_BATCH: Final = 64
-_MAX_REPLY: Final = 384 * 1024
-"""Bytes of records that a batch should not come to: a backend that cannot send its answer has run it all the same."""
-
 log = logging.getLogger(__name__)
 
 
@@ -39,6 +37,7 @@ class Carrier:
         link: what it said of itself.
         connection: where messages come from and records go.
         topics: the session's topics.
+        pace: how many messages to deliver at once.
         max_batch: events that are delivered at once.
         max_payload: bytes above which a message is refused, and a record not published.
         negative_prices: let zero and negative prices pass.
@@ -51,6 +50,7 @@ class Carrier:
         link: Link,
         connection: Connection,
         topics: Topics,
+        pace: Pace,
         max_batch: int,
         max_payload: int,
         negative_prices: bool,
@@ -62,8 +62,7 @@ class Carrier:
         self._max_batch = max_batch
         self._max_payload = max_payload
         self._negative_prices = negative_prices
-        self._limit = min(_FIRST_BATCH, max_batch)
-        self._reply_size = 0.0  # bytes of records per message, of late
+        self._pace = pace
         self._portfolio_due = link.accounts
         self._portfolio_at = 0.0
         self._acked_before = connection.acked
@@ -93,11 +92,8 @@ class Carrier:
             try:
                 self._deliver(batch)
             except BackendLost:
-                # A batch that takes longer than a call may take would never get through as it is.
-                self._limit = max(1, len(batch) // 2)
+                self._pace.lost(len(batch))
                 raise
-            fitting = int(_MAX_REPLY / self._reply_size) if self._reply_size else self._max_batch
-            self._limit = max(1, min(self._limit * 2, fitting, self._max_batch))
         if self._portfolio_due and self._connection.ready and time.monotonic() >= self._portfolio_at:
             self._publish_portfolio()
 
@@ -105,7 +101,7 @@ class Carrier:
         batch: list[Delivery] = []
         events = size = 0
         # A backend that takes one event at a time is asked one message at a time, so that MQTT is not left waiting.
-        limit = self._limit if self._link.batches else 1
+        limit = self._pace.limit if self._link.batches else 1
         for delivery in self._connection.inbox:
             if delivery.item is None and delivery.unreadable is None:
                 self._read(delivery)
@@ -146,7 +142,7 @@ class Carrier:
                 size += sum(len(publication.payload) for publication in publications)
             self._connection.settle(delivery, publications)
         if readable:
-            self._reply_size = max(size / len(readable), self._reply_size * 0.9)
+            self._pace.answered(len(readable), size)
 
     def _call_with_all(self, deliveries: list[Delivery]) -> list[Any]:
         if not deliveries:

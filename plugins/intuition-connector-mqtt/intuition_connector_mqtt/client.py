@@ -1,4 +1,4 @@
-"""Making a paho client the way this package wants one, and the errors that a broker can answer with."""
+"""Making a paho client the way this package wants one."""
 
 import socket
 import ssl
@@ -8,19 +8,10 @@ from paho.mqtt.client import Client, MQTTv5, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from intuition_connector_mqtt.address import Address
-from intuition_core.errors import BadParameter, IntuitionError
+from intuition_core.errors import BadParameter
 
 CONNECT_TIMEOUT = 5.0
 """Seconds until a broker that does not answer is given up for this time."""
-
-
-class BrokerRefused(IntuitionError):
-    """A broker that does not let us in, for a reason that trying again will not change."""
-
-    def __init__(self, address: Address, problem: str) -> None:
-        self.address = str(address)
-        self.problem = problem
-        super().__init__(f"the broker at {address} refused: {problem}")
 
 
 def tls_context(

@@ -10,6 +10,7 @@ from intuition_connector_mqtt.backoff import Backoff
 from intuition_connector_mqtt.carrier import Carrier
 from intuition_connector_mqtt.connection import Connection
 from intuition_connector_mqtt.link import Link, attach
+from intuition_connector_mqtt.pace import Pace
 from intuition_connector_mqtt.parameters import MqttParams, access
 from intuition_connector_mqtt.presence import Presence, own_version
 from intuition_connector_mqtt.topics import Topics, is_name, subscriptions
@@ -66,11 +67,12 @@ class Mqtt:
         """
         waker = self._waker = Waker()
         backoff = Backoff()
+        pace = Pace(self._params.max_batch)
         try:
             while not self._stopping:
                 try:
                     link = attach(backend, name=self._params.name)
-                    self._carry(backend, link, self._connected(link, waker), backoff)
+                    self._carry(backend, link, self._connected(link, waker), pace, backoff)
                 except BackendLost as error:
                     problem = str(error)
                 except BackendRefused as error:
@@ -127,13 +129,14 @@ class Mqtt:
             log.info("session %s: from %s to %s", link.session, ", ".join(filters), topics.root)
         return self._connection
 
-    def _carry(self, backend: Backend, link: Link, connection: Connection, backoff: Backoff) -> None:
+    def _carry(self, backend: Backend, link: Link, connection: Connection, pace: Pace, backoff: Backoff) -> None:
         log.info("attached to the backend %s", backend.address)
         carrier = Carrier(
             backend=backend,
             link=link,
             connection=connection,
             topics=Topics(link.session),
+            pace=pace,
             max_batch=self._params.max_batch,
             max_payload=self._params.max_payload,
             negative_prices=self._params.negative_prices,

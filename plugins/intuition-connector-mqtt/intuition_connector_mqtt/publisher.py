@@ -10,7 +10,8 @@ from paho.mqtt.client import MQTTv311
 from paho.mqtt.reasoncodes import ReasonCode
 
 from intuition_connector_mqtt.address import Address
-from intuition_connector_mqtt.client import CONNECT_TIMEOUT, BrokerRefused, make_client
+from intuition_connector_mqtt.client import CONNECT_TIMEOUT, make_client
+from intuition_connector_mqtt.errors import BrokerRefused
 from intuition_core.errors import IntuitionError
 
 _WINDOW: Final = 500

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from intuition_connector_mqtt.topics import find_channel
-from intuition_core.data import MAX_BATCH, Event, normalise
+from intuition_core.data import Event, normalise
 from intuition_core.errors import BadData
 
 MAX_CALL: Final = 512 * 1024
@@ -49,8 +49,6 @@ def read_item(topic: str, payload: bytes, channels: Sequence[str], *, negative_p
     except RecursionError:
         raise BadData("nested too deeply") from None
     events = normalise(decoded, now=time.time_ns, channel=channel, sid=sid, negative_prices=negative_prices)
-    if len(events) > MAX_BATCH:
-        raise BadData(f"{len(events)} events in one payload; at most {MAX_BATCH} at once")
     size = 0
     # What a payload says once counts for each of its symbols: the sum can be far larger than the payload.
     for event in events:

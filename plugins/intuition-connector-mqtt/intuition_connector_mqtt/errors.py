@@ -1,0 +1,39 @@
+"""What a broker can refuse."""
+
+from intuition_connector_mqtt.address import Address
+from intuition_core.errors import IntuitionError
+
+
+class BrokerRefused(IntuitionError):
+    """A broker that does not let us in, for a reason that trying again will not change."""
+
+    def __init__(self, address: Address, problem: str) -> None:
+        self.address = str(address)
+        self.problem = problem
+        super().__init__(f"the broker at {address} refused: {problem}")
+
+
+class PublishRefused(IntuitionError):
+    """A broker that does not take what we publish."""
+
+    def __init__(self, topic: str, reason: str) -> None:
+        self.topic = topic
+        self.reason = reason
+        super().__init__(f"the broker refused what was published on {topic}: {reason}; look at its access rules")
+
+
+class SubscribeRefused(IntuitionError):
+    """A broker that does not let us listen."""
+
+    def __init__(self, topic: str, reason: str) -> None:
+        self.topic = topic
+        self.reason = reason
+        super().__init__(f"the broker refused to let us listen to {topic}: {reason}; look at its access rules")
+
+
+class SessionTaken(IntuitionError):
+    """A second connector that uses the same session."""
+
+    def __init__(self, client_id: str) -> None:
+        self.client_id = client_id
+        super().__init__(f"another connector took over as `{client_id}`; a session has one connector at a time")

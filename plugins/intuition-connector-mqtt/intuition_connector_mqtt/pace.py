@@ -1,0 +1,31 @@
+"""How much to hand over at once."""
+
+from typing import Final
+
+_FIRST: Final = 64
+_MAX_REPLY: Final = 384 * 1024
+"""Bytes of records that a batch should not come to: a backend that cannot send its answer has run it all the same."""
+
+
+class Pace:
+    """Bounds batches: small at first and after a loss, larger with each one that is answered.
+
+    A batch that takes longer than a call may take would otherwise be tried for ever, and so would one whose answer is
+    larger than a message may be.
+    """
+
+    def __init__(self, largest: int) -> None:
+        self._largest = largest
+        self._reply_size = 0.0
+        self.limit = min(_FIRST, largest)
+        """Messages that the next batch may hold."""
+
+    def lost(self, messages: int) -> None:
+        """Take note that a batch of so many messages was not answered."""
+        self.limit = max(1, messages // 2)
+
+    def answered(self, messages: int, size: int) -> None:
+        """Take note that a batch was answered with records of so many bytes."""
+        self._reply_size = max(size / messages, self._reply_size * 0.9)
+        fitting = int(_MAX_REPLY / self._reply_size) if self._reply_size else self._largest
+        self.limit = max(1, min(self.limit * 2, fitting, self._largest))
