@@ -160,6 +160,8 @@ def _sid(value: object) -> str:
 def _ts(value: object) -> int:
     if type(value) is int:
         ts = value
+    elif type(value) is float and value.is_integer():  # JavaScript has no integers of this size to send
+        ts = int(value)
     elif isinstance(value, str):
         ts = _iso_time(value)
     else:

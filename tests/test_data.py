@@ -87,6 +87,12 @@ def test_the_time_is_asked_for_once_and_only_if_needed() -> None:
     assert normalise({"sid": "a", "quote": 1, "ts": 5}, now=never)[0]["ts"] == 5
 
 
+def test_a_time_from_a_language_without_integers_is_an_integer_here() -> None:
+    ts = read({"sid": "a", "quote": 1, "ts": 1.79e18})[0]["ts"]
+    assert ts == 1_790_000_000_000_000_000
+    assert type(ts) is int
+
+
 @pytest.mark.parametrize(
     ("sent", "ts"),
     [
