@@ -49,14 +49,14 @@ def listens(port: int) -> bool:
 class RunningBroker:
     """A broker in a process of its own, that can be stopped and started again on its port."""
 
-    def __init__(self, command: Callable[[int], list[str]], port: int) -> None:
+    def __init__(self, command: list[str], port: int) -> None:
         self.port = port
         self.url = f"mqtt://127.0.0.1:{port}"
         self._command = command
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        self._process = process = subprocess.Popen(self._command(self.port), stderr=subprocess.DEVNULL)
+        self._process = process = subprocess.Popen(self._command, stderr=subprocess.DEVNULL)
         until(lambda: process.poll() is not None or listens(self.port), "the broker to listen")
         assert process.poll() is None, "the broker did not start"
 
@@ -85,7 +85,7 @@ def mosquitto(mosquitto_program: str, tmp_path: Path) -> Iterator[RunningBroker]
     folder.mkdir()
     config = folder / "mosquitto.conf"
     config.write_text(mosquitto_config(port, folder))
-    broker = RunningBroker(lambda _: [mosquitto_program, "-c", str(config)], port)
+    broker = RunningBroker([mosquitto_program, "-c", str(config)], port)
     broker.start()
     yield broker
     broker.stop()
@@ -95,10 +95,29 @@ def mosquitto(mosquitto_program: str, tmp_path: Path) -> Iterator[RunningBroker]
 def embedded() -> Iterator[RunningBroker]:
     """The broker that comes along; it speaks MQTT 3.1.1."""
     code = "from intuition_connector_mqtt.broker import broker; broker()"
-    broker = RunningBroker(lambda port: [sys.executable, "-c", code, "--embedded", "--port", str(port)], free_port())
+    port = free_port()
+    broker = RunningBroker([sys.executable, "-c", code, "--embedded", "--port", str(port)], port)
     broker.start()
     yield broker
     broker.stop()
+
+
+@pytest.fixture
+def configured(mosquitto_program: str, tmp_path: Path) -> Iterator[Callable[[list[str]], RunningBroker]]:
+    """Start a mosquitto with settings of the test's, and a plain door for observers."""
+    brokers: list[RunningBroker] = []
+
+    def start(lines: list[str]) -> RunningBroker:
+        port = free_port()
+        config = tmp_path / "configured.conf"
+        config.write_text("\n".join([*lines, f"listener {port} 127.0.0.1", "allow_anonymous true", "user root", ""]))
+        brokers.append(RunningBroker([mosquitto_program, "-c", str(config)], port))
+        brokers[-1].start()
+        return brokers[-1]
+
+    yield start
+    for broker in brokers:
+        broker.stop()
 
 
 @pytest.fixture(params=["mosquitto", "embedded"])

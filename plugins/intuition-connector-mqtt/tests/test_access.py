@@ -1,0 +1,140 @@
+"""TLS and passwords, at a mosquitto that asks for them."""
+
+import logging
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from intuition_connector_mqtt.errors import BrokerRefused
+
+pytestmark = pytest.mark.mosquitto
+
+PASSWORD = "p:a@s/s#word"
+ENCODED = "p%3Aa%40s%2Fs%23word"
+
+
+def openssl(*arguments: str) -> None:
+    subprocess.run(["openssl", *arguments], check=True, capture_output=True, stdin=subprocess.DEVNULL)
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An authority, a broker's certificate for 127.0.0.1, and a client's."""
+    folder = tmp_path_factory.mktemp("certificates")
+    new = ["req", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    # OpenSSL wants a key usage in an authority's certificate before newer Pythons take it for one.
+    usage = ["-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign"]
+    authority = ["-keyout", f"{folder}/ca.key", "-out", f"{folder}/ca.pem"]
+    openssl(*new, "-x509", "-subj", "/CN=Test authority", *usage, *authority)
+    for name in ("broker", "client"):
+        extensions = folder / f"{name}.ext"
+        extensions.write_text("subjectAltName=IP:127.0.0.1\nauthorityKeyIdentifier=keyid\n")
+        openssl(*new, "-subj", f"/CN={name}", "-keyout", f"{folder}/{name}.key", "-out", f"{folder}/{name}.csr")
+        signed = ["x509", "-req", "-days", "2", "-in", f"{folder}/{name}.csr", "-out", f"{folder}/{name}.pem"]
+        openssl(*signed, "-CA", authority[3], "-CAkey", authority[1], "-CAcreateserial", "-extfile", str(extensions))
+    return folder
+
+
+@pytest.fixture
+def secured(certificates: Path, tmp_path: Path, port: int, configured: Any) -> Callable[..., Any]:
+    """Start a mosquitto that wants TLS and a password, and keeps a plain door for the observer."""
+    passwords = tmp_path / "passwords"
+    create = ["mosquitto_passwd", "-b", "-c", str(passwords), "ann", PASSWORD]
+    subprocess.run(create, check=True, capture_output=True)
+    passwords.chmod(0o644)
+
+    def start(*extra: str) -> Any:
+        lines = [
+            "per_listener_settings true",
+            f"listener {port} 127.0.0.1",
+            "allow_anonymous false",
+            f"password_file {passwords}",
+            f"cafile {certificates}/ca.pem",
+            f"certfile {certificates}/broker.pem",
+            f"keyfile {certificates}/broker.key",
+            *extra,
+        ]
+        return configured(lines)
+
+    return start
+
+
+def works(broker: Any, observe: Any, run: Any, fake: Any, **params: Any) -> None:
+    observer = observe(broker)
+    run(fake(), **params)
+    observer.wait_for_state("ready")
+    observer.publish("quotes", {"goog": 3.45})
+    observer.wait_for("decisions")
+
+
+@pytest.mark.parametrize("way", ["url", "parameter", "file"])
+def test_tls_and_a_password(
+    secured: Any,
+    port: int,
+    certificates: Path,
+    tmp_path: Path,
+    observe: Any,
+    run: Any,
+    fake: Any,
+    caplog: Any,
+    way: str,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    file = tmp_path / "password"
+    file.write_text(f"{PASSWORD}\n")
+    params = {
+        "url": {"url": f"mqtts://ann:{ENCODED}@127.0.0.1:{port}"},
+        "parameter": {"url": f"mqtts://127.0.0.1:{port}", "username": "ann", "password": PASSWORD},
+        "file": {"url": f"mqtts://ann@127.0.0.1:{port}", "password_file": str(file)},
+    }[way]
+    works(secured(), observe, run, fake, ca_file=f"{certificates}/ca.pem", **params)
+    assert PASSWORD not in caplog.text
+    assert ENCODED not in caplog.text
+
+
+def test_a_certificate_of_our_own(
+    secured: Any, port: int, certificates: Path, observe: Any, run: Any, fake: Any
+) -> None:
+    works(
+        secured("require_certificate true"),
+        observe,
+        run,
+        fake,
+        url=f"mqtts://ann:{ENCODED}@127.0.0.1:{port}",
+        ca_file=f"{certificates}/ca.pem",
+        cert_file=f"{certificates}/client.pem",
+        key_file=f"{certificates}/client.key",
+    )
+
+
+# paho leaves the socket of a handshake that failed to the garbage collector.
+@pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
+@pytest.mark.parametrize(
+    ("url", "trusting", "problem"),
+    [
+        ("mqtts://ann:wrong@127.0.0.1:{}", True, "check the user name and the password"),
+        ("mqtts://127.0.0.1:{}", True, "check the user name and the password"),
+        ("mqtts://ann:wrong@127.0.0.1:{}", False, "name its authority as `ca_file`"),
+        ("mqtts://ann:wrong@localhost:{}", True, "mismatch"),
+    ],
+)
+def test_who_is_not_let_in_is_told_why(
+    secured: Any, port: int, certificates: Path, run: Any, fake: Any, url: str, trusting: bool, problem: str
+) -> None:
+    secured()
+    connector = run(fake(), url=url.format(port), **({"ca_file": f"{certificates}/ca.pem"} if trusting else {}))
+    connector.join()
+    assert isinstance(connector.error, BrokerRefused)
+    assert problem in str(connector.error)
+    assert "wrong" not in str(connector.error)
+    connector.error = None
+
+
+def test_plain_speech_at_a_door_for_tls_is_tried_again(
+    secured: Any, port: int, run: Any, fake: Any, until: Any, caplog: Any
+) -> None:
+    secured()
+    run(fake(), url=f"mqtt://127.0.0.1:{port}")
+    until(lambda: "retrying in" in caplog.text, "the next attempt to be announced")
