@@ -1,0 +1,1 @@
+"""What is promised of delivery, tried by killing things; and who judges it."""

@@ -1,0 +1,48 @@
+"""The uninterrupted run: the same parts in this process, fed what was published."""
+
+import importlib.util
+from collections.abc import Iterable
+from decimal import Decimal
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+from intuition_core.composition import Composition, Line, Part
+from intuition_core.data import normalise
+from intuition_core.ledger import Statement
+from intuition_core.strategy import Strategy
+
+NUMBERED: Final = Path(__file__).parent / "numbered"
+"""A folder with a distribution: on PYTHONPATH, its parts are installed."""
+
+CASH: Final = 100_000_000
+
+
+def parts() -> ModuleType:
+    """Import the parts that the distribution installs."""
+    spec = importlib.util.spec_from_file_location("intuition_numbered", NUMBERED / "intuition_numbered.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def composition(*, saved: bool = True) -> Composition:
+    """Give the recipe; the parts save their state or they do not."""
+    module = parts()
+    algorithm, portfolio = ("SavedNumbered", "SavedCounted") if saved else ("Numbered", "Counted")
+    line = Line(
+        algorithm=Part(kind="algorithm", name="numbered", factory=getattr(module, algorithm), params={}),
+        portfolio=Part(kind="portfolio", name="counted", factory=getattr(module, portfolio), params={}),
+    )
+    return Composition(lines=(line,), seed=7, cash=Decimal(CASH))
+
+
+def account(events: Iterable[Any]) -> dict[str, Any]:
+    """Give the account after an uninterrupted run over events as they were published."""
+    strategy = Strategy(composition(), run="reference")
+    for event in events:
+        for data in normalise(event, now=lambda: 1):
+            strategy.step(data)
+    return Statement.of(strategy.ledger, strategy.seq).plain()
