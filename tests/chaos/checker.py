@@ -5,9 +5,13 @@ It knows nothing of the program it judges: neither its code, nor its journal, no
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+UNNUMBERED = -1
+"""The number of all inputs that are the same to the last byte: how many decisions there are is all that counts."""
 
 
 class Published(NamedTuple):
@@ -97,11 +101,13 @@ def judge(
             executed.setdefault(arrival.input, []).append(arrival)
         elif (first.input, first.content) != (arrival.input, arrival.content):
             conflicting[arrival.decision] = None
+    sent = Counter(entry.input for entry in published)
+    confirmed = Counter(entry.input for entry in published if entry.confirmed)
     positions = {entry.input: position for position, entry in enumerate(published)}
     reordered: list[tuple[Input, Input]] = []
     latest: dict[str, Input] = {}
     for key, decisions in executed.items():  # in the order of each input's first decision
-        if key not in positions or decisions[0].asked:
+        if key not in positions or key[1] == UNNUMBERED or decisions[0].asked:
             continue
         before = latest.get(key[0])
         if before is not None and positions[key] < positions[before]:
@@ -109,14 +115,15 @@ def judge(
         else:
             latest[key[0]] = key
     return Verdict(
-        lost=[entry.input for entry in published if entry.confirmed and entry.input not in executed],
-        twice=[(key, [each.decision for each in decisions]) for key, decisions in executed.items() if decisions[1:]],
+        lost=[key for key, times in confirmed.items() for _ in range(times - len(executed.get(key, ())))],
+        twice=[
+            (key, [each.decision for each in decisions])
+            for key, decisions in executed.items()
+            if key in sent and len(decisions) > sent[key]
+        ],
         reordered=reordered,
         unexpected=[
-            (key, decision.decision)
-            for key, decisions in executed.items()
-            if key not in positions
-            for decision in decisions
+            (key, decision.decision) for key, decisions in executed.items() if key not in sent for decision in decisions
         ],
         conflicting=list(conflicting),
         ledger=[] if expected is None else differences(ledger, expected),
@@ -125,8 +132,15 @@ def judge(
 
 def took_place(published: Sequence[Published], arrivals: Iterable[Arrival]) -> list[Published]:
     """Give the inputs that an uninterrupted run is to be fed: all but those of unknown fate that nobody decided on."""
-    decided = {arrival.input for arrival in arrivals}
-    return [entry for entry in published if entry.confirmed or entry.input in decided]
+    decided = Counter(key for _, key in {(arrival.decision, arrival.input) for arrival in arrivals})
+    decided.subtract(entry.input for entry in published if entry.confirmed)
+    taken = []
+    for entry in published:
+        if not entry.confirmed:
+            decided[entry.input] -= 1
+        if entry.confirmed or decided[entry.input] >= 0:
+            taken.append(entry)
+    return taken
 
 
 def differences(found: Any, expected: Any, path: str = "") -> list[str]:
@@ -145,16 +159,15 @@ def differences(found: Any, expected: Any, path: str = "") -> list[str]:
 
 
 def read_published(log: Path) -> list[Published]:
-    """Read a publisher's log: one JSON line before an event is sent first, and one when it is confirmed."""
-    entries: dict[Input, Published] = {}
+    """Read a publisher's log: JSON lines ``["sent", n, event]`` before it is sent first, ``["confirmed", n]`` after."""
+    entries: dict[int, Published] = {}
     for line in log.read_text().splitlines():
-        word, content = json.loads(line)
+        word, n, *content = json.loads(line)
         if word == "sent":
-            key = (content["sid"], content["number"])
-            entries[key] = Published(*key, confirmed=False, event=content)
+            event = content[0]
+            entries[n] = Published(event["sid"], event.get("number", UNNUMBERED), confirmed=False, event=event)
         else:
-            key = (content[0], content[1])
-            entries[key] = entries[key]._replace(confirmed=True)
+            entries[n] = entries[n]._replace(confirmed=True)
     return list(entries.values())
 
 

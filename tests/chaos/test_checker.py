@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from .checker import Arrival, Published, Verdict, differences, judge, read_arrivals, read_published, took_place
+from .checker import (
+    UNNUMBERED,
+    Arrival,
+    Published,
+    Verdict,
+    differences,
+    judge,
+    read_arrivals,
+    read_published,
+    took_place,
+)
 from .reference import account
 
 Faultless = tuple[list[Published], list[Arrival]]
@@ -163,13 +173,23 @@ def test_a_ledger_that_is_off_by_a_hair_is_found(key: str) -> None:
     assert judge([], [], ledger={**right, "positions": {}}, expected=right).ledger
 
 
+@given(st.integers(1, 20), st.integers(0, 20), st.integers(0, 45))
+def test_of_inputs_that_are_all_the_same_only_the_number_counts(confirmed: int, unknown: int, executed: int) -> None:
+    published = [Published("FLAT", UNNUMBERED)] * confirmed + [Published("FLAT", UNNUMBERED, confirmed=False)] * unknown
+    arrivals = [Arrival(f"run:{n}:0", "FLAT", UNNUMBERED) for n in range(executed)] * 2
+    verdict = judge(published, arrivals)
+    assert len(verdict.lost) == max(confirmed - executed, 0)
+    assert bool(verdict.twice) == (executed > confirmed + unknown)
+    assert not found(verdict) - {"lost", "twice"}
+    assert len(took_place(published, arrivals)) == min(max(confirmed, executed), confirmed + unknown)
+
+
 def test_logs_are_read_as_they_were_written(tmp_path: Path) -> None:
     log = tmp_path / "published"
-    sent = [{"sid": "S0", "number": 0, "quote": 1.5}, {"sid": "S1", "number": 0, "quote": 2.5}]
-    log.write_text(
-        "".join(f"{json.dumps(line)}\n" for line in [("sent", sent[0]), ("sent", sent[1]), ("got", ["S1", 0])])
-    )
-    assert read_published(log) == [Published("S0", 0, False, sent[0]), Published("S1", 0, True, sent[1])]
+    sent = [{"sid": "S0", "number": 0, "quote": 1.5}, {"sid": "FLAT", "quote": 2.5}]
+    lines = [("sent", 0, sent[0]), ("sent", 1, sent[1]), ("confirmed", 1)]
+    log.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    assert read_published(log) == [Published("S0", 0, False, sent[0]), Published("FLAT", UNNUMBERED, True, sent[1])]
     file = tmp_path / "executor.sqlite"
     connection = sqlite3.connect(file)
     connection.execute("CREATE TABLE arrival (position INTEGER PRIMARY KEY, decision, symbol, number, content, asked)")

@@ -20,7 +20,7 @@ class Numbered:
         sid = data["sid"]
         self.seen[sid] += 1
         side = "sell" if self.seen[sid] > 8 and self.seen[sid] % 5 == 0 else "buy"
-        return Signal(sid, side, data["quote"], mean=float(data["number"]))
+        return Signal(sid, side, data["quote"], mean=float(data.get("number", -1)))
 
 
 class Counted:
