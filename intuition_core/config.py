@@ -51,9 +51,16 @@ class AlgorithmTable(Table, frozen=True, kw_only=True):
 
 
 class RpcTable(Table, frozen=True, kw_only=True):
-    """``[rpc]``: where the session is served."""
+    """``[rpc]``: where the session is served, and who may call it (docs/security.md).
+
+    ``key`` is the file of one's own secret key. Who serves with one names with ``clients`` the folder of those who may
+    call; who calls names with ``server_key`` the server's public key, as text or as a file.
+    """
 
     addr: str = DEFAULT_ADDRESS
+    key: str | None = None
+    clients: str | None = None
+    server_key: str | None = None
 
 
 class HooksTable(Table, frozen=True, kw_only=True):

@@ -30,6 +30,7 @@ BUILT_IN: Final = {
     "up": BuiltIn("up", "Run broker, backend and connector together, and show the decisions live."),
     "serve": BuiltIn("serve", "Serve an algorithm and a portfolio as a session."),
     "connect": BuiltIn("connect", "Carry events from a broker to a backend, and its decisions back."),
+    "keys": BuiltIn("keys", "Make and show the keys that protect a session."),
     "list-plugins": BuiltIn("list_plugins", "List the plugins that are installed."),
 }
 """Our own commands, in the order of ``--help``. The module holds a click command of its own name."""

@@ -15,6 +15,8 @@ from intuition_core.config import load_config
 @click.command()
 @click.option("--mqtt", "url", metavar="URL", help="The broker, for the mqtt connector: mqtt:// or mqtts://.")
 @click.option("--rpc", "addr", metavar="ADDRESS", help="The backend (default tcp://127.0.0.1:4242).")
+@click.option("--key", metavar="FILE", help="Our secret key, for a backend that wants keys.")
+@click.option("--server-key", metavar="KEY", help="That backend's public key, as text or as a file.")
 @click.option("--connector", default="mqtt", show_default=True, metavar="NAME", help="The connector: a plugin's name.")
 @click.option("--name", metavar="NAME", help="What to call the session of a backend that does not name its own.")
 @click.option("--ca", "ca_file", type=click.Path(), help="The authority that signed the broker's certificate.")
@@ -29,6 +31,8 @@ def connect(
     *,
     connector: str,
     addr: str | None,
+    key: str | None,
+    server_key: str | None,
     params: tuple[str, ...],
     config: Path | None,
     timeout: float,
@@ -44,7 +48,8 @@ def connect(
     log = set_up_logging(log_format, verbose)
     flags = {f"connectors.{connector}.{key}": value for key, value in given.items()}
     flags |= {f"connectors.{connector}.{key}": value for key, value in map(key_and_value, params)}
-    settings = load_config(config, flags={"rpc.addr": addr, **flags})
+    flags |= {"rpc.addr": addr, "rpc.key": key, "rpc.server_key": server_key}
+    settings = load_config(config, flags=flags)
 
     from intuition_core.parameters import check_params
     from intuition_core.plugins import discover
@@ -56,7 +61,8 @@ def connect(
     part.initialize(check_params(f"connector {connector}", factory, settings.values.connectors.get(connector, {})))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: part.stop())
-    backend = Client(settings.values.rpc.addr, timeout=timeout)
+    rpc = settings.values.rpc
+    backend = Client(rpc.addr, timeout=timeout, key=rpc.key, server_key=rpc.server_key)
     try:
         part.run(backend)
     finally:

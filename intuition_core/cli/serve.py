@@ -20,12 +20,14 @@ from intuition_core.errors import IntuitionError
 @click.option("--seed", type=int, metavar="N", help="Makes every draw repeatable.")
 @click.option("--session", metavar="NAME", help="The session's name (default: <algorithm>-<portfolio>).")
 @click.option("--addr", metavar="ADDRESS", help="Where to serve (default tcp://127.0.0.1:4242).")
+@click.option("--key", metavar="FILE", help="The server's secret key; then only allowed clients may call.")
+@click.option("--clients", metavar="FOLDER", help="The public keys of the clients that may call.")
 @config_option
 @click.option(
     "--log-format", type=click.Choice(["text", "json"]), default="text", help="How records and logs are written."
 )
 @verbose_option
-@click.option("--insecure", is_flag=True, help="Allow an address that other machines can reach.")
+@click.option("--insecure", is_flag=True, help="Allow an address that other machines can reach, without keys.")
 def serve(
     *,
     algo: str | None,
@@ -35,6 +37,8 @@ def serve(
     seed: int | None,
     session: str | None,
     addr: str | None,
+    key: str | None,
+    clients: str | None,
     config: Path | None,
     log_format: str,
     verbose: int,
@@ -55,6 +59,8 @@ def serve(
             "seed": seed,
             "session": session,
             "rpc.addr": addr,
+            "rpc.key": key,
+            "rpc.clients": clients,
         },
         flat=dict(map(key_and_value, params)),
     )
@@ -67,14 +73,15 @@ def serve(
     from intuition_core.rpc.server import Server
     from intuition_core.service import Service
 
+    rpc = settings.values.rpc
     catalogue = discover(blocked=settings.values.plugins.blocked)
     listening = [(name, catalogue.load("hooks", name)) for name in settings.values.hooks.enabled]
     listeners: list[Any] = [Console(sys.stdout, json=log_format == "json", messages=verbose > 0)]
     service = Service(settings, catalogue, listeners=listeners)
     hooks = Hooks(service.session.name, listening)
     listeners.append(hooks)
-    with Server(service.methods(), name=service.session.name) as server:
-        address = server.bind(settings.values.rpc.addr, insecure=insecure)
+    with Server(service.methods(), name=service.session.name, key=rpc.key, clients=rpc.clients) as server:
+        address = server.bind(rpc.addr, insecure=insecure)
         handlers = [gevent.signal_handler(number, server.stop) for number in _ending_signals()]
         hooks.session_started(service.describe())
         log.info(

@@ -34,7 +34,8 @@ class Exposed(IntuitionError):
         self.address = address
         super().__init__(
             f"{address} can be reached from other machines, and anybody there could trade: "
-            "listen on tcp://127.0.0.1:PORT, or insist if the network is yours alone"
+            "give the server a key and its clients theirs (`intuition keys new`, [rpc] key and clients), listen on "
+            "tcp://127.0.0.1:PORT, or insist with --insecure if the network is yours alone"
         )
 
 

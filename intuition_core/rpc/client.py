@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 import gevent
 import gevent.event
@@ -13,9 +13,10 @@ import zerorpc
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
-from intuition_core.errors import BackendLost, BackendRefused
+from intuition_core.errors import BackendLost, BackendRefused, IntuitionError
 from intuition_core.rpc import wire
 from intuition_core.rpc.address import parse
+from intuition_core.rpc.keys import Given, PublicKey, SecretKey, read_public, read_secret
 
 ALWAYS_OFFERED: Final = frozenset({"initialize", "event"})
 """What any backend has, even one that cannot be asked."""
@@ -26,12 +27,28 @@ _INTROSPECTION: Final = ("_zerorpc_inspect", "_zerorpc_list")
 _ENDINGS: Final[dict[int, str]] = {
     zmq.EVENT_DISCONNECTED: "it closed the connection (a message over its limit does that, too)",
     zmq.EVENT_CONNECT_RETRIED: "nobody listens there; start `intuition serve`, or give its address with --rpc",
-    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: "what listens there does not speak ZeroMQ's protocol",
+    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: "what listens there does not speak ZeroMQ's protocol, or wants keys",
     zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: "what listens there does not speak ZeroMQ's protocol",
     zmq.EVENT_HANDSHAKE_FAILED_AUTH: "it does not let us in",
 }
 
+_NEEDS_KEYS: Final = "it wants keys: give its public key (server_key) and the file of one's own secret key (key)"
+_USES_NO_KEYS: Final = "it uses no keys: start it with a key and clients, or call it without key and server_key"
+_OTHER_SERVER: Final = "it hung up on our greeting: its public key may be another than the server_key that was given"
+
 _log: Final = logging.getLogger(__name__)
+
+
+class IncompleteKeys(IntuitionError):
+    """A caller's own key without the server's, or the other way round."""
+
+    def __init__(self, given: str, missing: str) -> None:
+        self.given = given
+        self.missing = missing
+        super().__init__(
+            f"`{given}` is given, but not `{missing}`: a caller needs both, the file of its own secret key (key) and "
+            "the server's public key (server_key)"
+        )
 
 
 class Client:
@@ -48,6 +65,8 @@ class Client:
         timeout: float = 30.0,
         heartbeat: float = 5.0,
         max_message: int = wire.MAX_MESSAGE,
+        key: Given | None = None,
+        server_key: Given | None = None,
     ) -> None:
         """Take the address; connect nothing yet.
 
@@ -56,10 +75,15 @@ class Client:
             timeout: seconds to wait for an answer.
             heartbeat: seconds between signs of life; a backend that gives none for twice as long is lost.
             max_message: the limit of one message in bytes, in both directions.
+            key: the file of our secret key, for a server that wants keys.
+            server_key: that server's public key, as text or as a file.
 
         Raises:
             BadAddress: the address is malformed.
+            BadKey: a key cannot be used.
+            IncompleteKeys: one of the two is given without the other.
         """
+        self._keys = _keys(key, server_key)
         self._endpoint = parse(address).endpoint
         self._address = address
         self._timeout = timeout
@@ -135,7 +159,9 @@ class Client:
         if self._connection is not None and self._connection.ended():
             self.close()
         if self._connection is None:
-            self._connection = _Connection(self._endpoint, heartbeat=self._heartbeat, max_message=self._max_message)
+            self._connection = _Connection(
+                self._endpoint, heartbeat=self._heartbeat, max_message=self._max_message, keys=self._keys
+            )
             self._connection.open(deadline)
         return self._connection
 
@@ -153,14 +179,34 @@ class _Lost(Exception):
     """The backend is gone, or did not answer in time."""
 
 
+class _Keys(NamedTuple):
+    """What it takes to call a server that wants keys."""
+
+    own: SecretKey
+    server: PublicKey
+
+
+def _keys(key: Given | None, server_key: Given | None) -> _Keys | None:
+    if key is None and server_key is None:
+        return None
+    if key is None:
+        raise IncompleteKeys("server_key", "key")
+    if server_key is None:
+        raise IncompleteKeys("key", "server_key")
+    return _Keys(read_secret(key), read_public(server_key))
+
+
 class _Connection:
     """One connection to one server, for one call at a time."""
 
-    def __init__(self, endpoint: str, *, heartbeat: float, max_message: int) -> None:
+    def __init__(self, endpoint: str, *, heartbeat: float, max_message: int, keys: _Keys | None) -> None:
         self._heartbeat = heartbeat
         self._max_message = max_message
+        self._keys = keys
         self._context = zerorpc.Context()
         self._events = wire.Events(zmq.DEALER, self._context, max_message=max_message, linger=0, unreadable=_stand_in)
+        if keys is not None:
+            keys.own.introduce(self._events.socket, keys.server)
         self._channels = zerorpc.ChannelMultiplexer(self._events, ignore_broadcast=True)
         self._monitor = self._events.socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | _all(_ENDINGS))
         self._opened = gevent.event.Event()
@@ -238,13 +284,23 @@ class _Connection:
             self._note(self._monitor.recv_multipart())
 
     def _note(self, frames: list[bytes]) -> None:
-        event = parse_monitor_message(frames)["event"]
+        message = parse_monitor_message(frames)
+        event = message["event"]
         if event in _ENDINGS:
             # A handshake that failed says more than the disconnection that follows it.
-            self._problem = self._problem or _ENDINGS[event]
+            self._problem = self._problem or self._explained(event, message["value"])
             if self._answer is not None:
                 self._answer.set_exception(_Lost(self._problem))
         self._opened.set()
+
+    def _explained(self, event: int, value: int) -> str:
+        if (event, value) == (zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL, zmq.PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH):
+            return _NEEDS_KEYS if self._keys is None else _USES_NO_KEYS
+        if self._keys is not None and event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+            return f"it does not let us in: our public key {self._keys.own.public} is not among its clients"
+        if self._keys is not None and event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+            return _OTHER_SERVER
+        return _ENDINGS[event]
 
 
 def _all(events: Iterable[int]) -> int:

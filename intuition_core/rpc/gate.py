@@ -6,6 +6,10 @@ ZeroMQ gave up, there are bytes that nobody read, or the peer still holds the co
 after ZeroMQ has closed it takes a duplicate of the descriptor, made before the first message is read. That is why the
 gate asks for ZeroMQ's authentication (ZAP): a peer's first message waits until the gate has answered, and the gate
 answers when it holds the duplicate.
+
+Where there are keys (CURVE), ZeroMQ makes sure that a peer has the secret half of the public key it shows, and that it
+knows ours; whether that key is allowed, ZAP asks the gate. A peer that is turned away learns nothing, and commonly just
+times out: so each refusal is logged here, with its reason.
 """
 
 import logging
@@ -18,8 +22,11 @@ from typing import Any, Final
 import gevent
 import zerorpc
 import zmq
+from zmq.utils import z85
 from zmq.utils.monitor import parse_monitor_message
 
+from intuition_core.rpc.access import Access
+from intuition_core.rpc.keys import PUBLIC
 from intuition_core.rpc.throttle import Throttle
 
 DOMAIN: Final = b"intuition"
@@ -38,6 +45,16 @@ _WATCHED: Final = (
 )
 
 
+_KEY_FAILURES: Final[dict[int | None, str]] = {
+    zmq.PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH: "it gave no key",
+    zmq.PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC: "it expects a server with another public key",
+}
+"""What ZeroMQ calls the refusals that it decides on alone. They come before a peer tells its own key."""
+
+_NOT_ALLOWED: Final = 400
+"""The status that ZAP has for it."""
+
+
 @dataclass(slots=True)
 class _Connection:
     stream: socket.socket
@@ -48,7 +65,9 @@ class _Connection:
 class Gate:
     """Lets peers in, and logs whom ZeroMQ turned away and whom it dropped."""
 
-    def __init__(self, context: zerorpc.Context, guarded: Any, *, limit: int, log: logging.Logger) -> None:
+    def __init__(
+        self, context: zerorpc.Context, guarded: Any, *, limit: int, log: logging.Logger, access: Access | None = None
+    ) -> None:
         """Stand before a socket that is not bound yet.
 
         Args:
@@ -56,17 +75,22 @@ class Gate:
             guarded: the ZeroMQ socket.
             limit: its limit of one message in bytes, for the log.
             log: where to say what happened.
+            access: our key and those who may come in; without it, everybody may.
         """
+        self._access = access
         self._guarded = guarded
         self._limit = limit
         self._log = log
         self._throttle = Throttle(log)
         self._connections: dict[int, _Connection] = {}
-        self._handshake_failed = False
+        self._failure: int | None = None
         self._asked = context.socket(zmq.REP)
         self._asked.setsockopt(zmq.LINGER, 0)
         self._asked.bind("inproc://zeromq.zap.01")
         guarded.setsockopt(zmq.ZAP_DOMAIN, DOMAIN)
+        if access is not None:
+            access.key.guard(guarded)
+            log.info("the server's public key is %s; allowed: %s", access.key.public, access.clients)
         self._monitor = guarded.get_monitor_socket(_WATCHED)
         self._tasks = [gevent.spawn(self._answer), gevent.spawn(self._watch)]
 
@@ -81,11 +105,30 @@ class Gate:
         self._connections.clear()
 
     def _answer(self) -> None:
-        """Answer ZeroMQ's question for each peer that introduces itself. Keys (CURVE) are to be checked here."""
+        """Answer ZeroMQ's question for each peer that introduces itself; its key is then the user of its messages."""
         while True:
-            version, request, *_ = self._asked.recv_multipart()
+            version, request, _, host, _, _, *credentials = self._asked.recv_multipart()
             self._catch_up()
-            self._asked.send_multipart([version, request, b"200", b"", b"", b""])
+            user = b"" if self._access is None else self._known(self._access, host, credentials)
+            answer = (b"400", b"the key is not allowed", b"") if user is None else (b"200", b"", user)
+            self._asked.send_multipart([version, request, *answer, b""])
+
+    def _known(self, access: Access, host: bytes, credentials: list[bytes]) -> bytes | None:
+        """Give the public key of a peer that is allowed."""
+        if not credentials:  # not by CURVE, which ZeroMQ does not let through
+            return None
+        key = z85.encode(credentials[0])
+        if access.clients.find(key.decode()) is not None:
+            return key
+        self._throttle(
+            logging.WARNING,
+            "refused a caller from %s: its key %s is not allowed; to let it in, put that into NAME%s in %s",
+            host.decode(),
+            key.decode(),
+            PUBLIC,
+            access.clients.folder,
+        )
+        return None
 
     def _watch(self) -> None:
         while True:
@@ -111,9 +154,9 @@ class Gate:
             self._disconnected(descriptor)
         else:
             # Nor does this; but it comes just before the end of the same connection.
-            self._handshake_failed = True
+            self._failure = 0 if event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL else message["value"]
             return
-        self._handshake_failed = False
+        self._failure = None
 
     def _accepted(self, descriptor: int) -> None:
         self._forget(descriptor)
@@ -134,7 +177,13 @@ class Gate:
             if len(self._connections) >= MAX_WATCHED:
                 return
             self._throttle(logging.INFO, "refused a connection: it did not speak ZeroMQ's protocol")
-        elif self._handshake_failed or not connection.greeted:
+        elif self._access is not None and self._failure in _KEY_FAILURES:
+            self._throttle(
+                logging.WARNING, f"refused the connection of %s: {_KEY_FAILURES[self._failure]}", connection.peer
+            )
+        elif self._access is not None and self._failure == _NOT_ALLOWED:
+            self._log.debug("%s was refused, as its key is not allowed", connection.peer)
+        elif self._failure is not None or not connection.greeted:
             self._throttle(
                 logging.INFO, "refused the connection of %s: it did not speak ZeroMQ's protocol", connection.peer
             )

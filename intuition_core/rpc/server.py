@@ -25,8 +25,10 @@ import zmq
 
 from intuition_core.errors import IntuitionError, did_you_mean
 from intuition_core.rpc import wire
+from intuition_core.rpc.access import TABLE, Access
 from intuition_core.rpc.address import AddressTaken, BadAddress, Exposed, parse
 from intuition_core.rpc.gate import Gate
+from intuition_core.rpc.keys import Given
 from intuition_core.rpc.throttle import Throttle
 from intuition_core.rpc.worker import Worker
 
@@ -59,7 +61,12 @@ class Method:
 
     function: Callable[..., Any]
     queued: bool
+    drives: bool = True
+    """Whether it changes anything; a client that may only read cannot call one that does."""
 
+
+READING: Final = frozenset({"describe", "account", "decisions"})
+"""Methods that drive nothing, whatever they say of themselves."""
 
 _Key: TypeAlias = tuple[tuple[bytes, ...], wire.MessageId]
 """Which caller, and which of its calls."""
@@ -83,6 +90,8 @@ class Server:
         *,
         name: str,
         max_message: int = wire.MAX_MESSAGE,
+        key: Given | None = None,
+        clients: Given | None = None,
         log: logging.Logger = _log,
     ) -> None:
         """Prepare to serve; nothing is listened on yet.
@@ -91,8 +100,16 @@ class Server:
             methods: what to offer, by the name that callers use.
             name: what the service calls itself when asked.
             max_message: the limit of one message in bytes, in both directions.
+            key: the file of the server's secret key; with it, only those in ``clients`` may call, and all is encrypted.
+            clients: the folder of those who may call, as `AllowedClients` reads it.
             log: where to say what was refused, dropped or went wrong.
+
+        Raises:
+            BadKey: the key cannot be used.
+            BadClients: the folder cannot be.
+            IncompleteAccess: one of the two is given without the other.
         """
+        self._access = Access.configured(key, clients, log=log)
         self.name = name
         self._offered = MappingProxyType(dict(methods))
         self._methods = {**methods, **self._introspection()}
@@ -112,12 +129,16 @@ class Server:
         self._worker: Worker[bytes] = Worker(f"{name}-parts")
         self._context = zerorpc.Context()
         self._events = wire.Events(
-            zmq.ROUTER, self._context, max_message=max_message, linger=LINGER, unreadable=self._unreadable
+            zmq.ROUTER,
+            self._context,
+            max_message=max_message,
+            linger=LINGER,
+            unreadable=self._unreadable,
+            identified=self._access is not None,
         )
         # Without this, ZeroMQ throws away what a peer does not take in time, and says nothing.
         self._events.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-        # Keys, when there are any, belong here: on the socket before it is bound, and in the gate's answer.
-        self._gate = Gate(self._context, self._events.socket, limit=max_message, log=log)
+        self._gate = Gate(self._context, self._events.socket, limit=max_message, log=log, access=self._access)
 
     def __enter__(self) -> Self:
         return self
@@ -132,7 +153,7 @@ class Server:
 
         Args:
             address: ``tcp://HOST:PORT``; port ``0`` or ``*`` takes any free one.
-            insecure: admit an address that other machines can reach.
+            insecure: admit an address that other machines can reach even without keys.
 
         Returns:
             The address that callers can use, with the port that was taken.
@@ -140,10 +161,10 @@ class Server:
         Raises:
             BadAddress: it is malformed, or not of this machine.
             AddressTaken: another program listens there.
-            Exposed: it can be reached from other machines, and that was not insisted upon.
+            Exposed: it can be reached from other machines, there are no keys, and that was not insisted upon.
         """
         parsed = parse(address, listening=True)
-        if not parsed.loopback and not insecure:
+        if not parsed.loopback and not insecure and self._access is None:
             raise Exposed(address)
         socket = self._events.socket
         socket.setsockopt(zmq.IPV6, int(parsed.ipv6))
@@ -219,6 +240,9 @@ class Server:
         """Run the method where it belongs, and pack what it answers."""
         header = self._header(call.message_id)
         method = self._methods.get(call.name)
+        forbidden = self._forbidden(self._access, method, call) if self._access is not None else None
+        if forbidden is not None:
+            return self._packed_refusal(header, forbidden)
         if method is None:
             offered = ", ".join(f"`{name}`" for name in self._offered)
             hint = did_you_mean(call.name, self._offered) or "."
@@ -227,6 +251,21 @@ class Server:
         if method.queued:
             return self._worker.run(partial(self._execute, method, call, header))
         return self._execute(method, call, header)
+
+    def _forbidden(self, access: Access, method: Method | None, call: wire.Message) -> _Refusal | None:
+        """Say why this caller must not call this method, as the folder of clients says at this moment."""
+        client = access.clients.find(call.user)
+        if client is None:
+            self._throttle(logging.WARNING, "refused a call: the key %s is no longer allowed", call.user)
+            return _Refusal("NotAllowed", f"the key {call.user} is no longer among the server's clients")
+        if client.may == "drive" or method is None or not method.drives or call.name in READING:
+            return None
+        self._throttle(logging.WARNING, "refused `%s` to %s, which may only read", call.name, client.name)
+        problem = (
+            f"client `{client.name}` may only read, and `{call.name}` drives the session; to let it, the server needs "
+            f'may = "drive" for [{client.name}] in {TABLE}; the call did not run'
+        )
+        return _Refusal("NotAllowed", problem)
 
     def _execute(self, method: Method, call: wire.Message, header: Mapping[str, Any]) -> bytes:
         """Run a method and pack its answer, in whatever thread. Raises nothing but the hub's `KeyboardInterrupt`."""
@@ -334,9 +373,9 @@ class Server:
     def _introspection(self) -> dict[str, Method]:
         """What zerorpc's tools ask a server they do not know; zerorpc's own no longer works on Pythons of today."""
         return {
-            "_zerorpc_ping": Method(lambda: ["pong", self.name], queued=False),
-            "_zerorpc_list": Method(lambda: list(self._offered), queued=False),
-            "_zerorpc_inspect": Method(self._inspect, queued=False),
+            "_zerorpc_ping": Method(lambda: ["pong", self.name], queued=False, drives=False),
+            "_zerorpc_list": Method(lambda: list(self._offered), queued=False, drives=False),
+            "_zerorpc_inspect": Method(self._inspect, queued=False, drives=False),
         }
 
     def _inspect(self) -> dict[str, Any]:

@@ -44,6 +44,8 @@ class Message:
     """The way back to the sender."""
     size: int
     """Bytes before unpacking."""
+    user: str = ""
+    """The sender's public key, where the server has made sure of it."""
 
     @property
     def message_id(self) -> MessageId:
@@ -90,6 +92,7 @@ class Events(zerorpc.Events):  # type: ignore[misc]  # zerorpc ships no types
         max_message: int,
         linger: int,
         unreadable: Callable[[Unreadable], Message | None],
+        identified: bool = False,
     ) -> None:
         """Create the socket, not yet bound or connected.
 
@@ -99,10 +102,12 @@ class Events(zerorpc.Events):  # type: ignore[misc]  # zerorpc ships no types
             max_message: the limit of one message in bytes; ZeroMQ drops the connection of a peer that sends more.
             linger: how long closing waits for what was sent to be taken, in milliseconds.
             unreadable: told of every message that cannot be read; the message it gives, if any, takes its place.
+            identified: whether senders have proved who they are, so that messages tell their user.
         """
         super().__init__(kind, context)
         self._max_message = max_message
         self._unreadable = unreadable
+        self._identified = identified
         for option, value in (
             (zmq.LINGER, linger),
             (zmq.MAXMSGSIZE, max_message),
@@ -121,7 +126,7 @@ class Events(zerorpc.Events):  # type: ignore[misc]  # zerorpc ships no types
         while True:
             frames = self._recv(timeout=timeout)
             try:
-                return read(frames)
+                return read(frames, identified=self._identified)
             except Unreadable as error:
                 message = self._unreadable(error)
                 if message is not None:
@@ -155,7 +160,7 @@ class Events(zerorpc.Events):  # type: ignore[misc]  # zerorpc ships no types
             self._socket._on_state_changed()
 
 
-def read(frames: Sequence[zmq.Frame]) -> Message:
+def read(frames: Sequence[zmq.Frame], *, identified: bool = False) -> Message:
     """Read a message as it came from the socket.
 
     Raises:
@@ -182,7 +187,7 @@ def read(frames: Sequence[zmq.Frame]) -> Message:
         raise unreadable(f"expected a name of 1 to {MAX_NAME} characters")
     if not isinstance(args, list) and header.get("response_to") is None:
         raise unreadable("expected the arguments as an array")
-    return Message(header, name, args, envelope, len(blob))
+    return Message(header, name, args, envelope, len(blob), str(frames[-1].get("User-Id")) if identified else "")
 
 
 def packed(header: Mapping[str, Any], name: str, args: Any, *, limit: int) -> bytes:
