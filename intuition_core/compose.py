@@ -29,15 +29,20 @@ Assignment = tuple[str, Any]
 """A dotted key of the configuration, such as ``algorithm.params.threshold``, and its value."""
 
 
-def settle(config: Config, catalogue: Catalogue) -> Config:
+def settle(config: Config, catalogue: Catalogue, *, seed: int | None = None) -> Config:
     """Bring the ``--param`` values to the parts they are for, and draw a seed where none is given.
+
+    Args:
+        config: as read.
+        catalogue: the plugins there are.
+        seed: the one to use, rather than to draw one, where the configuration gives none.
 
     Raises:
         BadConfiguration: a key that nobody takes, or that two parts take.
     """
     values = config.values
     if values.seed is None:
-        values = msgspec.structs.replace(values, seed=secrets.randbits(63))
+        values = msgspec.structs.replace(values, seed=secrets.randbits(63) if seed is None else seed)
     values = _folded(values)
     assignments = list(_routed(values, config.flat, catalogue, origin="--param"))
     return Config(
@@ -106,11 +111,25 @@ def compose(config: Config, catalogue: Catalogue) -> Composition:
     )
 
 
-def session_name(composition: Composition) -> str:
-    """Give a session's default name: ``<algorithm>-<portfolio>``, in characters that a topic can carry."""
-    line = composition.lines[0]
-    name = f"{line.algorithm.name}-{line.portfolio.name}".lower()
+def session_name(config: Config, catalogue: Catalogue) -> str:
+    """Give a session's default name: ``<algorithm>-<portfolio>``, in characters that a topic can carry.
+
+    Raises:
+        BadConfiguration: no algorithm is chosen.
+        IntuitionError: a plugin is unknown.
+    """
+    table = _one_algorithm(_folded(config.values))
+    portfolio = table.portfolio.use if table.portfolio else DEFAULT_PORTFOLIO
+    algorithm = table.name if table.use not in (None, table.name) else catalogue.find("algorithm", table.name).name
+    name = f"{algorithm}-{catalogue.find('portfolio', portfolio).name}".lower()
     return "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in name)
+
+
+def portable(config: Config) -> dict[str, Any]:
+    """Give what of a settled configuration decides the records, in plain types; no address and no secret."""
+    tree = msgspec.to_builtins(config.values)
+    kept = ("seed", "cash", "fill", "quantity_step", "negative_prices", "algorithms", "risks")
+    return {key: tree[key] for key in kept}
 
 
 def _part(catalogue: Catalogue, kind: str, name: str | None, use: str, params: Mapping[str, Any]) -> Part:

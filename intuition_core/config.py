@@ -15,6 +15,7 @@ import msgspec
 
 from intuition_core.composition import DEFAULT_CASH, DEFAULT_STEP, Fill
 from intuition_core.errors import IntuitionError, did_you_mean
+from intuition_core.journal import Durability
 
 FILE: Final = "intuition.toml"
 PREFIX: Final = "INTUITION_"
@@ -63,6 +64,19 @@ class RpcTable(Table, frozen=True, kw_only=True):
     server_key: str | None = None
 
 
+class JournalTable(Table, frozen=True, kw_only=True):
+    """``[journal]``: where the session is kept, and what a commit survives.
+
+    ``path`` is a file; without it, one named after the session in the platform's data folder. ``durability`` is
+    ``process`` (a commit survives the end of the process, however it ends) or ``power`` (that of the machine's power
+    as well, for a few milliseconds a batch). ``enabled = false`` keeps the session in memory alone.
+    """
+
+    path: str | None = None
+    durability: Durability = "process"
+    enabled: bool = True
+
+
 class HooksTable(Table, frozen=True, kw_only=True):
     """``[hooks]``: which hook plugins listen, in which order."""
 
@@ -94,6 +108,7 @@ class Configuration(Table, frozen=True, kw_only=True):
     portfolio: PartTable | None = None
     risks: tuple[PartTable, ...] = ()
     rpc: RpcTable = RpcTable()
+    journal: JournalTable = JournalTable()
     connectors: dict[str, dict[str, Any]] = {}
     hooks: HooksTable = HooksTable()
     plugins: PluginsTable = PluginsTable()

@@ -11,6 +11,8 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, Inexact, 
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from intuition_core.contracts import ClosedTrade
 from intuition_core.errors import IntuitionError
 from intuition_core.records import plain_decimal
@@ -51,6 +53,18 @@ def floor_to_step(amount: Decimal, price: Decimal, step: Decimal) -> Decimal:
     return EXACT.multiply(EXACT.divide_int(amount, EXACT.multiply(price, step)), step)
 
 
+class LedgerState(msgspec.Struct, frozen=True, kw_only=True):
+    """A ledger as it can be kept: exact amounts, marks, and the latest closed trades."""
+
+    deposits: Decimal
+    cash: Decimal
+    realised: Decimal
+    reservations: dict[str, Decimal]
+    positions: dict[str, Position]
+    marks: dict[str, float]
+    closed: list[ClosedTrade]
+
+
 class Ledger:
     """Books what happened; decides nothing.
 
@@ -84,6 +98,31 @@ class Ledger:
             worth = position.cost if mark is None else EXACT.multiply(position.quantity, exact(mark))
             total = EXACT.add(total, worth)
         return total
+
+    def snapshot(self) -> LedgerState:
+        """Give the ledger as it can be kept."""
+        return LedgerState(
+            deposits=self.deposits,
+            cash=self.cash,
+            realised=self.realised,
+            reservations=self.reservations,
+            positions=self.positions,
+            marks=self.marks,
+            closed=list(self.closed),
+        )
+
+    def restore(self, state: LedgerState) -> None:
+        """Take up what was kept. The marks stay the same object: views look at it."""
+        self.deposits = state.deposits
+        self.cash = state.cash
+        self.realised = state.realised
+        self.reservations = dict(state.reservations)
+        self.reserved = _ZERO
+        for amount in self.reservations.values():
+            self.reserved = EXACT.add(self.reserved, amount)
+        self.positions = dict(state.positions)
+        self.marks.update(state.marks)
+        self.closed.extend(state.closed)
 
     def reserve(self, order_id: str, amount: Decimal) -> None:
         """Set cash aside for an order.

@@ -4,18 +4,19 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from intuition_core.compose import compose, overlay, session_name, settle
-from intuition_core.composition import difference
+from intuition_core.compose import compose, overlay, portable, session_name, settle
+from intuition_core.composition import Composition, difference
 from intuition_core.config import Config
 from intuition_core.contracts import CONTRACT_VERSION
 from intuition_core.data import Event, normalise
 from intuition_core.errors import BadData, IntuitionError
+from intuition_core.journal import MEMORY, Delivery, Journal, position
 from intuition_core.plugins import Catalogue
 from intuition_core.records import Record
 from intuition_core.rpc.server import Method
-from intuition_core.session import Listener, Session
+from intuition_core.session import IdReused, Item, Session, identity_of
 from intuition_core.strategy import Strategy
 
 MAX_ITEMS: Final = 10_000
@@ -44,14 +45,29 @@ class BadCall(IntuitionError):
         super().__init__(f"{method}: {problem}")
 
 
+class CompositionChanged(IntuitionError):
+    """A session that was begun with another composition than the one it is to go on with."""
+
+    def __init__(self, session: str, key: str) -> None:
+        self.session = session
+        self.key = key
+        super().__init__(
+            f"session `{session}` was begun with another composition: `{key}` differs; give it another name with "
+            f"--session NAME, or put the old one away with `intuition sessions archive {session}`"
+        )
+
+
 class Service:
     """One session, composed and ready, and its methods.
 
     Args:
         config: which parts, with which parameters.
         catalogue: the plugins there are.
-        listeners: told of the records of each delivery.
+        journal: opens the journal of the session of that name; in memory where None.
         now: the time in nanoseconds UTC, for events that come without.
+
+    Raises:
+        CompositionChanged: the journal was begun with another composition.
     """
 
     def __init__(
@@ -59,17 +75,46 @@ class Service:
         config: Config,
         catalogue: Catalogue,
         *,
-        listeners: Sequence[Listener] = (),
+        journal: Callable[[str], Journal] | None = None,
         now: Callable[[], int] = time.time_ns,
     ) -> None:
         self._catalogue = catalogue
         self._now = now
-        self._config = settle(config, catalogue)
+        name = config.values.session or session_name(config, catalogue)
+        self._journal = journal(name) if journal is not None else Journal(MEMORY)
+        noted = self._journal.meta()
+        self._config = settle(config, catalogue, seed=noted.get("seed"))
         composition = compose(self._config, catalogue)
-        name = self._config.values.session or session_name(composition)
-        # The run keeps ids unique when a session of the same name is started anew.
-        self._run = f"{name}.{secrets.token_hex(4)}"
-        self.session = Session(Strategy(composition, run=self._run, log=_log), name=name, listeners=listeners)
+        if "run" in noted:
+            changed = difference(_comparable(noted["composition"]), _comparable(composition.plain()))
+            if changed is not None:
+                raise CompositionChanged(name, changed)
+            self._run = noted["run"]
+        else:
+            # The run keeps ids unique when a session of the same name is started anew.
+            self._run = f"{name}.{secrets.token_hex(4)}"
+            self._journal.note(session=name, run=self._run, begun=now(), **self._recipe(composition))
+        self.session = Session(self._builder(composition), journal=self._journal, name=name)
+        self.recovery = self.session.recover()
+
+    @property
+    def journal(self) -> Journal | None:
+        """The journal, or None for a session in memory."""
+        return None if self._journal.path == MEMORY else self._journal
+
+    def close(self) -> None:
+        """Keep a snapshot and let the journal go."""
+        self.session.close()
+
+    def _builder(self, composition: Composition) -> Callable[[], Strategy]:
+        return lambda: Strategy(composition, run=self._run, log=_log)
+
+    def _recipe(self, composition: Composition) -> dict[str, Any]:
+        return {
+            "composition": composition.plain(),
+            "seed": composition.seed,
+            "configuration": portable(self._config),
+        }
 
     def methods(self) -> dict[str, Method]:
         """Give the methods by name; the queued ones run on the one thread that owns the parts."""
@@ -79,6 +124,7 @@ class Service:
             "events": Method(self.events, queued=True),
             "attach": Method(self.attach, queued=True),
             "confirm": Method(self.confirm, queued=True),
+            "outbox": Method(self.outbox, queued=True),
             "describe": Method(self.describe, queued=False),
             "account": Method(self.account, queued=False),
             "decisions": Method(self.decisions, queued=False),
@@ -102,8 +148,9 @@ class Service:
             if changed is not None:
                 if session.last_seq:
                     raise AlreadyRunning(changed)
-                session.replace(Strategy(composition, run=self._run, log=_log))
+                session.replace(self._builder(composition))
                 self._config = config
+                self._journal.note(**self._recipe(composition))
         return session.strategy.channels
 
     def event(self, data: Any) -> list[Record]:
@@ -112,14 +159,19 @@ class Service:
         Raises:
             BadData: the payload cannot be read; nothing of it was run.
         """
-        return self.session.deliver((self._normalised(data),))[0]
+        identity, content = identity_of(data, None)
+        reply = self.session.deliver((Item(self._normalised(data), identity, content),))[0]
+        if isinstance(reply, IdReused):
+            raise reply
+        return reply
 
     def events(self, batch: Any, options: Any = None) -> list[Any]:
         """Take a batch of payloads; give one entry for each, its records or ``{"error": {"name", "message"}}``.
 
         Args:
             batch: payloads, each as `event` takes it.
-            options: of an attached client: ``client`` and ``epoch``, and what it has passed on, as `confirm` takes it.
+            options: of an attached client: ``client`` and ``epoch``; ``deliveries``, one ``[key, packet, topic, hash]``
+                or null for each payload; and what it has passed on, as `confirm` takes it.
 
         Raises:
             StaleEpoch: a newer instance of the client has attached; nothing was run.
@@ -128,39 +180,44 @@ class Service:
             raise BadCall("events", f"expected an array of payloads, got {type(batch).__name__}")
         if len(batch) > MAX_ITEMS:
             raise BadCall("events", f"{len(batch)} payloads; at most {MAX_ITEMS} at once")
-        if options is not None:
-            if not isinstance(options, Mapping) or "client" not in options or "epoch" not in options:
-                raise BadCall("events", "expected options with `client` and `epoch`, as `attach` gave them")
-            self.confirm(options["client"], options["epoch"], options.get("acked"), options.get("published"))
-        replies: list[Any] = []
-        good: list[list[Event]] = []
-        places: list[int] = []
+        given = Options.read(options, len(batch)) if options is not None else Options()
+        if given.client is not None:
+            self.session.check_epoch(given.client, given.epoch)
+        errors: dict[int, IntuitionError] = {}
+        items: list[Item] = []
         for n, payload in enumerate(batch):
+            delivery = given.deliveries[n] if given.deliveries else None
             try:
-                good.append(self._normalised(payload))
+                events = self._normalised(payload)
             except BadData as error:
-                replies.append({"error": {"name": "BadData", "message": str(error)}})
+                errors[n] = error
+                items.append(Item((), delivery=delivery))
             else:
-                replies.append(None)
-                places.append(n)
-        for place, records in zip(places, self.session.deliver(good), strict=True):
-            replies[place] = records
-        return replies
+                items.append(Item(events, *identity_of(payload, delivery), delivery))
+        replies = self.session.deliver(items, client=given.client, acked=given.acked, published=given.published)
+        return [_entry(errors.get(n, reply)) for n, reply in enumerate(replies)]
 
     def attach(self, client: Any) -> dict[str, Any]:
         """Begin a new epoch of a client; an older instance of the same name is fenced, no other is."""
         return self.session.attach(_client("attach", client))._asdict()
 
+    def outbox(self, client: Any, epoch: Any, limit: Any = 1000) -> list[Record]:
+        """Give the records of a client's items that it has not confirmed as published, oldest first."""
+        self.session.check_epoch(_client("outbox", client), _epoch("outbox", epoch))
+        return self.session.outbox(client, _count("outbox", "limit", limit))
+
     def confirm(self, client: Any, epoch: Any, acked: Any = None, published: Any = None) -> None:
-        """Note what an attached client has passed on: items acknowledged, and the last record it published."""
-        name = _client("confirm", client)
-        if isinstance(epoch, bool) or not isinstance(epoch, int):
-            raise BadCall("confirm", f"expected the epoch that `attach` gave, got {epoch!r}")
-        if acked is not None and (isinstance(acked, bool) or not isinstance(acked, int)):
-            raise BadCall("confirm", f"expected a count of acknowledged items, got {acked!r}")
-        if published is not None and not isinstance(published, str):
-            raise BadCall("confirm", f"expected the id of a record, got {published!r}")
-        self.session.confirm(name, epoch, acked=acked, published=published)
+        """Note what an attached client has passed on.
+
+        Args:
+            client: its name.
+            epoch: what `attach` gave it.
+            acked: the key of its last settled delivery; it and all before it are forgotten.
+            published: the id of the last record whose publication was acknowledged, with all before it.
+        """
+        given = Options.read({"client": client, "epoch": epoch, "acked": acked, "published": published}, 0)
+        self.session.check_epoch(client, epoch)
+        self.session.confirm(client, acked=given.acked, published=given.published)
 
     def describe(self) -> dict[str, Any]:
         """Describe the session: its composition, channels, clients and limits."""
@@ -175,7 +232,7 @@ class Service:
             "composition": session.strategy.composition.plain(),
             "channels": session.strategy.channels,
             "last_seq": session.last_seq,
-            "journal": None,
+            "journal": self.journal.durability if self.journal else None,
             "clients": dict(session.clients()),
             "limits": {"items": MAX_ITEMS, "decisions": MAX_LIMIT},
         }
@@ -186,13 +243,90 @@ class Service:
 
     def decisions(self, since_seq: Any = 0, limit: Any = 1000) -> list[Record]:
         """Give decisions of events after a sequence number, oldest first."""
-        for name, value in (("since_seq", since_seq), ("limit", limit)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-                raise BadCall("decisions", f"expected {name} as a whole number from 0, got {value!r}")
-        return self.session.decisions(since_seq, min(limit, MAX_LIMIT))
+        return self.session.decisions(
+            _count("decisions", "since_seq", since_seq), min(_count("decisions", "limit", limit), MAX_LIMIT)
+        )
 
     def _normalised(self, payload: Any) -> list[Event]:
         return normalise(payload, now=self._now, negative_prices=self._config.values.negative_prices)
+
+
+class Options(NamedTuple):
+    """What an attached client sends along with its items."""
+
+    client: str | None = None
+    epoch: int = 0
+    deliveries: Sequence[Delivery | None] = ()
+    acked: str | None = None
+    published: str | None = None
+
+    @classmethod
+    def read(cls, options: Any, count: int) -> "Options":
+        """Check what a caller sent.
+
+        Raises:
+            BadCall: something is not what it should be.
+        """
+        if not isinstance(options, Mapping) or "client" not in options or "epoch" not in options:
+            raise BadCall("events", "expected options with `client` and `epoch`, as `attach` gave them")
+        acked, published = options.get("acked"), options.get("published")
+        if acked is not None and not isinstance(acked, str):
+            raise BadCall("confirm", f"expected the key of a delivery, got {acked!r:.60}")
+        if published is not None:
+            try:
+                position(published)
+            except (ValueError, AttributeError):
+                raise BadCall("confirm", f"expected the id of a record, got {published!r:.60}") from None
+        return cls(
+            _client("events", options["client"]),
+            _epoch("events", options["epoch"]),
+            _deliveries(options.get("deliveries") or (), count),
+            acked,
+            published,
+        )
+
+
+def _deliveries(given: Any, count: int) -> Sequence[Delivery | None]:
+    if not isinstance(given, list | tuple) or (given and len(given) != count):
+        raise BadCall("events", f"expected {count} deliveries, one for each item")
+    read: list[Delivery | None] = []
+    for each in given:
+        match each:
+            case None:
+                read.append(None)
+            case [str(key), int(packet), str(topic), str(hash_)]:
+                read.append(Delivery(key, packet, topic, hash_))
+            case _:
+                raise BadCall("events", f"expected a delivery as [key, packet, topic, hash], got {each!r:.60}")
+    return read
+
+
+def _entry(reply: list[Record] | IntuitionError) -> Any:
+    if isinstance(reply, IntuitionError):
+        return {"error": {"name": type(reply).__name__, "message": str(reply)}}
+    return reply
+
+
+def _comparable(composition: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave the versions of the parts out: a newer one may go on with what an older one began."""
+    plain = dict(composition)
+    plain["algorithms"] = [
+        {kind: {**part, "version": None} for kind, part in line.items()} for line in composition["algorithms"]
+    ]
+    plain["risks"] = [{**risk, "version": None} for risk in composition["risks"]]
+    return plain
+
+
+def _epoch(method: str, epoch: Any) -> int:
+    if isinstance(epoch, bool) or not isinstance(epoch, int):
+        raise BadCall(method, f"expected the epoch that `attach` gave, got {epoch!r:.60}")
+    return epoch
+
+
+def _count(method: str, name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise BadCall(method, f"expected {name} as a whole number from 0, got {value!r:.60}")
+    return value
 
 
 def _client(method: str, client: Any) -> str:

@@ -12,12 +12,15 @@ from decimal import Decimal
 from random import Random
 from typing import Any, Final
 
+import msgspec
+
 from intuition_core.composition import Composition, Part
 from intuition_core.contracts import Account, Bet, Context, Data, Message, Order, Rejection, Signal
 from intuition_core.data import DEFAULT_CHANNEL, check_channel
 from intuition_core.errors import BadData, PartFailed
-from intuition_core.ledger import EXACT, Ledger, LedgerView, NotEnough, exact
+from intuition_core.ledger import EXACT, Ledger, LedgerState, LedgerView, NotEnough, exact
 from intuition_core.paper import Filled, OpenOrder, PaperBroker
+from intuition_core.randomness import restore_rng, rng_state
 from intuition_core.records import Record, Recorder, plain_decimal
 
 _log = logging.getLogger(__name__)
@@ -48,12 +51,18 @@ class Strategy:
         self._recorder = Recorder(run)
         self._same = composition.fill == "same"
         self._log = log
+        self._kept: list[_Kept] = []
         self._risks = [_Risk(*self._start(part)) for part in composition.risks]
         self._lines = [_Line(self._start(line.algorithm), self._start(line.portfolio)) for line in composition.lines]
         self._listeners: dict[str, list[_Line]] = {}
         for line in self._lines:
             for channel in line.channels:
                 self._listeners.setdefault(channel, []).append(line)
+
+    @property
+    def run(self) -> str:
+        """What the ids of the records start with."""
+        return self._recorder.run
 
     @property
     def channels(self) -> list[str]:
@@ -100,6 +109,54 @@ class Strategy:
         for open_order in self._broker.cancel_all():
             self._reject(open_order.order, open_order, "the data ended before the order could fill")
         return self._recorder.take()
+
+    # -- state
+
+    def snapshot(self) -> bytes | None:
+        """Give all that the events so far have made, as MessagePack; None where a part keeps state but gives none.
+
+        A part keeps its state by ``snapshot()``, which gives anything MessagePack can carry, and ``restore(state)``.
+        A part without attributes of its own needs neither.
+        """
+        try:
+            parts = [kept.state() for kept in self._kept]
+        except _NoSnapshot:
+            return None
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # a part may raise anything; replay serves as well
+            self._log.warning("no snapshot: %s: %s", type(error).__name__, error)
+            return None
+        state = _State(
+            version=_STATE_VERSION,
+            seq=self.seq,
+            ledger=self.ledger.snapshot(),
+            orders=[order for orders in self._broker.open.values() for order in orders],
+            parts=parts,
+        )
+        try:
+            return msgspec.msgpack.encode(state)
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            self._log.warning("no snapshot: a part's state cannot be kept: %s", error)
+            return None
+
+    def restore(self, content: bytes) -> bool:
+        """Take up a snapshot; only before the first event. Say whether it could be used.
+
+        Raises:
+            PartFailed: a part refuses the state that it gave.
+        """
+        try:
+            state = msgspec.msgpack.decode(content, type=_State)
+        except msgspec.DecodeError:
+            return False
+        if state.version != _STATE_VERSION or len(state.parts) != len(self._kept):
+            return False
+        for kept, part in zip(self._kept, state.parts, strict=True):
+            kept.take(part)
+        self.seq = state.seq
+        self.ledger.restore(state.ledger)
+        for open_order in state.orders:
+            self._broker.open.setdefault(open_order.order.sid, []).append(open_order)
+        return True
 
     # -- from an answer to an order
 
@@ -310,12 +367,14 @@ class Strategy:
             live = part.factory()
         except (Exception, SystemExit) as error:
             raise PartFailed(part.label, "__init__", f"{type(error).__name__}: {error}") from error
+        rng = Random(f"{self.composition.seed}:{part.kind}:{part.name}")  # noqa: S311  # draws, not secrets
+        self._kept.append(_Kept(part, live, rng))
         initialize = getattr(live, "initialize", None)
         if initialize is None:
             return part, live, None
         context = Context(
             name=part.name,
-            rng=Random(f"{self.composition.seed}:{part.kind}:{part.name}"),  # noqa: S311  # draws, not secrets
+            rng=rng,
             account=self.account,
             log=logging.LoggerAdapter(self._log, {"part": part.name}),
         )
@@ -324,6 +383,53 @@ class Strategy:
         except (Exception, SystemExit) as error:
             raise PartFailed(part.label, "initialize", f"{type(error).__name__}: {error}") from error
         return part, live, answer
+
+
+class _State(msgspec.Struct, frozen=True, kw_only=True):
+    """A strategy between two events."""
+
+    version: int
+    seq: int
+    ledger: LedgerState
+    orders: list[OpenOrder]
+    parts: list[tuple[list[Any], Any]]
+
+
+_STATE_VERSION: Final = 1
+
+
+class _NoSnapshot(Exception):
+    """A part keeps state and cannot say which."""
+
+
+class _Kept:
+    """A live part and its generator, as far as they are state."""
+
+    __slots__ = ("_live", "_part", "_rng")
+
+    def __init__(self, part: Part, live: Any, rng: Random) -> None:
+        self._part = part
+        self._live = live
+        self._rng = rng
+
+    def state(self) -> tuple[list[Any], Any]:
+        snapshot = getattr(self._live, "snapshot", None)
+        if snapshot is not None:
+            return rng_state(self._rng), snapshot()
+        if getattr(self._live, "__dict__", None) or getattr(type(self._live), "__slots__", None):
+            raise _NoSnapshot
+        return rng_state(self._rng), None
+
+    def take(self, state: tuple[list[Any], Any]) -> None:
+        drawn, own = state
+        restore_rng(self._rng, drawn)
+        restore = getattr(self._live, "restore", None)
+        if restore is None:
+            return
+        try:
+            restore(own)
+        except (Exception, SystemExit) as error:
+            raise PartFailed(self._part.label, "restore", f"{type(error).__name__}: {error}") from error
 
 
 class _Line:

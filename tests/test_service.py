@@ -227,7 +227,15 @@ def test_negative_prices_need_permission(tmp_path: Path) -> None:
 def test_an_older_instance_of_a_client_is_fenced_and_no_other(tmp_path: Path) -> None:
     served = service(tmp_path)
     first = served.attach("mqtt")
-    assert first == {"session": "random-naive", "epoch": 1, "channels": ["quotes"], "last_seq": 0, "window": []}
+    assert first.pop("run").startswith("random-naive.")
+    assert first == {
+        "session": "random-naive",
+        "epoch": 1,
+        "channels": ["quotes"],
+        "last_seq": 0,
+        "window": [],
+        "published": None,
+    }
     other = served.attach("file")
     served.events([{"goog": 1}], {"client": "mqtt", "epoch": first["epoch"]})
     second = served.attach("mqtt")
@@ -235,9 +243,9 @@ def test_an_older_instance_of_a_client_is_fenced_and_no_other(tmp_path: Path) ->
     with pytest.raises(StaleEpoch, match="attach"):
         served.events([{"goog": 1}], {"client": "mqtt", "epoch": first["epoch"]})
     with pytest.raises(StaleEpoch):
-        served.confirm("mqtt", 1, 5, None)
+        served.confirm("mqtt", 1, "mqtt:1:5", None)
     assert served.describe()["last_seq"] == 1
-    served.events([{"goog": 1}], {"client": "file", "epoch": other["epoch"], "acked": 1, "published": "x"})
+    served.events([{"goog": 1}], {"client": "file", "epoch": other["epoch"], "acked": "file:1:1", "published": None})
     assert served.describe()["clients"] == {"mqtt": 2, "file": 1}
 
 
@@ -249,7 +257,7 @@ def test_an_older_instance_of_a_client_is_fenced_and_no_other(tmp_path: Path) ->
         lambda served: served.events([], {"client": "x"}),
         lambda served: served.events([], 3),
         lambda served: served.confirm("x", True),
-        lambda served: served.confirm("x", 0, "many"),
+        lambda served: served.confirm("x", 0, 7),
         lambda served: served.confirm("x", 0, 1, 2),
         lambda served: served.decisions(-1),
         lambda served: served.decisions("0"),

@@ -1,15 +1,25 @@
 """``intuition serve``: a session over zerorpc."""
 
+import logging
+import signal
 import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from intuition_core.archive import held, session_file
 from intuition_core.cli.logs import set_up_logging
 from intuition_core.cli.options import config_option, verbose_option
-from intuition_core.config import load_config, text_value
+from intuition_core.config import Config, load_config, text_value
 from intuition_core.errors import IntuitionError
+from intuition_core.journal import Journal
+
+if TYPE_CHECKING:
+    from intuition_core.service import Service
 
 
 @click.command()
@@ -19,6 +29,13 @@ from intuition_core.errors import IntuitionError
 @click.option("--cash", metavar="AMOUNT", help="What the account starts with, in its currency (default 10000).")
 @click.option("--seed", type=int, metavar="N", help="Makes every draw repeatable.")
 @click.option("--session", metavar="NAME", help="The session's name (default: <algorithm>-<portfolio>).")
+@click.option("--journal", metavar="FILE", help="Where the session is kept (default: a file named after it).")
+@click.option("--no-journal", is_flag=True, help="Keep the session in memory alone; it ends with the process.")
+@click.option(
+    "--durability",
+    type=click.Choice(["process", "power"]),
+    help="What a commit survives: the process's end (default), or the machine's power as well.",
+)
 @click.option("--addr", metavar="ADDRESS", help="Where to serve (default tcp://127.0.0.1:4242).")
 @click.option("--key", metavar="FILE", help="The server's secret key; then only allowed clients may call.")
 @click.option("--clients", metavar="FOLDER", help="The public keys of the clients that may call.")
@@ -36,6 +53,9 @@ def serve(
     cash: str | None,
     seed: int | None,
     session: str | None,
+    journal: str | None,
+    no_journal: bool,
+    durability: str | None,
     addr: str | None,
     key: str | None,
     clients: str | None,
@@ -46,9 +66,11 @@ def serve(
 ) -> None:
     """Serve an algorithm and a portfolio as a session.
 
-    Decisions go to standard output, as sentences or (--log-format json) as JSON lines; everything else to standard
-    error. Ctrl-C finishes the call in flight and ends.
+    The session is kept in a journal, and the same command goes on with it. Decisions go to standard output, as
+    sentences or (--log-format json) as JSON lines; everything else to standard error. Ctrl-C finishes the call in
+    flight and ends.
     """
+    began = time.monotonic()
     log = set_up_logging(log_format, verbose)
     settings = load_config(
         config,
@@ -58,6 +80,9 @@ def serve(
             "cash": cash,
             "seed": seed,
             "session": session,
+            "journal.path": journal,
+            "journal.enabled": False if no_journal else None,
+            "journal.durability": durability,
             "rpc.addr": addr,
             "rpc.key": key,
             "rpc.clients": clients,
@@ -76,26 +101,56 @@ def serve(
     rpc = settings.values.rpc
     catalogue = discover(blocked=settings.values.plugins.blocked)
     listening = [(name, catalogue.load("hooks", name)) for name in settings.values.hooks.enabled]
-    listeners: list[Any] = [Console(sys.stdout, json=log_format == "json", messages=verbose > 0)]
-    service = Service(settings, catalogue, listeners=listeners)
-    hooks = Hooks(service.session.name, listening)
-    listeners.append(hooks)
-    with Server(service.methods(), name=service.session.name, key=rpc.key, clients=rpc.clients) as server:
+    with ExitStack() as stack:
+        service = Service(settings, catalogue, journal=_journal(settings, stack))
+        stack.callback(service.close)
+        name = service.session.name
+        hooks = Hooks(name, listening)
+        service.session.listen(Console(sys.stdout, json=log_format == "json", messages=verbose > 0))
+        service.session.listen(hooks)
+        server = stack.enter_context(Server(service.methods(), name=name, key=rpc.key, clients=rpc.clients))
         address = server.bind(rpc.addr, insecure=insecure)
-        handlers = [gevent.signal_handler(number, server.stop) for number in _ending_signals()]
+        for number in (signal.SIGINT, signal.SIGTERM):
+            stack.callback(gevent.signal_handler(number, server.stop).cancel)
         hooks.session_started(service.describe())
+        _tell_recovery(log, service, time.monotonic() - began)
         log.info(
-            "ready: session %s serves %s at %s, cash %s",
-            service.session.name,
-            _composed(service),
-            address,
-            service.account()["cash"],
+            "ready: session %s serves %s at %s, cash %s", name, _composed(service), address, service.account()["cash"]
         )
         server.run()
-        for handler in handlers:
-            handler.cancel()
-    hooks.session_finished()
-    log.info("stopped: session %s after %d events", service.session.name, service.session.last_seq)
+        hooks.session_finished()
+        log.info("stopped: session %s after %d events", name, service.session.last_seq)
+
+
+def _journal(settings: Config, stack: ExitStack) -> Callable[[str], Journal] | None:
+    """Say how to open the session's journal, and hold its file for this process."""
+    table = settings.values.journal
+    if not table.enabled:
+        return None
+
+    def open_journal(name: str) -> Journal:
+        path = Path(table.path) if table.path else session_file(name)
+        stack.enter_context(held(path))
+        return Journal(path, durability=table.durability)
+
+    return open_journal
+
+
+def _tell_recovery(log: logging.Logger, service: "Service", seconds: float) -> None:
+    kept = service.journal
+    if kept is None:
+        log.info("no journal: the session is in memory and ends with this process")
+        return
+    log.info("journal %s, durability %s", kept.path, kept.durability)
+    recovery = service.recovery
+    if recovery.last_seq:
+        log.info(
+            "recovered %d events in %.1f s: a snapshot at event %d, %d events replayed",
+            recovery.last_seq,
+            seconds,
+            recovery.snapshot,
+            recovery.replayed,
+        )
 
 
 class BadFlag(IntuitionError):
@@ -119,12 +174,6 @@ def key_and_value(text: str) -> tuple[str, Any]:
     return key.strip(), text_value(value)
 
 
-def _ending_signals() -> tuple[int, int]:
-    import signal
-
-    return signal.SIGINT, signal.SIGTERM
-
-
-def _composed(service: Any) -> str:
+def _composed(service: "Service") -> str:
     line = service.session.strategy.composition.lines[0]
     return f"{line.algorithm.name} with {line.portfolio.name}"

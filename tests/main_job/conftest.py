@@ -60,7 +60,7 @@ class Process:
             stdin=subprocess.DEVNULL,
             text=True,
             cwd=cwd,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "XDG_DATA_HOME": str(cwd / "data"), **environment},
             start_new_session=True,
         )
         self._reader = threading.Thread(target=self._read)

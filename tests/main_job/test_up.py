@@ -23,7 +23,7 @@ def terminal(tmp_path: Path) -> Any:
             sys.executable,
             ["-m", "intuition_core", *words],
             cwd=str(tmp_path),
-            env={**os.environ, "NO_COLOR": "1", "TERM": "dumb"},
+            env={**os.environ, "NO_COLOR": "1", "TERM": "dumb", "XDG_DATA_HOME": str(tmp_path / "data")},
             encoding="utf-8",
             timeout=30,
             dimensions=(40, 200),

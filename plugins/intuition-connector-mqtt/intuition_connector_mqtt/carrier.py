@@ -65,7 +65,6 @@ class Carrier:
         self._pace = pace
         self._portfolio_due = link.accounts
         self._portfolio_at = 0.0
-        self._acked_before = connection.acked
         self.delivered = False
         """Whether the backend has answered a delivery."""
 
@@ -183,7 +182,6 @@ class Carrier:
     def _options(self) -> dict[str, Any]:
         options: dict[str, Any] = {"client": CLIENT, "epoch": self._link.epoch}
         if self._link.confirms:
-            options["acked"] = self._connection.acked - self._acked_before
             options["published"] = self._connection.published
         return options
 

@@ -1,0 +1,78 @@
+"""Where sessions are kept: one file each in a folder of the platform's, and one process at a time for each."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from intuition_core.errors import IntuitionError, did_you_mean
+
+SUFFIX: Final = ".sqlite"
+
+
+class SessionInUse(IntuitionError):
+    """A session that another process is serving."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(f"{path} is being served by another process; end that one, or name another --session")
+
+
+class NoSuchSession(IntuitionError):
+    """A session that is not there."""
+
+    def __init__(self, name: str, known: list[str]) -> None:
+        self.name = name
+        self.known = known
+        there = f"there are {', '.join(known)}" if known else "there is none yet: `intuition serve` makes one"
+        super().__init__(f"no session `{name}`{did_you_mean(name, known) or ';'} {there}")
+
+
+def folder() -> Path:
+    """Give the folder where sessions are kept."""
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("intuition", appauthor=False)) / "sessions"
+
+
+def session_file(name: str) -> Path:
+    """Give where a session of that name is kept, whether it is there or not."""
+    return folder() / f"{name}{SUFFIX}"
+
+
+def session_names() -> list[str]:
+    """Name the sessions there are, archived ones included."""
+    return sorted(path.stem for path in folder().glob(f"*{SUFFIX}"))
+
+
+def find_session(name: str) -> Path:
+    """Find a session by its name, or by the path of its file.
+
+    Raises:
+        NoSuchSession: there is none, with the names there are.
+    """
+    for path in (session_file(name), Path(name)):
+        if path.is_file():
+            return path
+    raise NoSuchSession(name, session_names())
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Hold a session's file for this process.
+
+    Raises:
+        SessionInUse: another process holds it.
+    """
+    import filelock
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(path.with_suffix(path.suffix + ".lock"))
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise SessionInUse(path) from None
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,373 @@
+"""The journal: what a session took and what came of it, in one SQLite file, one transaction for each batch.
+
+Rows are batches, not events: a batch is one row of encoded events and one of encoded records, so that a million events
+are a few thousand rows. Identities of items and deliveries have rows of their own, because they are looked up.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+
+import msgspec
+
+from intuition_core.data import Event
+from intuition_core.errors import IntuitionError
+from intuition_core.records import Record
+
+FORMAT: Final = 1
+MEMORY: Final = ":memory:"
+_KEPT_IN_MEMORY: Final = 100_000
+"""Events of a journal in memory; on disk all are kept."""
+
+Durability: TypeAlias = Literal["process", "power"]
+"""What a commit survives: the end of the process, however it ends; or that of the machine's power as well."""
+
+_SYNCHRONOUS: Final[dict[Durability, str]] = {"process": "NORMAL", "power": "FULL"}
+
+_SCHEMA: Final = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE batches (
+    first INTEGER PRIMARY KEY, last INTEGER NOT NULL, client TEXT, events BLOB NOT NULL, records BLOB NOT NULL
+);
+CREATE INDEX batches_of_client ON batches (client, last) WHERE client IS NOT NULL;
+CREATE TABLE identities (
+    identity TEXT PRIMARY KEY, content BLOB NOT NULL,
+    first INTEGER NOT NULL, last INTEGER NOT NULL, batch INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE deliveries (
+    n INTEGER PRIMARY KEY AUTOINCREMENT, client TEXT NOT NULL, key TEXT NOT NULL UNIQUE, own INTEGER NOT NULL,
+    packet INTEGER NOT NULL, topic TEXT NOT NULL, hash TEXT NOT NULL
+);
+CREATE TABLE clients (client TEXT PRIMARY KEY, epoch INTEGER NOT NULL, published TEXT) WITHOUT ROWID;
+CREATE TABLE snapshots (seq INTEGER PRIMARY KEY, state BLOB NOT NULL);
+"""
+
+
+class JournalFailed(IntuitionError):
+    """A journal that cannot be written at the moment."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        self.path = path
+        self.problem = problem
+        super().__init__(
+            f"the journal {path} cannot be written: {problem}; "
+            "nothing is acknowledged, and it goes on once this is mended"
+        )
+
+
+class BadJournal(IntuitionError):
+    """A file that is no journal, or not one that this version reads."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        self.path = path
+        self.problem = problem
+        super().__init__(f"{path}: {problem}")
+
+
+class Delivery(NamedTuple):
+    """How a connector received an item: its own key, and what the broker calls the message."""
+
+    key: str
+    packet: int
+    topic: str
+    hash: str
+
+
+class Identity(NamedTuple):
+    """What makes an item known again, and the content it must then have; and the events it was."""
+
+    identity: str
+    content: bytes
+    first: int
+    last: int
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """What one transaction writes: events ``first`` to ``last`` and their records; none where ``last < first``."""
+
+    first: int
+    last: int
+    client: str | None = None
+    events: Sequence[Event] = ()
+    records: Sequence[Record] = ()
+    identities: Sequence[Identity] = ()
+    deliveries: Sequence[Delivery] = ()
+    acked: str | None = None
+    published: str | None = None
+    snapshot: bytes | None = None
+
+
+class Known(NamedTuple):
+    """An item that was taken before."""
+
+    content: bytes
+    records: list[Record]
+
+
+class Journal:
+    """One session's file.
+
+    Args:
+        path: the file, made where there is none; `MEMORY` for a journal that ends with the process and keeps the
+            latest 100,000 events.
+        durability: what a commit survives.
+        read_only: look, write nothing.
+
+    Raises:
+        BadJournal: the file is there and is no journal.
+        JournalFailed: the file cannot be made.
+    """
+
+    def __init__(self, path: Path | str, *, durability: Durability = "process", read_only: bool = False) -> None:
+        self.path = str(path)
+        self.durability = durability
+        try:
+            if read_only:
+                self._db = sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True)
+            else:
+                self._db = sqlite3.connect(self.path, check_same_thread=False)  # one thread at a time writes
+            self._db.isolation_level = None
+            self._open(read_only=read_only)
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError) and not read_only:
+                raise JournalFailed(self.path, str(error)) from error
+            raise BadJournal(self.path, f"no journal: {error}") from error
+
+    def _open(self, *, read_only: bool) -> None:
+        db = self._db
+        if not read_only:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[self.durability]}")
+            if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                db.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
+                db.execute("INSERT INTO meta VALUES ('format', ?)", (str(FORMAT),))
+        written = self.meta().get("format")
+        if written != FORMAT:
+            raise BadJournal(self.path, f"its format is {written}; this version reads {FORMAT}")
+
+    def close(self) -> None:
+        """Let the file go."""
+        self._db.close()
+
+    # -- what the session is
+
+    def meta(self) -> dict[str, Any]:
+        """Give what was noted of the session: name, run, composition, configuration."""
+        return {key: msgspec.json.decode(value) for key, value in self._db.execute("SELECT key, value FROM meta")}
+
+    def note(self, **values: Any) -> None:
+        """Note something of the session.
+
+        Raises:
+            JournalFailed: it cannot be written.
+        """
+        rows = [(key, msgspec.json.encode(value).decode()) for key, value in values.items()]
+        with _Transaction(self):
+            self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
+
+    @property
+    def last_seq(self) -> int:
+        """The number of the last event, 0 before the first."""
+        return self._db.execute("SELECT coalesce(max(last), 0) FROM batches").fetchone()[0]  # type: ignore[no-any-return]  # an INTEGER
+
+    # -- writing
+
+    def commit(self, batch: Batch) -> None:
+        """Write a batch, all of it or nothing.
+
+        Raises:
+            JournalFailed: nothing was written; the same batch can be committed again.
+        """
+        db = self._db
+        with _Transaction(self):
+            if batch.last >= batch.first:
+                db.execute(
+                    "INSERT INTO batches VALUES (?, ?, ?, ?, ?)",
+                    (batch.first, batch.last, batch.client, _encode(batch.events), _encode(batch.records)),
+                )
+            if batch.identities:
+                db.executemany(
+                    "INSERT INTO identities VALUES (?, ?, ?, ?, ?)",
+                    [(*identity, batch.first) for identity in batch.identities],
+                )
+            if batch.deliveries:
+                ours = {identity.identity for identity in batch.identities}
+                db.executemany(
+                    "INSERT OR IGNORE INTO deliveries (client, key, own, packet, topic, hash) VALUES (?,?,?,?,?,?)",
+                    [
+                        (batch.client, delivery.key, delivery.key in ours, *delivery[1:])
+                        for delivery in batch.deliveries
+                    ],
+                )
+            if batch.client is not None:
+                self._confirm(batch.client, batch.acked, batch.published)
+            if batch.snapshot is not None:
+                db.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?)", (batch.last, batch.snapshot))
+                db.execute(
+                    "DELETE FROM snapshots WHERE seq NOT IN (SELECT seq FROM snapshots ORDER BY seq DESC LIMIT 2)"
+                )
+            if self.path == MEMORY:
+                db.execute("DELETE FROM identities WHERE last < ?", (batch.last - _KEPT_IN_MEMORY,))
+                db.execute("DELETE FROM batches WHERE last < ?", (batch.last - _KEPT_IN_MEMORY,))
+
+    def _confirm(self, client: str, acked: str | None, published: str | None) -> None:
+        if acked is not None:
+            settled = "client = ? AND n <= (SELECT n FROM deliveries WHERE key = ?)"
+            self._db.execute(
+                f"DELETE FROM identities WHERE identity IN (SELECT key FROM deliveries WHERE own AND {settled})",  # noqa: S608  # our own text
+                (client, acked),
+            )
+            self._db.execute(f"DELETE FROM deliveries WHERE {settled}", (client, acked))  # noqa: S608  # the same
+        if published is not None:
+            self._db.execute("UPDATE clients SET published = ? WHERE client = ?", (published, client))
+
+    def confirm(self, client: str, acked: str | None, published: str | None) -> None:
+        """Forget a client's settled deliveries, and note the last record it has published.
+
+        Raises:
+            JournalFailed: it cannot be written.
+        """
+        with _Transaction(self):
+            self._confirm(client, acked, published)
+
+    def attach(self, client: str) -> int:
+        """Begin a new epoch of a client, and give its number.
+
+        Raises:
+            JournalFailed: it cannot be written.
+        """
+        with _Transaction(self):
+            self._db.execute(
+                "INSERT INTO clients VALUES (?, 1, NULL) ON CONFLICT (client) DO UPDATE SET epoch = epoch + 1",
+                (client,),
+            )
+            return self._db.execute("SELECT epoch FROM clients WHERE client = ?", (client,)).fetchone()[0]  # type: ignore[no-any-return]  # the same
+
+    def keep_snapshot(self, seq: int, state: bytes) -> None:
+        """Write a snapshot outside a batch, at a clean end.
+
+        Raises:
+            JournalFailed: it cannot be written.
+        """
+        with _Transaction(self):
+            self._db.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?)", (seq, state))
+
+    # -- reading
+
+    def clients(self) -> dict[str, tuple[int, str | None]]:
+        """Give each client's epoch and the id of the last record it has published."""
+        return {name: (epoch, id_) for name, epoch, id_ in self._db.execute("SELECT * FROM clients")}
+
+    def window(self, client: str) -> list[Delivery]:
+        """Give a client's deliveries that are not settled, oldest first."""
+        rows = self._db.execute(
+            "SELECT key, packet, topic, hash FROM deliveries WHERE client = ? ORDER BY n", (client,)
+        )
+        return [Delivery(*row) for row in rows]
+
+    def find(self, identities: Iterable[str]) -> dict[str, Known]:
+        """Give those of the items that were taken before, each with what it caused then."""
+        wanted = list(dict.fromkeys(identities))
+        known: dict[str, Known] = {}
+        batches: dict[int, list[Record]] = {}
+        for start in range(0, len(wanted), 500):
+            part = wanted[start : start + 500]
+            marks = ",".join("?" * len(part))
+            rows = self._db.execute(f"SELECT * FROM identities WHERE identity IN ({marks})", part)  # noqa: S608  # only marks
+            for identity, content, first, last, batch in rows.fetchall():
+                if batch not in batches:
+                    row = self._db.execute("SELECT records FROM batches WHERE first = ?", (batch,)).fetchone()
+                    batches[batch] = _decode_records(row[0])
+                records = [record for record in batches[batch] if first <= record["seq"] <= last]
+                known[identity] = Known(content, records)
+        return known
+
+    def batches(self, after: int = 0) -> Iterator[tuple[list[Event], list[Record]]]:
+        """Give the events after a sequence number, and their records, batch by batch, in order."""
+        rows = self._db.execute("SELECT first, events, records FROM batches WHERE last > ? ORDER BY first", (after,))
+        for first, events, records in rows:
+            yield (
+                _decode_events(events)[max(0, after + 1 - first) :],
+                [record for record in _decode_records(records) if record["seq"] > after],
+            )
+
+    def latest_records(self, count: int) -> list[Record]:
+        """Give the records of the latest batches, oldest first: at least ``count``, if there are so many."""
+        found: list[list[Record]] = []
+        for (records,) in self._db.execute("SELECT records FROM batches ORDER BY first DESC"):
+            found.append(_decode_records(records))
+            count -= len(found[-1])
+            if count <= 0:
+                break
+        return [record for records in reversed(found) for record in records]
+
+    def outbox(self, client: str, after: tuple[int, int], limit: int) -> list[Record]:
+        """Give the records that a client's items caused after a (seq, n), oldest first."""
+        found: list[Record] = []
+        rows = self._db.execute(
+            "SELECT records FROM batches WHERE client = ? AND last >= ? ORDER BY first", (client, after[0])
+        )
+        for (records,) in rows:
+            found.extend(record for record in _decode_records(records) if position(record["id"]) > after)
+            if len(found) >= limit:
+                break
+        return found[:limit]
+
+    def snapshots(self) -> list[tuple[int, bytes]]:
+        """Give the snapshots there are, the latest first."""
+        return list(self._db.execute("SELECT seq, state FROM snapshots ORDER BY seq DESC"))
+
+
+class _Transaction:
+    """All or nothing; SQLite's errors become ours."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def __enter__(self) -> None:
+        try:
+            self._journal._db.execute("BEGIN IMMEDIATE")  # the same module
+        except sqlite3.Error as error:
+            raise JournalFailed(self._journal.path, str(error)) from error
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        db = self._journal._db  # the same module
+        try:
+            if error is None:
+                db.execute("COMMIT")
+                return
+        except sqlite3.Error as refused:
+            error = refused
+        with suppress(sqlite3.Error):
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+        if isinstance(error, sqlite3.Error):
+            raise JournalFailed(self._journal.path, str(error)) from error
+
+
+def position(record_id: str) -> tuple[int, int]:
+    """Give a record's place in its session: the event's number, and its own within the event.
+
+    Raises:
+        ValueError: it is no record's id.
+    """
+    _, seq, n = record_id.rsplit(":", 2)
+    return int(seq), int(n)
+
+
+_encoder: Final = msgspec.msgpack.Encoder()
+_events_decoder: Final = msgspec.msgpack.Decoder(list[dict[str, Any]])
+
+
+def _encode(content: Sequence[Mapping[str, Any]]) -> bytes:
+    return _encoder.encode(list(content))
+
+
+def _decode_events(content: bytes) -> list[Event]:
+    return _events_decoder.decode(content)
+
+
+def _decode_records(content: bytes) -> list[Record]:
+    return _events_decoder.decode(content)
