@@ -73,7 +73,7 @@ class Verdict(NamedTuple):
     def __str__(self) -> str:
         if self.good:
             return "nothing lost, executed twice, reordered or unexpected; the ledger is right"
-        return "; ".join(f"{name}: {len(found)} {found[:5]}" for name, found in self._asdict().items() if found)
+        return "; ".join(f"{name}: {len(found)} {found[:5]!s:.300}" for name, found in self._asdict().items() if found)
 
 
 def judge(

@@ -3,6 +3,7 @@
 import os
 import random
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import pytest
 
@@ -43,11 +44,11 @@ def seed(request: pytest.FixtureRequest) -> int:
 @pytest.fixture
 def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Say something that is shown although the test passes."""
-    terminal = request.config.pluginmanager.get_plugin("terminalreporter")
+    capture = request.config.pluginmanager.get_plugin("capturemanager")
 
     def say(text: str) -> None:
-        if terminal is not None:
-            terminal.write_line(f"\n{request.node.name}: {text}")
+        with capture.global_and_fixture_disabled() if capture is not None else nullcontext():
+            print(f"\n{request.node.name}: {text}")
 
     return say
 

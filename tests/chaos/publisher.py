@@ -63,6 +63,7 @@ class Publisher(threading.Thread):
         self._finished.set()
         if self.is_alive():
             self.join(20)
+        self._log.close()
 
     def run(self) -> None:
         due = time.monotonic()
@@ -79,7 +80,6 @@ class Publisher(threading.Thread):
             self._turn(0.002)
         if self._client is not None:
             self._client.disconnect()
-        self._log.close()
 
     def _turn(self, seconds: float) -> bool:
         """Exchange with the broker; give whether it is still there."""

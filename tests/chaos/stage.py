@@ -204,7 +204,7 @@ class Stage:
 
     def _decisions(self) -> list[dict[str, Any]]:
         decisions: list[dict[str, Any]] = []
-        while page := self.call("decisions", decisions[-1]["seq"] if decisions else 0, 10_000):
+        while page := self.call("decisions", decisions[-1]["seq"] if decisions else 0, 1000):
             decisions += page
         return decisions
 
