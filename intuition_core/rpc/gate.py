@@ -51,6 +51,9 @@ _KEY_FAILURES: Final[dict[int | None, str]] = {
 }
 """What ZeroMQ calls the refusals that it decides on alone. They come before a peer tells its own key."""
 
+_HUNG_UP: Final = "it gave no key, or does not speak ZeroMQ's protocol"
+"""A peer without a key may be quicker than we are to see that it has come to the wrong place."""
+
 _NOT_ALLOWED: Final = 400
 """The status that ZAP has for it."""
 
@@ -176,17 +179,9 @@ class Gate:
         if connection is None:
             if len(self._connections) >= MAX_WATCHED:
                 return
-            self._throttle(logging.INFO, "refused a connection: it did not speak ZeroMQ's protocol")
-        elif self._access is not None and self._failure in _KEY_FAILURES:
-            self._throttle(
-                logging.WARNING, f"refused the connection of %s: {_KEY_FAILURES[self._failure]}", connection.peer
-            )
-        elif self._access is not None and self._failure == _NOT_ALLOWED:
-            self._log.debug("%s was refused, as its key is not allowed", connection.peer)
+            self._refused("a peer that is gone")
         elif self._failure is not None or not connection.greeted:
-            self._throttle(
-                logging.INFO, "refused the connection of %s: it did not speak ZeroMQ's protocol", connection.peer
-            )
+            self._refused(connection.peer)
         elif _given_up(connection.stream):
             self._throttle(
                 logging.WARNING,
@@ -198,6 +193,15 @@ class Gate:
         else:
             self._log.debug("%s closed its connection", connection.peer)
         self._forget(descriptor)
+
+    def _refused(self, peer: str) -> None:
+        if self._access is None:
+            self._throttle(logging.INFO, "refused the connection of %s: it did not speak ZeroMQ's protocol", peer)
+        elif self._failure == _NOT_ALLOWED:
+            self._log.debug("%s was refused, as its key is not allowed", peer)
+        else:
+            reason = _KEY_FAILURES.get(self._failure, _HUNG_UP)
+            self._throttle(logging.WARNING, f"refused the connection of %s: {reason}", peer)
 
     def _forget(self, descriptor: int) -> None:
         connection = self._connections.pop(descriptor, None)

@@ -3,6 +3,7 @@
 import importlib.util
 import logging
 import queue
+import shutil
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ import pytest
 import zerorpc
 
 from intuition_core.rpc.client import Client
+from intuition_core.rpc.keys import new_pair
 from intuition_core.rpc.server import Method, Server
 
 HERE = Path(__file__).parent
@@ -28,6 +30,50 @@ _spec.loader.exec_module(_nodejs)
 node_modules = _nodejs.node_modules
 
 Serve = Callable[..., str]
+
+
+class Keyring:
+    """Key pairs in a folder, and a folder of allowed clients beside it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "keys"
+        self.clients = folder / "clients"
+        self.clients.mkdir()
+        self.make("server")
+
+    def make(self, name: str) -> Path:
+        """Make a pair; give the file of its secret half."""
+        new_pair(name, self.folder)
+        return self.secret(name)
+
+    def allow(self, name: str, table: str = "") -> Path:
+        """Make a pair whose owner may call."""
+        secret = self.make(name)
+        if table:
+            (self.clients / "clients.toml").write_text(table)
+        shutil.copy(self.folder / f"{name}.public", self.clients)
+        return secret
+
+    def secret(self, name: str) -> Path:
+        return self.folder / f"{name}.secret"
+
+    def public(self, name: str) -> str:
+        return (self.folder / f"{name}.public").read_text().strip()
+
+    @property
+    def served(self) -> dict[str, Path]:
+        """What a server takes."""
+        return {"key": self.secret("server"), "clients": self.clients}
+
+    def called(self, name: str) -> dict[str, Any]:
+        """What a caller takes."""
+        return {"key": self.secret(name), "server_key": self.public("server")}
+
+
+@pytest.fixture
+def keyring(tmp_path: Path) -> Keyring:
+    """Keys for a server and those who call it."""
+    return Keyring(tmp_path)
 
 
 @contextmanager
