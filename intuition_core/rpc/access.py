@@ -143,7 +143,7 @@ class AllowedClients:
             self._signature = signature
             for problem in self._read():
                 self._log.error("clients %s: %s", self.folder, problem)
-            self._log.info("clients %s changed; allowed: %s", self.folder, self)
+            self._log.info("clients %s changed; allowed: %s", self.folder, str(self))
 
     def _read(self) -> list[str]:
         """Read everything again, and give what is wrong with it."""

@@ -93,7 +93,7 @@ class Gate:
         guarded.setsockopt(zmq.ZAP_DOMAIN, DOMAIN)
         if access is not None:
             access.key.guard(guarded)
-            log.info("the server's public key is %s; allowed: %s", access.key.public, access.clients)
+            log.info("the server's public key is %s; allowed: %s", access.key.public, str(access.clients))
         self._monitor = guarded.get_monitor_socket(_WATCHED)
         self._tasks = [gevent.spawn(self._answer), gevent.spawn(self._watch)]
 
