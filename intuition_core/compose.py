@@ -132,6 +132,16 @@ def portable(config: Config) -> dict[str, Any]:
     return {key: tree[key] for key in kept}
 
 
+def recorded(configuration: Mapping[str, Any], catalogue: Catalogue, changes: Mapping[str, Any]) -> Composition:
+    """Compose again what `portable` kept, with changes laid over it as `initialize` takes them.
+
+    Raises:
+        IntuitionError: a plugin is not there, or does not take its parameters.
+    """
+    config = settle(Config(values=convert(configuration, origin="journal")), catalogue)
+    return compose(overlay(config, changes, catalogue) if changes else config, catalogue)
+
+
 def _part(catalogue: Catalogue, kind: str, name: str | None, use: str, params: Mapping[str, Any]) -> Part:
     plugin = catalogue.find(kind, use)
     factory = catalogue.load(kind, use)

@@ -31,6 +31,8 @@ BUILT_IN: Final = {
     "serve": BuiltIn("serve", "Serve an algorithm and a portfolio as a session."),
     "connect": BuiltIn("connect", "Carry events from a broker to a backend, and its decisions back."),
     "keys": BuiltIn("keys", "Make and show the keys that protect a session."),
+    "sessions": BuiltIn("sessions", "List the sessions that are kept; show, export or archive one."),
+    "replay": BuiltIn("replay", "Run a session's events again, and hold the records against its journal."),
     "list-plugins": BuiltIn("list_plugins", "List the plugins that are installed."),
 }
 """Our own commands, in the order of ``--help``. The module holds a click command of its own name."""

@@ -1,0 +1,100 @@
+"""``intuition replay``: a session's events once more."""
+
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from intuition_core.cli.logs import set_up_logging
+from intuition_core.cli.options import verbose_option
+
+if TYPE_CHECKING:
+    from intuition_core.composition import Composition
+    from intuition_core.journal import Journal
+
+
+@click.command()
+@click.argument("session")
+@click.option("--until", type=click.IntRange(min=0), metavar="SEQ", help="Stop after this event.")
+@click.option(
+    "--with",
+    "changes",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Ask what would have happened: portfolio=kelly, algorithm.threshold=0.7, cash=50000.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object.")
+@verbose_option
+def replay(*, session: str, until: int | None, changes: tuple[str, ...], as_json: bool, verbose: int) -> None:
+    """Run a session's events again, and hold the records against its journal.
+
+    SESSION is a name or a file. Every record must be the journal's, byte for byte; the first that is not is shown with
+    the journal's, and the exit code is 1. With --with nothing is compared: both accounts are shown.
+    """
+    set_up_logging(verbose=verbose)
+    from intuition_core.archive import find_session
+    from intuition_core.compose import recorded
+    from intuition_core.journal import Journal
+    from intuition_core.plugins import discover
+
+    journal = Journal(find_session(session), read_only=True)
+    try:
+        meta = journal.meta()
+        catalogue = discover()
+        as_it_was = recorded(meta["configuration"], catalogue, {})
+        told: dict[str, Any] = {
+            "session": meta["session"],
+            **_run(journal, as_it_was, meta["run"], until, compare=True),
+        }
+        if changes:
+            other = recorded(meta["configuration"], catalogue, _conf(changes))
+            told["with"] = {"changes": list(changes), **_run(journal, other, meta["run"], until, compare=False)}
+    finally:
+        journal.close()
+    if as_json:
+        import msgspec
+
+        sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
+        return
+    click.echo(f"{told['session']}: {told['events']} events, {told['records']} records, each as in the journal")
+    _tell("as it was", told)
+    if changes:
+        _tell(f"with {', '.join(changes)}", told["with"])
+
+
+def _run(
+    journal: "Journal", composition: "Composition", run: str, until: int | None, *, compare: bool
+) -> dict[str, Any]:
+    from collections import Counter
+
+    from intuition_core.ledger import Statement
+    from intuition_core.session import replayed_events
+    from intuition_core.strategy import Strategy
+
+    strategy = Strategy(composition, run=run)
+    counts: Counter[str] = Counter()
+    for records in replayed_events(strategy, journal, until=until, compare=compare):
+        counts.update(record["type"] for record in records)
+    return {
+        "events": strategy.seq,
+        "records": counts.total(),
+        "by_type": dict(counts),
+        "account": Statement.of(strategy.ledger, strategy.seq).plain(),
+    }
+
+
+def _conf(changes: tuple[str, ...]) -> dict[str, Any]:
+    """Read ``portfolio=kelly`` as the choice of a part, everything else as `initialize` does."""
+    from intuition_core.cli.serve import key_and_value
+
+    conf: dict[str, Any] = {}
+    for key, value in map(key_and_value, changes):
+        conf[key] = {"name": value} if key in ("portfolio", "algorithm") else value
+    return conf
+
+
+def _tell(title: str, told: Mapping[str, Any]) -> None:
+    account = told["account"]
+    counts = ", ".join(f"{number} {kind}s" for kind, number in told["by_type"].items()) or "no records"
+    click.echo(f"  {title}: {counts}; equity {account['equity']}, cash {account['cash']}")
