@@ -1,6 +1,8 @@
 """Node.js on either end, with the npm package zerorpc."""
 
 import json
+import logging
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -17,10 +19,13 @@ pytestmark = pytest.mark.node
 Program = Callable[..., tuple[subprocess.Popen[str], str]]
 
 
-def lines_of(node_modules: Path, address: str, *args: object, stdin: str = "") -> list[dict[str, Any]]:
+def lines_of(
+    node_modules: Path, address: str, *args: object, stdin: str = "", **variables: object
+) -> list[dict[str, Any]]:
     """What the article's client prints."""
     command = ["node", str(node_modules.parent / "client.js"), address, *map(json.dumps, args)]
-    run = subprocess.run(command, input=stdin, capture_output=True, text=True, check=True, timeout=60)
+    environment = os.environ | {name: str(value) for name, value in variables.items()}
+    run = subprocess.run(command, input=stdin, capture_output=True, text=True, check=True, timeout=60, env=environment)
     return [json.loads(line) for line in run.stdout.splitlines()]
 
 
@@ -49,6 +54,34 @@ def test_a_node_client_sees_errors(node_modules: Path, serve: Callable[..., str]
     answers = lines_of(node_modules, serve(methods), {}, stdin='{"goog": 1}\n')
     assert [answer["error"]["name"] for answer in answers] == ["NameError", "InternalError"]
     assert answers[1]["error"]["message"] == "`event` failed: ValueError: odd"
+
+
+def test_a_node_client_is_served_with_keys(
+    node_modules: Path, serve: Callable[..., str], keyring: Any, warnings_of: Callable[[int], list[str]]
+) -> None:
+    keyring.allow("desk")
+    keyring.allow("monitor", '[monitor]\nmay = "read"\n')
+    keyring.make("stranger")
+    methods = {
+        "initialize": Method(lambda conf: ["quotes"], queued=True, drives=False),
+        "event": Method(lambda data: [data], queued=True),
+    }
+    address = serve(methods, **keyring.served)
+
+    def answers(name: str, **variables: object) -> list[dict[str, Any]]:
+        keys = {"KEYS": keyring.folder / name, "SERVER_KEY": keyring.folder / "server.public"} if name else {}
+        return lines_of(node_modules, address, {}, {"goog": 3.45}, **keys, **variables)
+
+    assert [answer.get("answer") for answer in answers("desk")] == [["quotes"], [{"goog": 3.45}]]
+    may, may_not = answers("monitor")
+    assert may["answer"] == ["quotes"]
+    assert may_not["error"]["name"] == "NotAllowed"
+    assert "client `monitor` may only read" in may_not["error"]["message"]
+    for name in ("stranger", ""):
+        assert [answer["error"]["name"] for answer in answers(name, TIMEOUT=1)] == ["TimeoutExpired"] * 2
+    logged = "\n".join(warnings_of(logging.WARNING))
+    assert f"its key {keyring.public('stranger')} is not allowed" in logged
+    assert "it gave no key" in logged
 
 
 def test_a_node_backend_is_called(node_modules: Path, program: Program, client: Callable[..., Client]) -> None:
