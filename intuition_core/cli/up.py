@@ -37,6 +37,8 @@ class PortTaken(IntuitionError):
 @click.option("--param", "params", multiple=True, metavar="KEY=VALUE", help="A parameter of a part, or of the core.")
 @click.option("--cash", metavar="AMOUNT", help="What the account starts with (default 10000).")
 @click.option("--seed", type=int, metavar="N", help="Makes every draw repeatable.")
+@click.option("--session", metavar="NAME", help="The session's name (default: <algorithm>-<portfolio>; demo: demo).")
+@click.option("--no-journal", is_flag=True, help="Keep the session in memory alone.")
 @click.option("--mqtt", "url", metavar="URL", help="Use this broker rather than finding or starting one.")
 @click.option(
     "--mqtt-port", type=int, default=MQTT_PORT, show_default=True, help="The port of a broker found or started."
@@ -53,6 +55,8 @@ def up(
     params: tuple[str, ...],
     cash: str | None,
     seed: int | None,
+    session: str | None,
+    no_journal: bool,
     url: str | None,
     mqtt_port: int,
     embedded: bool,
@@ -98,8 +102,10 @@ def up(
     common = ["--config", str(settings.file)] if settings.file else []
     common += ["-" + "v" * verbose] if verbose else []
     options = [("--algo", algo), ("--portfolio", portfolio), ("--cash", cash), ("--seed", seed), ("--addr", addr)]
+    options.append(("--session", session or ("demo" if demo and settings.values.session is None else None)))
     given = [word for flag, value in options if value is not None for word in (flag, str(value))]
     given += [word for param in params for word in ("--param", param)]
+    given += ["--no-journal"] if no_journal else []
     if demo and portfolio is None and settings.values.portfolio is None and not settings.values.algorithms:
         given += ["--param", "portfolio.max_fraction=0.02"]
         _say("demo: naive bets at most 2 % of the cash at a time, so that it lasts")
