@@ -55,11 +55,12 @@ class Supervisor:
         self._running = [_Running(child, out, err, prefix) for child in children]
         self._err = err
         self._prefix = prefix
-        self._stop = threading.Event()
+        self._stopping = False
 
     def stop(self, *_: object) -> None:
         """End `run` soon; fit to be a signal handler."""
-        self._stop.set()
+        # No lock and no event: a second signal can come while the first one holds it.
+        self._stopping = True
 
     def run(self, started: Callable[[], None]) -> int:
         """Run until `stop`, and give the exit code: 1 where a child never became ready.
@@ -71,9 +72,10 @@ class Supervisor:
             for running in self._running:
                 running.start()
                 if not self._wait_until_ready(running):
-                    return 0 if self._stop.is_set() else 1
+                    return 0 if self._stopping else 1
             started()
-            while not self._stop.wait(0.1):
+            while not self._stopping:
+                time.sleep(0.1)
                 for running in self._running:
                     self._look_after(running)
             return 0
@@ -83,7 +85,7 @@ class Supervisor:
 
     def _wait_until_ready(self, running: "_Running") -> bool:
         deadline = time.monotonic() + 30
-        while not self._stop.is_set():
+        while not self._stopping:
             if running.ready.is_set():
                 return True
             code = running.exit_code()
@@ -94,7 +96,7 @@ class Supervisor:
             if time.monotonic() > deadline:
                 self._say(running, "is not ready after 30 s")
                 return False
-            self._stop.wait(0.05)
+            time.sleep(0.05)
         return False
 
     def _look_after(self, running: "_Running") -> None:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -66,6 +67,19 @@ def test_the_demo_shows_decisions_and_ctrl_c_stops_it_all(
     up.close()
     assert up.exitstatus == 0
     assert not speaks_mqtt("127.0.0.1", int(port))
+
+
+def test_a_burst_of_signals_stops_it_as_one_does(terminal: Any, ports: tuple[str, str], mosquitto: str) -> None:
+    port, address = ports
+    up = terminal("up", "--mqtt-port", port, "--addr", address)
+    up.expect("everything runs")
+    for _ in range(50):
+        os.kill(up.pid, signal.SIGTERM)
+        os.kill(up.pid, signal.SIGINT)
+    up.expect("up +\\| stopped")
+    up.expect(pexpect.EOF)
+    up.close()
+    assert up.exitstatus == 0
 
 
 def test_what_it_says_to_type_next_gives_a_decision(terminal: Any, ports: tuple[str, str], mosquitto: str) -> None:
