@@ -99,11 +99,11 @@ def compose(config: Config, catalogue: Catalogue) -> Composition:
     return Composition(
         lines=(
             Line(
-                algorithm=_part(catalogue, "algorithm", table.name, table.use or table.name, table.params),
-                portfolio=_part(catalogue, "portfolio", None, portfolio.use, portfolio.params),
+                algorithm=_part(values, catalogue, "algorithm", table, table.use or table.name, table.name),
+                portfolio=_part(values, catalogue, "portfolio", portfolio, portfolio.use),
             ),
         ),
-        risks=tuple(_part(catalogue, "risk", None, risk.name, risk.params) for risk in values.risks),
+        risks=tuple(_part(values, catalogue, "risk", risk, risk.name) for risk in values.risks),
         seed=values.seed,
         cash=values.cash,
         fill=values.fill,
@@ -142,7 +142,14 @@ def recorded(configuration: Mapping[str, Any], catalogue: Catalogue, changes: Ma
     return compose(overlay(config, changes, catalogue) if changes else config, catalogue)
 
 
-def _part(catalogue: Catalogue, kind: str, name: str | None, use: str, params: Mapping[str, Any]) -> Part:
+def _part(
+    values: Configuration,
+    catalogue: Catalogue,
+    kind: str,
+    table: PartTable | AlgorithmTable | PortfolioChoice,
+    use: str,
+    name: str | None = None,
+) -> Part:
     plugin = catalogue.find(kind, use)
     factory = catalogue.load(kind, use)
     label = name if name not in (None, use) else plugin.name
@@ -150,9 +157,11 @@ def _part(catalogue: Catalogue, kind: str, name: str | None, use: str, params: M
         kind=kind,
         name=label or plugin.name,
         factory=factory,
-        params=check_params(f"{kind} {label}", factory, params),
+        params=check_params(f"{kind} {label}", factory, table.params),
         distribution=plugin.distribution,
         version=plugin.version,
+        policy=table.policy or values.worker.policy,
+        deadline=table.deadline or values.worker.deadline,
     )
 
 
@@ -161,12 +170,23 @@ def _folded(values: Configuration) -> Configuration:
     if values.algorithm is not None:
         one = values.algorithm
         values = msgspec.structs.replace(
-            values, algorithm=None, algorithms=(AlgorithmTable(name=one.name, use=one.name, params=one.params),)
+            values,
+            algorithm=None,
+            algorithms=(
+                AlgorithmTable(
+                    name=one.name, use=one.name, params=one.params, policy=one.policy, deadline=one.deadline
+                ),
+            ),
         )
     table = _one_algorithm(values)
     if table.portfolio is None:
         short = values.portfolio or PartTable(name=DEFAULT_PORTFOLIO)
-        table = msgspec.structs.replace(table, portfolio=PortfolioChoice(use=short.name, params=short.params))
+        table = msgspec.structs.replace(
+            table,
+            portfolio=PortfolioChoice(
+                use=short.name, params=short.params, policy=short.policy, deadline=short.deadline
+            ),
+        )
     return msgspec.structs.replace(values, portfolio=None, algorithms=(table,))
 
 

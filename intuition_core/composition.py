@@ -10,12 +10,23 @@ from intuition_core.parameters import plain_params
 
 Fill: TypeAlias = Literal["next", "same"]
 
+Policy: TypeAlias = Literal["raise", "skip", "quarantine"]
+"""What follows when a part fails at an event: the session takes no more events until a person starts it again; the
+part has no say in that event; or it has none from then on."""
+
 DEFAULT_CASH: Final = Decimal(10_000)
 DEFAULT_STEP: Final = Decimal("1e-8")
+DEFAULT_POLICY: Final[Policy] = "skip"
+DEFAULT_DEADLINE: Final = 30.0
+"""Seconds that one call of a part may take."""
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """One chosen part: what makes it, and the parameters it will be initialised with."""
+    """One chosen part: what makes it, and the parameters it will be initialised with.
+
+    ``policy`` says what follows when it fails, ``deadline`` how many seconds a call of it may take. Neither decides
+    what comes out of a stream of events that it takes well, and `plain` leaves them out.
+    """
 
     kind: str
     name: str
@@ -23,6 +34,8 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     params: Any
     distribution: str | None = None
     version: str | None = None
+    policy: Policy = DEFAULT_POLICY
+    deadline: float = DEFAULT_DEADLINE
 
     @property
     def label(self) -> str:

@@ -4,6 +4,7 @@ A value given as text, by a variable or a flag, is read as a TOML value: ``0.7``
 is no TOML value is text as it stands.
 """
 
+import math
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,7 @@ from typing import Any, Final, get_type_hints
 
 import msgspec
 
-from intuition_core.composition import DEFAULT_CASH, DEFAULT_STEP, Fill
+from intuition_core.composition import DEFAULT_CASH, DEFAULT_DEADLINE, DEFAULT_POLICY, DEFAULT_STEP, Fill, Policy
 from intuition_core.errors import IntuitionError, did_you_mean
 from intuition_core.journal import Durability
 
@@ -29,10 +30,15 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PartTable(Table, frozen=True, kw_only=True):
-    """``[algorithm]``, ``[portfolio]``, ``[[risks]]``: a plugin (``name`` or ``distribution:name``), its parameters."""
+    """``[algorithm]``, ``[portfolio]``, ``[[risks]]``: a plugin (``name`` or ``distribution:name``), its parameters.
+
+    ``policy`` and ``deadline`` are as in ``[worker]``, for this part.
+    """
 
     name: str
     params: dict[str, Any] = {}
+    policy: Policy | None = None
+    deadline: float | None = None
 
 
 class PortfolioChoice(Table, frozen=True, kw_only=True):
@@ -40,6 +46,8 @@ class PortfolioChoice(Table, frozen=True, kw_only=True):
 
     use: str
     params: dict[str, Any] = {}
+    policy: Policy | None = None
+    deadline: float | None = None
 
 
 class AlgorithmTable(Table, frozen=True, kw_only=True):
@@ -48,6 +56,8 @@ class AlgorithmTable(Table, frozen=True, kw_only=True):
     name: str
     use: str | None = None
     params: dict[str, Any] = {}
+    policy: Policy | None = None
+    deadline: float | None = None
     portfolio: PortfolioChoice | None = None
 
 
@@ -75,6 +85,20 @@ class JournalTable(Table, frozen=True, kw_only=True):
     path: str | None = None
     durability: Durability = "process"
     enabled: bool = True
+
+
+class WorkerTable(Table, frozen=True, kw_only=True):
+    """``[worker]``: what the process in which the parts run is allowed, and what follows when a part fails.
+
+    A part fails when it raises, answers nonsense, ends the process, or takes longer than ``deadline`` seconds for one
+    call. Then, by its ``policy``: ``skip`` (the default): it has no say in that event; ``quarantine``: none from then
+    on; ``raise``: the session takes no more events until a person starts it again. ``memory`` is the most that the
+    process may use, in MiB; without it there is no limit.
+    """
+
+    policy: Policy = DEFAULT_POLICY
+    deadline: float = DEFAULT_DEADLINE
+    memory: int | None = None
 
 
 class HooksTable(Table, frozen=True, kw_only=True):
@@ -109,6 +133,7 @@ class Configuration(Table, frozen=True, kw_only=True):
     risks: tuple[PartTable, ...] = ()
     rpc: RpcTable = RpcTable()
     journal: JournalTable = JournalTable()
+    worker: WorkerTable = WorkerTable()
     connectors: dict[str, dict[str, Any]] = {}
     hooks: HooksTable = HooksTable()
     plugins: PluginsTable = PluginsTable()
@@ -211,7 +236,27 @@ def convert(tree: Mapping[str, Any], *, origin: str) -> Configuration:
     step = values.quantity_step
     if not step.is_finite() or not Decimal("1e-18") <= step <= 10**9:
         raise BadConfiguration(Mistake(origin, "quantity_step", f"expected a step from 1e-18 to 1e9, got {step}"))
+    mistakes = [
+        Mistake(origin, key, f"expected {what} above 0, got {value}")
+        for key, what, value in _limits(values)
+        if value is not None and not 0 < value < math.inf
+    ]
+    if mistakes:
+        raise BadConfiguration(*mistakes)
     return values
+
+
+def _limits(values: Configuration) -> Iterator[tuple[str, str, float | None]]:
+    yield "worker.memory", "MiB", values.worker.memory
+    yield "worker.deadline", "seconds", values.worker.deadline
+    tables = {"algorithm": values.algorithm, "portfolio": values.portfolio}
+    tables |= {f"risks.{n}": risk for n, risk in enumerate(values.risks)}
+    for key, table in tables.items():
+        yield f"{key}.deadline", "seconds", table.deadline if table is not None else None
+    for n, algorithm in enumerate(values.algorithms):
+        yield f"algorithms.{n}.deadline", "seconds", algorithm.deadline
+        if algorithm.portfolio is not None:
+            yield f"algorithms.{n}.portfolio.deadline", "seconds", algorithm.portfolio.deadline
 
 
 def text_value(text: str) -> Any:

@@ -19,16 +19,20 @@ def plain_decimal(amount: Decimal) -> str:
 
 
 class Recorder:
-    """Writes the records of one run; ids are ``<run>:<seq>:<n>``, so they are unique wherever the records go."""
+    """Writes the records of one run; ids are ``<run>:<seq>:<n>``, so they are unique wherever the records go.
 
-    __slots__ = ("_n", "_records", "_seq", "_ts", "run")
+    Attributes:
+        written: the records that have not been taken.
+    """
+
+    __slots__ = ("_n", "_seq", "_ts", "run", "written")
 
     def __init__(self, run: str) -> None:
         self.run = run
         self._seq = 0
         self._ts = 0
         self._n = 0
-        self._records: list[Record] = []
+        self.written: list[Record] = []
 
     def open(self, seq: int, ts: int) -> None:
         """Begin an event."""
@@ -36,14 +40,9 @@ class Recorder:
         self._ts = ts
         self._n = 0
 
-    @property
-    def pending(self) -> bool:
-        """Whether anything was written that has not been taken."""
-        return bool(self._records)
-
     def take(self) -> list[Record]:
         """Give the records written since the last time."""
-        taken, self._records = self._records, []
+        taken, self.written = self.written, []
         return taken
 
     def write(self, type_: str, sid: str | None, /, *, cause: str | None = None, **content: Any) -> Record:
@@ -58,7 +57,7 @@ class Recorder:
             **content,
         }
         self._n += 1
-        self._records.append(record)
+        self.written.append(record)
         return record
 
 

@@ -10,13 +10,13 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
 from intuition_core.composition import Composition, Part
 from intuition_core.contracts import Account, Bet, Context, Data, Message, Order, Rejection, Signal
-from intuition_core.data import DEFAULT_CHANNEL, check_channel
+from intuition_core.data import DEFAULT_CHANNEL, check_channel, check_sid, plain
 from intuition_core.errors import BadData, PartFailed
 from intuition_core.ledger import EXACT, Ledger, LedgerState, LedgerView, NotEnough, exact
 from intuition_core.paper import Filled, OpenOrder, PaperBroker
@@ -30,20 +30,53 @@ _ROUNDING_SLACK: Final = Decimal("1.000000001")
 """A portfolio that bets all of `account.cash`, a float, may name a hair more than there is; this much is forgiven."""
 
 
+class Cell(Protocol):
+    """Where a strategy notes which part it calls, for those who watch it from outside and have a clock.
+
+    Item 0 is the number of the event, 0 before the first; item 1 the part, counted from 1 in the order of
+    `Strategy.parts`, and negative while it gives or takes a snapshot. Nothing is noted when a part has returned.
+    """
+
+    def __setitem__(self, index: int, value: int, /) -> None:
+        """Note."""
+
+
+class Quarantine(NamedTuple):
+    """Why a part is not called any more, and the event at which that was decided."""
+
+    seq: int
+    problem: str
+
+
 class Strategy:
     """A composition at work on one account.
+
+    Attributes:
+        parts: the parts in the order in which they were started; they are counted from 1.
+        quarantined: the parts that are not called any more, by their number.
+        halted: the failure after which, by the part's policy, no more events are to be taken.
+        judging: whether policies apply when parts fail; a replay follows the verdicts of the first time instead.
 
     Args:
         composition: the recipe.
         run: what the ids of the records start with; unique to this account's life.
         log: where parts log, through their context.
+        cell: where to note which part is called.
 
     Raises:
         PartFailed: a part cannot be made or initialised.
     """
 
-    def __init__(self, composition: Composition, *, run: str, log: logging.Logger = _log) -> None:
+    def __init__(
+        self, composition: Composition, *, run: str, log: logging.Logger = _log, cell: Cell | None = None
+    ) -> None:
         self.composition = composition
+        self.parts: list[Part] = []
+        self.quarantined: dict[int, Quarantine] = {}
+        self.halted: PartFailed | None = None
+        self.judging = True
+        self._cell: Cell = cell if cell is not None else [0, 0]
+        self._event_id: Any = None
         self.seq = 0
         self.ledger = Ledger(composition.cash)
         self.account: Account = LedgerView(self.ledger)
@@ -54,6 +87,8 @@ class Strategy:
         self._kept: list[_Kept] = []
         self._risks = [_Risk(*self._start(part)) for part in composition.risks]
         self._lines = [_Line(self._start(line.algorithm), self._start(line.portfolio)) for line in composition.lines]
+        self._several = len(self._lines) > 1
+        self._cell[1] = self._lines[0].number
         self._listeners: dict[str, list[_Line]] = {}
         for line in self._lines:
             for channel in line.channels:
@@ -76,7 +111,7 @@ class Strategy:
 
     def step(self, data: Data) -> Sequence[Record]:
         """Take one normalised event and give the records it caused, in the order they came about."""
-        self.seq = seq = self.seq + 1
+        self.seq = self._cell[0] = seq = self.seq + 1
         self._recorder.open(seq, data["ts"])
         channel = data["channel"]
         if channel == DEFAULT_CHANNEL:
@@ -85,20 +120,27 @@ class Strategy:
                 for open_order, outcome in self._broker.on_quote(sid, data):
                     self._record_outcome(open_order, outcome)
             self.ledger.marks[sid] = data["quote"]
-            quiet = not self._recorder.pending
+            quiet = not self._recorder.written
         else:
             quiet = True
         for line in self._listeners.get(channel, ()):
+            if self._several:
+                self._cell[1] = line.number
             try:
                 outcome = line.event(data)
                 if outcome is None:
                     continue
                 answers = (outcome,) if type(outcome) is Signal else _answers(outcome)
-            except (Exception, SystemExit) as error:  # noqa: BLE001  # a part may raise anything; the others go on
-                self._record_failure(line.algorithm, "event", error, data.get("sid"))
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001  # a part may raise anything; the others go on
+                self._event_id = data.get("id")
+                self._record_failure(line.number, "event", error, data.get("sid"))
             else:
+                self._event_id = data.get("id")
                 for answer in answers:
                     self._act(line, answer, data)
+                self._cell[1] = line.number
             quiet = False
         return _NOTHING if quiet else self._recorder.take()
 
@@ -110,6 +152,40 @@ class Strategy:
             self._reject(open_order.order, open_order, "the data ended before the order could fill")
         return self._recorder.take()
 
+    # -- parts that fail
+
+    def step_without(self, data: Data, failed: Mapping[int, str]) -> Sequence[Record]:
+        """Take an event without calling some of the parts; where one would have been, a record says why it was not.
+
+        Args:
+            data: the event.
+            failed: the parts by their number, and what happened to each when it was called for this event before.
+        """
+        restored = [self._seats[number - 1].set_aside(_spared(problem)) for number, problem in failed.items()]
+        try:
+            return self.step(data)
+        finally:
+            for restore in reversed(restored):
+                restore()
+
+    def quarantine(self, number: int, problem: str, *, seq: int | None = None) -> None:
+        """Never call a part again. What it should have checked is refused, what it should have sized is not placed.
+
+        Args:
+            number: which.
+            problem: why.
+            seq: the event at which that was decided; the last one where None.
+        """
+        if number in self.quarantined:
+            return
+        self.quarantined[number] = Quarantine(self.seq if seq is None else seq, problem)
+        part = self.parts[number - 1]
+        if part.kind == "risk":
+            refusal = Rejection(f"{part.label} is in quarantine, and what cannot be checked is not placed")
+            self._seats[number - 1].set_aside(lambda *_: refusal)
+        else:
+            self._seats[number - 1].set_aside(lambda *_: None)
+
     # -- state
 
     def snapshot(self) -> bytes | None:
@@ -119,10 +195,10 @@ class Strategy:
         A part without attributes of its own needs neither.
         """
         try:
-            parts = [kept.state() for kept in self._kept]
-        except _NoSnapshot:
+            parts = [self._state_of(number) for number in range(1, len(self.parts) + 1)]
+        except (_NoSnapshot, KeyboardInterrupt):
             return None
-        except (Exception, SystemExit) as error:  # noqa: BLE001  # a part may raise anything; replay serves as well
+        except BaseException as error:  # noqa: BLE001  # a part may raise anything; replay serves as well
             self._log.warning("no snapshot: %s: %s", type(error).__name__, error)
             return None
         state = _State(
@@ -131,6 +207,7 @@ class Strategy:
             ledger=self.ledger.snapshot(),
             orders=[order for orders in self._broker.open.values() for order in orders],
             parts=parts,
+            quarantined=self.quarantined,
         )
         try:
             return msgspec.msgpack.encode(state)
@@ -150,21 +227,32 @@ class Strategy:
             return False
         if state.version != _STATE_VERSION or len(state.parts) != len(self._kept):
             return False
-        for kept, part in zip(self._kept, state.parts, strict=True):
-            kept.take(part)
+        for number, quarantine in state.quarantined.items():
+            self.quarantine(number, quarantine.problem, seq=quarantine.seq)
+        self._cell[0] = state.seq
+        for number, (kept, part) in enumerate(zip(self._kept, state.parts, strict=True), 1):
+            if number not in self.quarantined:
+                self._cell[1] = -number
+                kept.take(part)
+        self._cell[1] = self._lines[0].number
         self.seq = state.seq
         self.ledger.restore(state.ledger)
         for open_order in state.orders:
             self._broker.open.setdefault(open_order.order.sid, []).append(open_order)
         return True
 
+    def _state_of(self, number: int) -> "_PartState":
+        self._cell[1] = -number
+        try:
+            return self._kept[number - 1].state(called=number not in self.quarantined)
+        finally:
+            self._cell[1] = self._lines[0].number
+
     # -- from an answer to an order
 
     def _act(self, line: "_Line", answer: Signal | Message, data: Data) -> None:
         if isinstance(answer, Message):
-            self._recorder.write(
-                "message", data.get("sid"), channel=answer.channel, data=answer.data, algorithm=line.algorithm.name
-            )
+            self._publish(line, answer, data)
             return
         signal = self._checked(line, answer, data)
         if signal is None:
@@ -174,33 +262,49 @@ class Strategy:
             return
         method = "optimize" if signal.side == "buy" else "release"
         size = line.optimize if signal.side == "buy" else line.release
+        self._cell[1] = line.number + 1
         try:
             stake = size(signal, self.account)  # type: ignore[misc]  # `release` is there: looked at above
             if stake is None:
                 return
             bets = _bets(stake)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  # the same
-            self._record_failure(line.portfolio, method, error, signal.sid)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001  # the same
+            self._record_failure(line.number + 1, method, error, signal.sid)
             return
         for bet in bets:
             self._bet(line, signal, bet)
 
+    def _publish(self, line: "_Line", message: Message, data: Data) -> None:
+        """Record a copy of a message: the part may go on changing what it gave."""
+        try:
+            channel, content = check_channel(message.channel), plain("data", message.data)
+        except BadData as error:
+            self._record_failure(line.number, "event", error, data.get("sid"))
+            return
+        self._recorder.write("message", data.get("sid"), channel=channel, data=content, algorithm=line.algorithm.name)
+
     def _checked(self, line: "_Line", signal: Signal, data: Data) -> Signal | None:
         """Give the signal with its quote, or record why it makes no sense."""
         quote = signal.quote
-        if quote is None:
-            quote = self.ledger.marks.get(signal.sid)
         problem = None
-        if signal.side not in ("buy", "sell"):
+        try:
+            check_sid(signal.sid)
+        except BadData as error:
+            problem = f"a signal's {error}"
+        if quote is None and problem is None:
+            quote = self.ledger.marks.get(signal.sid)
+        if problem is not None:
+            pass
+        elif signal.side not in ("buy", "sell"):
             problem = f"a signal's side is `buy` or `sell`, not {signal.side!r}"
-        elif not isinstance(signal.sid, str) or not signal.sid:
-            problem = f"a signal's sid is text, not {signal.sid!r}"
         elif quote is None:
             problem = f"no quote of {signal.sid} is known yet; give the signal one"
         elif isinstance(quote, bool) or not isinstance(quote, int | float) or not math.isfinite(quote):
             problem = f"a signal's quote is a finite number, not {quote!r}"
         if problem is not None:
-            self._record_failure(line.algorithm, "event", TypeError(problem), data.get("sid"))
+            self._record_failure(line.number, "event", TypeError(problem), data.get("sid"))
             return None
         if signal.quote is quote:
             return signal
@@ -261,12 +365,17 @@ class Strategy:
 
     def _place(self, line: "_Line", order: Order) -> None:
         for risk in self._risks:
+            self._cell[1] = risk.number
             try:
                 verdict = risk.check(order, self.account)
-                if not isinstance(verdict, Order | Rejection):
+                if isinstance(verdict, Rejection):
+                    _text("a Rejection's reason", verdict.reason)
+                elif not isinstance(verdict, Order):
                     raise TypeError(f"expected an Order or a Rejection, got {type(verdict).__name__}")  # noqa: TRY301
-            except (Exception, SystemExit) as error:  # noqa: BLE001  # the same
-                self._record_failure(risk.part, "check", error, order.sid)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001  # the same
+                self._record_failure(risk.number, "check", error, order.sid)
                 self._refuse(line, order, f"{risk.part.label} failed, and what cannot be checked is not placed")
                 return
             if isinstance(verdict, Rejection):
@@ -345,9 +454,18 @@ class Strategy:
             **more,
         )
 
-    def _record_failure(self, part: Part, method: str, error: BaseException, sid: str | None) -> None:
-        problem = str(PartFailed(part.label, method, f"{type(error).__name__}: {error}"))
-        self._log.warning("%s", problem, exc_info=error if self._log.isEnabledFor(logging.DEBUG) else None)
+    def _record_failure(self, number: int, method: str, error: BaseException, sid: str | None) -> None:
+        part = self.parts[number - 1]
+        what = str(error) if isinstance(error, _Spared) else f"{type(error).__name__}: {error}"
+        problem = str(PartFailed(part.label, method, what))
+        where = f"event {self.seq}" if self._event_id is None else f"event {self.seq} (id {self._event_id!r:.60})"
+        self._log.warning("%s: %s", where, problem, exc_info=error if self._log.isEnabledFor(logging.DEBUG) else None)
+        if self.judging and not isinstance(error, _Spared):
+            if part.policy == "quarantine":
+                self.quarantine(number, problem)
+            elif part.policy == "raise":
+                self.halted = PartFailed(part.label, method, f"{what}, at {where}")
+        more = {} if self._event_id is None else {"event_id": self._event_id}
         self._recorder.write(
             "error",
             sid,
@@ -357,21 +475,36 @@ class Strategy:
             version=part.version,
             method=method,
             problem=problem.encode(errors="replace").decode(),
+            **more,
         )
 
     # -- starting parts
 
-    def _start(self, part: Part) -> "tuple[Part, Any, Any]":
+    @property
+    def _seats(self) -> "list[_Seat]":
+        """The places of the parts in the order of `parts`."""
+        seats = [_Seat(risk, ("check",)) for risk in self._risks]
+        for line in self._lines:
+            seats += (_Seat(line, ("event",)), _Seat(line, ("optimize", "release")))
+        return seats
+
+    def _start(self, part: Part) -> "_Started":
         """Make a part, initialise it, and give it with what `initialize` answered."""
+        self.parts.append(part)
+        number = len(self.parts)
+        self._cell[0] = 0
+        self._cell[1] = number
         try:
             live = part.factory()
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             raise PartFailed(part.label, "__init__", f"{type(error).__name__}: {error}") from error
         rng = Random(f"{self.composition.seed}:{part.kind}:{part.name}")  # noqa: S311  # draws, not secrets
         self._kept.append(_Kept(part, live, rng))
         initialize = getattr(live, "initialize", None)
         if initialize is None:
-            return part, live, None
+            return _Started(number, part, live, None)
         context = Context(
             name=part.name,
             rng=rng,
@@ -380,9 +513,55 @@ class Strategy:
         )
         try:
             answer = initialize(part.params, context) if _takes_context(initialize) else initialize(part.params)
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             raise PartFailed(part.label, "initialize", f"{type(error).__name__}: {error}") from error
-        return part, live, answer
+        return _Started(number, part, live, answer)
+
+
+class _Started(NamedTuple):
+    """A live part, its number, and what its `initialize` answered."""
+
+    number: int
+    part: Part
+    live: Any
+    answer: Any
+
+
+_PartState = tuple[list[Any], Any]
+"""What a part's generator has come to, and what the part itself gives as its state."""
+
+
+class _Spared(Exception):
+    """Raised in place of a part that is not called for an event."""
+
+
+def _spared(problem: str) -> Callable[..., Any]:
+    def stand_in(*_: Any) -> None:
+        raise _Spared(f"not called for this event: {problem}")
+
+    return stand_in
+
+
+class _Seat(NamedTuple):
+    """Where the methods of a part were put."""
+
+    holder: "_Line | _Risk"
+    methods: tuple[str, ...]
+
+    def set_aside(self, stand_in: Callable[..., Any]) -> Callable[[], None]:
+        """Let another function answer for the part, and give what puts the part back."""
+        live = {method: getattr(self.holder, method) for method in self.methods}
+        for method, function in live.items():
+            if function is not None:
+                setattr(self.holder, method, stand_in)
+
+        def restore() -> None:
+            for method, function in live.items():
+                setattr(self.holder, method, function)
+
+        return restore
 
 
 class _State(msgspec.Struct, frozen=True, kw_only=True):
@@ -392,7 +571,8 @@ class _State(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
     ledger: LedgerState
     orders: list[OpenOrder]
-    parts: list[tuple[list[Any], Any]]
+    parts: list[_PartState]
+    quarantined: dict[int, Quarantine] = {}
 
 
 _STATE_VERSION: Final = 1
@@ -412,7 +592,9 @@ class _Kept:
         self._live = live
         self._rng = rng
 
-    def state(self) -> tuple[list[Any], Any]:
+    def state(self, *, called: bool) -> _PartState:
+        if not called:
+            return rng_state(self._rng), None
         snapshot = getattr(self._live, "snapshot", None)
         if snapshot is not None:
             return rng_state(self._rng), snapshot()
@@ -420,7 +602,7 @@ class _Kept:
             raise _NoSnapshot
         return rng_state(self._rng), None
 
-    def take(self, state: tuple[list[Any], Any]) -> None:
+    def take(self, state: _PartState) -> None:
         drawn, own = state
         restore_rng(self._rng, drawn)
         restore = getattr(self._live, "restore", None)
@@ -428,28 +610,31 @@ class _Kept:
             return
         try:
             restore(own)
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             raise PartFailed(self._part.label, "restore", f"{type(error).__name__}: {error}") from error
 
 
 class _Line:
     """An algorithm and its portfolio, started, with their methods looked up once."""
 
-    __slots__ = ("algorithm", "channels", "event", "optimize", "portfolio", "release")
+    __slots__ = ("algorithm", "channels", "event", "number", "optimize", "portfolio", "release")
 
-    def __init__(self, algorithm: tuple[Part, Any, Any], portfolio: tuple[Part, Any, Any]) -> None:
-        self.algorithm, live, channels = algorithm
+    def __init__(self, algorithm: _Started, portfolio: _Started) -> None:
+        self.number, self.algorithm, live, channels = algorithm  # the portfolio's number is the next one
         self.event: Callable[[Data], Any] = _method(self.algorithm, live, "event")
         self.channels = _channels(self.algorithm, channels)
-        self.portfolio, live, _ = portfolio
+        _, self.portfolio, live, _ = portfolio
         self.optimize: Callable[[Signal, Account], Any] = _method(self.portfolio, live, "optimize")
         self.release: Callable[[Signal, Account], Any] | None = getattr(live, "release", None)
 
 
 class _Risk:
-    __slots__ = ("check", "part")
+    __slots__ = ("check", "number", "part")
 
-    def __init__(self, part: Part, live: Any, _answer: Any) -> None:
+    def __init__(self, number: int, part: Part, live: Any, _answer: Any) -> None:
+        self.number = number
         self.part = part
         self.check: Callable[[Order, Account], Any] = _method(part, live, "check")
 
@@ -516,12 +701,22 @@ def _bets(stake: Any) -> Sequence[Bet]:
     for bet in bets:
         if not isinstance(bet, Bet):
             raise TypeError(f"expected a Bet, got {_shown(bet)}")
+        if bet.reason is not None:
+            _text("a Bet's reason", bet.reason)
+        if bet.sid is not None:
+            check_sid(bet.sid)
         if bet.cash is not None and bet.units is not None:
             raise ValueError("a Bet names cash or units, not both")
         for name, amount in (("cash", bet.cash), ("units", bet.units)):
             if amount is not None:
                 _amount(f"a Bet's {name}", amount)
     return bets
+
+
+def _text(what: str, text: Any) -> None:
+    if not isinstance(text, str):
+        raise TypeError(f"{what} is text, not {_shown(text)}")
+    text.encode()  # half a surrogate pair cannot be written anywhere
 
 
 def _amount(what: str, amount: Any) -> Any:
