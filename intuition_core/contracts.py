@@ -123,6 +123,10 @@ class Account(Protocol):
         """Units held, by symbol; symbols without a position are absent."""
 
     @property
+    def pending(self) -> Mapping[str, float]:
+        """Cash set aside for orders to buy that are not filled yet, by symbol; symbols without are absent."""
+
+    @property
     def marks(self) -> Mapping[str, float]:
         """The latest quote, by symbol."""
 

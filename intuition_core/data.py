@@ -77,7 +77,7 @@ def _read(item: object, channel: str, sid: str | None, read_price: _ReadPrice) -
     wide = False  # whether keys that are not reserved name symbols
     if "sid" not in item:
         if sid is not None and "quote" in item:
-            event["sid"] = _sid(sid)
+            event["sid"] = check_sid(sid)
         else:
             wide = item.get("channel", channel) == DEFAULT_CHANNEL
     for key, value in item.items():
@@ -103,7 +103,7 @@ def _read(item: object, channel: str, sid: str | None, read_price: _ReadPrice) -
 def _field(key: object, value: object) -> Any:
     """Read one field that is no price."""
     if key == "sid":
-        return _sid(value)
+        return check_sid(value)
     if key == "ts":
         return _ts(value)
     if key == "channel":
@@ -146,10 +146,15 @@ def _any_price(key: str, value: object) -> float:
 def _symbol(key: object) -> str:
     if type(key) is not str:
         raise BadData(f"expected text as a key, got {_name(key)}")
-    return _sid(key)
+    return check_sid(key)
 
 
-def _sid(value: object) -> str:
+def check_sid(value: object) -> str:
+    """Give a symbol back if it can be one.
+
+    Raises:
+        BadData: it is no text, or holds what cannot be shown on a line.
+    """
     if type(value) is not str:
         raise BadData(f"expected text, got {_name(value)}", field="sid")
     if not value or len(value) > 128 or not value.isprintable():
@@ -195,8 +200,16 @@ def check_channel(value: object) -> str:
     return value
 
 
+def plain(key: str, value: object) -> Any:
+    """Copy a value that is plain JSON; ``key`` names it in the error.
+
+    Raises:
+        BadData: it cannot cross a process boundary unchanged.
+    """
+    return _plain(key, value, MAX_DEPTH)
+
+
 def _plain(key: str, value: object, depth: int) -> Any:
-    """Copy a value, and refuse what cannot cross a process boundary unchanged."""
     if value is None or type(value) is bool:
         return value
     if type(value) is str:

@@ -53,13 +53,20 @@ def floor_to_step(amount: Decimal, price: Decimal, step: Decimal) -> Decimal:
     return EXACT.multiply(EXACT.divide_int(amount, EXACT.multiply(price, step)), step)
 
 
+class Reservation(NamedTuple):
+    """Cash set aside for an order to buy one symbol."""
+
+    sid: str
+    cash: Decimal
+
+
 class LedgerState(msgspec.Struct, frozen=True, kw_only=True):
     """A ledger as it can be kept: exact amounts, marks, and the latest closed trades."""
 
     deposits: Decimal
     cash: Decimal
     realised: Decimal
-    reservations: dict[str, Decimal]
+    reservations: dict[str, Reservation]
     positions: dict[str, Position]
     marks: dict[str, float]
     closed: list[ClosedTrade]
@@ -79,7 +86,7 @@ class Ledger:
         self.cash = cash
         self.realised = _ZERO
         self.reserved = _ZERO
-        self.reservations: dict[str, Decimal] = {}
+        self.reservations: dict[str, Reservation] = {}
         self.positions: dict[str, Position] = {}
         self.marks: dict[str, float] = {}
         self.closed: deque[ClosedTrade] = deque(maxlen=_KEPT_TRADES)
@@ -118,28 +125,30 @@ class Ledger:
         self.realised = state.realised
         self.reservations = dict(state.reservations)
         self.reserved = _ZERO
-        for amount in self.reservations.values():
-            self.reserved = EXACT.add(self.reserved, amount)
+        for reservation in self.reservations.values():
+            self.reserved = EXACT.add(self.reserved, reservation.cash)
         self.positions = dict(state.positions)
         self.marks.update(state.marks)
         self.closed.extend(state.closed)
 
-    def reserve(self, order_id: str, amount: Decimal) -> None:
-        """Set cash aside for an order.
+    def reserve(self, order_id: str, sid: str, amount: Decimal) -> None:
+        """Set cash aside for an order to buy a symbol.
 
         Raises:
             NotEnough: more than is available.
         """
         if amount > self.available:
             raise NotEnough("cash", amount, self.available)
-        self.reservations[order_id] = amount
+        self.reservations[order_id] = Reservation(sid, amount)
         self.reserved = EXACT.add(self.reserved, amount)
 
     def release(self, order_id: str) -> Decimal:
         """Give the cash set aside for an order back to what is available, and say how much it was."""
-        amount = self.reservations.pop(order_id, _ZERO)
-        self.reserved = EXACT.subtract(self.reserved, amount)
-        return amount
+        reservation = self.reservations.pop(order_id, None)
+        if reservation is None:
+            return _ZERO
+        self.reserved = EXACT.subtract(self.reserved, reservation.cash)
+        return reservation.cash
 
     def buy(self, sid: str, quantity: Decimal, price: Decimal) -> Decimal:
         """Book units bought, and give what they cost.
@@ -212,6 +221,14 @@ class LedgerView:
     def positions(self) -> Mapping[str, float]:
         """Units held, by symbol."""
         return {sid: float(position.quantity) for sid, position in self._ledger.positions.items()}
+
+    @property
+    def pending(self) -> Mapping[str, float]:
+        """Cash set aside for orders to buy that are not filled yet, by symbol."""
+        pending: dict[str, float] = {}
+        for sid, cash in self._ledger.reservations.values():
+            pending[sid] = pending.get(sid, 0.0) + float(cash)
+        return pending
 
     @property
     def closed_trades(self) -> Sequence[ClosedTrade]:

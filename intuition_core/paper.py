@@ -80,7 +80,7 @@ class PaperBroker:
             NotEnough: the cash to reserve is not there.
         """
         if open_order.order.side == "buy":
-            self._ledger.reserve(open_order.id, reserve)
+            self._ledger.reserve(open_order.id, open_order.order.sid, reserve)
         self.open.setdefault(open_order.order.sid, []).append(open_order)
 
     def on_quote(self, sid: str, data: Data) -> list[tuple[OpenOrder, Filled | Rejection]]:

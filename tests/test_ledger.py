@@ -46,7 +46,7 @@ class Books(RuleBasedStateMachine):
         self.orders += 1
         amount = EXACT.multiply(self.ledger.available, exact(share))
         before = self.ledger.available
-        self.ledger.reserve(str(self.orders), amount)
+        self.ledger.reserve(str(self.orders), "GOOG", amount)
         assert self.ledger.available == EXACT.subtract(before, amount)
         if self.orders % 2:
             assert self.ledger.release(str(self.orders)) == amount
@@ -101,7 +101,7 @@ def test_quantities_are_floored_to_whole_steps() -> None:
 
 def test_a_buy_beyond_the_cash_books_nothing_and_says_both_amounts() -> None:
     ledger = Ledger(Decimal(10))
-    ledger.reserve("a", Decimal(4))
+    ledger.reserve("a", "GOOG", Decimal(4))
     with pytest.raises(NotEnough, match=r"7 cash asked for, 6 available") as caught:
         ledger.buy("GOOG", Decimal(7), Decimal(1))
     assert (caught.value.asked, caught.value.there) == (7, 6)

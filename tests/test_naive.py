@@ -26,6 +26,7 @@ class Purse:
     positions: Mapping[str, float] = field(default_factory=dict)
     marks: Mapping[str, float] = field(default_factory=dict)
     closed_trades: Sequence[ClosedTrade] = ()
+    pending: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def equity(self) -> float:

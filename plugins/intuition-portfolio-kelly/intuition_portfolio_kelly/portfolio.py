@@ -77,14 +77,15 @@ class Kelly:
         if missing := _cents(stake - held, ROUND_HALF_UP):
             return Bet(cash=min(missing, available))
         if held:
-            return _nothing(f"{held:.2f} of {signal.sid} held already, and the Kelly stake is {stake:.2f}")
+            return _nothing(f"{held:.2f} of {signal.sid} held or ordered already, and the Kelly stake is {stake:.2f}")
         return _nothing(f"{share:.2%} of the equity of {equity:.2f} is less than a cent")
 
 
 def _held(signal: Signal, account: Account) -> float:
-    """Give the worth of what the account holds of the signal's symbol."""
+    """Give the worth of what the account holds of the signal's symbol, and is about to hold: orders not yet filled."""
     units = account.positions.get(signal.sid, 0.0)
-    return max(units * account.marks.get(signal.sid, signal.quote or 0.0), 0.0) if units else 0.0
+    worth = max(units * account.marks.get(signal.sid, signal.quote or 0.0), 0.0) if units else 0.0
+    return worth + account.pending.get(signal.sid, 0.0)
 
 
 def _cents(amount: float, rounding: str) -> Decimal:

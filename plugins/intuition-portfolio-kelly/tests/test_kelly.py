@@ -24,6 +24,7 @@ class Purse:
     positions: Mapping[str, float] = field(default_factory=dict)
     marks: Mapping[str, float] = field(default_factory=dict)
     closed_trades: Sequence[ClosedTrade] = ()
+    pending: Mapping[str, float] = field(default_factory=dict)
 
 
 def kelly(**params: object) -> Kelly:
@@ -170,6 +171,11 @@ def test_what_is_held_of_the_symbol_counts_towards_the_stake() -> None:
     assert kelly().optimize(signal(**EDGE), other).cash == 1_000
 
 
+def test_what_is_ordered_and_not_filled_counts_towards_the_stake() -> None:
+    assert kelly().optimize(signal(**EDGE), Purse(cash=9_310, equity=10_000, pending={"GOOG": 690.0})).cash == 310
+    assert kelly().optimize(signal(**EDGE), Purse(cash=9_000, equity=10_000, pending={"GOOG": 1_000.0})).cash == 0
+
+
 def test_what_was_never_marked_counts_at_the_quote_of_the_signal() -> None:
     assert kelly().optimize(signal(**EDGE), Purse(positions={"GOOG": 2.0})).cash == 310
 
@@ -223,7 +229,7 @@ def test_without_equity_nothing_is_bet(equity: float) -> None:
 def test_a_stake_that_is_held_already_is_not_bet_again() -> None:
     purse = Purse(cash=8_620, positions={"GOOG": 4.0}, marks={"GOOG": 345.0})
     assert nothing(kelly().optimize(signal(**EDGE), purse)) == (
-        "1380.00 of GOOG held already, and the Kelly stake is 1000.00"
+        "1380.00 of GOOG held or ordered already, and the Kelly stake is 1000.00"
     )
 
 

@@ -22,6 +22,7 @@ class Empty:
     positions: Mapping[str, float] = {}
     marks: Mapping[str, float] = {}
     closed_trades: Sequence[ClosedTrade] = ()
+    pending: Mapping[str, float] = {}
 
 
 def algorithm(*, session_seed: int = 7, **params: object) -> Random:
