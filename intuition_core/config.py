@@ -292,7 +292,7 @@ def _nested(path: list[str], value: Any) -> dict[str, Any]:
 
 
 def _merge(below: dict[str, Any], above: Mapping[str, Any]) -> None:
-    if "name" in above and above["name"] != below.get("name"):
+    if "name" in above and below.get("name") not in (None, above["name"]):
         below.pop("params", None)  # they were meant for another part
     for key, value in above.items():
         if isinstance(value, Mapping):

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from msgspec.structs import replace
+
 from intuition_core.compose import compose, overlay, portable, session_name, settle
 from intuition_core.composition import Composition, difference
 from intuition_core.config import Config
@@ -140,8 +142,13 @@ class Service:
         if conf is not None and not isinstance(conf, Mapping):
             raise BadCall("initialize", f"expected a table of settings, got {type(conf).__name__}")
         if conf:
+            # As asked first, so that nonsense is refused also where a flag has the last word.
+            asked = compose(overlay(replace(self._config, pinned=frozenset()), conf, self._catalogue), self._catalogue)
             config = overlay(self._config, conf, self._catalogue)
             composition = compose(config, self._catalogue)
+            stays = difference(asked.plain(), composition.plain())
+            if stays is not None:
+                _log.info("initialize: `%s` stays as it was given by flag", stays)
             changed = difference(session.strategy.composition.plain(), composition.plain())
             if config.values.negative_prices != self._config.values.negative_prices:
                 changed = "negative_prices"

@@ -48,6 +48,8 @@ def test_parameters_of_a_part_are_merged_but_not_with_another_parts(tmp_path: Pa
     file = '[algorithm]\nname = "a"\nparams = { x = 1, y = 2 }\n'
     merged = load(tmp_path, file, environment={"INTUITION_ALGORITHM__PARAMS__X": "9"})
     assert merged.values.algorithm.params == {"x": 9, "y": 2}
+    chosen = load(tmp_path, environment={"INTUITION_ALGORITHM__PARAMS__X": "9"}, flags={"algorithm.name": "a"})
+    assert chosen.values.algorithm.params == {"x": 9}
     other = load(tmp_path, file, flags={"algorithm.name": "b"})
     assert (other.values.algorithm.name, other.values.algorithm.params) == ("b", {})
 

@@ -140,6 +140,10 @@ def test_what_was_given_by_flag_stays(tmp_path: Path) -> None:
     served.initialize({"cash": 50000, "threshold": 0.1, "fill": "same"})
     composition = served.describe()["composition"]
     assert (composition["cash"], composition["fill"]) == ("777", "same")
+    with pytest.raises(BadParameter, match="threshold"):
+        served.initialize({"threshold": "x"})
+    with pytest.raises(BadConfiguration, match="cash"):
+        served.initialize({"cash": "much"})
     assert composition["algorithms"][0]["algorithm"]["params"]["threshold"] == 0.75
 
 

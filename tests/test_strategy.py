@@ -222,6 +222,8 @@ def test_a_stake_of_nonsense_is_an_error_that_names_the_portfolio(stake: Any) ->
         Signal("GOOG", "hold"),  # type: ignore[arg-type]  # that is the point
         Signal("GOOG", "buy", float("nan")),
         Signal("", "buy"),
+        Signal("a\x1b[31m", "buy", 1.0),
+        Signal(7, "buy", 1.0),  # type: ignore[arg-type]  # the same
         Signal("MSFT", "buy"),
     ],
 )
@@ -263,6 +265,31 @@ def test_a_message_is_recorded_and_marks_nothing() -> None:
     (message,) = strategy.step(quote(100))
     assert (message["type"], message["channel"], message["data"]["quote"]) == ("message", "sma", 1.0)
     assert strategy.account.marks == {"GOOG": 100}
+
+
+def test_a_message_is_a_copy_and_one_that_cannot_be_sent_is_an_error_that_spoils_nothing_else() -> None:
+    kept = {"n": 0}
+
+    def script(n: int, data: dict[str, Any]) -> Any:
+        kept["n"] += 1
+        return [Message("c", kept), Signal("GOOG", "buy"), Message("c", [{1, 2}]), Message("a+b", 1)]
+
+    strategy = strategy_of(algorithm(script), portfolio(lambda s, a: 1))
+    first, second = strategy.step(quote(1)), strategy.step(quote(1))
+    assert types(first) == ["message", "decision", "error", "error"]
+    assert "expected plain JSON, got set" in first[2]["problem"]
+    assert (first[0]["data"], second[1]["data"]) == ({"n": 1}, {"n": 2})
+
+
+def test_the_account_shows_the_cash_of_orders_that_are_not_filled() -> None:
+    strategy = strategy_of(
+        algorithm(lambda n, d: Signal("GOOG", "buy")), portfolio(lambda s, a: 100 if not a.pending else 7)
+    )
+    strategy.step(quote(10))
+    assert strategy.account.pending == {"GOOG": 100.0}
+    strategy.step(quote(10))
+    assert strategy.account.positions == {"GOOG": 10.0}
+    assert strategy.account.pending == {"GOOG": 100.0}
 
 
 def test_an_event_of_another_channel_marks_nothing_and_reaches_only_its_listeners() -> None:
