@@ -1,12 +1,16 @@
 """Callers with keys, without, and with the wrong ones, over TCP."""
 
 import logging
+import random
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from typing import Any
 
+import gevent
 import pytest
 import zerorpc
 import zmq
@@ -86,8 +90,6 @@ def test_zerorpcs_own_client_is_served_with_keys(address: str, keyring: Any) -> 
 
 def test_what_is_said_cannot_be_read_on_the_way(address: str, keyring: Any, client: Connect) -> None:
     """A relay between the two sees neither the method nor what it carries."""
-    import threading
-
     host, port = address.removeprefix("tcp://").split(":")
     seen: list[bytes] = []
     listener = socket.create_server(("127.0.0.1", 0))
@@ -274,10 +276,6 @@ def test_a_message_over_the_limit_is_logged_with_keys_too(
 
 
 def test_many_callers_with_keys_are_served_at_once(address: str, keyring: Any) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
-    import gevent
-
     def calls(n: int) -> list[Any]:
         with Client(address, **keyring.called("desk")) as backend:
             answers = [backend.call("event", n) for _ in range(20)]
@@ -286,6 +284,23 @@ def test_many_callers_with_keys_are_served_at_once(address: str, keyring: Any) -
 
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(calls, range(4))) == [[[n]] * 20 for n in range(4)]
+
+
+def test_half_made_handshakes_stop_nobody_and_leave_nothing_open(
+    start: Callable[..., tuple[str, Server]], keyring: Any, client: Connect
+) -> None:
+    keyring.allow("desk")
+    address, server = start(METHODS, **keyring.served)
+    host, port = address.removeprefix("tcp://").split(":")
+    greeting = b"\xff" + bytes(8) + b"\x7f\x03\x01CURVE" + bytes(15 + 1 + 31)
+    draw = random.Random(1)
+    for _ in range(200):
+        command = draw.choice([b"\x05HELLO\x01\x00", b"\x08INITIATE", b"\x07MESSAGE", b""]) + draw.randbytes(194)
+        with suppress(OSError), socket.create_connection((host, int(port)), timeout=10) as peer:
+            peer.sendall(greeting[: draw.randrange(1, 65)] if draw.random() < 0.2 else greeting)
+            peer.sendall(bytes([4, min(255, len(command))]) + command)
+    assert client(address, **keyring.called("desk")).call("event", 1) == [1]
+    eventually(lambda: len(server._gate._connections) <= 1)
 
 
 def test_beyond_the_machine_there_must_be_keys_or_insistence(keyring: Any) -> None:
