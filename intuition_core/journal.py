@@ -15,6 +15,7 @@ import msgspec
 from intuition_core.data import Event
 from intuition_core.errors import IntuitionError
 from intuition_core.records import Record
+from intuition_core.verdicts import Casualty, Verdict
 
 FORMAT: Final = 1
 MEMORY: Final = ":memory:"
@@ -42,6 +43,14 @@ CREATE TABLE deliveries (
 );
 CREATE TABLE clients (client TEXT PRIMARY KEY, epoch INTEGER NOT NULL, published TEXT) WITHOUT ROWID;
 CREATE TABLE snapshots (seq INTEGER PRIMARY KEY, state BLOB NOT NULL);
+CREATE TABLE casualties (
+    n INTEGER PRIMARY KEY AUTOINCREMENT, seq INTEGER NOT NULL, part INTEGER NOT NULL, problem TEXT NOT NULL,
+    event BLOB NOT NULL
+);
+CREATE TABLE verdicts (
+    seq INTEGER NOT NULL, part INTEGER NOT NULL, name TEXT NOT NULL, called INTEGER NOT NULL,
+    quarantined INTEGER NOT NULL, problem TEXT NOT NULL, PRIMARY KEY (seq, part)
+) WITHOUT ROWID;
 """
 
 
@@ -85,18 +94,24 @@ class Identity(NamedTuple):
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
-    """What one transaction writes: events ``first`` to ``last`` and their records; none where ``last < first``."""
+    """What one transaction writes: events ``first`` to ``last`` and their records; none where ``last < first``.
+
+    ``events`` may be encoded already, by `encoded`: as they were before any part had them in hand. ``settled`` are the
+    numbers of the casualties whose events have come again.
+    """
 
     first: int
     last: int
     client: str | None = None
-    events: Sequence[Event] = ()
+    events: Sequence[Event] | bytes = ()
     records: Sequence[Record] = ()
     identities: Sequence[Identity] = ()
     deliveries: Sequence[Delivery] = ()
     acked: str | None = None
     published: str | None = None
     snapshot: bytes | None = None
+    verdicts: Sequence[Verdict] = ()
+    settled: Sequence[int] = ()
 
 
 class Known(NamedTuple):
@@ -185,8 +200,12 @@ class Journal:
             if batch.last >= batch.first:
                 db.execute(
                     "INSERT INTO batches VALUES (?, ?, ?, ?, ?)",
-                    (batch.first, batch.last, batch.client, _encode(batch.events), _encode(batch.records)),
+                    (batch.first, batch.last, batch.client, encoded(batch.events), encoded(batch.records)),
                 )
+            if batch.verdicts:
+                db.executemany("INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?)", batch.verdicts)
+            if batch.settled:
+                db.executemany("DELETE FROM casualties WHERE n = ?", [(n,) for n in batch.settled])
             if batch.identities:
                 db.executemany(
                     "INSERT INTO identities VALUES (?, ?, ?, ?, ?)",
@@ -254,7 +273,40 @@ class Journal:
         with _Transaction(self):
             self._db.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?)", (seq, state))
 
+    def judge(self, verdict: Verdict) -> None:
+        """Note what was decided about a part at an event that was committed before.
+
+        Raises:
+            JournalFailed: it cannot be written.
+        """
+        with _Transaction(self):
+            self._db.execute("INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?)", verdict)
+
+    def mourn(self, casualty: Casualty) -> None:
+        """Note a casualty whose event is to come again.
+
+        Raises:
+            JournalFailed: it cannot be written.
+        """
+        row = (casualty.seq, casualty.part, casualty.problem, _encoder.encode(casualty.event))
+        with _Transaction(self):
+            self._db.execute("INSERT INTO casualties (seq, part, problem, event) VALUES (?, ?, ?, ?)", row)
+
     # -- reading
+
+    def casualties(self) -> dict[int, Casualty]:
+        """Give the casualties whose events have not come again, each by its number."""
+        return {
+            n: Casualty(seq, part, problem, msgspec.msgpack.decode(event))
+            for n, seq, part, problem, event in self._db.execute("SELECT * FROM casualties ORDER BY n")
+        }
+
+    def verdicts(self) -> dict[int, list[Verdict]]:
+        """Give what was decided about parts, by the event at which it was."""
+        found: dict[int, list[Verdict]] = {}
+        for seq, part, name, called, quarantined, problem in self._db.execute("SELECT * FROM verdicts"):
+            found.setdefault(seq, []).append(Verdict(seq, part, name, bool(called), bool(quarantined), problem))
+        return found
 
     def clients(self) -> dict[str, tuple[int, str | None]]:
         """Give each client's epoch and the id of the last record it has published."""
@@ -361,8 +413,9 @@ _encoder: Final = msgspec.msgpack.Encoder()
 _events_decoder: Final = msgspec.msgpack.Decoder(list[dict[str, Any]])
 
 
-def _encode(content: Sequence[Mapping[str, Any]]) -> bytes:
-    return _encoder.encode(list(content))
+def encoded(content: Sequence[Mapping[str, Any]] | bytes) -> bytes:
+    """Write events or records as the journal keeps them."""
+    return content if isinstance(content, bytes) else _encoder.encode(list(content))
 
 
 def _decode_events(content: bytes) -> list[Event]:

@@ -18,7 +18,7 @@ from intuition_core.journal import MEMORY, Delivery, Journal, position
 from intuition_core.plugins import Catalogue
 from intuition_core.records import Record
 from intuition_core.rpc.server import Method
-from intuition_core.session import IdReused, Item, Session, identity_of
+from intuition_core.session import IdReused, Item, Session, Watch, identity_of
 from intuition_core.strategy import Strategy
 
 MAX_ITEMS: Final = 10_000
@@ -67,6 +67,7 @@ class Service:
         catalogue: the plugins there are.
         journal: opens the journal of the session of that name; in memory where None.
         now: the time in nanoseconds UTC, for events that come without.
+        watch: who watches the parts.
 
     Raises:
         CompositionChanged: the journal was begun with another composition.
@@ -79,7 +80,9 @@ class Service:
         *,
         journal: Callable[[str], Journal] | None = None,
         now: Callable[[], int] = time.time_ns,
+        watch: Watch | None = None,
     ) -> None:
+        self._watch = watch
         self._catalogue = catalogue
         self._now = now
         name = config.values.session or session_name(config, catalogue)
@@ -96,7 +99,7 @@ class Service:
             # The run keeps ids unique when a session of the same name is started anew.
             self._run = f"{name}.{secrets.token_hex(4)}"
             self._journal.note(session=name, run=self._run, begun=now(), **self._recipe(composition))
-        self.session = Session(self._builder(composition), journal=self._journal, name=name)
+        self.session = Session(self._builder(composition), journal=self._journal, name=name, watch=watch)
         self.recovery = self.session.recover()
 
     @property
@@ -109,7 +112,8 @@ class Service:
         self.session.close()
 
     def _builder(self, composition: Composition) -> Callable[[], Strategy]:
-        return lambda: Strategy(composition, run=self._run, log=_log)
+        cell = self._watch.cell if self._watch is not None else None
+        return lambda: Strategy(composition, run=self._run, log=_log, cell=cell)
 
     def _recipe(self, composition: Composition) -> dict[str, Any]:
         return {
@@ -241,6 +245,10 @@ class Service:
             "last_seq": session.last_seq,
             "journal": self.journal.durability if self.journal else None,
             "clients": dict(session.clients()),
+            "halted": session.halted,
+            "quarantined": [
+                {"kind": part.kind, "name": part.name, **why._asdict()} for part, why in session.quarantined()
+            ],
             "limits": {"items": MAX_ITEMS, "decisions": MAX_LIMIT},
         }
 

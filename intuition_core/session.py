@@ -7,17 +7,20 @@ and only then answered. Status is read from the last committed state by any thre
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
+from intuition_core.composition import Part
 from intuition_core.data import Event
 from intuition_core.errors import IntuitionError
-from intuition_core.journal import Batch, Delivery, Identity, Journal, JournalFailed, position
+from intuition_core.journal import Batch, Delivery, Identity, Journal, JournalFailed, encoded, position
 from intuition_core.ledger import Statement
 from intuition_core.records import Record
-from intuition_core.strategy import Strategy
+from intuition_core.strategy import Cell, Quarantine, Strategy
+from intuition_core.verdicts import Casualty, Verdict
 
 KEPT_DECISIONS: Final = 100_000
 SNAPSHOT_EVERY: Final = 10_000
@@ -63,9 +66,53 @@ class ReplayDiffers(IntuitionError):
 class BatchFailed(IntuitionError):
     """A defect of the core while a batch ran; nothing of the batch counts, and memory was rebuilt from the journal."""
 
-    def __init__(self, error: Exception) -> None:
+    def __init__(self, error: BaseException) -> None:
         self.error = error
         super().__init__(f"nothing of the batch was run, because of a defect: {type(error).__name__}: {error}")
+
+
+class Halted(IntuitionError):
+    """A session that takes no more events, because a part failed whose policy is `raise`."""
+
+    def __init__(self, problem: str) -> None:
+        self.problem = problem
+        super().__init__(
+            f"the session takes no more events: {problem}, and its policy is `raise`; mend the part, or give it "
+            "another policy, and start the session again"
+        )
+
+
+class Watch(Protocol):
+    """Those who watch from outside what the parts do, and know how the last process ended."""
+
+    cell: Cell | None
+    """Where the strategy notes which part it calls."""
+    casualty: Casualty | None
+    """How the last process ended, where a part is to blame."""
+    halted: str | None
+    """Why no more events are to be taken, until a person starts the session again."""
+
+    def running(self) -> AbstractContextManager[None]:
+        """Take the time of parts meanwhile."""
+
+    def carry(self, first: int, events: bytes) -> None:
+        """Keep the events that are about to be run, from that number on, for the case that the process ends."""
+
+
+class Unwatched:
+    """Nobody watches."""
+
+    def __init__(self) -> None:
+        self.cell: Cell | None = None
+        self.casualty: Casualty | None = None
+        self.halted: str | None = None
+
+    def running(self) -> AbstractContextManager[None]:
+        """Do nothing."""
+        return nullcontext()
+
+    def carry(self, first: int, events: bytes) -> None:
+        """Do nothing."""
 
 
 class Item(NamedTuple):
@@ -104,11 +151,18 @@ class Session:
         build: makes the live parts, new; `recover` brings them to where the journal ends.
         journal: where everything is kept.
         name: how people and topics call the session.
+        watch: who watches the parts.
     """
 
-    def __init__(self, build: Callable[[], Strategy], *, journal: Journal, name: str) -> None:
+    def __init__(
+        self, build: Callable[[], Strategy], *, journal: Journal, name: str, watch: Watch | None = None
+    ) -> None:
         self.name = name
-        self._build = build
+        self._watch = watch if watch is not None else Unwatched()
+        self._build = build = self._watched(build)
+        self._halted: Halted | None = None
+        self._casualties: dict[int, Casualty] = {}
+        self._keeps_snapshots = True
         self._strategy = strategy = build()
         self._journal = journal
         self._listeners: list[Listener] = []
@@ -139,24 +193,52 @@ class Session:
 
     def replace(self, build: Callable[[], Strategy]) -> None:
         """Start over with another strategy; only before the first event."""
+        self._build = build = self._watched(build)
         self._strategy = strategy = build()
-        self._build = build
         self._statement = Statement.of(strategy.ledger, 0)
+
+    def _watched(self, build: Callable[[], Strategy]) -> Callable[[], Strategy]:
+        def watched() -> Strategy:
+            with self._watch.running():
+                return build()
+
+        return watched
+
+    @property
+    def halted(self) -> str | None:
+        """Why no more events are taken; None as long as they are."""
+        return None if self._halted is None else self._halted.problem
+
+    def quarantined(self) -> list[tuple[Part, Quarantine]]:
+        """Give the parts that are not called any more, and why."""
+        strategy = self._strategy
+        return [(strategy.parts[number - 1], why) for number, why in strategy.quarantined.copy().items()]
 
     def recover(self) -> Recovery:
         """Bring the strategy to where the journal ends: the latest snapshot, then the events after it.
 
+        Where the last process ended while a part ran, the part's policy is applied.
+
         Raises:
             ReplayDiffers: the events do not cause what the journal holds.
+            Halted: the process ended over an event that was committed before, and the part's policy is `raise`.
+            JournalFailed: a verdict cannot be kept.
         """
+        casualty, self._watch.casualty = self._watch.casualty, None
+        if self._watch.halted is not None:
+            self._halt(self._watch.halted)
+        if casualty is not None:
+            self._take_up(casualty)
+        self._casualties = self._journal.casualties()
         start = 0
-        for seq, state in self._journal.snapshots():
-            if self._strategy.restore(state):
-                start = seq
-                break
         replayed = 0
-        for _ in replayed_events(self._strategy, self._journal, after=start):
-            replayed += 1
+        with self._watch.running():
+            for seq, state in self._journal.snapshots() if self._keeps_snapshots else ():
+                if self._strategy.restore(state):
+                    start = seq
+                    break
+            for _ in replayed_events(self._strategy, self._journal, after=start):
+                replayed += 1
         self._snapshot_at = start
         self._decisions.clear()
         latest = self._journal.latest_records(KEPT_DECISIONS)
@@ -183,53 +265,71 @@ class Session:
         Raises:
             JournalFailed: nothing can be promised; the same items are to be sent again.
             BatchFailed: nothing of the batch was run.
+            Halted: the session takes no more events; items before the one at which that came about were taken, and
+                are answered from the journal when the session goes on.
         """
         self._write_what_was_not()
+        if self._halted is not None:
+            raise self._halted
         known = self._journal.find(item.identity for item in items if item.identity is not None)
         strategy = self._strategy
         first = strategy.seq + 1
         replies: list[list[Record] | IdReused] = []
-        events: list[Event] = []
+        ahead = list(_new_events(items, known))
+        content_ahead = encoded(ahead)  # before a part can change them
+        self._watch.carry(first, content_ahead)
+        run = _Run(self._casualties)
         happened: list[Record] = []
         identities: list[Identity] = []
         fresh: dict[str, tuple[bytes, list[Record]]] = {}
-        for item in items:
-            if item.identity is not None:
-                before = known.get(item.identity) or fresh.get(item.identity)
-                if before is not None:
-                    content, stored = before
-                    replies.append(stored if content == item.content else IdReused(item.identity))
-                    continue
-            start = strategy.seq + 1
-            records: list[Record] = []
-            try:
-                for event in item.events:
-                    records.extend(strategy.step(event))
-            except Exception as error:
-                self._strategy = self._build()
-                self.recover()
-                raise BatchFailed(error) from error
-            events.extend(item.events)
-            happened.extend(records)
-            replies.append(records)
-            if item.identity is not None:
-                fresh[item.identity] = (item.content, records)
-                identities.append(Identity(item.identity, item.content, start, strategy.seq))
+        with self._watch.running():
+            for item in items:
+                if item.identity is not None:
+                    before = known.get(item.identity) or fresh.get(item.identity)
+                    if before is not None:
+                        content, stored = before
+                        replies.append(stored if content == item.content else IdReused(item.identity))
+                        continue
+                if strategy.halted is not None:
+                    break
+                start = strategy.seq + 1
+                records: list[Record] = []
+                try:
+                    for event in item.events:
+                        records.extend(run.step(strategy, event))
+                except BaseException as error:
+                    self._strategy = self._build()
+                    self.recover()
+                    raise BatchFailed(error) from error
+                happened.extend(records)
+                replies.append(records)
+                if item.identity is not None:
+                    fresh[item.identity] = (item.content, records)
+                    identities.append(Identity(item.identity, item.content, start, strategy.seq))
+        ran = strategy.seq - first + 1
         batch = Batch(
             first=first,
             last=strategy.seq,
             client=client,
-            events=events,
+            events=content_ahead if ran == len(ahead) else ahead[:ran],
             records=happened,
             identities=identities,
-            deliveries=[item.delivery for item in items if item.delivery is not None],
+            deliveries=[item.delivery for item in items[: len(replies)] if item.delivery is not None],
             acked=acked,
             published=published,
             snapshot=self._snapshot(),
+            verdicts=run.verdicts(strategy, first),
+            settled=run.settled,
         )
-        if events or batch.deliveries or acked is not None or published is not None:
+        if strategy.halted is not None:
+            self._halt(str(strategy.halted))
+        if ran or batch.deliveries or acked is not None or published is not None:
             self._unwritten = batch
             self._write_what_was_not()
+        for n in run.settled:
+            self._casualties.pop(n, None)
+        if len(replies) < len(items):
+            raise Halted(str(strategy.halted))
         return replies
 
     def _write_what_was_not(self) -> None:
@@ -250,21 +350,51 @@ class Session:
     def _snapshot(self) -> bytes | None:
         if self._strategy.seq - self._snapshot_at < SNAPSHOT_EVERY:
             return None
-        state = self._strategy.snapshot()
+        state = self._state()
         if state is None:
             self._snapshot_at = self._strategy.seq  # a part cannot be kept; do not ask again for every batch
         return state
+
+    def _state(self) -> bytes | None:
+        if not self._keeps_snapshots:
+            return None
+        with self._watch.running():
+            return self._strategy.snapshot()
 
     def close(self) -> None:
         """Keep a snapshot, so that the next start replays nothing, and let the journal go."""
         try:
             self._write_what_was_not()
-            state = self._strategy.snapshot() if self._strategy.seq > self._snapshot_at else None
+            state = self._state() if self._strategy.seq > self._snapshot_at else None
             if state is not None:
                 self._journal.keep_snapshot(self._strategy.seq, state)
         except JournalFailed as error:
             _log.warning("%s", error)
         self._journal.close()
+
+    # -- parts during which a process ended
+
+    def _take_up(self, casualty: Casualty) -> None:
+        """Apply a part's policy to the end of the last process."""
+        part = self._strategy.parts[casualty.part - 1]
+        if casualty.state:
+            # Replay serves as well, and does not ask the part for anything that it did not survive.
+            self._keeps_snapshots = False
+            _log.warning("no snapshots until the next start: %s: %s", part.label, casualty.problem)
+        elif part.policy == "raise":
+            problem = f"{part.label}: {casualty.problem}, at event {casualty.seq}"
+            if casualty.seq <= self._journal.last_seq:
+                raise Halted(problem)
+            self._halt(problem)
+        elif casualty.seq <= self._journal.last_seq:
+            self._journal.judge(_verdict(self._strategy, casualty, casualty.seq))
+        elif casualty.event is not None:
+            self._journal.mourn(casualty)
+
+    def _halt(self, problem: str) -> None:
+        self._halted = Halted(problem)
+        self._watch.halted = problem
+        _log.error("%s", self._halted)
 
     # -- clients
 
@@ -339,19 +469,98 @@ def replayed_events(
     Raises:
         ReplayDiffers: at the first record that is not the journal's, byte for byte.
     """
-    for events, records in journal.batches(after):
-        place = 0
-        for event in events:
-            if until is not None and strategy.seq >= until:
-                return
-            again = strategy.step(event)
-            if compare:
-                stored = []
-                while place < len(records) and records[place]["seq"] == strategy.seq:
-                    stored.append(records[place])
-                    place += 1
-                _hold_against(strategy.seq, stored, again)
-            yield again
+    verdicts = journal.verdicts()
+    strategy.judging = False
+    try:
+        for events, records in journal.batches(after):
+            place = 0
+            for event in events:
+                if until is not None and strategy.seq >= until:
+                    return
+                seq = strategy.seq + 1
+                again = strategy.step(event) if seq not in verdicts else _follow(strategy, event, verdicts[seq])
+                if compare:
+                    stored = []
+                    while place < len(records) and records[place]["seq"] == seq:
+                        stored.append(records[place])
+                        place += 1
+                    _hold_against(seq, stored, again)
+                yield again
+    finally:
+        strategy.judging = True
+
+
+def _follow(strategy: Strategy, event: Event, verdicts: Sequence[Verdict]) -> Sequence[Record]:
+    """Run an event as it was run when parts failed at it."""
+    own = [verdict for verdict in verdicts if verdict.name == _name(strategy, verdict.part)]
+    records = strategy.step_without(event, {verdict.part: verdict.problem for verdict in own if not verdict.called})
+    for verdict in own:
+        if verdict.quarantined:
+            strategy.quarantine(verdict.part, verdict.problem)
+    return records
+
+
+class _Run:
+    """One batch on its way through the strategy; events at which a process ended before are recognised."""
+
+    def __init__(self, casualties: Mapping[int, Casualty]) -> None:
+        self.settled: list[int] = []
+        self._casualties = casualties
+        self._verdicts: list[Verdict] = []
+
+    def step(self, strategy: Strategy, event: Event) -> Sequence[Record]:
+        found = self._found(event) if self._casualties else {}
+        if not found:
+            return strategy.step(event)
+        verdicts = [_verdict(strategy, casualty, strategy.seq + 1) for casualty in found.values()]
+        self.settled.extend(found)
+        self._verdicts.extend(verdicts)
+        return _follow(strategy, event, verdicts)
+
+    def verdicts(self, strategy: Strategy, first: int) -> list[Verdict]:
+        """Give what was decided, and what the strategy itself has decided since an event."""
+        judged = {verdict.part for verdict in self._verdicts}
+        return self._verdicts + [
+            Verdict(why.seq, part, _name(strategy, part), called=True, quarantined=True, problem=why.problem)
+            for part, why in strategy.quarantined.items()
+            if why.seq >= first and part not in judged
+        ]
+
+    def _found(self, event: Event) -> dict[int, Casualty]:
+        content = _content(event)
+        return {
+            n: casualty
+            for n, casualty in self._casualties.items()
+            if n not in self.settled and casualty.event is not None and _content(casualty.event) == content
+        }
+
+
+def _content(event: Mapping[str, Any]) -> bytes:
+    # The time may have been stamped on the way, and then differs each time.
+    return msgspec.msgpack.encode({key: value for key, value in event.items() if key != "ts"}, order="sorted")
+
+
+def _verdict(strategy: Strategy, casualty: Casualty, seq: int) -> Verdict:
+    quarantined = strategy.parts[casualty.part - 1].policy == "quarantine"
+    name = _name(strategy, casualty.part)
+    return Verdict(seq, casualty.part, name, called=False, quarantined=quarantined, problem=casualty.problem)
+
+
+def _name(strategy: Strategy, number: int) -> str:
+    if number > len(strategy.parts):
+        return ""
+    part = strategy.parts[number - 1]
+    return f"{part.kind} {part.name}"
+
+
+def _new_events(items: Sequence[Item], known: Mapping[str, Any]) -> Iterator[Event]:
+    seen: set[str] = set()
+    for item in items:
+        if item.identity is not None:
+            if item.identity in known or item.identity in seen:
+                continue
+            seen.add(item.identity)
+        yield from item.events
 
 
 def _hold_against(seq: int, stored: Sequence[Record], again: Sequence[Record]) -> None:
