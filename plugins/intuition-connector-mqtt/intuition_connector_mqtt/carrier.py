@@ -7,12 +7,13 @@ from typing import Any, Final
 
 import msgspec
 
-from intuition_connector_mqtt.connection import EXCERPT, Connection
-from intuition_connector_mqtt.delivery import Delivery
+from intuition_connector_mqtt.connection import Connection
+from intuition_connector_mqtt.delivery import EXCERPT, Delivery
 from intuition_connector_mqtt.link import CLIENT, BadReply, Link
 from intuition_connector_mqtt.pace import Pace
 from intuition_connector_mqtt.presence import Publication
 from intuition_connector_mqtt.reading import MAX_CALL, read_item
+from intuition_connector_mqtt.sequence import Gap, Sequences
 from intuition_connector_mqtt.topics import Topics
 from intuition_core.contracts import Backend
 from intuition_core.errors import BackendLost, BackendRefused, BadData
@@ -20,7 +21,16 @@ from intuition_core.errors import BackendLost, BackendRefused, BadData
 PORTFOLIO_PAUSE: Final = 1.0
 """Seconds between two looks at the account."""
 
-_NOT_NOW: Final = {"StaleEpoch", "Busy", "Stopping"}
+CONFIRM_PAUSE: Final = 0.2
+"""Seconds without deliveries after which the backend is told what was passed on."""
+
+MAX_RESENT: Final = 500
+"""Records that are taken from the backend's outbox at once."""
+
+_MARK_SIZE: Final = 96
+"""Bytes that a delivery's mark takes beside its topic, at most."""
+
+_NOT_NOW: Final = {"StaleEpoch", "Busy", "Stopping", "JournalFailed"}
 """Refusals of the call rather than of what it carries: nothing was run, and it can be tried again."""
 
 _RAN: Final = {"UnsendableAnswer", "InternalError"}
@@ -37,6 +47,7 @@ class Carrier:
         link: what it said of itself.
         connection: where messages come from and records go.
         topics: the session's topics.
+        sequences: the numbers that sources gave to their messages so far.
         pace: how many messages to deliver at once.
         max_batch: events that are delivered at once.
         max_payload: bytes above which a message is refused, and a record not published.
@@ -50,6 +61,7 @@ class Carrier:
         link: Link,
         connection: Connection,
         topics: Topics,
+        sequences: Sequences,
         pace: Pace,
         max_batch: int,
         max_payload: int,
@@ -62,7 +74,13 @@ class Carrier:
         self._max_batch = max_batch
         self._max_payload = max_payload
         self._negative_prices = negative_prices
+        self._sequences = sequences
         self._pace = pace
+        self._resending = link.resends
+        self._resend_limit = MAX_RESENT
+        self._resent: Any = None
+        self._told: tuple[str | None, str | None] = (None, link.published)
+        self._tell_at: float | None = None
         self._portfolio_due = link.accounts
         self._portfolio_at = 0.0
         self.delivered = False
@@ -71,14 +89,22 @@ class Carrier:
     @property
     def pause(self) -> float:
         """Seconds for which there is nothing to do unless something arrives."""
-        if self._connection.inbox and not self._connection.congested:
+        connection = self._connection
+        if self._resending:
+            return 0.0 if connection.ready and connection.drained else 1.0
+        if connection.inbox and not connection.congested:
             return 0.0
-        if self._portfolio_due and self._connection.ready:
-            return min(max(self._portfolio_at - time.monotonic(), 0.0), 1.0)
-        return 1.0
+        due = [1.0]
+        if self._portfolio_due and connection.ready:
+            due.append(self._portfolio_at - time.monotonic())
+        if self._tell_at is not None:
+            due.append(self._tell_at - time.monotonic())
+        return max(min(due), 0.0)
 
     def step(self) -> None:
         """Deliver one batch of what has arrived, if anything has, and publish the account if it is time.
+
+        Before the first, the records that the backend has from earlier and nobody confirmed are published.
 
         Raises:
             BackendLost: there was no answer. Nothing was settled: the same messages are delivered again.
@@ -86,15 +112,69 @@ class Carrier:
                 started anew. Nothing was settled.
             BadReply: the backend answered with something else than its records.
         """
-        if self._connection.inbox and not self._connection.congested:
+        if self._resending:
+            self._resend()
+        elif self._connection.inbox and not self._connection.congested:
             batch = self._next_batch()
             try:
                 self._deliver(batch)
             except BackendLost:
                 self._pace.lost(len(batch))
                 raise
+        else:
+            self._tell_when_idle()
         if self._portfolio_due and self._connection.ready and time.monotonic() >= self._portfolio_at:
             self._publish_portfolio()
+
+    def tell(self) -> None:
+        """Tell the backend what was passed on since it was told last.
+
+        Raises:
+            BackendLost: there was no answer.
+            BackendRefused: it cannot note it now.
+        """
+        passed_on = self._passed_on()
+        if passed_on != self._told:
+            self._backend.call("confirm", CLIENT, self._link.epoch, *passed_on)
+            self._told = passed_on
+        self._tell_at = None
+
+    def _passed_on(self) -> tuple[str | None, str | None]:
+        if not self._link.durable:
+            return self._told
+        return self._connection.window.settled, self._connection.published
+
+    def _tell_when_idle(self) -> None:
+        if self._tell_at is not None:
+            if time.monotonic() >= self._tell_at:
+                self.tell()
+        elif self._passed_on() != self._told:
+            self._tell_at = time.monotonic() + CONFIRM_PAUSE
+
+    def _resend(self) -> None:
+        connection = self._connection
+        if not connection.ready or not connection.drained:
+            return
+        self.tell()
+        try:
+            records = self._backend.call("outbox", CLIENT, self._link.epoch, self._resend_limit)
+        except BackendRefused as error:
+            if error.name != "UnsendableAnswer":
+                raise
+            self._resending = self._resend_limit > 1
+            self._resend_limit = max(1, self._resend_limit // 4)
+            if not self._resending:
+                log.warning("a record is too large for the way from the backend, and is not published: %s", error)
+            return
+        if not isinstance(records, list | tuple):
+            raise BadReply(self._backend.address, "outbox", f"expected records, got {type(records).__name__}")
+        if records and records == self._resent:
+            raise BadReply(self._backend.address, "outbox", "it gives again what was confirmed as published")
+        self._resent = records
+        self._resending = bool(records)
+        if records:
+            log.info("publishing %d records that nobody has confirmed", len(records))
+        connection.send([self._record(record, None) for record in records])
 
     def _next_batch(self) -> list[Delivery]:
         batch: list[Delivery] = []
@@ -104,11 +184,13 @@ class Carrier:
         for delivery in self._connection.inbox:
             if delivery.item is None and delivery.unreadable is None:
                 self._read(delivery)
+            if self._link.durable:
+                size += len(delivery.topic) + _MARK_SIZE
             if delivery.item is not None:
                 events += len(delivery.item.events)
                 size += delivery.item.size
-                if batch and (events > self._max_batch or size > MAX_CALL):
-                    break
+            if batch and (events > self._max_batch or size > MAX_CALL):
+                break
             batch.append(delivery)
             if len(batch) >= limit:
                 break
@@ -120,47 +202,75 @@ class Carrier:
             return
         try:
             delivery.item = read_item(
-                delivery.topic, delivery.payload, self._link.channels, negative_prices=self._negative_prices
+                delivery.topic,
+                delivery.payload,
+                self._link.channels,
+                properties=delivery.properties,
+                negative_prices=self._negative_prices,
             )
         except BadData as error:
             delivery.unreadable = str(error)
 
     def _deliver(self, batch: list[Delivery]) -> None:
-        readable = [delivery for delivery in batch if delivery.item is not None]
+        # What cannot be read goes along as nothing, so that the session has noted all that the broker may send again.
+        sent = batch if self._link.durable else [delivery for delivery in batch if delivery.item is not None]
         if self._link.batches:
-            replies = self._call_with_all(readable)
+            replies = self._call_with_all(sent)
+            if replies is None:
+                # It ran and is kept: its records are fetched as the backend can send them, then it is delivered again.
+                self._resending = self._link.resends
+                self._pace.lost(len(batch))
+                return
         else:
-            replies = [self._call_with_each(delivery) for delivery in readable]
-        answers = iter(replies)
+            replies = [self._call_with_each(delivery) for delivery in sent]
+        answers = dict(zip(sent, replies, strict=True))
         size = 0
         for delivery in batch:
             if delivery.unreadable is not None:
                 publications = [self._dead(delivery, delivery.unreadable)]
             else:
-                publications = self._publications(delivery, next(answers))
+                publications = self._gaps(delivery)
+                publications += self._publications(delivery, answers[delivery])
                 size += sum(len(publication.payload) for publication in publications)
             self._connection.settle(delivery, publications)
-        if readable:
-            self._pace.answered(len(readable), size)
+        if sent:
+            self._pace.answered(len(sent), size)
 
-    def _call_with_all(self, deliveries: list[Delivery]) -> list[Any]:
+    def _call_with_all(self, deliveries: list[Delivery]) -> list[Any] | None:
         if not deliveries:
             return []
-        items = [delivery.item.wire for delivery in deliveries if delivery.item is not None]
+        items = [None if delivery.item is None else delivery.item.wire for delivery in deliveries]
         try:
-            replies = self._backend.call("events", items, self._options())
+            replies = self._call_events(items, deliveries)
         except BackendRefused as error:
             if error.name in _NOT_NOW:
                 raise
+            if self._link.durable and error.name in _RAN and len(deliveries) > 1:
+                return None
             if len(deliveries) > 1 and error.name not in _RAN:
                 # It does not say which of them is to blame, so each goes alone.
-                return [reply for delivery in deliveries for reply in self._call_with_all([delivery])]
+                return [reply for delivery in deliveries for reply in self._call_with_all([delivery]) or ()]
+            if self._link.durable and error.name not in _RAN and items != [None]:
+                self._call_events([None], deliveries)
             return [{"error": {"name": error.name, "message": error.problem}}] * len(deliveries)
         self.delivered = True
         if not isinstance(replies, list | tuple) or len(replies) != len(items):
             got = f"{len(replies)} entries" if isinstance(replies, list | tuple) else type(replies).__name__
             raise BadReply(self._backend.address, "events", f"expected {len(items)} entries, one per item, got {got}")
         return list(replies)
+
+    def _call_events(self, items: list[Any], deliveries: list[Delivery]) -> Any:
+        options: dict[str, Any] = {"client": CLIENT, "epoch": self._link.epoch}
+        if not self._link.durable:
+            return self._backend.call("events", items, options)
+        options["deliveries"] = [delivery.mark for delivery in deliveries]
+        passed_on = self._passed_on()
+        if passed_on != self._told:
+            options["acked"], options["published"] = passed_on
+        replies = self._backend.call("events", items, options)
+        self._told = passed_on
+        self._tell_at = None
+        return replies
 
     def _call_with_each(self, delivery: Delivery) -> Any:
         records: list[Any] = []
@@ -179,23 +289,36 @@ class Carrier:
                 records.append(reply)
         return records
 
-    def _options(self) -> dict[str, Any]:
-        options: dict[str, Any] = {"client": CLIENT, "epoch": self._link.epoch}
-        if self._link.confirms:
-            options["published"] = self._connection.published
-        return options
-
     def _publications(self, delivery: Delivery, reply: Any) -> list[Publication]:
         """Say what to publish: the records by their type, and the message as dead for each that is none."""
         if reply is None or reply == []:
             return []
-        publications: list[Publication] = []
-        for record in reply if isinstance(reply, list | tuple) else (reply,):
-            try:
-                publications.append(self._publication(record))
-            except BadData as error:
-                publications.append(self._dead(delivery, str(error)))
-        return publications
+        return [self._record(record, delivery) for record in (reply if isinstance(reply, list | tuple) else (reply,))]
+
+    def _record(self, record: Any, delivery: Delivery | None) -> Publication:
+        """Say what to publish on account of a record; if it cannot be, it counts as published nevertheless."""
+        try:
+            return self._publication(record)
+        except BadData as error:
+            return self._dead(delivery, str(error))._replace(record=_id_of(record))
+
+    def _gaps(self, delivery: Delivery) -> list[Publication]:
+        """Report the numbers that the source of a message has left out."""
+        gaps: list[Publication] = []
+        for event in delivery.item.events if delivery.item is not None else ():
+            number, source = event.get("seq"), event.get("source")
+            if type(number) is not int or not (source is None or isinstance(source, str)):
+                continue
+            expected = self._sequences.follow(delivery.topic, source, number)
+            if expected is None:
+                continue
+            if number < expected:
+                log.debug("number %d of %s on %s came again or late", number, source, delivery.topic)
+                continue
+            log.warning("%s on %s: expected number %d, got %d", source or "a source", delivery.topic, expected, number)
+            gap = Gap(delivery.topic, source, expected, number, time.time_ns())
+            gaps.append(Publication(self._topics.by_type["error"], msgspec.json.encode(gap)))
+        return gaps
 
     def _publication(self, record: Any) -> Publication:
         if isinstance(record, Mapping) and "type" not in record and isinstance(record.get("error"), Mapping):
@@ -211,17 +334,14 @@ class Carrier:
             )
         if record.get("type") == "fill":
             self._portfolio_due = self._link.accounts
-        identity = record.get("id")
-        return Publication(topic, payload, record=identity if isinstance(identity, str) else None)
+        return Publication(topic, payload, record=_id_of(record))
 
-    def _dead(self, delivery: Delivery, reason: str) -> Publication:
-        letter = {
-            "reason": reason,
-            "topic": delivery.topic,
-            "payload": delivery.payload[:EXCERPT].decode("utf-8", "replace"),
-            "size": delivery.size,
-            "ts": time.time_ns(),
-        }
+    def _dead(self, delivery: Delivery | None, reason: str) -> Publication:
+        letter: dict[str, Any] = {"reason": reason, "ts": time.time_ns()}
+        if delivery is not None:
+            letter["topic"] = delivery.topic
+            letter["payload"] = delivery.payload[:EXCERPT].decode("utf-8", "replace")
+            letter["size"] = delivery.size
         return Publication(self._topics.dead, msgspec.json.encode(_encodable(letter)))
 
     def _publish_portfolio(self) -> None:
@@ -232,6 +352,11 @@ class Carrier:
             log.warning("the account is not published: %s", error)
         self._portfolio_due = False
         self._portfolio_at = time.monotonic() + PORTFOLIO_PAUSE
+
+
+def _id_of(record: Any) -> str | None:
+    identity = record.get("id") if isinstance(record, Mapping) else None
+    return identity if isinstance(identity, str) else None
 
 
 def _refusal(error: Mapping[str, Any]) -> str:

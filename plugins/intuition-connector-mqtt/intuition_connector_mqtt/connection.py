@@ -1,7 +1,8 @@
 """One MQTT session that comes back by itself, turned by its owner: there is no thread and no callback to the owner.
 
 What arrives waits in `Connection.inbox` until the owner settles it, oldest first, with what is to be published on
-account of it. It is acknowledged once the broker has acknowledged all of that, in the order in which it arrived.
+account of it. It is acknowledged once the broker has acknowledged all of that, in the order in which it arrived. What
+is in hand stays in hand when the connection is lost: the broker sends it again, and it is known again by its `Window`.
 
 A session takes two connections, one for what comes in and one for what goes out: a broker may not acknowledge what we
 publish while it waits for us to acknowledge what it sent. iotcore says nothing to a client with 100 open messages.
@@ -12,7 +13,7 @@ import select
 import ssl
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from paho.mqtt.client import Client, MQTTMessage, MQTTv5, MQTTv311
@@ -28,7 +29,10 @@ from intuition_connector_mqtt.delivery import Delivery
 from intuition_connector_mqtt.errors import BrokerRefused, PublishRefused, SessionTaken, SubscribeRefused
 from intuition_connector_mqtt.line import Line
 from intuition_connector_mqtt.presence import Presence, Publication
+from intuition_connector_mqtt.sending import Sending
 from intuition_connector_mqtt.waker import Waker
+from intuition_connector_mqtt.window import Window
+from intuition_core.journal import position
 
 WINDOW: Final = 1000
 """Messages that the broker may send, and publications that we may send, before one is acknowledged."""
@@ -39,8 +43,11 @@ MAX_WAITING: Final = 2000
 MAX_WAITING_BYTES: Final = 16 * 1024 * 1024
 """The same in bytes of payload."""
 
-EXCERPT: Final = 1024
-"""Bytes that are kept of a payload that is too large to be read."""
+PROBE_PAUSE: Final = 0.05
+"""Seconds for which acknowledgements may be unproven before the broker is asked for something that proves them."""
+
+MAX_UNPROVEN: Final = 500
+"""Acknowledgements that may be unproven before the broker is asked at once."""
 
 _STABLE: Final = 5.0  # seconds after which a connection counts as one that works
 _SUSPICIOUS: Final = 3  # connections that were shorter, one after the other
@@ -60,6 +67,8 @@ class Connection:
         client_id: the session's name at the broker.
         filters: what to subscribe to.
         presence: what is announced, and left as the last will.
+        window: knows what comes again.
+        probe: a topic on which nothing is published: to subscribe to it is a request that every broker answers.
         waker: ends a wait early.
         keepalive: seconds of silence after which the broker is asked whether it is there.
         expiry: seconds for which the broker keeps the session of a connector that is away.
@@ -74,6 +83,8 @@ class Connection:
         client_id: str,
         filters: Sequence[str],
         presence: Presence,
+        window: Window,
+        probe: str,
         waker: Waker,
         keepalive: int,
         expiry: int,
@@ -84,7 +95,11 @@ class Connection:
         self.acked = 0
         """Messages acknowledged so far."""
         self.published: str | None = None
-        """The record whose publication was acknowledged last."""
+        """The last record whose publication was acknowledged, and that of all records before it."""
+        self.window = window
+        self._probe = probe
+        self._probe_mid: int | None = None
+        self._probe_at: float | None = None
         self._address = address
         self._tls = tls
         self._client_id = client_id
@@ -107,11 +122,12 @@ class Connection:
         self._fatal: Exception | None = None
         self._received = 0
         self._waiting_bytes = 0
-        self._settled: deque[Delivery] = deque()
-        self._outgoing: deque[tuple[Publication, Delivery | None]] = deque()
+        self._greeted: Line | None = None
+        self._outgoing: deque[Sending] = deque()
+        self._records: deque[Sending] = deque()  # those that carry records, in order
         self._retained: dict[str, Publication] = {}
-        self._in_flight: dict[int, tuple[Publication, Delivery | None]] = {}
-        self._window = WINDOW
+        self._in_flight: dict[int, Sending] = {}
+        self._limit = WINDOW
 
     @property
     def ready(self) -> bool:
@@ -122,6 +138,11 @@ class Connection:
     def congested(self) -> bool:
         """Whether so much waits to be published that nothing should be added."""
         return len(self._outgoing) + len(self._in_flight) >= 2 * WINDOW
+
+    @property
+    def drained(self) -> bool:
+        """Whether all publications are acknowledged."""
+        return not self._outgoing and not self._in_flight
 
     def turn(self, seconds: float) -> None:
         """Send what waits, receive what has arrived, and wait for something to arrive for at most so long.
@@ -147,25 +168,47 @@ class Connection:
             msg = "messages are settled in the order in which they arrived"
             raise ValueError(msg)
         self._waiting_bytes -= len(delivery.payload)
+        delivery.outstanding = self._queue(publications, delivery)
+        if not delivery.outstanding:
+            self._finish(delivery)
+
+    def send(self, publications: Iterable[Publication]) -> None:
+        """Publish what is owed to no message of the inbox."""
+        self._queue(publications, None)
+
+    def _queue(self, publications: Iterable[Publication], delivery: Delivery | None) -> int:
+        count = 0
         for publication in publications:
-            self._outgoing.append((publication, delivery))
-            delivery.outstanding += 1
-        self._settled.append(delivery)
+            sending = Sending(publication, delivery)
+            self._outgoing.append(sending)
+            if publication.record is not None:
+                self._records.append(sending)
+            count += 1
+        return count
+
+    def _finish(self, delivery: Delivery) -> None:
+        self.window.finish(delivery)
+        if not delivery.packet:
+            self.acked += 1
 
     def retain(self, publication: Publication) -> None:
         """Publish what replaces the earlier value of its topic; of several that wait only the latest is sent."""
         self._retained[publication.topic] = publication
 
-    def close(self, patience: float = 5.0) -> None:
-        """Finish what was settled, say goodbye and disconnect; what was not settled comes again another time."""
+    def close(self, patience: float = 5.0, *, announce: bool = True) -> None:
+        """Finish what was settled, and disconnect; what was not settled comes again another time.
+
+        Args:
+            patience: seconds to wait for the broker.
+            announce: whether to say that the session is disconnected.
+        """
         deadline = time.monotonic() + patience
         self._closing = True
-        if self._open:
+        if self._open and announce:
             self.retain(self._presence.state("disconnected"))
         while self._open and time.monotonic() < deadline:
-            if not (self._outgoing or self._in_flight or self._settled or self._retained):
+            if self.drained and not self._retained and not self.window.due:
                 break
-            self._forget_inbox()
             self._exchange(0.1, None)
         for line in (self._outlet, self._inlet):
             if line is not None:
@@ -180,6 +223,7 @@ class Connection:
         self._outlet = outlet = self._line(f"{self._client_id}-out", persistent=False)
         inlet.client.on_subscribe = self._on_subscribe
         inlet.client.on_message = self._on_message
+        self._greeted = None
         outlet.client.on_publish = self._on_publish
         will = self._presence.state("lost")
         inlet.client.will_set(will.topic, will.payload, qos=1, retain=True)
@@ -217,7 +261,8 @@ class Connection:
     def _welcome(self, inlet: Line, outlet: Line) -> None:
         """Begin, now that both ways are open."""
         self._open = True
-        self._window = min(WINDOW, getattr(outlet.properties, "ReceiveMaximum", WINDOW))
+        self._greet(inlet)
+        self._limit = min(WINDOW, getattr(outlet.properties, "ReceiveMaximum", WINDOW))
         if self._was_ready and inlet.resumed:
             self._subscribed()
             return
@@ -231,9 +276,19 @@ class Connection:
         else:
             inlet.client.subscribe([(topic, 1) for topic in self._filters])
 
+    def _greet(self, inlet: Line) -> None:
+        """Begin before the first message, which may come together with the broker's welcome."""
+        if self._greeted is not inlet:
+            self._greeted = inlet
+            self.window.connect(resumed=inlet.resumed)
+
     def _on_subscribe(
-        self, _client: Client, _userdata: Any, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
+        self, _client: Client, _userdata: Any, mid: int, reasons: list[ReasonCode], _properties: Properties | None
     ) -> None:
+        if mid == self._probe_mid:
+            self._probe_mid = None
+            self.window.answer()  # whether it was granted or not
+            return
         for topic, reason in zip(self._filters, reasons, strict=False):
             if reason.is_failure:
                 self._fatal = SubscribeRefused(topic, str(reason))
@@ -262,6 +317,8 @@ class Connection:
             buffered = [line for line in lines.values() if line.buffered]
             writers = [line.socket for line in (outlet, inlet) if line.client.want_write()]
             readers = [*lines] if waker is None else [*lines, waker]
+            if self._probe_at is not None:
+                seconds = min(seconds, self._probe_at - time.monotonic())
             readable, _, _ = select.select(readers, writers, [], 0 if buffered else max(seconds, 0.0))
             for sock, line in lines.items():
                 if sock in readable or line in buffered:
@@ -284,47 +341,70 @@ class Connection:
 
     def _flush(self, inlet: Line, outlet: Line) -> None:
         if self._open:
-            while self._retained and len(self._in_flight) < self._window:
-                self._publish(outlet, self._retained.pop(next(iter(self._retained))), None)
-            while self._outgoing and len(self._in_flight) < self._window:
-                self._publish(outlet, *self._outgoing.popleft())
-            while self._settled and self._settled[0].outstanding == 0:
-                delivery = self._settled.popleft()
-                if delivery.qos:
-                    inlet.client.ack(delivery.mid, delivery.qos)
+            while self._retained and len(self._in_flight) < self._limit:
+                self._publish(outlet, Sending(self._retained.pop(next(iter(self._retained)))))
+            while self._outgoing and len(self._in_flight) < self._limit:
+                self._publish(outlet, self._outgoing.popleft())
+            for receipt in self.window.acknowledge():
+                inlet.client.ack(receipt.packet, 1)
                 self.acked += 1
+            if self.window.asks:
+                self._ask(inlet)
         outlet.write()
         inlet.write()
 
-    def _publish(self, outlet: Line, publication: Publication, delivery: Delivery | None) -> None:
+    def _publish(self, outlet: Line, sending: Sending) -> None:
+        publication = sending.publication
         info = outlet.client.publish(publication.topic, publication.payload, qos=1, retain=publication.retain)
-        self._in_flight[info.mid] = (publication, delivery)
+        self._in_flight[info.mid] = sending
+
+    def _ask(self, inlet: Line) -> None:
+        """Have the broker answer something, if it is time: what it did with all that was sent before is known then."""
+        now = time.monotonic()
+        if self._probe_at is None:
+            self._probe_at = now if self.window.matching else now + PROBE_PAUSE
+        if now >= self._probe_at or self.window.unproven >= MAX_UNPROVEN:
+            _, self._probe_mid = inlet.client.subscribe(self._probe, 1)
+            self._probe_at = None
+            self.window.ask()
 
     def _on_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
         self._received += 1
+        if self._inlet is not None:
+            self._greet(self._inlet)
         try:
             topic = message.topic
         except UnicodeDecodeError:
             topic = ""
-        payload = bytes(message.payload)
-        size = len(payload)
-        if size > self._max_payload:
-            payload = payload[:EXCERPT]
-        self._waiting_bytes += len(payload)
-        self.inbox.append(Delivery(topic=topic, payload=payload, size=size, mid=message.mid, qos=message.qos))
+        delivery = Delivery(
+            topic=topic,
+            payload=bytes(message.payload),
+            packet=message.mid if message.qos else 0,
+            properties=_user_properties(message),
+            max_payload=self._max_payload,
+        )
+        if self.window.receive(delivery):
+            self._waiting_bytes += len(delivery.payload)
+            self.inbox.append(delivery)
 
     def _on_publish(
         self, _client: Client, _userdata: Any, mid: int, reason: ReasonCode, _properties: Properties | None
     ) -> None:
         self._received += 1
-        publication, delivery = self._in_flight.pop(mid)
+        sending = self._in_flight.pop(mid)
         if reason.is_failure:
-            self._fatal = PublishRefused(publication.topic, str(reason))
+            self._fatal = PublishRefused(sending.publication.topic, str(reason))
             return
-        if publication.record is not None:
-            self.published = publication.record
+        sending.acknowledged = True
+        while self._records and self._records[0].acknowledged:
+            record = self._records.popleft().publication.record
+            if record is not None and _is_later(record, self.published):
+                self.published = record
+        delivery = sending.delivery
         if delivery is not None:
             delivery.outstanding -= 1
+            if not delivery.outstanding:
+                self._finish(delivery)
 
     # Losing
 
@@ -344,7 +424,7 @@ class Connection:
         self._lose(reason)
 
     def _lose(self, reason: str) -> None:
-        """Forget what the broker will send again, keep what it has not acknowledged, and plan the next attempt."""
+        """Publish again what the broker has not acknowledged, and plan the next attempt."""
         verb = "lost the broker" if self._open else "no way in at the broker"
         if self._ready_since is not None:
             if time.monotonic() - self._ready_since > _STABLE:
@@ -355,13 +435,11 @@ class Connection:
         if self._short_lived >= _SUSPICIOUS:
             reason += f" (is there another connector with the id {self._client_id}?)"
         self._drop_lines()
-        self._forget_inbox()
-        self._settled.clear()
-        for publication, delivery in reversed(self._in_flight.values()):
-            if publication.retain:
-                self._retained.setdefault(publication.topic, publication)
+        for sending in reversed(self._in_flight.values()):
+            if sending.publication.retain:
+                self._retained.setdefault(sending.publication.topic, sending.publication)
             else:
-                self._outgoing.appendleft((publication, delivery))
+                self._outgoing.appendleft(sending)
         self._in_flight.clear()
         self._protocol = MQTTv5
         wait = self._backoff.next()
@@ -378,11 +456,24 @@ class Connection:
         self._inlet = self._outlet = None
         self._open = False
         self._ready_since = None
-
-    def _forget_inbox(self) -> None:
-        self.inbox.clear()
-        self._waiting_bytes = 0
+        self._probe_mid = None
+        self._probe_at = None
+        self.window.disconnect()
 
 
 def _always() -> bool:
     return True
+
+
+def _user_properties(message: MQTTMessage) -> Mapping[str, str] | None:
+    # paho sets an attribute only where the message has such a property.
+    pairs = vars(message.properties).get("UserProperty") if message.properties is not None else None
+    return dict(pairs) if pairs else None
+
+
+def _is_later(record: str, other: str | None) -> bool:
+    """Tell which of two records came later: a known message has its old records published again."""
+    try:
+        return other is None or position(record) > position(other)
+    except ValueError:
+        return True  # a foreign backend's, of no matter

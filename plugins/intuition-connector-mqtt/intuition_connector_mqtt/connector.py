@@ -2,6 +2,7 @@
 
 import logging
 import time
+from contextlib import suppress
 from ssl import SSLContext
 from typing import Final
 
@@ -9,16 +10,20 @@ from intuition_connector_mqtt.address import DEFAULT_URL, Address, parse_address
 from intuition_connector_mqtt.backoff import Backoff
 from intuition_connector_mqtt.carrier import Carrier
 from intuition_connector_mqtt.connection import Connection
-from intuition_connector_mqtt.link import Link, attach
+from intuition_connector_mqtt.errors import Replaced
+from intuition_connector_mqtt.link import CLIENT, Link, attach, check_replaced
 from intuition_connector_mqtt.pace import Pace
 from intuition_connector_mqtt.parameters import MqttParams, access
 from intuition_connector_mqtt.presence import Presence, own_version
+from intuition_connector_mqtt.sequence import Sequences
 from intuition_connector_mqtt.topics import Topics, is_name, subscriptions
 from intuition_connector_mqtt.waker import Waker
+from intuition_connector_mqtt.window import Window
 from intuition_core.contracts import Backend
 from intuition_core.errors import BackendLost, BackendRefused, BadParameter
 
 PART: Final = "connector mqtt"
+_STUCK: Final = "JournalFailed"
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +44,9 @@ class Mqtt:
         self._waker: Waker | None = None
         self._stopping = False
         self._connection: Connection | None = None
-        self._place: object = None
+        self._link: Link | None = None
+        self._sequences = Sequences()
+        self._stuck = False
 
     def initialize(self, params: MqttParams) -> None:
         """Take the address and the credentials, and read the files they name; connect nothing yet.
@@ -62,35 +69,54 @@ class Mqtt:
             BrokerRefused: the broker does not let us in.
             PublishRefused: the broker does not take what we publish.
             SubscribeRefused: the broker does not let us listen.
-            SessionTaken: another connector uses the same session.
+            SessionTaken: another connector uses the same session at the broker.
+            Replaced: another connector has attached to the backend's session.
             BadReply: the backend answers with what cannot be used.
         """
         waker = self._waker = Waker()
         backoff = Backoff()
         pace = Pace(self._params.max_batch)
+        announce = True
         try:
-            while not self._stopping:
-                try:
-                    link = attach(backend, name=self._params.name)
-                    self._carry(backend, link, self._connected(link, waker), pace, backoff)
-                except BackendLost as error:
-                    problem = str(error)
-                except BackendRefused as error:
-                    # It is not ready to be attached to, or it no longer knows us: it began anew, or another
-                    # connector of our name attached, which then takes the session at the broker, too.
-                    problem = str(error)
-                else:
-                    break
+            while not self._stopping and (error := self._serve(backend, waker, pace, backoff)) is not None:
                 backend.close()
                 wait = backoff.next()
-                log.warning("%s; retrying in %.1f s", problem, wait)
+                stuck = isinstance(error, BackendRefused) and error.name == _STUCK
+                # A full disk is told of once, and not at each attempt.
+                level = logging.DEBUG if stuck and self._stuck else logging.WARNING
+                self._stuck = stuck
+                log.log(level, "%s; retrying in %.1f s", error, wait)
                 self._wait(wait, waker)
+        except Replaced:
+            announce = False  # the session goes on, with the other
+            raise
         finally:
             if self._connection is not None:
-                self._connection.close()
+                self._connection.close(announce=announce)
                 self._connection = None
             self._waker = None
             waker.close()
+
+    def _serve(
+        self, backend: Backend, waker: Waker, pace: Pace, backoff: Backoff
+    ) -> BackendLost | BackendRefused | None:
+        """Attach and carry; give the error after which it may be tried again, or None once `stop` was called."""
+        link: Link | None = None
+        try:
+            link = attach(backend, name=self._params.name)
+            self._carry(backend, link, self._connected(link, waker), pace, backoff)
+        except BackendLost as error:
+            return error
+        except BackendRefused as error:
+            if error.name == "StaleEpoch" and link is not None:
+                try:
+                    check_replaced(backend, link)
+                except BackendLost as lost:
+                    return lost
+            # Otherwise it is not ready to be attached to, or began anew and no longer knows us.
+            return error
+        else:
+            return None
 
     def stop(self) -> None:
         """End `run` soon, from a signal handler or another thread: the batch in hand is finished first."""
@@ -101,9 +127,16 @@ class Mqtt:
 
     def _connected(self, link: Link, waker: Waker) -> Connection:
         """Give the connection to the topics of this session, a new one if there is none."""
-        if self._connection is not None and self._place != link.place:
-            self._connection.close()
-            self._connection = None
+        connection, earlier = self._connection, self._link
+        if connection is not None and earlier is not None:
+            same_place = link.place == earlier.place
+            if same_place and link.follows(earlier):
+                connection.window.epoch = link.epoch or 0
+            else:
+                # What is in hand may have been delivered by another connector in the meantime: begin with what the
+                # backend knows. The broker sends again what was not acknowledged.
+                connection.close(announce=not same_place)
+                self._connection = None
         if self._connection is None:
             topics = Topics(link.session)
             description = {
@@ -120,13 +153,16 @@ class Mqtt:
                 client_id=f"intuition-{link.session}-mqtt",
                 filters=filters,
                 presence=Presence(topics, description),
+                window=Window(CLIENT, link.epoch or 0, link.window),
+                probe=topics.probe,
                 waker=waker,
                 keepalive=self._params.keepalive,
                 expiry=self._params.expiry,
                 max_payload=self._params.max_payload,
             )
-            self._place = link.place
+            self._connection.published = link.published
             log.info("session %s: from %s to %s", link.session, ", ".join(filters), topics.root)
+        self._link = link
         return self._connection
 
     def _carry(self, backend: Backend, link: Link, connection: Connection, pace: Pace, backoff: Backoff) -> None:
@@ -136,6 +172,7 @@ class Mqtt:
             link=link,
             connection=connection,
             topics=Topics(link.session),
+            sequences=self._sequences,
             pace=pace,
             max_batch=self._params.max_batch,
             max_payload=self._params.max_payload,
@@ -145,7 +182,12 @@ class Mqtt:
             carrier.step()
             if carrier.delivered:
                 backoff.reset()
+                self._stuck = False
             connection.turn(carrier.pause)
+        connection.close()
+        self._connection = None
+        with suppress(BackendLost, BackendRefused):  # then it learns it another time
+            carrier.tell()
 
     def _wait(self, seconds: float, waker: Waker) -> None:
         """Wait, keeping the connection to the broker alive."""

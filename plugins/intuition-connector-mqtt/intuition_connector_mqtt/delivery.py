@@ -1,27 +1,40 @@
 """A message on its way in."""
 
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any, Final
+
 from intuition_connector_mqtt.reading import Item
+from intuition_connector_mqtt.window import Receipt
+
+EXCERPT: Final = 1024
+"""Bytes that are kept of a payload that is too large to be read."""
 
 
-class Delivery:
+class Delivery(Receipt):
     """A message that was received and is not yet acknowledged.
 
     Args:
         topic: where it was published.
-        payload: its bytes, or the beginning of them where there are too many to be read.
-        size: how many bytes there were.
-        mid: the broker's number for it.
-        qos: 0 if the broker wants no acknowledgement.
+        payload: its bytes; of more than ``max_payload`` only the beginning is kept.
+        packet: the broker's number for it; 0 if the broker wants no acknowledgement.
+        properties: what the publisher said of it beside the payload (MQTT 5).
+        max_payload: bytes above which a payload is not kept.
     """
 
-    __slots__ = ("item", "mid", "outstanding", "payload", "qos", "size", "topic", "unreadable")
+    __slots__ = ("item", "outstanding", "payload", "properties", "size", "unreadable")
 
-    def __init__(self, *, topic: str, payload: bytes, size: int, mid: int, qos: int) -> None:
-        self.topic = topic
-        self.payload = payload
-        self.size = size
-        self.mid = mid
-        self.qos = qos
+    def __init__(
+        self, *, topic: str, payload: bytes, packet: int, properties: Mapping[str, Any] | None, max_payload: int
+    ) -> None:
+        digest = blake2b(topic.encode(), digest_size=12)
+        digest.update(b"\0")
+        digest.update(payload)
+        super().__init__(packet, topic, digest.hexdigest())
+        self.size = len(payload)
+        """Bytes there were."""
+        self.payload = payload if self.size <= max_payload else payload[:EXCERPT]
+        self.properties = properties
         self.item: Item | None = None
         """What was read, once it was."""
         self.unreadable: str | None = None

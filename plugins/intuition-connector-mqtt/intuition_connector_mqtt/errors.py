@@ -31,6 +31,20 @@ class SubscribeRefused(IntuitionError):
         super().__init__(f"the broker refused to let us listen to {topic}: {reason}; look at its access rules")
 
 
+class Replaced(IntuitionError):
+    """A connector whose place at the backend another one has taken."""
+
+    def __init__(self, session: str, client: str, epoch: int, current: int) -> None:
+        self.session = session
+        self.client = client
+        self.epoch = epoch
+        self.current = current
+        super().__init__(
+            f"another connector attached to session `{session}` as `{client}` and goes on (epoch {current}; ours was "
+            f"{epoch}); a session has one connector at a time"
+        )
+
+
 class SessionTaken(IntuitionError):
     """A second connector that uses the same session."""
 

@@ -1,11 +1,13 @@
 """What a connector knows of the backend it drives."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
+from intuition_connector_mqtt.errors import Replaced
 from intuition_connector_mqtt.topics import is_name, name_from
+from intuition_connector_mqtt.window import Mark
 from intuition_core.contracts import Backend
 from intuition_core.data import check_channel
 from intuition_core.errors import BackendRefused, BadData, IntuitionError
@@ -30,15 +32,30 @@ class Link(msgspec.Struct, frozen=True):
     session: str
     channels: tuple[str, ...]
     epoch: int | None = None
+    run: str | None = None
+    """What tells a session from an earlier one of the same name."""
     batches: bool = False
-    confirms: bool = False
+    durable: bool = False
+    """Whether it keeps what was delivered and what came of it, and answers what it knows with the same again."""
+    resends: bool = False
+    """Whether it gives the records that nobody has confirmed as published."""
     accounts: bool = False
+    window: tuple[Mark, ...] = ()
+    """Deliveries that it has committed and not forgotten, oldest first."""
+    published: str | None = None
+    """The last record that was confirmed as published."""
     summary: Any = None
 
     @property
     def place(self) -> tuple[str, tuple[str, ...]]:
         """What decides which topics are used."""
         return self.session, self.channels
+
+    def follows(self, earlier: "Link") -> bool:
+        """Whether nobody else can have delivered anything as this client since an earlier attachment."""
+        if not self.durable or self.epoch is None or earlier.epoch is None:
+            return True
+        return self.run == earlier.run and self.epoch == earlier.epoch + 1
 
 
 def attach(backend: Backend, *, name: str | None = None) -> Link:
@@ -53,15 +70,15 @@ def attach(backend: Backend, *, name: str | None = None) -> Link:
         BackendRefused: it does not let us.
         BadReply: it names no channels that MQTT can carry.
     """
-    epoch = None
+    attachment: Mapping[str, Any] = {}
     session = name or name_from(backend.address)
     if backend.offers("attach"):
         method = "attach"
-        attachment = backend.call("attach", CLIENT)
-        if not isinstance(attachment, Mapping):
+        reply = backend.call("attach", CLIENT)
+        if not isinstance(reply, Mapping):
             raise BadReply(backend.address, method, "expected an object with `session` and `channels`")
+        attachment = reply
         channels = attachment.get("channels")
-        epoch = attachment.get("epoch")
         if isinstance(attachment.get("session"), str):
             session = attachment["session"]
     else:
@@ -75,15 +92,53 @@ def attach(backend: Backend, *, name: str | None = None) -> Link:
         names = tuple(dict.fromkeys(check_channel(channel) for channel in channels))
     except BadData as error:
         raise BadReply(backend.address, method, str(error)) from None
+    batches = backend.offers("events")
+    durable = batches and backend.offers("confirm") and isinstance(attachment.get("window"), list | tuple)
     return Link(
         session=session if is_name(session) else name_from(session),
         channels=names,
-        epoch=epoch,
-        batches=backend.offers("events"),
-        confirms=backend.offers("confirm"),
+        epoch=attachment.get("epoch"),
+        run=attachment.get("run"),
+        batches=batches,
+        durable=durable,
+        resends=durable and backend.offers("outbox"),
+        window=_window(backend.address, attachment["window"]) if durable else (),
+        published=attachment.get("published"),
         accounts=backend.offers("account"),
         summary=_summary(backend),
     )
+
+
+def check_replaced(backend: Backend, link: Link) -> None:
+    """Find out why an epoch is no longer the present one.
+
+    A backend that keeps nothing forgets its clients when it is started again, and can be attached to anew.
+
+    Raises:
+        Replaced: another connector has attached since.
+        BackendLost: there is no answer.
+    """
+    if link.epoch is None or not backend.offers("describe"):
+        return
+    description = backend.call("describe")
+    clients = description.get("clients") if isinstance(description, Mapping) else None
+    current = clients.get(CLIENT, 0) if isinstance(clients, Mapping) else 0
+    run = description.get("run") if isinstance(description, Mapping) else None
+    if isinstance(current, int) and current > link.epoch and run == link.run:
+        raise Replaced(link.session, CLIENT, link.epoch, current)
+
+
+def _window(address: str, entries: Iterable[Any]) -> tuple[Mark, ...]:
+    marks: list[Mark] = []
+    for entry in entries:
+        match entry:
+            case [str(key), int(packet), str(topic), str(digest)]:
+                marks.append((key, packet, topic, digest))
+            case _:
+                raise BadReply(
+                    address, "attach", f"expected a delivery as [key, packet, topic, hash], got {entry!r:.60}"
+                )
+    return tuple(marks)
 
 
 def _summary(backend: Backend) -> Any:

@@ -110,6 +110,10 @@ def _from_source(name: str, topic: str) -> Iterator[Message]:
     source = factory()
     if hasattr(source, "initialize"):
         source.initialize(check_params(f"source {name}", factory, {}))
+    return _messages(source, topic)
+
+
+def _messages(source: Any, topic: str) -> Iterator[Message]:
     for event in source.events():
         # A symbol that cannot be a level of a topic still goes along in the payload.
         sid = event.get("sid")

@@ -1,7 +1,7 @@
 """From the bytes of a message to events, or to one clear reason why not."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -12,6 +12,9 @@ from intuition_core.errors import BadData
 
 MAX_CALL: Final = 512 * 1024
 """Bytes of events that are handed to a backend at once."""
+
+IDENTITY: Final = ("id", "source", "seq")
+"""User properties that count as fields of the payload."""
 
 _decode = msgspec.json.Decoder().decode
 _pack = msgspec.msgpack.Encoder().encode
@@ -29,13 +32,22 @@ class Item(msgspec.Struct, frozen=True, gc=False):
         return self.events[0] if len(self.events) == 1 else self.events
 
 
-def read_item(topic: str, payload: bytes, channels: Sequence[str], *, negative_prices: bool = False) -> Item:
+def read_item(
+    topic: str,
+    payload: bytes,
+    channels: Sequence[str],
+    *,
+    properties: Mapping[str, str] | None = None,
+    negative_prices: bool = False,
+) -> Item:
     """Read a message.
 
     Args:
         topic: where it was published; what follows the channel is the symbol of events that name none.
         payload: JSON.
         channels: the channels that are listened to.
+        properties: user properties of the message; its ``id``, ``source`` and ``seq`` are added to a payload that is no
+            array and lacks them.
         negative_prices: let zero and negative prices pass.
 
     Raises:
@@ -48,6 +60,8 @@ def read_item(topic: str, payload: bytes, channels: Sequence[str], *, negative_p
         raise BadData(f"no JSON: {error}") from None
     except RecursionError:
         raise BadData("nested too deeply") from None
+    if properties:
+        decoded = _completed(decoded, properties)
     events = normalise(decoded, now=time.time_ns, channel=channel, sid=sid, negative_prices=negative_prices)
     size = 0
     # What a payload says once counts for each of its symbols: the sum can be far larger than the payload.
@@ -56,3 +70,13 @@ def read_item(topic: str, payload: bytes, channels: Sequence[str], *, negative_p
         if size > MAX_CALL:
             raise BadData(f"its events come to more than {MAX_CALL} bytes")
     return Item(events, size)
+
+
+def _completed(decoded: Any, properties: Mapping[str, str]) -> Any:
+    added: dict[str, Any] = {key: properties[key] for key in IDENTITY if properties.get(key)}
+    number = added.get("seq", "")
+    if number.isascii() and number.isdigit() and len(number) < 19:
+        added["seq"] = int(number)
+    if not added or isinstance(decoded, list | bool) or decoded is None:
+        return decoded
+    return {**added, **(decoded if isinstance(decoded, dict) else {"quote": decoded})}

@@ -51,6 +51,8 @@ class Topics:
         self.state = f"{self.root}/$state"
         self.portfolio = f"{self.root}/portfolio"
         self.dead = f"{self.root}/dead"
+        self.probe = f"{self.root}/$settled"
+        """Nothing is ever published here."""
         self.by_type = {kind: f"{self.root}/{topic}" for kind, topic in _BY_TYPE.items()}
 
     def of(self, record: Any) -> str:

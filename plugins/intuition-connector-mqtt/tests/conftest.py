@@ -178,10 +178,14 @@ class FakeBackend:
         return list(self.channels)
 
     def do_events(self, items: list[Any], options: Any) -> Any:
-        self.delivered.extend(items)
+        self.delivered.extend(item for item in items if item is not None)
         self.before_answer()
         self._check()
-        return [self.decide(item) for item in items]
+        refused = {"error": {"name": "BadData", "message": "nothing"}}
+        return [refused if item is None else self.decide(item) for item in items]
+
+    def do_confirm(self, client: str, epoch: int, acked: str | None, published: str | None) -> None:
+        assert epoch == self.epoch
 
     def do_event(self, event: Any) -> Any:
         self.delivered.append(event)

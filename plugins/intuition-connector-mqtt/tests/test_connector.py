@@ -223,7 +223,7 @@ def test_a_batch_is_bounded_in_bytes(mosquitto: Any, at_work: Any, fake: Any) ->
 
 
 def test_a_batch_that_was_run_is_not_run_again(mosquitto: Any, at_work: Any, fake: Any) -> None:
-    backend = fake()
+    backend = fake("attach", "events")
 
     def events(items: list[Any], options: Any) -> Any:
         backend.delivered.extend(items)
@@ -241,6 +241,8 @@ def test_a_batch_that_is_refused_as_a_whole_spoils_only_what_is_bad(mosquitto: A
     backend = fake()
 
     def events(items: list[Any], options: Any) -> Any:
+        if items == [None]:  # it is noted all the same
+            return [{"error": {"name": "BadData", "message": "nothing"}}]
         if any(item["quote"] == 13.0 for item in items):
             raise BackendRefused(backend.address, "events", "Superstition", "13")
         return [backend.decision(item) for item in items]
@@ -344,7 +346,7 @@ def test_what_has_been_passed_on_is_confirmed_along(mosquitto: Any, at_work: Any
 def test_a_broker_that_restarts_is_come_back_to(
     mosquitto: Any, at_work: Any, fake: Any, until: Any, caplog: Any
 ) -> None:
-    """What was not acknowledged comes again, and what was not published is published."""
+    """What is in hand stays in hand, is delivered once, and published and acknowledged when the broker is back."""
     caplog.set_level(logging.INFO)
     backend = fake()
     _, observer = at_work(mosquitto, backend)
@@ -365,12 +367,10 @@ def test_a_broker_that_restarts_is_come_back_to(
     until(lambda: "retrying in" in caplog.text, "the loss to be told")
     mosquitto.start()
     until(lambda: "back at the broker" in caplog.text, "the return to be told")
-    until(lambda: len(backend.delivered) >= 3, "what was not acknowledged to come again")
-    assert quotes_of(backend)[:3] == [1.0, 2.0, 2.0]
     observer.wait_for_state("ready")
     observer.publish("quotes", {"goog": 3.0})
-    until(lambda: backend.delivered[-1]["quote"] == 3.0, "the next quote")
-    until(lambda: {d["seq"] for d in observer.on("decisions")} >= {1, 2, 3, 4}, "every decision to be published")
+    until(lambda: {d["seq"] for d in observer.on("decisions")} >= {1, 2, 3}, "every decision to be published")
+    assert quotes_of(backend) == [1.0, 2.0, 3.0]
     assert caplog.text.count("lost the broker") == 1
 
 

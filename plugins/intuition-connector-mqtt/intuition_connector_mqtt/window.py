@@ -1,0 +1,222 @@
+"""Which deliveries are open between a broker and a session: the bookkeeping of exactly once, without any socket.
+
+A message that a broker sends again must be given to the session under the key that it had the first time, and a new
+one must never be taken for it. Brokers send again what they wait to be acknowledged, in the order in which they sent it
+first, before anything else on a connection that goes on with a session. So on each connection the first messages are
+held against what is open, by packet id, topic and hash; the first that is none of it ends this, and so does the answer
+to a request that we sent on that connection. The DUP flag is no help: not every broker sets it.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator
+from enum import Enum
+
+Mark = tuple[str, int, str, str]
+"""A delivery as a session notes it: key, packet id, topic, and the hash of topic and payload."""
+
+
+class State(Enum):
+    """What the broker still wants of a delivery."""
+
+    OPEN = 1
+    """It waits for our acknowledgement, or may be waiting for it."""
+    ACKED = 2
+    """It was sent our acknowledgement on the present connection, which may still be on its way."""
+    LOOSE = 3
+    """Nothing: it does not hold the message, and will not send it again."""
+
+
+class Receipt:
+    """A message as it was received.
+
+    Args:
+        packet: the broker's number for it; 0 if the broker wants no acknowledgement (QoS 0).
+        topic: where it was published.
+        digest: the hash of topic and payload, in hexadecimal.
+    """
+
+    __slots__ = ("digest", "done", "in_hand", "key", "packet", "state", "topic")
+
+    def __init__(self, packet: int, topic: str, digest: str) -> None:
+        self.packet = packet
+        self.topic = topic
+        self.digest = digest
+        self.key = ""
+        """Under which the session knows it, once the window has it."""
+        self.done = False
+        """Whether all that it caused is published."""
+        self.in_hand = True
+        """Whether this process received it; else an earlier one did."""
+        self.state = State.OPEN
+
+    @property
+    def mark(self) -> Mark:
+        """What a session notes of it."""
+        return self.key, self.packet, self.topic, self.digest
+
+
+class Window:
+    """The deliveries of one client that are not settled, oldest first.
+
+    A delivery is settled when all that it caused is published, and the broker is known not to send it again. Call
+    `connect`, then `receive` for each message, `finish` for those that were handed over once what they caused is
+    published, and acknowledge what `acknowledge` gives. Whenever `asks` is true, a request that the broker answers is
+    worth while on this connection: call `ask` when it is sent, and `answer` when the answer has come.
+
+    Args:
+        client: the client's name.
+        epoch: what the session gave it when it attached; part of the keys that are made from then on.
+        inherited: the marks of its deliveries that the session has committed and not forgotten, oldest first.
+    """
+
+    def __init__(self, client: str, epoch: int = 0, inherited: Iterable[Mark] = ()) -> None:
+        self.epoch = epoch
+        self.settled: str | None = None
+        """The key of the last settled delivery; all before it are settled as well."""
+        self._client = client
+        self._received = 0
+        self._open: OrderedDict[str, Receipt] = OrderedDict()
+        self._waiting: deque[Receipt] = deque()  # received on this connection and not acknowledged
+        self._acked: deque[Receipt] = deque()  # acknowledged on this connection, without proof that it arrived
+        self._asked = 0  # how many of those the next answer proves
+        self._asking = False
+        self._again: list[Receipt] = []  # what the broker may send again
+        self._places: dict[tuple[int, str, str], int] | None = None  # where in it; None: it sends nothing again
+        self._next = 0  # the first place that can still be
+        for key, packet, topic, digest in inherited:
+            receipt = Receipt(packet, topic, digest)
+            receipt.key = key
+            receipt.done = True  # there is nothing to do, unless it comes again
+            receipt.in_hand = False
+            self._open[key] = receipt
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    @property
+    def matching(self) -> bool:
+        """Whether the next message may be one that was received before."""
+        return self._places is not None
+
+    @property
+    def unproven(self) -> int:
+        """How many acknowledgements may still be on their way."""
+        return len(self._acked)
+
+    @property
+    def asks(self) -> bool:
+        """Whether the answer to a request sent now would settle something."""
+        return not self._asking and (bool(self._acked) or self.matching)
+
+    @property
+    def due(self) -> bool:
+        """Whether there is something to acknowledge."""
+        return bool(self._waiting) and self._waiting[0].done
+
+    def connect(self, *, resumed: bool) -> None:
+        """Begin a connection, before its first message.
+
+        Args:
+            resumed: whether the broker goes on with its session (``session present``). If not it sends nothing again.
+        """
+        self.disconnect()
+        for receipt in self._open.values():
+            if receipt.state is not State.LOOSE:
+                receipt.state = State.OPEN if resumed and receipt.packet else State.LOOSE
+        self._again = [receipt for receipt in self._open.values() if receipt.state is State.OPEN]
+        # With the earlier of two of the same packet id the broker was done when it sent the later: that one counts.
+        self._places = {(each.packet, each.topic, each.digest): place for place, each in enumerate(self._again)}
+        self._next = 0
+        if not self._again:
+            self._end_matching()
+
+    def disconnect(self) -> None:
+        """End a connection; whether the last acknowledgements arrived is open again."""
+        self._waiting.clear()
+        self._acked.clear()
+        self._asking = False
+        self._places = None
+        self._again = []
+
+    def receive(self, receipt: Receipt) -> bool:
+        """Take a message and give it its key.
+
+        Returns:
+            Whether to hand it to the session. If not, it is in hand already or even done, and `acknowledge` will give
+            the one that is.
+        """
+        if not receipt.packet:
+            receipt.state = State.LOOSE
+        elif (known := self._match(receipt)) is not None:
+            if known.in_hand:
+                self._waiting.append(known)
+                return False
+            receipt.key = known.key
+            self._open[known.key] = receipt
+            self._waiting.append(receipt)
+            return True
+        else:
+            self._waiting.append(receipt)
+        receipt.key = f"{self._client}:{self.epoch}:{self._received}"
+        self._received += 1
+        self._open[receipt.key] = receipt
+        return True
+
+    def finish(self, receipt: Receipt) -> None:
+        """Take note that all that a message caused is published."""
+        receipt.done = True
+        if receipt.state is State.LOOSE:
+            self._settle()
+
+    def acknowledge(self) -> Iterator[Receipt]:
+        """Give what to acknowledge now, in the order in which it was received on this connection."""
+        while self.due:
+            receipt = self._waiting.popleft()
+            receipt.state = State.ACKED
+            self._acked.append(receipt)
+            yield receipt
+
+    def ask(self) -> None:
+        """Take note of a request that was sent after all acknowledgements so far."""
+        self._asking = True
+        self._asked = len(self._acked)
+
+    def answer(self) -> None:
+        """Take note of its answer: the broker had all that was sent before, and sends nothing again after it."""
+        self._asking = False
+        self._end_matching()
+        for _ in range(self._asked):
+            self._acked.popleft().state = State.LOOSE
+        self._asked = 0
+        self._settle()
+
+    def _match(self, receipt: Receipt) -> Receipt | None:
+        if self._places is None:
+            return None
+        place = self._places.get((receipt.packet, receipt.topic, receipt.digest))
+        if place is None or place < self._next:
+            self._end_matching()
+            return None
+        self._loosen(place)
+        self._next = place + 1
+        return self._again[place]
+
+    def _end_matching(self) -> None:
+        if self._places is not None:
+            self._loosen(len(self._again))
+            self._places = None
+            self._again = []
+
+    def _loosen(self, end: int) -> None:
+        """What was left out is not sent again: the broker is done with it, or has lost it."""
+        for place in range(self._next, end):
+            self._again[place].state = State.LOOSE
+        self._settle()
+
+    def _settle(self) -> None:
+        while self._open:
+            key, receipt = next(iter(self._open.items()))
+            if not receipt.done or receipt.state is not State.LOOSE:
+                return
+            del self._open[key]
+            self.settled = key
