@@ -65,9 +65,6 @@ class Method:
     """Whether it changes anything; a client that may only read cannot call one that does."""
 
 
-READING: Final = frozenset({"describe", "account", "decisions"})
-"""Methods that drive nothing, whatever they say of themselves."""
-
 _Key: TypeAlias = tuple[tuple[bytes, ...], wire.MessageId]
 """Which caller, and which of its calls."""
 
@@ -258,7 +255,7 @@ class Server:
         if client is None:
             self._throttle(logging.WARNING, "refused a call: the key %s is no longer allowed", call.user)
             return _Refusal("NotAllowed", f"the key {call.user} is no longer among the server's clients")
-        if client.may == "drive" or method is None or not method.drives or call.name in READING:
+        if client.may == "drive" or method is None or not method.drives:
             return None
         self._throttle(logging.WARNING, "refused `%s` to %s, which may only read", call.name, client.name)
         problem = (

@@ -28,7 +28,7 @@ Connect = Callable[..., Client]
 
 METHODS = {
     "event": Method(lambda data: [data], queued=True),
-    "account": Method(lambda: {"cash": "1"}, queued=False),
+    "account": Method(lambda: {"cash": "1"}, queued=False, drives=False),
     "custom": Method(lambda: "read", queued=False, drives=False),
     "blob": Method(lambda size: "x" * size, queued=False, drives=False),
 }
