@@ -74,6 +74,11 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
     fill: Fill = "next"
     step: Decimal = DEFAULT_STEP
 
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The parts in the order in which they are started."""
+        return (*self.risks, *(part for line in self.lines for part in (line.algorithm, line.portfolio)))
+
     def plain(self) -> dict[str, Any]:
         """Describe the composition in plain JSON types; two that compare equal decide the same."""
         return {

@@ -20,6 +20,33 @@ PATIENCE: Final = 8.0
 """Seconds that a child has to end by itself before it is killed."""
 
 
+class Backoff:
+    """How long to wait before a process that died is started again: longer each time while it keeps dying young.
+
+    Args:
+        first: the first pause, in seconds.
+        longest: what it doubles up to.
+    """
+
+    def __init__(self, first: float = FIRST_PAUSE, longest: float = LONGEST_PAUSE) -> None:
+        self._first = first
+        self._longest = longest
+        self._pause = first
+        self._since = 0.0
+
+    def started(self) -> None:
+        """Note that the process lives."""
+        self._since = time.monotonic()
+
+    def next(self) -> float:
+        """Give the seconds to wait, now that it has died."""
+        if time.monotonic() - self._since > STEADY_AFTER:
+            self._pause = self._first
+        pause = self._pause
+        self._pause = min(pause * 2, self._longest)
+        return pause
+
+
 class Child(msgspec.Struct, frozen=True, kw_only=True):
     """A process to keep running.
 
@@ -107,7 +134,7 @@ class Supervisor:
             running.over = True
             self._say(running, "is done")
         elif running.restart_at is None:
-            pause = running.next_pause()
+            pause = running.backoff.next()
             running.restart_at = time.monotonic() + pause
             how = f"exit code {code}" if code >= 0 else f"signal {-code}"
             self._say(running, f"died ({how}); starting it again in {pause:g} s")
@@ -131,14 +158,13 @@ class _Running:
         self._prefix = prefix(child.name)
         self._process: subprocess.Popen[str] | None = None
         self._readers: list[threading.Thread] = []
-        self._since = 0.0
-        self._pause = FIRST_PAUSE
+        self.backoff = Backoff()
 
     def start(self) -> None:
         """Start the child in a process group of its own, so that the terminal's Ctrl-C reaches only us."""
         self._signal(signal.SIGKILL)  # what a predecessor that died has left behind would be in the way
         self.restart_at = None
-        self._since = time.monotonic()
+        self.backoff.started()
         if self.child.ready is None:
             self.ready.set()
         self._process = subprocess.Popen(  # noqa: S603  # our own commands
@@ -162,14 +188,6 @@ class _Running:
     def exit_code(self) -> int | None:
         """Give the exit code, or None while it runs."""
         return self._process.poll() if self._process is not None else None
-
-    def next_pause(self) -> float:
-        """Give the seconds to wait before the next start; they double while it keeps dying young."""
-        if time.monotonic() - self._since > STEADY_AFTER:
-            self._pause = FIRST_PAUSE
-        pause = self._pause
-        self._pause = min(pause * 2, LONGEST_PAUSE)
-        return pause
 
     def stop(self) -> None:
         """End the whole process group: politely, and after a while not."""

@@ -112,8 +112,11 @@ class Service:
         self.session.close()
 
     def _builder(self, composition: Composition) -> Callable[[], Strategy]:
-        cell = self._watch.cell if self._watch is not None else None
-        return lambda: Strategy(composition, run=self._run, log=_log, cell=cell)
+        watch = self._watch
+        if watch is None:
+            return lambda: Strategy(composition, run=self._run, log=_log)
+        watch.introduce(composition.parts)
+        return lambda: Strategy(composition, run=self._run, log=_log, cell=watch.cell)
 
     def _recipe(self, composition: Composition) -> dict[str, Any]:
         return {
@@ -131,9 +134,9 @@ class Service:
             "attach": Method(self.attach, queued=True),
             "confirm": Method(self.confirm, queued=True),
             "outbox": Method(self.outbox, queued=True),
-            "describe": Method(self.describe, queued=False),
-            "account": Method(self.account, queued=False),
-            "decisions": Method(self.decisions, queued=False),
+            "describe": Method(self.describe, queued=False, drives=False),
+            "account": Method(self.account, queued=False, drives=False),
+            "decisions": Method(self.decisions, queued=False, drives=False),
         }
 
     def initialize(self, conf: Any = None) -> list[str]:

@@ -85,12 +85,17 @@ class Halted(IntuitionError):
 class Watch(Protocol):
     """Those who watch from outside what the parts do, and know how the last process ended."""
 
-    cell: Cell | None
-    """Where the strategy notes which part it calls."""
     casualty: Casualty | None
     """How the last process ended, where a part is to blame."""
     halted: str | None
     """Why no more events are to be taken, until a person starts the session again."""
+
+    @property
+    def cell(self) -> Cell | None:
+        """Where the strategy notes which part it calls."""
+
+    def introduce(self, parts: Sequence[Part]) -> None:
+        """Know these parts by their place, from 1."""
 
     def running(self) -> AbstractContextManager[None]:
         """Take the time of parts meanwhile."""
@@ -106,6 +111,9 @@ class Unwatched:
         self.cell: Cell | None = None
         self.casualty: Casualty | None = None
         self.halted: str | None = None
+
+    def introduce(self, parts: Sequence[Part]) -> None:
+        """Do nothing."""
 
     def running(self) -> AbstractContextManager[None]:
         """Do nothing."""

@@ -142,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     A mistake of the user's is one line on stderr and exit code 1 (2 if the command line itself is wrong); an
     interruption gives 130. The traceback of a mistake is shown at ``-vv`` or with ``INTUITION_TRACEBACK=1``.
     """
-    invocation = Invocation()
+    invocation = Invocation(sys.argv[1:] if arguments is None else arguments)
     try:
         result = cli.main(arguments, prog_name="intuition", standalone_mode=False, obj=invocation)
         sys.stdout.flush()

@@ -1,5 +1,6 @@
 """Options that several commands share, and what they mean."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -8,7 +9,9 @@ import click
 class Invocation:
     """What is known about one run of the command line, from its first option on; click's ``ctx.obj``."""
 
-    def __init__(self) -> None:
+    def __init__(self, arguments: Sequence[str] = ()) -> None:
+        self.arguments = tuple(arguments)
+        """What followed the program's name."""
         self.verbosity = 0
         """How often ``-v`` was given, before the command or after it."""
 

@@ -1,25 +1,14 @@
-"""``intuition serve``: a session over zerorpc."""
+"""``intuition serve``: a session over zerorpc, in a process of its own that is watched."""
 
-import logging
-import signal
 import sys
-import time
-from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from intuition_core.archive import held, session_file
-from intuition_core.cli.logs import set_up_logging
-from intuition_core.cli.options import config_option, verbose_option
-from intuition_core.config import Config, load_config, text_value
+from intuition_core.cli.options import Invocation, config_option, verbose_option
 from intuition_core.errors import IntuitionError
-from intuition_core.journal import Journal
-
-if TYPE_CHECKING:
-    from intuition_core.service import Service
+from intuition_core.typed import Typed
 
 
 @click.command()
@@ -45,112 +34,38 @@ if TYPE_CHECKING:
 )
 @verbose_option
 @click.option("--insecure", is_flag=True, help="Allow an address that other machines can reach, without keys.")
-def serve(
-    *,
-    algo: str | None,
-    portfolio: str | None,
-    params: tuple[str, ...],
-    cash: str | None,
-    seed: int | None,
-    session: str | None,
-    journal: str | None,
-    no_journal: bool,
-    durability: str | None,
-    addr: str | None,
-    key: str | None,
-    clients: str | None,
-    config: Path | None,
-    log_format: str,
-    verbose: int,
-    insecure: bool,
-) -> None:
+@click.option("--supervised", nargs=2, type=int, hidden=True)
+@click.pass_obj
+def serve(invocation: Invocation, /, *, supervised: tuple[int, int] | None, **options: Any) -> int:
     """Serve an algorithm and a portfolio as a session.
 
     The session is kept in a journal, and the same command goes on with it. Decisions go to standard output, as
     sentences or (--log-format json) as JSON lines; everything else to standard error. Ctrl-C finishes the call in
-    flight and ends.
+    flight and ends; a second one does not wait.
+
+    The parts run in a process of their own. One that takes too long or too much memory ends with it, another takes
+    its place, and [worker] in the configuration says what follows.
     """
-    began = time.monotonic()
-    log = set_up_logging(log_format, verbose)
-    settings = load_config(
-        config,
-        flags={
-            "algorithm.name": algo,
-            "portfolio.name": portfolio,
-            "cash": cash,
-            "seed": seed,
-            "session": session,
-            "journal.path": journal,
-            "journal.enabled": False if no_journal else None,
-            "journal.durability": durability,
-            "rpc.addr": addr,
-            "rpc.key": key,
-            "rpc.clients": clients,
-        },
-        flat=dict(map(key_and_value, params)),
-    )
+    if supervised is not None:
+        from intuition_core.cli.worker import work
 
-    import gevent
+        work(*supervised, **options)
+        return 0
+    import signal
 
-    from intuition_core.console import Console
-    from intuition_core.hooks import Hooks
-    from intuition_core.plugins import discover
-    from intuition_core.rpc.server import Server
-    from intuition_core.service import Service
+    from intuition_core.cli.logs import set_up_logging
+    from intuition_core.watchdog import Watchdog
 
-    rpc = settings.values.rpc
-    catalogue = discover(blocked=settings.values.plugins.blocked)
-    listening = [(name, catalogue.load("hooks", name)) for name in settings.values.hooks.enabled]
-    with ExitStack() as stack:
-        service = Service(settings, catalogue, journal=_journal(settings, stack))
-        stack.callback(service.close)
-        name = service.session.name
-        hooks = Hooks(name, listening)
-        service.session.listen(Console(sys.stdout, json=log_format == "json", messages=verbose > 0))
-        service.session.listen(hooks)
-        server = stack.enter_context(Server(service.methods(), name=name, key=rpc.key, clients=rpc.clients))
-        address = server.bind(rpc.addr, insecure=insecure)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            stack.callback(gevent.signal_handler(number, server.stop).cancel)
-        hooks.session_started(service.describe())
-        _tell_recovery(log, service, time.monotonic() - began)
-        log.info(
-            "ready: session %s serves %s at %s, cash %s", name, _composed(service), address, service.account()["cash"]
-        )
-        server.run()
-        hooks.session_finished()
-        log.info("stopped: session %s after %d events", name, service.session.last_seq)
+    def command(cell: int, lifeline: int) -> tuple[str, ...]:
+        # -m puts the working folder on the path of imports, which it is not on for the command `intuition`.
+        isolated = () if "" in sys.path or sys.path[0] == str(Path.cwd()) else ("-P",)
+        given = (*invocation.arguments, "--supervised", str(cell), str(lifeline))
+        return (sys.executable, *isolated, "-m", "intuition_core", *given)
 
-
-def _journal(settings: Config, stack: ExitStack) -> Callable[[str], Journal] | None:
-    """Say how to open the session's journal, and hold its file for this process."""
-    table = settings.values.journal
-    if not table.enabled:
-        return None
-
-    def open_journal(name: str) -> Journal:
-        path = Path(table.path) if table.path else session_file(name)
-        stack.enter_context(held(path))
-        return Journal(path, durability=table.durability)
-
-    return open_journal
-
-
-def _tell_recovery(log: logging.Logger, service: "Service", seconds: float) -> None:
-    kept = service.journal
-    if kept is None:
-        log.info("no journal: the session is in memory and ends with this process")
-        return
-    log.info("journal %s, durability %s", kept.path, kept.durability)
-    recovery = service.recovery
-    if recovery.last_seq:
-        log.info(
-            "recovered %d events in %.1f s: a snapshot at event %d, %d events replayed",
-            recovery.last_seq,
-            seconds,
-            recovery.snapshot,
-            recovery.replayed,
-        )
+    watchdog = Watchdog(command, log=set_up_logging(options["log_format"], options["verbose"]))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, watchdog.stop)
+    return watchdog.run()
 
 
 class BadFlag(IntuitionError):
@@ -171,9 +86,4 @@ def key_and_value(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise BadFlag("--param", text)
-    return key.strip(), text_value(value)
-
-
-def _composed(service: "Service") -> str:
-    line = service.session.strategy.composition.lines[0]
-    return f"{line.algorithm.name} with {line.portfolio.name}"
+    return key.strip(), Typed(value)

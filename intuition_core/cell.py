@@ -1,0 +1,187 @@
+"""A little memory that a supervisor and its worker share, and that survives the worker.
+
+The worker notes which part it calls and which events it is about to run; the supervisor, which has a clock, looks. When
+the worker has died, the supervisor writes down what happened, and the next worker reads it.
+"""
+
+import mmap
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
+
+from intuition_core.verdicts import Casualty
+
+if TYPE_CHECKING:
+    from intuition_core.composition import Part
+
+_SEQ, _PART, _RUNNING, _READY, _FIRST = range(5)
+_SERVES, _FINISHED = 1, 2
+_BLOBS: Final = 8
+"""From this word on: the lengths of the texts that are kept after the first page."""
+_PAGE: Final = 4096
+_ROOM: Final = 1 << 20
+_PARTS, _CASUALTY, _HALTED, _EVENTS = range(4)
+"""The texts. The last one may be of any length, the others have one `_ROOM` each."""
+
+
+class Watched(NamedTuple):
+    """What the supervisor is to know of a part."""
+
+    label: str
+    deadline: float
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What a worker tells its supervisor: its parts, and the most memory it may use, in bytes."""
+
+    parts: list[Watched]
+    memory: int | None = None
+
+
+class Call(NamedTuple):
+    """The call of a part that goes on: at which event, and which part; negative while it gives or takes its state."""
+
+    seq: int
+    part: int
+
+
+class Cell:
+    """The memory, seen from one of the two sides.
+
+    Args:
+        descriptor: of the file; it belongs to this object from now on.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        os.set_inheritable(descriptor, False)  # noqa: FBT003  # it takes no keyword
+        self._map = mmap.mmap(descriptor, _PAGE)
+        self._words = memoryview(self._map).cast("q")
+
+    @classmethod
+    def make(cls) -> "Cell":
+        """Make one that nobody else knows of."""
+        if hasattr(os, "memfd_create"):
+            descriptor = os.memfd_create("intuition")
+        else:
+            with tempfile.TemporaryFile() as file:
+                descriptor = os.dup(file.fileno())
+        os.ftruncate(descriptor, _PAGE)
+        return cls(descriptor)
+
+    def close(self) -> None:
+        """Let go of it; it is gone when both sides have."""
+        self._words.release()
+        self._map.close()
+        os.close(self.descriptor)
+
+    # -- the supervisor's side
+
+    @property
+    def ready(self) -> bool:
+        """Whether the worker serves, or did until it died."""
+        return self._words[_READY] >= _SERVES
+
+    @property
+    def finished(self) -> bool:
+        """Whether the worker came to an end in order."""
+        return self._words[_READY] == _FINISHED
+
+    @property
+    def call(self) -> Call | None:
+        """The call that goes on at this moment, or went on when the worker died."""
+        seq, part, running = self._words[_SEQ], self._words[_PART], self._words[_RUNNING]
+        return Call(seq, part) if running and part else None
+
+    @property
+    def limits(self) -> Limits:
+        """What the worker said of itself; nothing before it has."""
+        blob = self._read(_PARTS)
+        return msgspec.msgpack.decode(blob, type=Limits) if blob else Limits([])
+
+    def renew(self, casualty: Casualty | None) -> None:
+        """Prepare for the next worker, and tell it how the last one ended."""
+        for word in (_SEQ, _PART, _RUNNING, _READY):
+            self._words[word] = 0
+        self._write(_CASUALTY, msgspec.msgpack.encode(casualty) if casualty is not None else b"")
+
+    # -- the worker's side
+
+    def serve(self) -> None:
+        """Say that calls are answered from now on."""
+        self._words[_READY] = _SERVES
+
+    def leave(self) -> None:
+        """Say that whatever ends the worker now is no part's doing."""
+        self._words[_RUNNING] = 0
+
+    def finish(self) -> None:
+        """Say that the worker has ended in order."""
+        self._words[_READY] = _FINISHED
+
+    def watch(self, *, memory: int | None = None) -> "CellWatch":
+        """Give what a session needs to be watched.
+
+        Args:
+            memory: the most that the worker may use, in bytes.
+        """
+        blob = self._read(_CASUALTY)
+        casualty = msgspec.msgpack.decode(blob, type=Casualty) if blob else None
+        if casualty is not None and casualty.seq >= self._words[_FIRST]:
+            events: list[dict[str, Any]] = msgspec.msgpack.decode(self._read(_EVENTS) or b"\x90")
+            place = casualty.seq - self._words[_FIRST]
+            if place < len(events):
+                casualty = casualty._replace(event=events[place])
+        return CellWatch(self, casualty, memory)
+
+    def _read(self, blob: int) -> bytes:
+        return os.pread(self.descriptor, self._words[_BLOBS + blob], _PAGE + blob * _ROOM)
+
+    def _write(self, blob: int, content: bytes) -> None:
+        self._words[_BLOBS + blob] = 0
+        done = 0
+        while done < len(content):
+            done += os.pwrite(self.descriptor, content[done:], _PAGE + blob * _ROOM + done)
+        self._words[_BLOBS + blob] = len(content)
+
+
+class CellWatch:
+    """A session's view of a cell, as `intuition_core.session.Watch` wants it."""
+
+    def __init__(self, cell: Cell, casualty: Casualty | None, memory: int | None) -> None:
+        self._cell = cell
+        self._memory = memory
+        self.cell = cell._words  # the same module
+        self.casualty = casualty
+
+    @property
+    def halted(self) -> str | None:
+        """Why no more events are to be taken, as this worker or one before it found."""
+        return self._cell._read(_HALTED).decode(errors="replace") or None
+
+    @halted.setter
+    def halted(self, problem: str | None) -> None:
+        self._cell._write(_HALTED, (problem or "").encode(errors="replace")[:_ROOM])
+
+    def introduce(self, parts: Sequence["Part"]) -> None:
+        """Say which parts will be called."""
+        limits = Limits([Watched(part.label, part.deadline) for part in parts], self._memory)
+        self._cell._write(_PARTS, msgspec.msgpack.encode(limits))
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Take the time of parts meanwhile."""
+        self.cell[_RUNNING] = 1
+        try:
+            yield
+        finally:
+            self.cell[_RUNNING] = 0
+
+    def carry(self, first: int, events: bytes) -> None:
+        """Keep events in case the process ends while they run."""
+        self._cell._write(_EVENTS, events)
+        self.cell[_FIRST] = first

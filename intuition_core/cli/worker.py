@@ -1,0 +1,173 @@
+"""The worker of ``intuition serve``: the session, its parts, and the server; watched by the process that started it."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from intuition_core.archive import held, session_file
+from intuition_core.cell import Cell
+from intuition_core.cli.logs import set_up_logging
+from intuition_core.cli.serve import key_and_value
+from intuition_core.config import Config, load_config
+from intuition_core.journal import Journal
+
+if TYPE_CHECKING:
+    from intuition_core.service import Service
+
+
+def work(
+    cell: int,
+    lifeline: int,
+    *,
+    algo: str | None,
+    portfolio: str | None,
+    params: tuple[str, ...],
+    cash: str | None,
+    seed: int | None,
+    session: str | None,
+    journal: str | None,
+    no_journal: bool,
+    durability: str | None,
+    addr: str | None,
+    key: str | None,
+    clients: str | None,
+    config: Path | None,
+    log_format: str,
+    verbose: int,
+    insecure: bool,
+) -> None:
+    """Serve a session until SIGTERM; then finish the call in flight.
+
+    Args:
+        cell: the descriptor of the `Cell` that the supervisor made.
+        lifeline: the descriptor of a pipe whose other end only the supervisor has.
+        algo: as the option of `serve`.
+        portfolio: as the option of `serve`.
+        params: as the option of `serve`.
+        cash: as the option of `serve`.
+        seed: as the option of `serve`.
+        session: as the option of `serve`.
+        journal: as the option of `serve`.
+        no_journal: as the option of `serve`.
+        durability: as the option of `serve`.
+        addr: as the option of `serve`.
+        key: as the option of `serve`.
+        clients: as the option of `serve`.
+        config: as the option of `serve`.
+        log_format: as the option of `serve`.
+        verbose: as the option of `serve`.
+        insecure: as the option of `serve`.
+    """
+    began = time.monotonic()
+    # A terminal sends Ctrl-C to us as well; the supervisor decides.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    _end_with(lifeline)
+    shared = Cell(cell)
+    log = set_up_logging(log_format, verbose)
+    settings = load_config(
+        config,
+        flags={
+            "algorithm.name": algo,
+            "portfolio.name": portfolio,
+            "cash": cash,
+            "seed": seed,
+            "session": session,
+            "journal.path": journal,
+            "journal.enabled": False if no_journal else None,
+            "journal.durability": durability,
+            "rpc.addr": addr,
+            "rpc.key": key,
+            "rpc.clients": clients,
+        },
+        flat=dict(map(key_and_value, params)),
+    )
+
+    import gevent
+
+    from intuition_core.console import Console
+    from intuition_core.hooks import Hooks
+    from intuition_core.plugins import discover
+    from intuition_core.rpc.server import Server
+    from intuition_core.service import Service
+
+    rpc = settings.values.rpc
+    catalogue = discover(blocked=settings.values.plugins.blocked)
+    listening = [(name, catalogue.load("hooks", name)) for name in settings.values.hooks.enabled]
+    with ExitStack() as stack:
+        stack.callback(shared.leave)
+        memory = settings.values.worker.memory
+        watch = shared.watch(memory=memory * 2**20 if memory else None)
+        service = Service(settings, catalogue, journal=_journal(settings, stack), watch=watch)
+        stack.callback(service.close)
+        name = service.session.name
+        hooks = Hooks(name, listening)
+        service.session.listen(Console(sys.stdout, json=log_format == "json", messages=verbose > 0))
+        service.session.listen(hooks)
+        server = stack.enter_context(Server(service.methods(), name=name, key=rpc.key, clients=rpc.clients))
+        address = server.bind(rpc.addr, insecure=insecure)
+        stack.callback(gevent.signal_handler(signal.SIGTERM, server.stop).cancel)
+        hooks.session_started(service.describe())
+        _tell_recovery(log, service, time.monotonic() - began)
+        shared.serve()
+        log.info(
+            "ready: session %s serves %s at %s, cash %s", name, _composed(service), address, service.account()["cash"]
+        )
+        server.run()
+        hooks.session_finished()
+        log.info("stopped: session %s after %d events", name, service.session.last_seq)
+    shared.finish()
+
+
+def _end_with(lifeline: int) -> None:
+    """End this process when the supervisor ends, however that came about."""
+
+    def wait() -> None:
+        os.read(lifeline, 1)
+        os._exit(1)
+
+    os.set_inheritable(lifeline, False)  # noqa: FBT003  # it takes no keyword
+    threading.Thread(target=wait, name="lifeline", daemon=True).start()
+
+
+def _journal(settings: Config, stack: ExitStack) -> Callable[[str], Journal] | None:
+    """Say how to open the session's journal, and hold its file for this process."""
+    table = settings.values.journal
+    if not table.enabled:
+        return None
+
+    def open_journal(name: str) -> Journal:
+        path = Path(table.path) if table.path else session_file(name)
+        stack.enter_context(held(path))
+        return Journal(path, durability=table.durability)
+
+    return open_journal
+
+
+def _tell_recovery(log: logging.Logger, service: "Service", seconds: float) -> None:
+    kept = service.journal
+    if kept is None:
+        log.info("no journal: the session is in memory and ends with this process")
+        return
+    log.info("journal %s, durability %s", kept.path, kept.durability)
+    recovery = service.recovery
+    if recovery.last_seq:
+        log.info(
+            "recovered %d events in %.1f s: a snapshot at event %d, %d events replayed",
+            recovery.last_seq,
+            seconds,
+            recovery.snapshot,
+            recovery.replayed,
+        )
+
+
+def _composed(service: "Service") -> str:
+    line = service.session.strategy.composition.lines[0]
+    return f"{line.algorithm.name} with {line.portfolio.name}"

@@ -1,0 +1,197 @@
+"""The supervisor of one worker process, in which parts run that nobody vouches for.
+
+The worker is not argued with: when a part takes too long or the process uses too much memory, it is killed. The next
+one is told what happened, and applies the part's policy. If the supervisor dies, the worker ends as well.
+"""
+
+import logging
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from intuition_core.cell import Call, Cell
+from intuition_core.processes import Backoff
+from intuition_core.verdicts import Casualty
+
+_TICK: Final = 0.05
+"""Seconds between two looks at the worker."""
+_LONGEST_TICK: Final = 0.5
+"""More is not counted against a part: the supervisor itself was stopped meanwhile, and perhaps the worker too."""
+_ONE_REQUEST: Final = 0.5
+"""Seconds within which signals to stop count as one: a terminal and a launcher may both send it."""
+_YOUNG_DEATHS: Final = 5
+"""How many workers in a row may die before they serve."""
+_FAULTS: Final = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL})
+"""Signals that a process brings upon itself."""
+
+
+class Watchdog:
+    """Keeps one worker running.
+
+    Args:
+        command: gives the worker's command, from the descriptors of the `Cell` and of the lifeline.
+        log: where to say what happens.
+    """
+
+    def __init__(self, command: Callable[[int, int], Sequence[str]], *, log: logging.Logger) -> None:
+        self._command = command
+        self._log = log
+        self._cell = Cell.make()
+        self._stop_at: float | None = None
+        self._forced = False
+        self._suspect: Call | None = None
+        self._page = os.sysconf("SC_PAGE_SIZE")
+
+    def stop(self, *_: object) -> None:
+        """Let the worker finish the call in flight, and `run` end; the second time at once. Fit for signals."""
+        now = time.monotonic()
+        if self._stop_at is None:
+            self._stop_at = now
+        elif now - self._stop_at > _ONE_REQUEST:
+            self._forced = True
+
+    def run(self) -> int:
+        """Keep a worker running until `stop`, or until it is no use, and give the exit code."""
+        backoff = Backoff(first=0.1, longest=5.0)
+        young = 0
+        lifeline, held = os.pipe()
+        try:
+            while self._stop_at is None:
+                backoff.started()
+                worker = self._start(lifeline)
+                problem = self._attend(worker)
+                code = worker.returncode
+                if self._cell.finished or self._stop_at is not None:
+                    return self._end(code, problem)
+                served = self._cell.ready
+                if not served and problem is None and code in (1, 2) and self._cell.call is None:
+                    return code  # it has said why
+                young = 0 if served else young + 1
+                casualty = self._casualty(problem, code)
+                if not self._goes_on(casualty, _how(problem, code), young):
+                    return _exit_code(code)
+                pause = backoff.next()
+                blamed = f" in {self._label(casualty.part)} at event {casualty.seq}" if casualty is not None else ""
+                self._log.warning("the worker %s%s; starting it again in %g s", _how(problem, code), blamed, pause)
+                self._cell.renew(casualty)
+                self._wait(pause)
+            return 0
+        finally:
+            os.close(lifeline)
+            os.close(held)
+            self._cell.close()
+
+    def _start(self, lifeline: int) -> subprocess.Popen[bytes]:
+        # A terminal's Ctrl-C reaches the worker too, and must not hit it before it is able to leave it to us.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return subprocess.Popen(  # noqa: S603  # our own command
+                self._command(self._cell.descriptor, lifeline), pass_fds=(self._cell.descriptor, lifeline)
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+    def _attend(self, worker: subprocess.Popen[bytes]) -> str | None:
+        """Wait until the worker has ended; say why, if it was we who ended it for what it did."""
+        asked = False
+        before: Call | None = None
+        last = time.monotonic()
+        patience = 0.0
+        while worker.poll() is None:
+            if self._forced:
+                worker.kill()
+            elif self._stop_at is not None and not asked:
+                worker.terminate()
+                asked = True
+            time.sleep(_TICK)
+            now = time.monotonic()
+            call = self._cell.call
+            patience = patience + min(now - last, _LONGEST_TICK) if call is not None and call == before else 0.0
+            before, last = call, now
+            problem = self._too_long(call, patience) or self._too_much(worker.pid)
+            if problem is not None:
+                worker.kill()
+                worker.wait()
+                return problem
+        return None
+
+    def _too_long(self, call: Call | None, seconds: float) -> str | None:
+        parts = self._cell.limits.parts if call is not None and seconds else []
+        if call is None or abs(call.part) > len(parts):
+            return None
+        deadline = parts[abs(call.part) - 1].deadline
+        return f"hung for {deadline:g} s" if seconds > deadline else None
+
+    def _too_much(self, pid: int) -> str | None:
+        limit = self._cell.limits.memory
+        if limit is None:
+            return None
+        try:
+            used = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * self._page
+        except FileNotFoundError:
+            if self._page:
+                self._log.debug("this platform does not tell how much memory the worker uses; it is not limited")
+            return None
+        except (OSError, IndexError):
+            return None  # it has just ended
+        return f"used more than {limit // 2**20} MiB of memory" if used > limit else None
+
+    # -- after its end
+
+    def _casualty(self, problem: str | None, code: int) -> Casualty | None:
+        """Say which part is to blame; none if the worker was killed from outside, unless twice in the same call."""
+        call = self._cell.call
+        if call is None:
+            return None
+        if problem is None:
+            if code < 0 and -code not in _FAULTS:
+                if call != self._suspect:
+                    self._suspect = call
+                    return None
+                problem = f"{_how(None, code)}, twice"
+            else:
+                problem = _how(None, code)
+        return Casualty(call.seq, abs(call.part), f"the process {problem}", state=call.part < 0)
+
+    def _goes_on(self, casualty: Casualty | None, how: str, young: int) -> bool:
+        if casualty is not None and casualty.seq == 0:
+            self._log.error("%s: the process %s while it was initialised", self._label(casualty.part), how)
+            return False
+        if young >= _YOUNG_DEATHS:
+            self._log.error("the worker %s before it served, %d times in a row; giving up", how, young)
+            return False
+        return True
+
+    def _end(self, code: int, problem: str | None) -> int:
+        if self._cell.finished and code == 0:
+            return 0
+        if self._forced:
+            self._log.warning("ended without waiting for the call in flight")
+            return 130
+        if problem is None and -code in (signal.SIGTERM, signal.SIGINT):
+            return 0  # it had not begun to serve
+        self._log.error("the worker %s while it was to end", _how(problem, code))
+        return _exit_code(code)
+
+    def _label(self, part: int) -> str:
+        parts = self._cell.limits.parts
+        return parts[part - 1].label if part <= len(parts) else f"part {part}"
+
+    def _wait(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while self._stop_at is None and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, _TICK))
+
+
+def _how(problem: str | None, code: int) -> str:
+    if problem is not None:
+        return f"{problem} and was ended"
+    return f"ended with exit code {code}" if code >= 0 else f"ended by {signal.Signals(-code).name}"
+
+
+def _exit_code(code: int) -> int:
+    return code if code > 0 else 1
