@@ -3,6 +3,7 @@
 import importlib.util
 from collections.abc import Iterable
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -18,6 +19,7 @@ NUMBERED: Final = Path(__file__).parent / "numbered"
 CASH: Final = 100_000_000
 
 
+@cache
 def parts() -> ModuleType:
     """Import the parts that the distribution installs."""
     spec = importlib.util.spec_from_file_location("intuition_numbered", NUMBERED / "intuition_numbered.py")
@@ -28,6 +30,7 @@ def parts() -> ModuleType:
     return module
 
 
+@cache
 def composition(*, saved: bool = True) -> Composition:
     """Give the recipe; the parts save their state or they do not."""
     module = parts()
