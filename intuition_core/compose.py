@@ -19,9 +19,10 @@ from intuition_core.config import (
     PortfolioChoice,
     convert,
 )
-from intuition_core.errors import did_you_mean
-from intuition_core.parameters import check_params, parameter_names
+from intuition_core.errors import BadParameter, did_you_mean
+from intuition_core.parameters import check_params, parameter_names, read_params
 from intuition_core.plugins import Catalogue
+from intuition_core.typed import Typed
 
 DEFAULT_PORTFOLIO: Final = "naive"
 
@@ -43,12 +44,14 @@ def settle(config: Config, catalogue: Catalogue, *, seed: int | None = None) -> 
     values = config.values
     if values.seed is None:
         values = msgspec.structs.replace(values, seed=secrets.randbits(63) if seed is None else seed)
-    values = _folded(values)
+    values = _read(_folded(values), catalogue)
     assignments = list(_routed(values, config.flat, catalogue, origin="--param"))
+    origins = {key: f"--param {key.rpartition('.')[2]}" for key, _ in assignments}
     return Config(
-        values=_assigned(values, assignments, origin="--param"),
+        values=_assigned(values, assignments, origin="--param", origins=origins),
         pinned=config.pinned | {key for key, _ in assignments},
         file=config.file,
+        origins={**config.origins, **origins},
     )
 
 
@@ -77,9 +80,10 @@ def overlay(config: Config, conf: Mapping[str, Any], catalogue: Catalogue) -> Co
             else:
                 rest[f"{key}.{inner}"] = value[inner]
     values = _assigned(config.values, _unpinned(names, config.pinned), origin=origin)
-    routed = _routed(values, rest, catalogue, origin=origin)
-    values = _assigned(values, _unpinned(routed, config.pinned), origin=origin)
-    return Config(values=values, pinned=config.pinned, file=config.file)
+    routed = _unpinned(_routed(values, rest, catalogue, origin=origin), config.pinned)
+    values = _assigned(values, routed, origin=origin)
+    origins = {**config.origins, **{key: origin for key, _ in (*names, *routed)}}
+    return Config(values=values, pinned=config.pinned, file=config.file, origins=origins)
 
 
 def compose(config: Config, catalogue: Catalogue) -> Composition:
@@ -99,11 +103,13 @@ def compose(config: Config, catalogue: Catalogue) -> Composition:
     return Composition(
         lines=(
             Line(
-                algorithm=_part(values, catalogue, "algorithm", table, table.use or table.name, table.name),
-                portfolio=_part(values, catalogue, "portfolio", portfolio, portfolio.use),
+                algorithm=_part(config, catalogue, "algorithm", table, table.use or table.name, table.name),
+                portfolio=_part(config, catalogue, "portfolio", portfolio, portfolio.use),
             ),
         ),
-        risks=tuple(_part(values, catalogue, "risk", risk, risk.name) for risk in values.risks),
+        risks=tuple(
+            _part(config, catalogue, "risk", risk, risk.name, number=number) for number, risk in enumerate(values.risks)
+        ),
         seed=values.seed,
         cash=values.cash,
         fill=values.fill,
@@ -127,9 +133,8 @@ def session_name(config: Config, catalogue: Catalogue) -> str:
 
 def portable(config: Config) -> dict[str, Any]:
     """Give what of a settled configuration decides the records, in plain types; no address and no secret."""
-    tree = msgspec.to_builtins(config.values)
     kept = ("seed", "cash", "fill", "quantity_step", "negative_prices", "algorithms", "risks")
-    return {key: tree[key] for key in kept}
+    return {key: msgspec.to_builtins(getattr(config.values, key)) for key in kept}
 
 
 def recorded(configuration: Mapping[str, Any], catalogue: Catalogue, changes: Mapping[str, Any]) -> Composition:
@@ -143,26 +148,68 @@ def recorded(configuration: Mapping[str, Any], catalogue: Catalogue, changes: Ma
 
 
 def _part(
-    values: Configuration,
+    config: Config,
     catalogue: Catalogue,
     kind: str,
     table: PartTable | AlgorithmTable | PortfolioChoice,
     use: str,
     name: str | None = None,
+    *,
+    number: int = 0,
 ) -> Part:
     plugin = catalogue.find(kind, use)
     factory = catalogue.load(kind, use)
     label = name if name not in (None, use) else plugin.name
+    try:
+        params = check_params(f"{kind} {label}", factory, table.params)
+    except BadParameter as error:
+        raise _located(error, config, [place.format(number) for place in _TABLES[kind]]) from None
     return Part(
         kind=kind,
         name=label or plugin.name,
         factory=factory,
-        params=check_params(f"{kind} {label}", factory, table.params),
+        params=params,
         distribution=plugin.distribution,
         version=plugin.version,
-        policy=table.policy or values.worker.policy,
-        deadline=table.deadline or values.worker.deadline,
+        policy=table.policy or config.values.worker.policy,
+        deadline=table.deadline or config.values.worker.deadline,
     )
+
+
+_TABLES: Final = {
+    "algorithm": ("algorithm", "algorithms.{}"),
+    "portfolio": ("portfolio", "algorithms.{}.portfolio"),
+    "risk": ("risks.{}",),
+}
+"""Where the configuration can say something about a part of a kind."""
+
+
+def _located(error: BadParameter, config: Config, tables: list[str]) -> BadParameter:
+    """Add to an error where the parameter was given."""
+    keys = (f"{table}.params.{error.key}" if error.key else table for table in tables)
+    where = next(filter(None, map(config.where, keys)), None)
+    return BadParameter(error.part, error.key, error.problem, where=where)
+
+
+def _read(values: Configuration, catalogue: Catalogue) -> Configuration:
+    """Read what was typed for the parts as what they take; only the parts that something was typed for are loaded."""
+
+    def read(kind: str, use: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        return read_params(catalogue.load(kind, use), params) if _is_typed(params) else dict(params)
+
+    table = _one_algorithm(values)
+    portfolio = _portfolio(values)
+    table = msgspec.structs.replace(
+        table,
+        params=read("algorithm", table.use or table.name, table.params),
+        portfolio=msgspec.structs.replace(portfolio, params=read("portfolio", portfolio.use, portfolio.params)),
+    )
+    risks = tuple(msgspec.structs.replace(risk, params=read("risk", risk.name, risk.params)) for risk in values.risks)
+    return msgspec.structs.replace(values, algorithms=(table,), risks=risks)
+
+
+def _is_typed(value: Any) -> bool:
+    return any(map(_is_typed, value.values())) if isinstance(value, Mapping) else isinstance(value, Typed)
 
 
 def _folded(values: Configuration) -> Configuration:
@@ -218,38 +265,47 @@ def _routed(
     if not flat:
         return
     table = _one_algorithm(values)
-    declared = {
-        "algorithm": parameter_names(catalogue.load("algorithm", table.use or table.name)),
-        "portfolio": parameter_names(catalogue.load("portfolio", _portfolio(values).use)),
+    factories = {
+        "algorithm": catalogue.load("algorithm", table.use or table.name),
+        "portfolio": catalogue.load("portfolio", _portfolio(values).use),
     }
+    declared = {part: parameter_names(factory) for part, factory in factories.items()}
+
+    def given(part: str, name: str, value: Any) -> Assignment:
+        return f"{part}.params.{name}", read_params(factories[part], {name: value})[name]
+
     for key, value in flat.items():
         if key in CORE_KEYS:
             yield ALIASES.get(key, key), value
             continue
+        named = f"--param {key}" if origin == "--param" else origin
         part, _, name = key.partition(".")
         if name and part in declared:
-            yield f"{part}.params.{name.removeprefix('params.')}", value
+            yield given(part, name.removeprefix("params."), value)
             continue
         takers = [part for part, names in declared.items() if names is not None and key in names]
         if len(takers) > 1:
             qualified = " or ".join(f"`{taker}.{key}`" for taker in takers)
-            raise BadConfiguration(Mistake(origin, key, f"both parts take it; say {qualified}"))
+            raise BadConfiguration(Mistake(named, key, f"both parts take it; say {qualified}"))
         if takers:
-            yield f"{takers[0]}.params.{key}", value
+            yield given(takers[0], key, value)
         elif declared["algorithm"] is None and "." not in key:
-            yield f"algorithm.params.{key}", value
+            yield given("algorithm", key, value)
         else:
             known = sorted(CORE_KEYS | {name for names in declared.values() for name in names or ()})
             hint = did_you_mean(key, known)
             raise BadConfiguration(
-                Mistake(origin, key, f"nobody takes this parameter{hint or ';'} valid are {', '.join(known)}")
+                Mistake(named, key, f"nobody takes this parameter{hint or ';'} valid are {', '.join(known)}")
             )
 
 
-def _assigned(values: Configuration, assignments: list[Assignment], *, origin: str) -> Configuration:
+def _assigned(
+    values: Configuration, assignments: list[Assignment], *, origin: str, origins: Mapping[str, str] | None = None
+) -> Configuration:
     if not assignments:
         return values
-    tree = msgspec.to_builtins(values)
+    # What connectors are given may still be as it was typed, which is no plain value.
+    tree = msgspec.to_builtins(msgspec.structs.replace(values, connectors={}))
     algorithm = tree["algorithms"][0]
     for key, value in assignments:
         part, _, rest = key.partition(".")
@@ -263,4 +319,4 @@ def _assigned(values: Configuration, assignments: list[Assignment], *, origin: s
             table.update({"use": value, "params": {}})
             if part == "algorithm":
                 table["name"] = value
-    return convert(tree, origin=origin)
+    return msgspec.structs.replace(convert(tree, origin=origin, origins=origins), connectors=values.connectors)

@@ -1,27 +1,32 @@
 """Configuration: ``intuition.toml`` < ``INTUITION_*`` variables < flags; every mistake with where it was made.
 
-A value given as text, by a variable or a flag, is read as a TOML value: ``0.7`` is a number, ``"0.7"`` text, and what
-is no TOML value is text as it stands.
+A value given by a variable or by ``--param`` is text: it stays as it was typed where the key takes text, and is read as
+a TOML value where it takes anything else (`Typed`).
 """
 
 import math
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final, get_type_hints
+from typing import Any, Final, NamedTuple, get_type_hints
 
 import msgspec
+from msgspec import inspect as shapes
 
 from intuition_core.composition import DEFAULT_CASH, DEFAULT_DEADLINE, DEFAULT_POLICY, DEFAULT_STEP, Fill, Policy
 from intuition_core.errors import IntuitionError, did_you_mean
 from intuition_core.journal import Durability
+from intuition_core.typed import Typed, complaint, resolve, shown
 
 FILE: Final = "intuition.toml"
 PREFIX: Final = "INTUITION_"
 DEFAULT_ADDRESS: Final = "tcp://127.0.0.1:4242"
-NOT_SETTINGS: Final = frozenset({"INTUITION_TRACEBACK", "INTUITION_CONFIG"})
+FILE_VARIABLE: Final = "INTUITION_CONFIG"
+"""Names the configuration file where no ``--config`` does."""
+NOT_SETTINGS: Final = frozenset({"INTUITION_TRACEBACK", FILE_VARIABLE})
 """Variables of ours that are no configuration keys."""
 
 
@@ -143,6 +148,20 @@ ALIASES: Final = {"starting_cash": "cash"}
 CORE_KEYS: Final = frozenset({"seed", "cash", "fill", "quantity_step", "negative_prices", "starting_cash"})
 """Flat keys, as `--param` and `initialize` take them, that are the core's own."""
 
+FLAGS: Final = {
+    "algorithm.name": "--algo",
+    "portfolio.name": "--portfolio",
+    "journal.path": "--journal",
+    "journal.enabled": "--no-journal",
+}
+"""How the flags for these keys are typed; others are named after the last word of the key."""
+
+_EXPECTED: Final = {
+    "cash": 'an amount such as 10000 or "10000.50"',
+    "quantity_step": 'a number of units such as 1 or "0.001"',
+}
+_SESSION: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
 
 class Mistake(msgspec.Struct, frozen=True):
     """One thing that is wrong with a configuration."""
@@ -153,7 +172,7 @@ class Mistake(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         """Say where, which key, and what is wrong with it."""
-        return f"{self.origin}: `{self.key}`: {self.problem}" if self.key else f"{self.origin}: {self.problem}"
+        return f"{where(self.origin, self.key)}: {self.problem}"
 
 
 class BadConfiguration(IntuitionError):
@@ -164,17 +183,37 @@ class BadConfiguration(IntuitionError):
         super().__init__("\n".join(map(str, mistakes)))
 
 
+def where(origin: str, key: str) -> str:
+    """Say where a key was given: ``intuition.toml: [rpc] `addr```; a flag and a variable say it by their own name."""
+    if not key or origin.startswith(("--", PREFIX)):
+        return origin
+    words = key.split(".")
+    if len(words) == 1:
+        return f"{origin}: `{key}`"
+    depth = 2 if words[1].isdigit() or (words[0] == "connectors" and len(words) > 2) else 1
+    table = f"[[{words[0]}]] no. {int(words[1]) + 1}" if words[1].isdigit() else f"[{'.'.join(words[:depth])}]"
+    rest = ".".join(words[depth:])
+    return f"{origin}: {table} `{rest}`" if rest else f"{origin}: {table}"
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """A configuration that was checked, and where it came from.
 
     ``flat`` are the ``--param`` values, not yet brought to the part they are for; ``pinned`` the dotted keys given by
-    flag, which `initialize` leaves as they are.
+    flag, which `initialize` leaves as they are; ``origins`` says which file, variable or flag gave a dotted key.
+    What is for a plugin may still be `Typed`: only the plugin knows what it takes.
     """
 
     values: Configuration
     flat: Mapping[str, Any] = {}
     pinned: frozenset[str] = frozenset()
     file: Path | None = None
+    origins: Mapping[str, str] = {}
+
+    def where(self, key: str) -> str | None:
+        """Say where a dotted key was given, for a message; None where it was not."""
+        origin = _origin(self.origins, key)
+        return None if origin is None else where(origin, key)
 
 
 def load_config(
@@ -183,64 +222,91 @@ def load_config(
     environment: Mapping[str, str] | None = None,
     flags: Mapping[str, Any] | None = None,
     flat: Mapping[str, Any] | None = None,
+    spelled: Mapping[str, str] | None = None,
 ) -> Config:
     """Read the file, the environment and the flags, in rising order of precedence.
 
     Args:
-        file: the configuration file; without it ``intuition.toml`` in the working folder, where there is one.
+        file: the configuration file; without it the one that ``INTUITION_CONFIG`` names, or ``intuition.toml`` in the
+            working folder, where there is one.
         environment: variables; those of the process where None.
         flags: dotted key → value, as typed by the user; None values are left out.
         flat: the ``--param`` values.
+        spelled: dotted key → how its flag is typed, where that is not what `FLAGS` says.
 
     Raises:
         BadConfiguration: with every mistake: where, which key, what was expected, and the nearest valid key.
     """
-    chosen = file if file is not None else (Path(FILE) if Path(FILE).is_file() else None)
-    layers: list[tuple[str, dict[str, Any], bool]] = []
-    if chosen is not None:
-        layers.append((str(chosen), _read(chosen), False))
-    layers.extend(_variables(os.environ if environment is None else environment))
+    variables = os.environ if environment is None else environment
+    chosen = _file(file, variables)
     given = {key: value for key, value in (flags or {}).items() if value is not None}
-    layers.extend((f"flag for {key}", _nested(key.split("."), value), True) for key, value in given.items())
+    names = {**FLAGS, **(spelled or {})}
+    layers = [_Layer(str(chosen), _read(chosen))] if chosen is not None else []
+    layers += _variables(variables)
+    for key, value in given.items():
+        flag = names.get(key) or f"--{key.rpartition('.')[2].replace('_', '-')}"
+        layers.append(_Layer(flag, _nested(key.split("."), value), key))
+    shape = shapes.type_info(Configuration)
     mistakes: list[Mistake] = []
     merged: dict[str, Any] = {}
-    for origin, tree, textual in layers:
-        tree = {ALIASES.get(key, key): value for key, value in tree.items()}
-        mistakes.extend(_mistakes(Configuration, tree, origin, textual=textual or origin.startswith(PREFIX)))
+    origins: dict[str, str] = {}
+    for layer in layers:
+        tree = resolve({ALIASES.get(key, key): value for key, value in layer.tree.items()}, shape, later=True)
+        mistakes.extend(_mistakes(Configuration, tree, layer))
+        mistakes.extend(_rivals(merged, origins, tree, layer))
         _merge(merged, tree)
+        origins.update(_origins(tree, layer))
     if mistakes:
         raise BadConfiguration(*mistakes)
     return Config(
-        values=convert(merged, origin=str(chosen) if chosen else "configuration"),
+        values=convert(merged, origin=str(chosen) if chosen else "configuration", origins=origins),
         flat=dict(flat or {}),
         pinned=frozenset(given),
         file=chosen,
+        origins=origins,
     )
 
 
-def convert(tree: Mapping[str, Any], *, origin: str) -> Configuration:
+def convert(tree: Mapping[str, Any], *, origin: str, origins: Mapping[str, str] | None = None) -> Configuration:
     """Make a configuration of a tree of plain values.
+
+    Args:
+        tree: the values, by table and key.
+        origin: where they were given, for messages.
+        origins: dotted key → where it was given, where that is known better.
 
     Raises:
         BadConfiguration: something is missing or out of range.
     """
+
+    def mistake(key: str, problem: str) -> Mistake:
+        return Mistake(_origin(origins or {}, key) or origin, key, problem)
+
+    shape = shapes.type_info(Configuration)
     try:
-        values = msgspec.convert(_texts_as_lists(Configuration, tree), Configuration)
+        values = msgspec.convert(resolve(tree, shape, later=True), Configuration)
     except msgspec.ValidationError as error:
-        problem, _, path = str(error).partition(" - at `$.")
-        raise BadConfiguration(Mistake(origin, path.rstrip("`"), problem[:1].lower() + problem[1:])) from None
-    if values.algorithm is not None and values.algorithms:
-        raise BadConfiguration(Mistake(origin, "algorithms", "[algorithm] is there too; use one or the other"))
-    if not values.cash.is_finite() or not 0 <= values.cash <= 10**18:
-        raise BadConfiguration(Mistake(origin, "cash", f"expected an amount from 0 to 1e18, got {values.cash}"))
-    step = values.quantity_step
-    if not step.is_finite() or not Decimal("1e-18") <= step <= 10**9:
-        raise BadConfiguration(Mistake(origin, "quantity_step", f"expected a step from 1e-18 to 1e9, got {step}"))
+        key, problem = complaint(error, shape)
+        if key in _EXPECTED:
+            problem = f"expected {_EXPECTED[key]}, got {shown(tree[key])}"
+        raise BadConfiguration(mistake(key, problem)) from None
     mistakes = [
-        Mistake(origin, key, f"expected {what} above 0, got {value}")
+        mistake(key, f"expected {what} above 0, got {value}")
         for key, what, value in _limits(values)
         if value is not None and not 0 < value < math.inf
     ]
+    if values.algorithm is not None and values.algorithms:
+        mistakes.append(mistake("algorithms", "[algorithm] is there too; use one or the other"))
+    if not values.cash.is_finite() or not 0 <= values.cash <= 10**18:
+        mistakes.append(mistake("cash", f"expected an amount from 0 to 1e18, got {values.cash}"))
+    step = values.quantity_step
+    if not step.is_finite() or not Decimal("1e-18") <= step <= 10**9:
+        mistakes.append(mistake("quantity_step", f"expected a step from 1e-18 to 1e9, got {step}"))
+    if values.seed is not None and not -(2**63) <= values.seed < 2**63:
+        mistakes.append(mistake("seed", "expected a whole number of at most 64 bits"))
+    if values.session is not None and not _SESSION.fullmatch(values.session):
+        wanted = "1 to 64 letters (a to z), digits, `.`, `_` and `-`, as topics and files are named after the session"
+        mistakes.append(mistake("session", f"expected {wanted}; got {shown(values.session)}"))
     if mistakes:
         raise BadConfiguration(*mistakes)
     return values
@@ -259,12 +325,27 @@ def _limits(values: Configuration) -> Iterator[tuple[str, str, float | None]]:
             yield f"algorithms.{n}.portfolio.deadline", "seconds", algorithm.portfolio.deadline
 
 
-def text_value(text: str) -> Any:
-    """Read a value typed by a person: a TOML value where it is one, else text as it stands."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except (tomllib.TOMLDecodeError, RecursionError):
-        return text
+class _Layer(NamedTuple):
+    """What one file, variable or flag says; of the latter two, which key they are for."""
+
+    origin: str
+    tree: Mapping[str, Any]
+    key: str = ""
+
+    def says(self, key: str) -> str:
+        """Say where this layer gives a key; a variable can hold a whole table."""
+        rest = key[len(self.key) + 1 :] if self.key and key.startswith(f"{self.key}.") else ""
+        return f"{self.origin} `{rest}`" if rest else self.origin
+
+
+def _file(file: Path | None, variables: Mapping[str, str]) -> Path | None:
+    if file is not None:
+        return file
+    if named := variables.get(FILE_VARIABLE):
+        if not Path(named).is_file():
+            raise BadConfiguration(Mistake(FILE_VARIABLE, "", f"there is no file {shown(named)}"))
+        return Path(named)
+    return Path(FILE) if Path(FILE).is_file() else None
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -278,11 +359,11 @@ def _read(path: Path) -> dict[str, Any]:
         raise BadConfiguration(Mistake(str(path), "", f"no valid TOML: {error}")) from None
 
 
-def _variables(environment: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Any], bool]]:
+def _variables(environment: Mapping[str, str]) -> Iterator[_Layer]:
     for name, text in sorted(environment.items()):
         if name.startswith(PREFIX) and name not in NOT_SETTINGS:
             path = name.removeprefix(PREFIX).lower().split("__")
-            yield name, _nested(path, text_value(text)), True
+            yield _Layer(name, _nested(path, Typed(text)), ".".join(path))
 
 
 def _nested(path: list[str], value: Any) -> dict[str, Any]:
@@ -303,13 +384,45 @@ def _merge(below: dict[str, Any], above: Mapping[str, Any]) -> None:
             below[key] = value
 
 
-def _mistakes(
-    table: type[Table], tree: Mapping[str, Any], origin: str, *, textual: bool, path: str = ""
+def _origins(tree: Mapping[str, Any], layer: _Layer, path: str = "") -> Iterator[tuple[str, str]]:
+    """Note which layer gives what; only a file gives a table as such."""
+    for key, value in tree.items():
+        here = f"{path}.{key}" if path else key
+        if isinstance(value, Mapping):
+            if not layer.key:
+                yield here, layer.origin
+            yield from _origins(value, layer, here)
+        else:
+            yield here, layer.says(here)
+
+
+def _origin(origins: Mapping[str, str], key: str) -> str | None:
+    """Give where a key, or else the nearest table or list that it is in, was given."""
+    while key not in origins and "." in key:
+        key = key.rpartition(".")[0]
+    return origins.get(key)
+
+
+def _rivals(
+    below: Mapping[str, Any], origins: Mapping[str, str], tree: Mapping[str, Any], layer: _Layer
 ) -> Iterator[Mistake]:
+    """Find the two ways to choose an algorithm used together, in the layer that brings the second."""
+    for key, other, shown_as in (
+        ("algorithm", "algorithms", "[[algorithms]]"),
+        ("algorithms", "algorithm", "[algorithm]"),
+    ):
+        if key in tree and key not in below and (other in below or (other in tree and key == "algorithms")):
+            rival = _origin(origins, other) or next((at for at in origins if at.startswith(f"{other}.")), None)
+            source = f", from {origins.get(rival or '', rival)}" if other in below and rival else ""
+            yield Mistake(layer.says(key), key, f"{shown_as} is there too{source}; use one or the other")
+
+
+def _mistakes(table: type[Table], tree: Mapping[str, Any], layer: _Layer, path: str = "") -> Iterator[Mistake]:
     """Find unknown keys and wrong types in one layer."""
     hints = get_type_hints(table)
     for key, value in tree.items():
         here = f"{path}.{key}" if path else key
+        origin = layer.says(here)
         if key not in hints:
             known = ", ".join(f"`{name}`" for name in hints)
             hint = did_you_mean(key, hints) or "; "
@@ -317,21 +430,37 @@ def _mistakes(
             continue
         inner = _table_of(hints[key])
         if inner is not None and isinstance(value, Mapping):
-            yield from _mistakes(inner, value, origin, textual=textual, path=here)
+            yield from _mistakes(inner, value, layer, here)
         elif inner is not None and _is_array(hints[key]) and isinstance(value, list):
             for n, element in enumerate(value):
                 if isinstance(element, Mapping):
-                    yield from _mistakes(inner, element, origin, textual=textual, path=f"{here}.{n}")
+                    yield from _mistakes(inner, element, layer, f"{here}.{n}")
                 else:
-                    yield Mistake(origin, f"{here}.{n}", f"expected a table, got {_shown(element)}")
+                    yield Mistake(layer.says(f"{here}.{n}"), f"{here}.{n}", f"expected a table, got {shown(element)}")
+        elif value == "" and here not in _EXPECTED:
+            yield Mistake(origin, here, "is empty; leave it out, or say what it is to be")
         else:
-            if textual and _is_array(hints[key]) and isinstance(value, str):
-                continue
-            try:
-                msgspec.convert(value, hints[key])
-            except msgspec.ValidationError as error:
-                problem = str(error).partition(" - at ")[0]
-                yield Mistake(origin, here, f"{problem[:1].lower()}{problem[1:]}: {_shown(value)}")
+            yield from _misfit(value, hints[key], origin, here)
+
+
+def _misfit(value: Any, hint: Any, origin: str, key: str) -> Iterator[Mistake]:
+    if getattr(hint, "__origin__", None) is dict and isinstance(value, Mapping):
+        for name, content in value.items():
+            yield from _misfit(content, hint.__args__[1], origin, f"{key}.{name}")
+        return
+    try:
+        msgspec.convert(value, hint)
+    except msgspec.ValidationError as error:
+        rest, problem = complaint(error, shapes.type_info(hint))
+        if key in _EXPECTED:
+            problem = f"expected {_EXPECTED[key]}"
+        if not rest and ", got " in problem:
+            head, _, tail = problem.partition(", got ")
+            near = tail.partition("; ")
+            problem = f"{head}, got {shown(value)}{near[1]}{near[2]}"
+        elif not rest:
+            problem = f"{problem}, got {shown(value)}"
+        yield Mistake(origin, f"{key}.{rest}" if rest else key, problem)
 
 
 def _table_of(hint: Any) -> type[Table] | None:
@@ -343,24 +472,3 @@ def _table_of(hint: Any) -> type[Table] | None:
 
 def _is_array(hint: Any) -> bool:
     return getattr(hint, "__origin__", None) is tuple
-
-
-def _texts_as_lists(table: type[Table], tree: Mapping[str, Any]) -> dict[str, Any]:
-    """Let a variable name a list the short way: ``random,kelly``."""
-    hints = get_type_hints(table)
-    read: dict[str, Any] = {}
-    for key, value in tree.items():
-        hint = hints.get(key)
-        inner = _table_of(hint)
-        if inner is not None and isinstance(value, Mapping):
-            read[key] = _texts_as_lists(inner, value)
-        elif _is_array(hint) and isinstance(value, str):
-            read[key] = [word.strip() for word in value.split(",") if word.strip()]
-        else:
-            read[key] = value
-    return read
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

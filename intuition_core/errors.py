@@ -18,14 +18,15 @@ class BadData(IntuitionError):
 
 
 class BadParameter(IntuitionError):
-    """A parameter that the part it was meant for does not accept."""
+    """A parameter that the part it was meant for does not accept; ``where`` is where it was given, if that is known."""
 
-    def __init__(self, part: str, key: str | None, problem: str) -> None:
+    def __init__(self, part: str, key: str | None, problem: str, *, where: str | None = None) -> None:
         self.part = part
         self.key = key
         self.problem = problem
-        where = f"{part}: parameter `{key}`" if key else part
-        super().__init__(f"{where}: {problem}")
+        self.where = where
+        place = f"{part}: parameter `{key}`" if key else part
+        super().__init__(f"{where}: {problem} ({part})" if where else f"{place}: {problem}")
 
 
 class PartFailed(IntuitionError):

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import inspect as shapes
 
 from intuition_core.errors import BadParameter, did_you_mean
+from intuition_core.typed import complaint, resolve
 
 
 def params_class(part: object) -> type | None:
@@ -23,20 +24,28 @@ def parameter_names(part: object) -> tuple[str, ...] | None:
     return tuple(field.encode_name for field in _fields(declared))
 
 
+def read_params(part: object, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Read the parameters that were typed by a person as the types that the part declares."""
+    declared = params_class(part)
+    shape = shapes.AnyType() if declared is None else shapes.type_info(declared)
+    return dict(resolve(values, shape))
+
+
 def check_params(label: str, part: object, values: Mapping[str, Any]) -> Any:
     """Give what a part's `initialize` receives.
 
     Args:
         label: the part's kind and name, for messages.
         part: the part's class or factory.
-        values: the parameters as configured.
+        values: the parameters as configured; what is `Typed` among them is read as what it is for.
 
     Raises:
         BadParameter: the first value that does not fit, with the nearest valid name for an unknown one.
     """
     declared = params_class(part)
+    values = read_params(part, values)
     if declared is None:
-        return dict(values)
+        return values
     names = parameter_names(part) or ()
     for key in values:
         if key not in names:
@@ -46,8 +55,8 @@ def check_params(label: str, part: object, values: Mapping[str, Any]) -> Any:
     try:
         return msgspec.convert(values, declared)
     except msgspec.ValidationError as error:
-        problem, _, path = str(error).partition(" - at `$.")
-        raise BadParameter(label, path.rstrip("`") or None, problem[:1].lower() + problem[1:]) from None
+        key, problem = complaint(error, shapes.type_info(declared))
+        raise BadParameter(label, key or None, problem) from None
 
 
 def plain_params(params: Any) -> dict[str, Any]:

@@ -2,7 +2,7 @@ import re
 import threading
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intuition_core import Signal
-from intuition_core.compose import compose, settle
-from intuition_core.config import BadConfiguration, load_config
+from intuition_core.compose import compose, portable, settle
+from intuition_core.config import BadConfiguration, Config, convert, load_config
 from intuition_core.errors import BadData, BadParameter
 from intuition_core.plugins import discover
 from intuition_core.service import AlreadyRunning, BadCall, Service
 from intuition_core.session import StaleEpoch
+from intuition_core.typed import Typed
 
 
 class Contrarian:
@@ -186,6 +187,83 @@ def test_the_long_form_of_an_algorithm_names_it(tmp_path: Path) -> None:
     file.write_text(toml + '[[algorithms]]\nname = "other"\n')
     with pytest.raises(BadConfiguration, match="mine, other"):
         settle(load_config(file, environment={}), discover())
+
+
+@pytest.mark.parametrize(
+    ("toml", "variables", "flat", "says"),
+    [
+        (
+            "params = { tresh = 1 }",
+            {},
+            {},
+            "intuition.toml: [algorithm] `params.tresh`: unknown; did you mean `threshold`?",
+        ),
+        (
+            "params.threshold = 'x'",
+            {},
+            {},
+            "intuition.toml: [algorithm] `params.threshold`: expected a number, got text",
+        ),
+        (
+            "params = {}\n[portfolio]\nname = 'naive'\nparams.x = 1",
+            {},
+            {},
+            "intuition.toml: [portfolio] `params.x`: unknown",
+        ),
+        (
+            "",
+            {"INTUITION_ALGORITHM__PARAMS__THRESHOLD": "x"},
+            {},
+            "INTUITION_ALGORITHM__PARAMS__THRESHOLD: expected a number",
+        ),
+        ("", {}, {"threshold": Typed("x")}, "--param threshold: expected a number, got text (algorithm random)"),
+        ("", {}, {"treshold": Typed("1")}, "--param treshold: nobody takes this parameter; did you mean `threshold`?"),
+        ("", {}, {"cash": Typed("x")}, "--param cash: expected an amount such as"),
+        ("", {}, {"fill": Typed("sam")}, "--param fill: expected one of `next`, `same`, got 'sam'; did you mean"),
+    ],
+)
+def test_a_bad_parameter_names_where_it_was_given(
+    tmp_path: Path, toml: str, variables: dict[str, str], flat: dict[str, Any], says: str
+) -> None:
+    file = tmp_path / "intuition.toml"
+    file.write_text(f"[algorithm]\nname = 'random'\n{toml}")
+    config = load_config(file, environment=variables, flat=flat)
+    with pytest.raises((BadConfiguration, BadParameter)) as caught:
+        compose(settle(config, discover()), discover())
+    assert str(caught.value).removeprefix(f"{tmp_path}/").startswith(says), str(caught.value)
+
+
+class Texts(Contrarian):
+    class Params(msgspec.Struct):
+        secret: str = ""
+        level: float | None = None
+        mode: Literal["fast", "slow"] = "fast"
+        inner: dict[str, str] = {}
+
+
+def test_what_was_typed_for_a_part_is_read_as_what_it_takes_and_kept_so(tmp_path: Path) -> None:
+    shelf: Any = Shelf(texts=Texts, contrarian=Contrarian)
+    variables = {
+        "INTUITION_ALGORITHM__PARAMS__SECRET": "12345",
+        "INTUITION_ALGORITHM__PARAMS__INNER__X": "0.5",
+        "INTUITION_ALGORITHM__NAME": "texts",
+        "INTUITION_CONNECTORS__MQTT__PASSWORD": "1",
+    }
+    flat = {"level": Typed("0.5"), "mode": Typed('"slow"')}
+    config = settle(load_config(_empty(tmp_path), environment=variables, flat=flat), shelf)
+    params = compose(config, shelf).lines[0].algorithm.params
+    assert params == Texts.Params(secret="12345", level=0.5, mode="slow", inner={"x": "0.5"})
+    assert compose(settle(Config(values=convert(portable(config), origin="journal")), shelf), shelf) == compose(
+        config, shelf
+    )
+    free = load_config(_empty(tmp_path), environment={}, flags={"algorithm.name": "contrarian"}, flat={"n": Typed("3")})
+    assert compose(settle(free, shelf), shelf).lines[0].algorithm.params == {"n": 3}
+
+
+def _empty(tmp_path: Path) -> Path:
+    file = tmp_path / "intuition.toml"
+    file.write_text("")
+    return file
 
 
 def test_no_algorithm_is_a_mistake_that_says_how_to_choose_one(tmp_path: Path) -> None:
