@@ -56,7 +56,7 @@ class Watchdog:
 
     def run(self) -> int:
         """Keep a worker running until `stop`, or until it is no use, and give the exit code."""
-        backoff = Backoff(first=0.1, longest=5.0)
+        backoff = Backoff(first=0.1, longest=2.0)
         young = 0
         lifeline, held = os.pipe()
         try:
@@ -132,12 +132,8 @@ class Watchdog:
             return None
         try:
             used = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * self._page
-        except FileNotFoundError:
-            if self._page:
-                self._log.debug("this platform does not tell how much memory the worker uses; it is not limited")
-            return None
         except (OSError, IndexError):
-            return None  # it has just ended
+            return None  # it has just ended, or the platform does not tell
         return f"used more than {limit // 2**20} MiB of memory" if used > limit else None
 
     # -- after its end
@@ -147,15 +143,13 @@ class Watchdog:
         call = self._cell.call
         if call is None:
             return None
-        if problem is None:
-            if code < 0 and -code not in _FAULTS:
-                if call != self._suspect:
-                    self._suspect = call
-                    return None
-                problem = f"{_how(None, code)}, twice"
-            else:
-                problem = _how(None, code)
-        return Casualty(call.seq, abs(call.part), f"the process {problem}", state=call.part < 0)
+        how = _how(problem, code)
+        if problem is None and code < 0 and -code not in _FAULTS:
+            if call != self._suspect:
+                self._suspect = call
+                return None
+            how += ", twice"
+        return Casualty(call.seq, abs(call.part), f"the process {how}", state=call.part < 0)
 
     def _goes_on(self, casualty: Casualty | None, how: str, young: int) -> bool:
         if casualty is not None and casualty.seq == 0:
