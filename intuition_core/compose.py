@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 import msgspec
@@ -117,6 +118,46 @@ def compose(config: Config, catalogue: Catalogue) -> Composition:
     )
 
 
+def connector(config: Config, catalogue: Catalogue, name: str) -> Any:
+    """Give a connector that has its parameters, and has connected nothing yet.
+
+    Raises:
+        BadParameter: it does not take a parameter of ``[connectors.<name>]``.
+        IntuitionError: the plugin cannot be used.
+    """
+    factory: Any = catalogue.load("connector", name)
+    part = factory()
+    with located(config, f"connectors.{name}"):
+        part.initialize(connector_params(config, name, factory))
+    return part
+
+
+def connector_params(config: Config, name: str, part: object) -> Any:
+    """Give the parameters in ``[connectors.<name>]`` as a connector's `initialize` receives them.
+
+    What the core is told about prices goes for a connector, too, unless that is told otherwise.
+
+    Raises:
+        BadParameter: it does not take a parameter.
+    """
+    params = dict(config.values.connectors.get(name, {}))
+    if "negative_prices" in (parameter_names(part) or ()):
+        params.setdefault("negative_prices", config.values.negative_prices)
+    with located(config, f"connectors.{name}"):
+        return check_params(f"connector {name}", part, params)
+
+
+@contextmanager
+def located(config: Config, *tables: str) -> Iterator[None]:
+    """Add to a `BadParameter` where the configuration gives the parameter, if one of its tables does."""
+    try:
+        yield
+    except BadParameter as error:
+        keys = (f"{table}.{error.key}" if error.key else table for table in tables)
+        where = error.where or next(filter(None, map(config.where, keys)), None)
+        raise BadParameter(error.part, error.key, error.problem, where=where) from error.__cause__
+
+
 def session_name(config: Config, catalogue: Catalogue) -> str:
     """Give a session's default name: ``<algorithm>-<portfolio>``, in characters that a topic can carry.
 
@@ -160,10 +201,8 @@ def _part(
     plugin = catalogue.find(kind, use)
     factory = catalogue.load(kind, use)
     label = name if name not in (None, use) else plugin.name
-    try:
+    with located(config, *(f"{place}.params".format(number) for place in _TABLES[kind])):
         params = check_params(f"{kind} {label}", factory, table.params)
-    except BadParameter as error:
-        raise _located(error, config, [place.format(number) for place in _TABLES[kind]]) from None
     return Part(
         kind=kind,
         name=label or plugin.name,
@@ -182,13 +221,6 @@ _TABLES: Final = {
     "risk": ("risks.{}",),
 }
 """Where the configuration can say something about a part of a kind."""
-
-
-def _located(error: BadParameter, config: Config, tables: list[str]) -> BadParameter:
-    """Add to an error where the parameter was given."""
-    keys = (f"{table}.params.{error.key}" if error.key else table for table in tables)
-    where = next(filter(None, map(config.where, keys)), None)
-    return BadParameter(error.part, error.key, error.problem, where=where)
 
 
 def _read(values: Configuration, catalogue: Catalogue) -> Configuration:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from intuition_core.cli.logs import set_up_logging
-from intuition_core.cli.options import config_option, verbose_option
+from intuition_core.cli.options import Seconds, config_option, rpc_address, verbose_option
 from intuition_core.cli.serve import key_and_value
 from intuition_core.config import load_config
 
@@ -24,7 +24,7 @@ from intuition_core.config import load_config
 @click.option("--password-file", type=click.Path(), help="A file with the password; a variable serves as well.")
 @click.option("--param", "params", multiple=True, metavar="KEY=VALUE", help="Another parameter of the connector.")
 @config_option
-@click.option("--timeout", type=float, default=30.0, show_default=True, help="Seconds to wait for an answer.")
+@click.option("--timeout", type=Seconds(), default=30.0, show_default=True, help="Seconds to wait for an answer.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", help="How to write logs.")
 @verbose_option
 def connect(
@@ -46,19 +46,20 @@ def connect(
     process list and in no log.
     """
     log = set_up_logging(log_format, verbose)
-    flags = {f"connectors.{connector}.{key}": value for key, value in given.items()}
-    flags |= {f"connectors.{connector}.{key}": value for key, value in map(key_and_value, params)}
+    table = f"connectors.{connector}"
+    others = dict(map(key_and_value, params))
+    flags = {f"{table}.{key}": value for key, value in {**given, **others}.items()}
     flags |= {"rpc.addr": addr, "rpc.key": key, "rpc.server_key": server_key}
-    settings = load_config(config, flags=flags)
+    spelled = {f"{table}.{key}": f"--param {key}" for key in others}
+    spelled |= {"rpc.addr": "--rpc", f"{table}.url": "--mqtt", f"{table}.ca_file": "--ca"}
+    settings = load_config(config, flags=flags, spelled=spelled)
+    rpc_address(settings)
 
-    from intuition_core.parameters import check_params
+    from intuition_core.compose import connector as make_connector
     from intuition_core.plugins import discover
     from intuition_core.rpc.client import Client
 
-    catalogue = discover(blocked=settings.values.plugins.blocked)
-    factory: Any = catalogue.load("connector", connector)
-    part = factory()
-    part.initialize(check_params(f"connector {connector}", factory, settings.values.connectors.get(connector, {})))
+    part = make_connector(settings, discover(blocked=settings.values.plugins.blocked), connector)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: part.stop())
     rpc = settings.values.rpc

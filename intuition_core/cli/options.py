@@ -1,9 +1,31 @@
 """Options that several commands share, and what they mean."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from intuition_core.config import Config
+    from intuition_core.rpc.address import Address
+
+
+class Seconds(click.FloatRange):
+    """A time in seconds above zero that comes to an end."""
+
+    name = "seconds"
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read the number."""
+        seconds = float(super().convert(value, param, ctx))
+        if not math.isfinite(seconds):
+            self.fail(f"{value} is no number of seconds", param, ctx)
+        return seconds
 
 
 class Invocation:
@@ -31,7 +53,7 @@ config_option = click.option(
     "--config",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Configuration file; without it `intuition.toml` in this folder, if there is one.",
+    help="Configuration file (default: $INTUITION_CONFIG, else `intuition.toml` in this folder, if there is one).",
 )
 """``--config FILE``. The command receives ``config: Path | None``."""
 
@@ -45,3 +67,23 @@ def blocked_plugins(config: Path | None = None) -> tuple[str, ...]:
     from intuition_core.config import load_config
 
     return load_config(config).values.plugins.blocked
+
+
+def rpc_address(config: "Config", *, listening: bool = False) -> "Address":
+    """Give the address of the session that is served or called.
+
+    Args:
+        config: the configuration.
+        listening: admit what one can listen on, but not call: every interface, any free port.
+
+    Raises:
+        BadConfiguration: it is no address; with the flag, the variable, or the file and table that give it.
+    """
+    from intuition_core.config import BadConfiguration, Mistake
+    from intuition_core.rpc.address import BadAddress, parse
+
+    try:
+        return parse(config.values.rpc.addr, listening=listening)
+    except BadAddress as error:
+        problem = f"`{error.address}`: {error.problem}; an address looks like tcp://127.0.0.1:4242"
+        raise BadConfiguration(Mistake(config.origins.get("rpc.addr", "rpc"), "rpc.addr", problem)) from None

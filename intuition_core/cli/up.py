@@ -1,6 +1,8 @@
 """``intuition up``: broker, backend and connector together, for a first look and for daily work on one machine."""
 
+import errno
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -11,9 +13,11 @@ from urllib.parse import urlsplit
 
 import click
 
-from intuition_core.cli.options import config_option, verbose_option
-from intuition_core.config import DEFAULT_ADDRESS, load_config
+from intuition_core.cli.options import config_option, rpc_address, verbose_option
+from intuition_core.cli.serve import key_and_value
+from intuition_core.config import Config, load_config
 from intuition_core.errors import IntuitionError
+from intuition_core.rpc.address import Address, Exposed
 
 MQTT_PORT: Final = 1883
 _CONNECT: Final = b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x05\x00\x00"
@@ -41,13 +45,18 @@ class PortTaken(IntuitionError):
 @click.option("--no-journal", is_flag=True, help="Keep the session in memory alone.")
 @click.option("--mqtt", "url", metavar="URL", help="Use this broker rather than finding or starting one.")
 @click.option(
-    "--mqtt-port", type=int, default=MQTT_PORT, show_default=True, help="The port of a broker found or started."
+    "--mqtt-port",
+    type=click.IntRange(1, 65535),
+    default=MQTT_PORT,
+    show_default=True,
+    help="The port of a broker found or started.",
 )
 @click.option("--embedded", is_flag=True, help="Start the embedded broker even where mosquitto is installed.")
 @click.option("--addr", metavar="ADDRESS", help="Where the backend is served (default tcp://127.0.0.1:4242).")
 @click.option("--demo", is_flag=True, help="Feed it real recorded prices.")
 @config_option
 @verbose_option
+@click.option("--insecure", is_flag=True, help="Allow an --addr that other machines can reach, without keys.")
 def up(
     *,
     algo: str | None,
@@ -64,20 +73,35 @@ def up(
     demo: bool,
     config: Path | None,
     verbose: int,
+    insecure: bool,
 ) -> None:
     """Run broker, backend and connector together, and show the decisions live.
 
     A broker that listens already is used; else mosquitto is started where it is installed; else the embedded broker.
     Ctrl-C stops them all.
     """
-    settings = load_config(config, flags={"rpc.addr": addr})
-    if algo is None and settings.values.algorithm is None and not settings.values.algorithms:
+    settings = load_config(
+        config,
+        flags={
+            "algorithm.name": algo,
+            "portfolio.name": portfolio,
+            "cash": cash,
+            "seed": seed,
+            "session": session,
+            "rpc.addr": addr,
+            "connectors.mqtt.url": url,
+        },
+        flat=dict(map(key_and_value, params)),
+        spelled={"connectors.mqtt.url": "--mqtt"},
+    )
+    if settings.values.algorithm is None and not settings.values.algorithms:
         algo = "random"
-    configured = settings.values.connectors.get("mqtt", {}).get("url")
-    _look_for_plugins(algo, portfolio, demo=demo, blocked=settings.values.plugins.blocked)
-    address = settings.values.rpc.addr or DEFAULT_ADDRESS
-    rpc = urlsplit(address)
-    _refuse_taken(rpc.hostname or "127.0.0.1", rpc.port or 0, address)
+    _look_for_plugins(settings, algo, demo=demo)
+    rpc = rpc_address(settings)
+    address = settings.values.rpc.addr
+    if not (rpc.loopback or insecure or settings.values.rpc.key):
+        raise Exposed(address)
+    _refuse_taken(rpc, address)
 
     from intuition_core.processes import Child, Supervisor
 
@@ -85,7 +109,7 @@ def up(
         return (sys.executable, "-m", "intuition_core", *words)
 
     children: list[Child] = []
-    chosen = url or configured
+    chosen = settings.values.connectors.get("mqtt", {}).get("url")
     if chosen is None:
         chosen = f"mqtt://127.0.0.1:{mqtt_port}"
         if speaks_mqtt("127.0.0.1", mqtt_port):
@@ -99,14 +123,15 @@ def up(
                     ready="ready",
                 )
             )
-    common = ["--config", str(settings.file)] if settings.file else []
-    common += ["-" + "v" * verbose] if verbose else []
+    file = ["--config", str(settings.file)] if settings.file else []
+    common = [*file, "-" + "v" * verbose] if verbose else file
     options = [("--algo", algo), ("--portfolio", portfolio), ("--cash", cash), ("--seed", seed), ("--addr", addr)]
     options.append(("--session", session or ("demo" if demo and settings.values.session is None else None)))
     given = [word for flag, value in options if value is not None for word in (flag, str(value))]
     given += [word for param in params for word in ("--param", param)]
     given += ["--no-journal"] if no_journal else []
-    if demo and portfolio is None and settings.values.portfolio is None and not settings.values.algorithms:
+    given += ["--insecure"] if insecure else []
+    if demo and settings.values.portfolio is None and not settings.values.algorithms:
         given += ["--param", "portfolio.max_fraction=0.02"]
         _say("demo: naive bets at most 2 % of the cash at a time, so that it lasts")
     # By variable, not by argument: the address may hold a password, and arguments show in the process list.
@@ -124,7 +149,7 @@ def up(
         children.append(
             Child(
                 name="demo",
-                command=command("publish", "--source", "sample", "--rate", "5"),
+                command=command("publish", "--source", "sample", "--rate", "5", *file),
                 environment=environment,
                 finite=True,
             )
@@ -132,8 +157,10 @@ def up(
     supervisor = Supervisor(children, prefix=_prefix)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, supervisor.stop)
-    shown = chosen if chosen != f"mqtt://127.0.0.1:{MQTT_PORT}" else None
-    code = supervisor.run(lambda: _tell_what_next(shown))
+    publish = ["publish", *(file if config is not None else [])]
+    if settings.where("connectors.mqtt.url") in (None, "--mqtt") and chosen != f"mqtt://127.0.0.1:{MQTT_PORT}":
+        publish += ["--mqtt", _without_password(chosen)]
+    code = supervisor.run(lambda: _tell_what_next(publish))
     _say("stopped")
     raise SystemExit(code)
 
@@ -149,9 +176,9 @@ def speaks_mqtt(host: str, port: int) -> bool:
     return bool(answer) and answer[0] == _CONNACK
 
 
-def _refuse_taken(host: str, port: int, address: str) -> None:
-    if _taken(host, port):
-        other = f"tcp://{host}:{port + 1}"
+def _refuse_taken(rpc: Address, address: str) -> None:
+    if _taken(rpc.host, rpc.port):
+        other = rpc._replace(port=rpc.port % 65535 + 1).endpoint
         raise PortTaken("backend", address, f"end what listens there, or choose another with --addr {other}")
 
 
@@ -166,38 +193,37 @@ def _refuse_taken_broker(port: int) -> None:
 
 
 def _taken(host: str, port: int) -> bool:
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError:
-            return True
+        except OSError as error:
+            return error.errno == errno.EADDRINUSE
     return False
 
 
-def _look_for_plugins(algo: str | None, portfolio: str | None, *, demo: bool, blocked: tuple[str, ...]) -> None:
-    """Say what is missing before anything starts."""
+def _look_for_plugins(settings: Config, algo: str | None, *, demo: bool) -> None:
+    """Say what is missing, and what the connector does not take, before anything starts."""
+    from intuition_core.compose import connector
     from intuition_core.plugins import discover
 
-    catalogue = discover(blocked=blocked)
-    for kind, name in (
-        ("algorithm", algo),
-        ("portfolio", portfolio),
-        ("connector", "mqtt"),
-        ("source", "sample" if demo else None),
-    ):
+    values = settings.values
+    catalogue = discover(blocked=values.plugins.blocked)
+    chosen = values.algorithm.name if values.algorithm is not None else algo
+    portfolio = values.portfolio.name if values.portfolio is not None else None
+    for kind, name in (("algorithm", chosen), ("portfolio", portfolio), ("source", "sample" if demo else None)):
         if name is not None:
             catalogue.find(kind, name)
+    connector(settings, catalogue, "mqtt")
 
 
-def _tell_what_next(url: str | None) -> None:
+def _tell_what_next(publish: list[str]) -> None:
     if "UV" in os.environ:  # set by `uv run`
         launcher = "uv run intuition"
     else:
         launcher = "intuition" if shutil.which("intuition") else f"{sys.executable} -m intuition_core"
-    where = f" --mqtt {_without_password(url)}" if url else ""
     _say("everything runs. In another terminal, publish a quote:")
-    _say(f"    {launcher} publish{where} quotes '{{\"goog\": 3.45}}'")
+    _say(f"    {launcher} {shlex.join(publish)} quotes '{{\"goog\": 3.45}}'")
     _say("Decisions show here. Ctrl-C stops it all.")
 
 

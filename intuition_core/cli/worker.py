@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from intuition_core.archive import held, session_file
 from intuition_core.cell import Cell
 from intuition_core.cli.logs import set_up_logging
+from intuition_core.cli.options import rpc_address
 from intuition_core.cli.serve import key_and_value
 from intuition_core.config import Config, load_config
 from intuition_core.journal import Journal
@@ -89,6 +90,7 @@ def work(
         },
         flat=dict(map(key_and_value, params)),
     )
+    rpc_address(settings, listening=True)
 
     import gevent
 

@@ -86,7 +86,8 @@ def parse(address: str, *, listening: bool = False) -> Address:
         parts = urlsplit(f"tcp://{host}:{port}")
         number, name = parts.port, parts.hostname
     except ValueError as error:
-        raise BadAddress(address, str(error)) from None
+        problem = "the port must be a number up to 65535" if "ort " in str(error) else str(error)
+        raise BadAddress(address, problem) from None
     if number is None or name is None or parts.path or parts.query or parts.fragment or parts.username is not None:
         raise BadAddress(address, "expected a host and a port, and nothing else")
     if not listening and (number == 0 or name == "*"):

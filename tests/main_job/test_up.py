@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pexpect
 import pytest
 
+from intuition_core.cli import main
 from intuition_core.cli.up import speaks_mqtt
 
 
@@ -137,6 +139,55 @@ def test_what_is_missing_is_said_before_anything_starts(terminal: Any, ports: tu
     up.expect("did you mean `random`")
     up.expect(pexpect.EOF)
     assert "broker" not in up.before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "toml", "says"),
+    [
+        (["--addr", "foo"], "", "--addr: `foo`: expected it to start with tcp://"),
+        (["--addr", "tcp://127.0.0.1:abc"], "", "--addr: `tcp://127.0.0.1:abc`: the port must be a number"),
+        (["--addr", "tcp://127.0.0.1:0"], "", "--addr: `tcp://127.0.0.1:0`: expected one host and one port"),
+        (["--addr", "tcp://0.0.0.0:4242"], "", "`intuition keys new`"),
+        (["--addr", "tcp://0.0.0.0:4242"], "", "--insecure"),
+        (["--mqtt", "foo"], "", "--mqtt: foo: no scheme"),
+        (["--mqtt-port", "0"], "", "--mqtt-port"),
+        (["--mqtt-port", "70000"], "", "--mqtt-port"),
+        (["--cash", "x"], "", "--cash: expected an amount such as 10000"),
+        (["--session", "a/b#"], "", "--session: expected 1 to 64 letters"),
+        (["--param", "threshold"], "", "--param threshold: expected KEY=VALUE"),
+        ([], "[rpc]\naddr = 'foo'", "intuition.toml: [rpc] `addr`: `foo`: expected it to start"),
+        ([], "[connectors.mqtt]\nulr = 'x'", "intuition.toml: [connectors.mqtt] `ulr`: unknown; did you mean `url`?"),
+        ([], "[connectors.mqtt]\nkeepalive = 1", "[connectors.mqtt] `keepalive`: expected a whole number >= 5"),
+        ([], "[algorithm]\nname = 'randm'", "did you mean `random`?"),
+    ],
+)
+def test_a_mistake_is_told_before_anything_starts(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    toml: str,
+    says: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(subprocess, "Popen", None)
+    (tmp_path / "intuition.toml").write_text(toml)
+    assert main(["up", *arguments]) in {1, 2}
+    assert says in capsys.readouterr().err
+
+
+def test_the_demo_and_what_it_says_to_type_next_use_the_configured_broker(
+    terminal: Any, intuition: Any, ports: tuple[str, str], mosquitto: str, tmp_path: Path
+) -> None:
+    port, address = ports
+    intuition("broker", "--port", port).line("ready")
+    (tmp_path / "mine.toml").write_text(f"[connectors.mqtt]\nurl = 'mqtt://127.0.0.1:{port}'\nkeepalive = 10\n")
+    up = terminal("up", "--demo", "--config", "mine.toml", "--addr", address)
+    up.expect(r"publish --config mine\.toml quotes '")
+    up.expect(r"backend +\| buying")
+    terminal("publish", "--config", "mine.toml", "quotes", "1").expect(
+        f"published 1 message to mqtt://127.0.0.1:{port}"
+    )
 
 
 def _child_of(parent: int, command: str) -> int:

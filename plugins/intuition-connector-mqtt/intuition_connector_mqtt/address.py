@@ -73,6 +73,25 @@ def parse_address(url: str) -> Address:
     )
 
 
+def remedy(address: Address, problem: str) -> str:
+    """Say what may help with a broker that cannot be reached, as the end of a sentence; empty if nothing is known."""
+    said = problem.lower()
+    if "refused" in said:
+        return "; nothing listens there: start a broker with `intuition broker`, or name yours with --mqtt URL"
+    cut_off = any(
+        word in said for word in ("closed", "reset", "does not answer", "eof", "wrong version", "wrong_version")
+    )
+    if address.tls and cut_off:
+        return f"; it may not speak TLS there: try {_other_door(address)}"
+    if cut_off:
+        return f"; if it wants TLS, write {_other_door(address)}"
+    return ""
+
+
+def _other_door(address: Address) -> Address:
+    return msgspec.structs.replace(address, tls=not address.tls)
+
+
 def redacted(url: str) -> str:
     """Give what of a URL may be shown, be it well-formed or not: the scheme and the host."""
     scheme, found, rest = url.rpartition("://")

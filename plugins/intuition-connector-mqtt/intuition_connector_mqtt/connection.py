@@ -22,7 +22,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from intuition_connector_mqtt.address import Address
+from intuition_connector_mqtt.address import Address, remedy
 from intuition_connector_mqtt.backoff import Backoff
 from intuition_connector_mqtt.client import make_client, protocol_name
 from intuition_connector_mqtt.delivery import Delivery
@@ -447,6 +447,7 @@ class Connection:
         if self._closing:
             log.warning("%s %s while stopping: %s", verb, self._address, reason)
         elif self._fatal is None:
+            reason += "" if self._was_ready else remedy(self._address, reason)
             log.warning("%s %s: %s; retrying in %.1f s", verb, self._address, reason, wait)
 
     def _drop_lines(self) -> None:

@@ -1,21 +1,27 @@
 """``intuition publish``: messages to a broker, typed, piped, or replayed from a source."""
 
-import os
 import re
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from pathlib import Path
 from typing import Any, Final
 
 import click
 import msgspec
 
 from intuition_connector_mqtt.address import DEFAULT_URL
-from intuition_connector_mqtt.parameters import MqttParams, access
+from intuition_connector_mqtt.connector import PART, Mqtt
+from intuition_connector_mqtt.parameters import access
 from intuition_connector_mqtt.publisher import Publisher
+from intuition_core.cli.options import config_option
+from intuition_core.compose import connector_params, located
+from intuition_core.config import load_config
+from intuition_core.parameters import check_params
+from intuition_core.plugins import discover
 
-_ENV: Final = "INTUITION_CONNECTORS__MQTT__"
+_TABLE: Final = "connectors.mqtt"
 _NOT_IN_TOPICS: Final = re.compile(r"[+#/\x00]")
 
 Message = tuple[str, bytes]
@@ -41,18 +47,11 @@ def _rate(_context: click.Context, _parameter: click.Parameter, value: str) -> f
 @click.option("--rate", callback=_rate, default="max", show_default=True, help="Messages per second, or `max`.")
 @click.option("--limit", type=click.IntRange(min=1), help="Stop after so many messages.")
 @click.option("--qos", type=click.IntRange(0, 1), default=1, show_default=True, help="1: wait for acknowledgement.")
-@click.option(
-    "--mqtt",
-    "url",
-    metavar="URL",
-    envvar=f"{_ENV}URL",
-    default=DEFAULT_URL,
-    show_default=True,
-    help="The broker: mqtt:// or mqtts://.",
-)
-@click.option("--username", envvar=f"{_ENV}USERNAME", metavar="NAME", help="The user at the broker.")
-@click.option("--password-file", envvar=f"{_ENV}PASSWORD_FILE", metavar="FILE", help="A file with the password.")
-@click.option("--ca", "ca_file", envvar=f"{_ENV}CA_FILE", metavar="FILE", help="Who signed the broker's certificate.")
+@click.option("--mqtt", "url", metavar="URL", help=f"The broker: mqtt:// or mqtts:// (default {DEFAULT_URL}).")
+@click.option("--username", metavar="NAME", help="The user at the broker.")
+@click.option("--password-file", metavar="FILE", help="A file with the password; a variable serves as well.")
+@click.option("--ca", "ca_file", metavar="FILE", help="The authority that signed the broker's certificate.")
+@config_option
 def publish(
     *,
     topic: str,
@@ -61,30 +60,33 @@ def publish(
     rate: float | None,
     limit: int | None,
     qos: int,
-    url: str,
-    username: str | None,
-    password_file: str | None,
-    ca_file: str | None,
+    config: Path | None,
+    **given: str | None,
 ) -> None:
     r"""Publish PAYLOAD on TOPIC (`quotes` by default); `-` as PAYLOAD publishes each line of the standard input.
 
     \b
     intuition publish quotes '{"goog": 3.45}'
     intuition publish --source sample --rate 60
+
+    The broker is the one in [connectors.mqtt] of the configuration, as for `intuition connect`, unless flags say
+    otherwise.
     """
     if (payload is None) == (source is None):
         raise click.UsageError("give a payload, `-`, or --source NAME: one of them")
     if not topic or "+" in topic or "#" in topic or "\0" in topic:
         raise click.UsageError(f"cannot publish on {topic!r}: a topic holds no `+` and no `#`")
-    params = MqttParams(
-        url=url,
-        username=username,
-        password=os.environ.get(f"{_ENV}PASSWORD"),
-        password_file=password_file,
-        ca_file=ca_file,
+    settings = load_config(
+        config,
+        flags={f"{_TABLE}.{key}": value for key, value in given.items()},
+        spelled={f"{_TABLE}.url": "--mqtt", f"{_TABLE}.ca_file": "--ca"},
     )
-    address, tls = access("publish", params)
-    messages = _from_source(source, topic) if source is not None else _given(topic, payload or "")
+    with located(settings, _TABLE):
+        address, tls = access(PART, connector_params(settings, "mqtt", Mqtt))
+    if source is not None:
+        messages = _replayed(_source(source, settings.values.plugins.blocked), topic)
+    else:
+        messages = _given(topic, payload or "")
     count = 0
     with Publisher(address, tls=tls, qos=qos) as publisher:
         for where, content in _paced(islice(messages, limit), rate):
@@ -102,18 +104,15 @@ def _given(topic: str, payload: str) -> Iterator[Message]:
             yield topic, content
 
 
-def _from_source(name: str, topic: str) -> Iterator[Message]:
-    from intuition_core.parameters import check_params
-    from intuition_core.plugins import discover
-
-    factory: Any = discover().load("source", name)
+def _source(name: str, blocked: tuple[str, ...]) -> Any:
+    factory: Any = discover(blocked=blocked).load("source", name)
     source = factory()
     if hasattr(source, "initialize"):
         source.initialize(check_params(f"source {name}", factory, {}))
-    return _messages(source, topic)
+    return source
 
 
-def _messages(source: Any, topic: str) -> Iterator[Message]:
+def _replayed(source: Any, topic: str) -> Iterator[Message]:
     for event in source.events():
         # A symbol that cannot be a level of a topic still goes along in the payload.
         sid = event.get("sid")

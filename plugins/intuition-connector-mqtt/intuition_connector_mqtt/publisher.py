@@ -9,7 +9,7 @@ from uuid import uuid4
 from paho.mqtt.client import MQTTv311
 from paho.mqtt.reasoncodes import ReasonCode
 
-from intuition_connector_mqtt.address import Address
+from intuition_connector_mqtt.address import Address, remedy
 from intuition_connector_mqtt.client import CONNECT_TIMEOUT, make_client
 from intuition_connector_mqtt.errors import BrokerRefused
 from intuition_core.errors import IntuitionError
@@ -23,9 +23,8 @@ class NoBroker(IntuitionError):
     def __init__(self, address: Address, problem: str) -> None:
         self.address = str(address)
         self.problem = problem
-        super().__init__(
-            f"no broker at {address}: {problem}; start one with `intuition broker`, or name yours with --mqtt URL"
-        )
+        advice = remedy(address, problem) or "; start one with `intuition broker`, or name yours with --mqtt URL"
+        super().__init__(f"no broker at {address}: {problem}{advice}")
 
 
 class Publisher:
@@ -62,6 +61,9 @@ class Publisher:
         """
         try:
             self._client.connect(self._address.host, self._address.port)
+        except ssl.SSLCertVerificationError as error:
+            problem = f"its certificate cannot be trusted ({error.verify_message}); name its authority with --ca FILE"
+            raise BrokerRefused(self._address, problem) from None
         except (OSError, ValueError) as error:
             raise NoBroker(self._address, getattr(error, "strerror", None) or str(error)) from None
         self._client.loop_start()

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from intuition_connector_mqtt.errors import BrokerRefused
 
+from intuition_core.cli import main
+
 pytestmark = pytest.mark.mosquitto
 
 PASSWORD = "p:a@s/s#word"
@@ -138,3 +140,39 @@ def test_plain_speech_at_a_door_for_tls_is_tried_again(
     secured()
     run(fake(), url=f"mqtt://127.0.0.1:{port}")
     until(lambda: "retrying in" in caplog.text, "the next attempt to be announced")
+    assert f"if it wants TLS, write mqtts://127.0.0.1:{port}; retrying in" in caplog.text
+
+
+def test_where_nothing_listens_the_remedy_is_told(port: int, run: Any, fake: Any, until: Any, caplog: Any) -> None:
+    run(fake(), url=f"mqtt://127.0.0.1:{port}")
+    until(lambda: "retrying in" in caplog.text, "the next attempt to be announced")
+    assert "nothing listens there: start a broker with `intuition broker`, or name yours with --mqtt URL" in caplog.text
+
+
+# paho leaves the socket of a handshake that failed to the garbage collector.
+@pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
+def test_publishing_with_tls_from_the_configuration(
+    secured: Any, port: int, certificates: Path, tmp_path: Path, capsys: Any
+) -> None:
+    secured()
+    file = tmp_path / "intuition.toml"
+    table = f"[connectors.mqtt]\nurl = 'mqtts://127.0.0.1:{port}'\nusername = 'ann'\npassword = '{PASSWORD}'\n"
+    file.write_text(table)
+    command = ["publish", "quotes", "1", "--config", str(file)]
+    assert main(command) == 1
+    assert "cannot be trusted" in (said := capsys.readouterr().err)
+    assert "--ca FILE" in said
+    assert main([*command, "--ca", f"{certificates}/ca.pem"]) == 0
+    file.write_text(f"{table}ca_file = '{certificates}/ca.pem'\n")
+    assert main(command) == 0
+    assert PASSWORD not in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
+def test_the_wrong_kind_of_door_is_named(secured: Any, port: int, certificates: Path, capsys: Any) -> None:
+    broker = secured()
+    assert main(["publish", "quotes", "1", "--mqtt", f"mqtt://127.0.0.1:{port}"]) == 1
+    assert f"if it wants TLS, write mqtts://127.0.0.1:{port}" in capsys.readouterr().err
+    plain = ["--mqtt", f"mqtts://127.0.0.1:{broker.port}", "--ca", f"{certificates}/ca.pem"]
+    assert main(["publish", "quotes", "1", *plain]) == 1
+    assert f"it may not speak TLS there: try mqtt://127.0.0.1:{broker.port}" in capsys.readouterr().err

@@ -95,7 +95,9 @@ def test_a_source_is_replayed_at_a_rate_and_up_to_a_limit(
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["quotes", "1", "--mqtt", "mqtt://127.0.0.1:{port}"], 1, "start one with `intuition broker`"),
+        (["quotes", "1", "--mqtt", "mqtt://127.0.0.1:{port}"], 1, "start a broker with `intuition broker`"),
+        (["--source", "nowhere", "--mqtt", "mqtt://127.0.0.1:{port}"], 1, "no source is called `nowhere`"),
+        (["quotes", "1", "--mqtt", "http://x"], 1, "intuition: --mqtt: http://x: unknown scheme"),
         (["quotes", "1", "--mqtt", "mqtt://ann:geheim@127.0.0.1:x"], 1, "the port must be a number"),
         (["quotes", "1", "--mqtt", "mqtt://h", "--ca", "ca.pem"], 1, "mqtts://"),
         (["--source", "nowhere"], 1, "nowhere"),
@@ -116,21 +118,44 @@ def test_a_mistake_is_one_line(arguments: list[str], code: int, said: str, port:
         assert len(error.splitlines()) == 1
 
 
+def test_the_configuration_says_where_the_broker_is(
+    any_broker: Any, received: Any, until: Any, tmp_path: Path, port: int, monkeypatch: Any, capsys: Any
+) -> None:
+    file = tmp_path / "other.toml"
+    file.write_text(f'[connectors.mqtt]\nurl = "{any_broker.url}"\n')
+    assert main(["publish", "quotes", "1", "--config", str(file)]) == 0
+    until(lambda: payloads(received), "the quote")
+    assert main(["publish", "quotes", "1", "--config", str(file), "--mqtt", f"mqtt://127.0.0.1:{port}"]) == 1
+    assert "nothing listens there" in capsys.readouterr().err
+    monkeypatch.setenv("INTUITION_CONFIG", str(file))
+    assert main(["publish", "quotes", "1"]) == 0
+
+
+def test_a_mistake_in_the_configuration_is_told_with_its_place(tmp_path: Path, shop: None, capsys: Any) -> None:
+    file = tmp_path / "other.toml"
+    file.write_text("[connectors.mqtt]\nulr = 'x'\n")
+    assert main(["publish", "quotes", "1", "--config", str(file)]) == 1
+    assert f"{file}: [connectors.mqtt] `ulr`: unknown; did you mean `url`?" in capsys.readouterr().err
+    file.write_text("[plugins]\nblocked = ['shop']\n")
+    assert main(["publish", "--source", "shop", "--config", str(file)]) == 1
+    assert "blocked" in capsys.readouterr().err
+
+
 def test_a_password_comes_by_variable_or_file(
     configured: Any, port: int, tmp_path: Path, monkeypatch: Any, capsys: Any
 ) -> None:
     import subprocess
 
     passwords, file = tmp_path / "passwords", tmp_path / "password"
-    create = ["mosquitto_passwd", "-b", "-c", str(passwords), "ann", "geheim"]
+    create = ["mosquitto_passwd", "-b", "-c", str(passwords), "ann", "12345"]
     subprocess.run(create, check=True, capture_output=True)
     passwords.chmod(0o644)
-    file.write_text("geheim\n")
+    file.write_text("12345\n")
     door = [f"listener {port} 127.0.0.1", "allow_anonymous false", f"password_file {passwords}"]
     configured(["per_listener_settings true", *door])
     command = ["publish", "quotes", "1", "--mqtt", f"mqtt://ann@127.0.0.1:{port}"]
     assert main(command) == 1
     assert "check the user name and the password" in capsys.readouterr().err
     assert main([*command, "--password-file", str(file)]) == 0
-    monkeypatch.setenv("INTUITION_CONNECTORS__MQTT__PASSWORD", "geheim")
+    monkeypatch.setenv("INTUITION_CONNECTORS__MQTT__PASSWORD", "12345")
     assert main(command) == 0
