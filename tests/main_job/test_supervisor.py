@@ -93,7 +93,7 @@ deadline = {deadline}
 memory = 400
 [portfolio]
 name = "naive"
-params = {{ max_fraction = 0.001 }}
+params = {{ min_fraction = 0.0005, max_fraction = 0.001 }}
 """
 
 
