@@ -10,6 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
@@ -34,8 +35,23 @@ KINDS: Final = (
 )
 """The kinds of plugin, in the order in which they are listed."""
 
+REQUIRED: Final = {
+    "algorithm": ("initialize", "event"),
+    "portfolio": ("optimize",),
+    "source": ("events",),
+    "indicator": ("initialize", "event"),
+    "risk": ("check",),
+    "broker": ("submit", "query"),
+    "connector": ("initialize", "run", "stop"),
+    "command": ("main",),
+}
+"""The methods without which a class is no plugin of its kind, see `intuition_core.contracts`."""
+
 CORE: Final = "intuition-core"
 """The distribution that holds the built-in parts."""
+
+_OWN: Final = {("portfolio", "naive"): "Bets a random fraction of the cash, to try an algorithm with"}
+"""What the core's own parts are; a distribution has but one summary for all that it brings."""
 
 FIRST_PARTY: Final = {
     ("algorithm", "random"): "intuition-random",
@@ -46,6 +62,13 @@ FIRST_PARTY: Final = {
     ("command", "publish"): "intuition-connector-mqtt",
 }
 """The project's own plugins, by kind and name: the distribution that brings each."""
+
+
+def how_to_install(*distributions: str) -> str:
+    """Give the command that installs distributions of the project's own, also for those who have a clone of it."""
+    folders = " ".join(f"plugins/{distribution}" for distribution in distributions)
+    return f"`pip install {' '.join(distributions)}` (from a clone: `pip install {folders}`)"
+
 
 Status: TypeAlias = Literal["available", "broken", "blocked", "incompatible", "conflict"]
 
@@ -62,7 +85,7 @@ class Plugin(msgspec.Struct, frozen=True):
     target: str
     """Where the code is: ``module`` or ``module:object``."""
     summary: str
-    """The distribution's own one-line description."""
+    """The distribution's own one-line description, or what is known of a part of the core."""
     status: Status = "available"
     reason: str | None = None
     """For every status but ``available``: a sentence that says why, and what to do."""
@@ -95,12 +118,24 @@ class UnknownPlugin(IntuitionError):
         elif others:
             hint = f": that is of kind `{others[0].kind}`, from {others[0].distribution}"
         elif self.distribution and not any(normal(plugin.distribution) == self.distribution for plugin in plugins):
-            hint = f": it comes with {self.distribution}; run `pip install {self.distribution}`"
+            hint = f": it comes with {self.distribution}; run {how_to_install(self.distribution)}"
         else:
-            hint = did_you_mean(name, self.known)
+            hint = _nearest(ref, [plugin for plugin in plugins if plugin.kind == kind])
         end = "" if hint.endswith("?") else "."
         installed = f"Installed: {_listed(self.known)}" if self.known else f"No {kind} is installed"
         super().__init__(f"no {kind} is called `{ref}`{hint}{end} {installed}")
+
+
+def _nearest(ref: str, plugins: Sequence[Plugin]) -> str:
+    """Ask whether one of the plugins was meant, by a name that means it and no other."""
+    name = ref.rpartition(":")[2]
+    near = name if any(plugin.name == name for plugin in plugins) else None
+    near = near or next(iter(get_close_matches(name, {plugin.name for plugin in plugins}, n=1)), None)
+    meant = [plugin for plugin in plugins if plugin.name == near]
+    if not meant:
+        return ""
+    exact = len(meant) > 1 or ":" in ref
+    return f"; did you mean {' or '.join(f'`{plugin.ref if exact else plugin.name}`' for plugin in meant)}?"
 
 
 class PluginConflict(IntuitionError):
@@ -214,6 +249,8 @@ class Check(msgspec.Struct, frozen=True):
     """How long the import took; None where it did not come to an end."""
     problem: str | None
     """What went wrong, in one line; None where nothing did."""
+    missing: tuple[str, ...] = ()
+    """The methods of its kind that the class lacks."""
 
 
 def discover(*, blocked: Collection[str] = (), path: Sequence[str] | None = None) -> Catalogue:
@@ -247,7 +284,11 @@ def check(plugin: Plugin, *, deadline: float = 10.0, path: Sequence[str] | None 
 
     from intuition_core import plugin_probe
 
-    arguments = [msgspec.json.encode(list(sys.path if path is None else path)).decode(), plugin.target]
+    required = REQUIRED.get(plugin.kind, ())
+    arguments = [
+        msgspec.json.encode(content).decode() for content in (list(sys.path if path is None else path), required)
+    ]
+    arguments.append(plugin.target)
     hung = False
     with tempfile.TemporaryFile() as report:
         process = subprocess.Popen(  # noqa: S603  # our own program, with a path and a target, and no shell
@@ -315,14 +356,20 @@ def _plugins_of(distribution: Distribution) -> list[Plugin]:
     try:
         text = distribution.read("entry_points.txt")
         # Most distributions declare nothing for us, and leave here.
-        if not text or "intuition.v" not in text:
+        if not text or ("intuition.v" not in text and "i\0n\0t\0u\0i\0t\0i\0o\0n" not in text):
             return []
+        if "\0" in text:
+            return [_unreadable(distribution, "entry_points.txt is no UTF-8 text")]
         entries = _usable(_entries(text))
         return _described(distribution, entries) if entries else []
     except Exception as error:  # noqa: BLE001  # whatever is wrong with one distribution, the others are listed
-        reason = f"its metadata cannot be read ({_clean(str(error))}); reinstall it, or remove its folder"
-        name = _clean(distribution.name)
-        return [Plugin("unknown", name, name, _clean(distribution.version), "", "", "broken", reason)]
+        return [_unreadable(distribution, _clean(str(error)))]
+
+
+def _unreadable(distribution: Distribution, problem: str) -> Plugin:
+    reason = f"its metadata cannot be read ({problem}); reinstall it, or remove its folder"
+    name = _clean(distribution.name)
+    return Plugin("unknown", name, name, _clean(distribution.version), "", "", "broken", reason)
 
 
 def _described(distribution: Distribution, entries: Iterable[_Entry]) -> list[Plugin]:
@@ -338,13 +385,25 @@ def _described(distribution: Distribution, entries: Iterable[_Entry]) -> list[Pl
         damage = f"its METADATA gives no {' and no '.join(missing)}"
     if damage:
         entries = [entry._replace(status="broken", reason=f"{damage}; reinstall {name}") for entry in entries]
+    own = _OWN if normal(name) == CORE else {}
+    summary = said.get("summary", "")
     return [
-        Plugin(entry.kind, entry.name, name, version, entry.target, said.get("summary", ""), entry.status, entry.reason)
+        Plugin(
+            entry.kind,
+            entry.name,
+            name,
+            version,
+            entry.target,
+            own.get((entry.kind, entry.name), summary),
+            entry.status,
+            entry.reason,
+        )
         for entry in entries
     ]
 
 
 _GROUP = re.compile(r"intuition\.v([0-9]{1,9})\.(.*)")
+_OURS = re.compile(r"intuition\.v[0-9]")
 _TARGET = re.compile(r"(\w+(?:\.\w+)*)(?:\s*:\s*(\w+(?:\.\w+)*))?\s*(?:\[[^\]]*\])?")
 _AUTHOR = "report it to its author"
 
@@ -355,9 +414,10 @@ def _entries(text: str) -> Iterator[_Entry]:
     for line in map(str.strip, text.splitlines()):
         if not line or line[0] in "#;":
             continue
-        if line[0] == "[" and line[-1] == "]":
-            group = _GROUP.fullmatch(line[1:-1].strip())
-        elif "[intuition.v" in line:
+        header = line[1:-1].strip() if line[0] == "[" and line[-1] == "]" else None
+        if header is not None and (_GROUP.fullmatch(header) or not _OURS.search(header)):
+            group = _GROUP.fullmatch(header)
+        elif header is not None or "[intuition.v" in line or (_OURS.search(line) and "=" not in line):
             group = None
             shown = _clean(line, 60)
             reason = f"its entry_points.txt has `{shown}`, not `[intuition.v{CONTRACT_VERSION}.<kind>]`; {_AUTHOR}"

@@ -159,7 +159,9 @@ def test_help_names_our_commands_first_then_those_of_plugins(folder: Path) -> No
     assert listed[: len(BUILT_IN)] == list(BUILT_IN)
     assert {"hello", "raising"} <= set(listed)
     assert listed.count("serve") == 1
-    assert "Commands of acme_commands" in " ".join(result.stdout.split())
+    lines_of = {line.split()[0]: line.split(maxsplit=1)[1] for line in lines if len(line.split()) > 1}
+    assert lines_of["hello"] == "From acme_commands."  # which brings several
+    assert lines_of["raising"] == "Commands of acme_raising (acme_raising)"
     assert not (folder / "imported").exists()
 
 

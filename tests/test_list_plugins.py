@@ -15,6 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 INTUITION = Path(sys.executable).with_name("intuition")
+CLASS = "class A:\n    def initialize(self, params): ...\n    def event(self, data): ..."
 FIELDS = ["kind", "name", "distribution", "version", "target", "summary", "status", "reason"]
 
 
@@ -45,7 +46,7 @@ def listed(*arguments: str, folder: Path, **variables: str) -> dict[str, dict[st
     return {plugin["name"]: plugin for plugin in json.loads(result.stdout) if plugin["distribution"].startswith("acme")}
 
 
-def install(folder: Path, name: str, entries: Sequence[str], code: str = "class A: pass") -> None:
+def install(folder: Path, name: str, entries: Sequence[str], code: str = CLASS) -> None:
     info = folder / f"{name}-1.0.dist-info"
     info.mkdir()
     (info / "entry_points.txt").write_text("[intuition.v1.algorithm]\n" + "\n".join(entries))
@@ -112,6 +113,13 @@ def test_check_finds_what_cannot_be_imported(folder: Path) -> None:
     assert "reinstall acme_raising" in plugins["raising"]["reason"]
 
 
+def test_check_finds_a_class_that_lacks_the_methods_of_its_kind(tmp_path: Path) -> None:
+    install(tmp_path, "acme_decoding", ["decoding = json:JSONDecoder"])
+    plugin = listed("--check", "--kind", "algorithm", folder=tmp_path)["decoding"]
+    assert plugin["status"] == "broken"
+    assert "`json:JSONDecoder` has no `initialize` and no `event`" in plugin["reason"]
+
+
 def test_check_gives_up_after_the_deadline(tmp_path: Path) -> None:
     install(tmp_path, "acme_slow", ["slow = acme_slow:A"], "import time; time.sleep(1000)")
     # One kind only: on a busy machine a part of ours might not make so short a deadline.
@@ -151,6 +159,23 @@ def test_a_mistake_in_the_configuration_is_told_without_a_traceback(folder: Path
     result = run("--config", "missing.toml", folder=folder)
     assert (result.returncode, result.stdout) == (1, "")
     assert re.fullmatch(r"intuition: missing\.toml: .*\n", result.stderr)
+
+
+@pytest.mark.parametrize("columns", [30, 40, 50])
+def test_in_a_narrow_terminal_no_name_is_cut(tmp_path: Path, columns: int) -> None:
+    install(tmp_path, "acme_with_a_long_name", ["a_rather_long_name = acme_with_a_long_name:A"])
+    result = run("--kind", "algorithm", folder=tmp_path, COLUMNS=str(columns))
+    lines = result.stdout.splitlines()
+    assert max(map(len, lines)) <= columns
+    assert "…" not in result.stdout
+    words = result.stdout.split()
+    assert {"a_rather_long_name", "available", "acme_with_a_long_name", "1.0"} <= set(words)
+
+
+def test_the_cores_own_part_has_a_summary_of_its_own(tmp_path: Path) -> None:
+    plugins = json.loads(run("--json", "--kind", "portfolio", folder=tmp_path).stdout)
+    (naive,) = (plugin for plugin in plugins if plugin["name"] == "naive")
+    assert "fraction of the cash" in naive["summary"]
 
 
 @pytest.mark.parametrize("columns", [80, 140])
@@ -241,7 +266,8 @@ def test_the_core_alone_says_what_to_install(fresh: Path) -> None:
     result = intuition(fresh, "list-plugins")
     assert result.returncode == 0
     assert "naive" in result.stdout
-    assert "pip install intuition-random intuition-connector-mqtt" in result.stderr
+    assert "`pip install intuition-random intuition-connector-mqtt`" in result.stderr
+    assert "`pip install plugins/intuition-random plugins/intuition-connector-mqtt`" in result.stderr
     assert names(fresh) == {"naive": "available"}
 
 

@@ -18,11 +18,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intuition_core import plugins
+from intuition_core import contracts, plugins
 from intuition_core.errors import IntuitionError
 from intuition_core.plugins import (
     FIRST_PARTY,
     KINDS,
+    REQUIRED,
     BrokenPlugin,
     Catalogue,
     Plugin,
@@ -94,7 +95,7 @@ def test_plugins_are_sorted_by_kind_then_name_then_distribution(tmp_path: Path) 
 
 
 def test_distributions_without_our_groups_are_not_listed(tmp_path: Path) -> None:
-    install(tmp_path, "viewer", "[console_scripts]\nview = intuition.viewer:main\n")
+    install(tmp_path, "viewer", "[console_scripts]\nview = intuition.viewer:main\nold = intuition.v1.viewer:main\n")
     install(tmp_path, "plain", None)
     assert found(tmp_path) == ()
 
@@ -122,6 +123,10 @@ def test_every_form_of_a_target_is_accepted(tmp_path: Path, target: str) -> None
         (ALGORITHM + "acme\n", "broken", "has `acme`, not `name = module:object`"),
         (ALGORITHM + "= acme:Acme\n", "broken", "not `name = module:object`"),
         ("[intuition.v1.algorithm\nacme = acme:Acme\n", "broken", "not `[intuition.v1.<kind>]`"),
+        ("intuition.v1.algorithm]\nacme = acme:Acme\n", "broken", "not `[intuition.v1.<kind>]`"),
+        ("intuition.v1.algorithm\nacme = acme:Acme\n", "broken", "not `[intuition.v1.<kind>]`"),
+        ("[[intuition.v1.algorithm]]\nacme = acme:Acme\n", "broken", "not `[intuition.v1.<kind>]`"),
+        ("[intuition.v1]\nacme = acme:Acme\n", "broken", "not `[intuition.v1.<kind>]`"),
         ("\ufeff[intuition.v1.algorithm]\nacme = acme:Acme\n", "broken", "not `[intuition.v1.<kind>]`"),
         (ALGORITHM + "acme = acme:A\nacme = acme:B\n", "broken", "2 targets"),
         ("[intuition.v2.algorithm]\nacme = acme:Acme\n", "incompatible", "upgrade intuition-core"),
@@ -168,12 +173,20 @@ def test_unreadable_metadata_spoils_nothing_else(tmp_path: Path) -> None:
     (install(tmp_path, "unreadable", None) / "entry_points.txt").mkdir()
     (install(tmp_path, "headless", metadata=None) / "METADATA").mkdir()
     (install(tmp_path, "binary", None) / "entry_points.txt").write_bytes(b"\xff\xfe[intuition.v1.algorithm]\n\xff")
+    wide = (ALGORITHM + "acme = acme:Acme\n").encode("utf-16")
+    (install(tmp_path, "wide", None) / "entry_points.txt").write_bytes(wide)
     (tmp_path / "file.dist-info").write_text("no folder")
     (tmp_path / ".dist-info").mkdir()
     (tmp_path / "dangling-1.dist-info").symlink_to(tmp_path / "nowhere")
     install(tmp_path, "good")
     states = {plugin.distribution: plugin.status for plugin in found(tmp_path)}
-    assert states == {"unreadable": "broken", "headless": "broken", "binary": "broken", "good": "available"}
+    assert states == {
+        "unreadable": "broken",
+        "headless": "broken",
+        "binary": "broken",
+        "wide": "broken",
+        "good": "available",
+    }
 
 
 def test_terminal_escapes_in_metadata_are_harmless(tmp_path: Path) -> None:
@@ -338,6 +351,8 @@ def test_blocking_one_of_two_rivals_ends_the_conflict(tmp_path: Path) -> None:
 def catalogue(tmp_path: Path) -> Catalogue:
     install(tmp_path, "acme-algos", ALGORITHM + "momentum = acme:M\nreversal = acme:R\n")
     install(tmp_path, "acme-bets", "[intuition.v1.portfolio]\nflat = acme:F\n")
+    for name in ("left", "right"):
+        install(tmp_path, name, "[intuition.v1.risk]\ncapped = caps:C\n")
     install(tmp_path, "future", "[intuition.v2.algorithm]\nquantum = future:Q\n")
     install(tmp_path, "torn", ALGORITHM + "torn = torn:T\n", metadata=None)
     return discover(path=[str(tmp_path)])
@@ -352,7 +367,11 @@ def test_a_plugin_is_found_by_its_name_or_with_its_distribution(catalogue: Catal
     ("kind", "ref", "words"),
     [
         ("algorithm", "momentun", "did you mean `momentum`? Installed: `momentum`, `quantum`, `reversal`, `torn`"),
-        ("algorithm", "acme-algo:momentum", "did you mean `momentum`?"),
+        ("algorithm", "acme-algo:momentum", "did you mean `acme-algos:momentum`?"),
+        ("algorithm", "acme-algos:momentun", "did you mean `acme-algos:momentum`?"),
+        ("portfolio", "flatt", "did you mean `flat`?"),
+        ("risk", "cappp", "did you mean `left:capped` or `right:capped`?"),
+        ("risk", "wrong:capped", "did you mean `left:capped` or `right:capped`?"),
         ("algorithm", "flat", "that is of kind `portfolio`, from acme-bets"),
         ("algorithm", "acme-algos", "that is a distribution; use `momentum`, `reversal`"),
         ("algorithm", "zzz", "no algorithm is called `zzz`. Installed"),
@@ -509,6 +528,31 @@ def test_a_check_tells_how_long_the_import_took(tmp_path: Path) -> None:
 )
 def test_a_check_contains_whatever_an_import_does(tmp_path: Path, code: str, problem: str) -> None:
     assert problem in str(checked(tmp_path, code).problem)
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "missing"),
+    [
+        ("algorithm", "json:JSONDecoder", ("initialize", "event")),
+        ("portfolio", "intuition_core.naive:Naive", ()),
+        ("risk", "intuition_core.naive:Naive", ("check",)),
+        ("connector", "intuition_core.naive:Naive", ("run", "stop")),
+        ("algorithm", "json:loads", ()),  # a factory: what it makes shows when it is called
+        ("algorithm", "json", ("initialize", "event")),
+        ("command", "intuition_core.cli:cli", ()),
+        ("command", "json:loads", ("main",)),
+        ("hooks", "json:JSONDecoder", ()),
+    ],
+)
+def test_a_check_names_the_methods_that_a_class_lacks(kind: str, target: str, missing: tuple[str, ...]) -> None:
+    outcome = check(Plugin(kind, "a", "acme-algos", "1.0", target, ""))
+    assert (outcome.problem, outcome.missing) == (None, missing)
+
+
+@pytest.mark.parametrize("kind", sorted(REQUIRED.keys() - {"command", "indicator"}))
+def test_what_a_check_asks_for_is_in_the_contract(kind: str) -> None:
+    contract = getattr(contracts, kind.capitalize())
+    assert all(callable(getattr(contract, method)) for method in REQUIRED[kind])
 
 
 @pytest.mark.parametrize(

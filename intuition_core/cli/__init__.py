@@ -3,6 +3,7 @@
 import importlib
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -86,16 +87,21 @@ class Commands(click.Group):
             yield name, built_in.summary
         # A configuration with mistakes must not take the help away.
         with suppress(IntuitionError):
-            for plugin in _catalogue().plugins:
-                if plugin.kind == "command" and plugin.status == "available" and plugin.name not in BUILT_IN:
-                    yield plugin.name, f"{plugin.summary} ({plugin.distribution})".lstrip()
+            commands = [plugin for plugin in _catalogue().plugins if plugin.kind == "command"]
+            brought = Counter(plugin.distribution for plugin in commands)
+            for plugin in commands:
+                if plugin.status == "available" and plugin.name not in BUILT_IN:
+                    # What a distribution says of itself tells apart no two commands that it brings.
+                    alone = plugin.summary and brought[plugin.distribution] == 1
+                    source = plugin.distribution
+                    yield plugin.name, f"{plugin.summary} ({source})" if alone else f"From {source}."
 
     def _hint(self, name: str) -> str:
-        from intuition_core.plugins import FIRST_PARTY
+        from intuition_core.plugins import FIRST_PARTY, how_to_install
 
         distribution = FIRST_PARTY.get(("command", name))
         if distribution:
-            return f": it comes with {distribution}; run `pip install {distribution}`"
+            return f": it comes with {distribution}; run {how_to_install(distribution)}"
         known = dict.fromkeys(command for command, _ in self._summaries())
         known |= dict.fromkeys(command for kind, command in FIRST_PARTY if kind == "command")
         begun = [command for command in known if command.startswith(name)]

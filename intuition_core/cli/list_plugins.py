@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 import msgspec
 
-from intuition_core.cli.options import blocked_plugins, config_option, verbose_option
-from intuition_core.plugins import CORE, KINDS, Plugin, check, discover
+from intuition_core.cli.options import Seconds, blocked_plugins, config_option, verbose_option
+from intuition_core.plugins import CORE, KINDS, Plugin, check, discover, how_to_install
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _COLOURS: Final = {
     "available": "green",
@@ -19,6 +22,8 @@ _COLOURS: Final = {
 }
 _ROOMY: Final = 110
 """Columns from which on the summary has a column of its own."""
+_NARROW: Final = 70
+"""Columns up to which a plugin is shown below the other, not in a row."""
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -33,7 +38,7 @@ class Row(msgspec.Struct, frozen=True):
 @click.option("--check", "checked", is_flag=True, help="Import each, in a process of its own, and time it.")
 @click.option(
     "--deadline",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Seconds(),
     default=10.0,
     show_default=True,
     metavar="SECONDS",
@@ -69,8 +74,8 @@ def list_plugins(
         _print(rows, timed=checked)
         if kind is None and all(row.plugin.distribution == CORE for row in rows):
             click.echo(
-                "Only the core's own parts are installed. For a first trading system:\n"
-                "  pip install intuition-random intuition-connector-mqtt",
+                "Only the core's own parts are installed. For a first trading system, run "
+                f"{how_to_install('intuition-random', 'intuition-connector-mqtt')}.",
                 err=True,
             )
     return 1 if strict and any(row.plugin.status != "available" for row in rows) else 0
@@ -80,6 +85,10 @@ def _checked(plugin: Plugin, deadline: float) -> Row:
     if plugin.status not in {"available", "conflict"}:
         return Row(plugin)
     outcome = check(plugin, deadline=deadline)
+    if outcome.missing:
+        lacks = " and ".join(f"no `{method}`" for method in outcome.missing)
+        reason = f"`{plugin.target}` has {lacks}, which its kind needs; report it to its author, or block it"
+        return Row(msgspec.structs.replace(plugin, status="broken", reason=reason))
     if outcome.problem is None:
         return Row(plugin, outcome.seconds)
     reason = f"importing `{plugin.target}` failed: {outcome.problem}; reinstall {plugin.distribution}, or block it"
@@ -93,10 +102,32 @@ def _json(rows: Iterable[Row], *, timed: bool) -> str:
 
 def _print(rows: Sequence[Row], *, timed: bool) -> None:
     from rich.console import Console  # a third of the whole run, and programs do not need it
-    from rich.table import Table
+    from rich.padding import Padding
     from rich.text import Text
 
     console = Console(highlight=False)
+    if console.width <= _NARROW:
+        for row in rows:
+            plugin = row.plugin
+            state = Text(plugin.status, style=_COLOURS[plugin.status])
+            load = "" if row.load_s is None else f" {row.load_s:.2f} s"
+            console.print(Text.assemble(f"{plugin.kind} ", (plugin.name, "bold"), " ", state, load), overflow="fold")
+            for line in (f"{plugin.distribution} {plugin.version}".strip(), plugin.summary):
+                console.print(Padding(Text(line, style="dim", overflow="fold"), (0, 0, 0, 2)))
+    else:
+        _print_table(console, rows, timed=timed)
+    for row in rows:
+        plugin = row.plugin
+        if plugin.reason:
+            colour = _COLOURS[plugin.status]
+            console.print()
+            console.print(Text.assemble((plugin.status, colour), f" {plugin}: {plugin.reason}"), soft_wrap=True)
+
+
+def _print_table(console: "Console", rows: Sequence[Row], *, timed: bool) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
     roomy = console.width >= _ROOMY
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for heading in ("kind", "name", "status"):
@@ -124,9 +155,3 @@ def _print(rows: Sequence[Row], *, timed: bool) -> None:
             cells[-2].append(f"\n{plugin.summary}", style="dim")
         table.add_row(*cells)
     console.print(table)
-    for row in rows:
-        plugin = row.plugin
-        if plugin.reason:
-            colour = _COLOURS[plugin.status]
-            console.print()
-            console.print(Text.assemble((plugin.status, colour), f" {plugin}: {plugin.reason}"), soft_wrap=True)
