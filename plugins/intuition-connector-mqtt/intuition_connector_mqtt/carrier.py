@@ -30,7 +30,7 @@ MAX_RESENT: Final = 500
 _MARK_SIZE: Final = 96
 """Bytes that a delivery's mark takes beside its topic, at most."""
 
-_NOT_NOW: Final = {"StaleEpoch", "Busy", "Stopping", "JournalFailed"}
+_NOT_NOW: Final = {"StaleEpoch", "Busy", "Stopping", "JournalFailed", "Halted"}
 """Refusals of the call rather than of what it carries: nothing was run, and it can be tried again."""
 
 _RAN: Final = {"UnsendableAnswer", "InternalError"}
