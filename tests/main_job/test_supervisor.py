@@ -140,11 +140,13 @@ class Backend:
 def served(folder: Path, start: Callable[..., Any], free: Callable[[], int]) -> Callable[..., Backend]:
     """Serve the wicked algorithm."""
 
-    def begin(policy: str = "skip", *, algorithm: str = "wicked", deadline: float = 0.6) -> Backend:
+    def begin(
+        policy: str = "skip", *, algorithm: str = "wicked", deadline: float = 0.6, address: str | None = None
+    ) -> Backend:
         (folder / "intuition.toml").write_text(
             CONFIGURATION.format(policy=policy, algorithm=algorithm, deadline=deadline)
         )
-        address = f"tcp://127.0.0.1:{free()}"
+        address = address or f"tcp://127.0.0.1:{free()}"
         command = (sys.executable, "-m", "intuition_core", "serve", "--addr", address)
         process = start(*command, PYTHONPATH=str(folder))
         process.line("ready: session")
@@ -422,6 +424,25 @@ def test_a_second_ctrl_c_does_not_wait(in_flight: Callable[..., Any], folder: Pa
     assert answers == []
 
 
+def test_a_session_that_takes_no_more_loses_no_message(
+    served: Callable[..., Backend], intuition: Callable[..., Any], mosquitto: str, port: int, listen: Callable[..., Any]
+) -> None:
+    url = f"mqtt://127.0.0.1:{port}"
+    intuition("broker", "--port", str(port)).line("ready")
+    backend = served("raise")
+    connector = intuition("connect", "--mqtt", url, "--rpc", backend.address)
+    connector.line("connected to the broker")
+    world = listen(url, "intuition/1/wicked/+")
+    for number, deed in enumerate(("work", "fail", "work", "work")):
+        world.publish("quotes", {"sid": "GOOG", "quote": 100 + number, "do": deed})
+    connector.line("takes no more events", "retrying")
+    assert backend.process.end() == 0
+    served("skip", address=backend.address)
+    seen = [world.next(topic)["seq"] for topic in ("/decisions", "/errors", "/decisions", "/decisions")]
+    assert seen == [1, 2, 3, 4]
+    assert all(not topic.endswith("/dead") for topic, _ in world.messages.queue)
+
+
 def memory(pid: int) -> int:
     """Give how much memory a process uses, in bytes."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -431,7 +452,7 @@ def test_many_times_too_many_events_are_all_decided_in_bounded_memory(
     served: Callable[..., Backend], intuition: Callable[..., Any], mosquitto: str, port: int, listen: Callable[..., Any]
 ) -> None:
     """The part does 500 events a second at most; all are there at once."""
-    total = 2500
+    total = 1500
     url = f"mqtt://127.0.0.1:{port}"
     intuition("broker", "--port", str(port)).line("ready")
     backend = served("skip")
