@@ -237,7 +237,7 @@ def test_a_secret_in_the_place_of_its_file_is_not_shown(run: Any, keyed: Path, t
     if given == "flag":
         words += [f"--key={secret}"]
     elif given == "variable":
-        variables["INTUITION_RPC__KEY"] = json.dumps(secret)
+        variables["INTUITION_RPC__KEY"] = secret
     else:
         (tmp_path / "intuition.toml").write_text(f"[rpc]\nkey = '{secret}'\n")
     result = run(*words, **variables)

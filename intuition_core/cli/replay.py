@@ -90,7 +90,7 @@ def _conf(changes: tuple[str, ...]) -> dict[str, Any]:
 
     conf: dict[str, Any] = {}
     for key, value in map(key_and_value, changes):
-        conf[key] = {"name": value} if key in ("portfolio", "algorithm") else value
+        conf[key] = {"name": str(value)} if key in ("portfolio", "algorithm") else value
     return conf
 
 
