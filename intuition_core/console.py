@@ -36,7 +36,8 @@ class Console:
     def __init__(self, stream: TextIO, *, json: bool = False, messages: bool = False) -> None:
         self._stream: TextIO | None = stream
         self._json = json
-        self._messages = messages
+        # What a part did wrong is in the log, on standard error, with the event and, if asked for, the line.
+        self._left_out = {"error"} if messages else {"error", "message"}
 
     def __call__(self, records: Sequence[Record]) -> None:
         """Write the records of one delivery."""
@@ -45,7 +46,7 @@ class Console:
         if self._json:
             lines = [msgspec.json.encode(record).decode() for record in records]
         else:
-            lines = [sentence(record) for record in records if self._messages or record["type"] != "message"]
+            lines = [sentence(record) for record in records if record["type"] not in self._left_out]
         if not lines:
             return
         try:

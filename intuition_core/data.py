@@ -133,8 +133,10 @@ def _any_price(key: str, value: object) -> float:
         price = None
     except OverflowError:
         raise BadData("a number beyond what a price can be", field=key) from None
-    # Python reads "1_000"; nobody else does, so a publisher that sends it means something else.
-    if price is None or (isinstance(value, str) and "_" in value):
+    # Python reads "1_000", " 1 " and the digits of every script; nobody else does, so a publisher that sends these
+    # means something else.
+    odd = isinstance(value, str) and ("_" in value or not value.isascii() or value != value.strip())
+    if price is None or odd:
         raise BadData(f"expected a number, got {_shown(str(value))}", field=key)
     if not math.isfinite(price):
         raise BadData(f"expected a finite number, got {price}", field=key)

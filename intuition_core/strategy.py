@@ -459,7 +459,9 @@ class Strategy:
         what = str(error) if isinstance(error, _Spared) else f"{type(error).__name__}: {error}"
         problem = str(PartFailed(part.label, method, what))
         where = f"event {self.seq}" if self._event_id is None else f"event {self.seq} (id {self._event_id!r:.60})"
-        self._log.warning("%s: %s", where, problem, exc_info=error if self._log.isEnabledFor(logging.DEBUG) else None)
+        close = self._log.isEnabledFor(logging.DEBUG)
+        advice = "" if close or isinstance(error, _Spared) else " (-v shows the file and line)"
+        self._log.warning("%s: %s%s", where, problem, advice, exc_info=error if close else None)
         if self.judging and not isinstance(error, _Spared):
             if part.policy == "quarantine":
                 self.quarantine(number, problem)

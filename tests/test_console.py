@@ -46,8 +46,23 @@ def test_the_console_writes_sentences_or_json_lines_and_messages_only_when_asked
 
 
 def test_a_reader_that_went_away_is_no_error() -> None:
-    stream = io.StringIO()
-    console = Console(stream)
-    stream.close()
-    console([record("decision", side="buy", cash="1", quote=2.0)])
-    console([record("decision", side="buy", cash="1", quote=2.0)])
+    tried: list[str] = []
+
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            tried.append(text)
+            raise BrokenPipeError
+
+    console = Console(Gone())
+    for _ in range(3):
+        console([record("decision", side="buy", cash="1", quote=2.0)])
+    assert tried == ["buying 1.00 of GOOG at 2\n"]
+
+
+def test_a_failure_is_in_the_log_and_not_a_second_time_among_the_sentences() -> None:
+    records = [record("error", problem="algorithm x.event: boom"), record("decision", side="buy", cash="1", quote=2.0)]
+    plain, lines = io.StringIO(), io.StringIO()
+    Console(plain, messages=True)(records)
+    Console(lines, json=True)(records)
+    assert plain.getvalue() == "buying 1.00 of GOOG at 2\n"
+    assert [json.loads(line)["type"] for line in lines.getvalue().splitlines()] == ["error", "decision"]

@@ -1,4 +1,3 @@
-import contextlib
 import json
 import math
 from collections import OrderedDict
@@ -394,9 +393,28 @@ def test_whatever_comes_in_becomes_events_or_one_clear_error(
 def test_what_a_json_parser_lets_through_is_read_or_refused(payload: object) -> None:
     """A parser that lets through NaN, lone surrogates and integers of any size, as Python's does."""
     parsed = json.loads(json.dumps(payload, default=str, skipkeys=True))
-    with contextlib.suppress(BadData):
-        for event in read(parsed):
-            check_event(event, negative_prices=False)
+    events, refusal = None, ""
+    try:
+        events = read(parsed)
+    except BadData as error:
+        refusal = str(error)
+    assert bool(events) != bool(refusal)
+    assert refusal.isprintable()
+    for event in events or ():
+        check_event(event, negative_prices=False)
+
+
+@pytest.mark.parametrize(
+    "text", ["\u0663", "\uff13", "1\u0660", " 12 ", "12\n", "\t12", "\u00a012", "1_000", "1 2", "", " "]
+)
+def test_a_price_as_text_is_written_as_json_writes_numbers(text: str) -> None:
+    with pytest.raises(BadData, match=r"goog: expected a number, got '"):
+        read({"goog": text})
+
+
+@pytest.mark.parametrize(("text", "price"), [("12", 12.0), ("3.45", 3.45), ("1e3", 1000.0), ("+2", 2.0), (".5", 0.5)])
+def test_a_price_may_be_the_text_of_a_number(text: str, price: float) -> None:
+    assert [event["quote"] for event in read({"goog": text})] == [price]
 
 
 @settings(max_examples=500)
