@@ -90,6 +90,8 @@ class Carrier:
     def pause(self) -> float:
         """Seconds for which there is nothing to do unless something arrives."""
         connection = self._connection
+        if connection.unsubscribed:
+            return 0.0
         if self._resending:
             return 0.0 if connection.ready and connection.drained else 1.0
         if connection.inbox and not connection.congested:
@@ -112,6 +114,9 @@ class Carrier:
                 started anew. Nothing was settled.
             BadReply: the backend answered with something else than its records.
         """
+        if self._connection.unsubscribed:
+            # The packet ids of a broker that begins anew begin anew, too: the backend must have forgotten the old ones.
+            self.tell()
         if self._resending:
             self._resend()
         elif self._connection.inbox and not self._connection.congested:

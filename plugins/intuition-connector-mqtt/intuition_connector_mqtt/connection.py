@@ -100,6 +100,9 @@ class Connection:
         self._probe = probe
         self._probe_mid: int | None = None
         self._probe_at: float | None = None
+        self.unsubscribed = False
+        """Whether the next turn subscribes at a broker that begins anew: whoever must know that before it does is told
+        between the two turns."""
         self._address = address
         self._tls = tls
         self._client_id = client_id
@@ -154,7 +157,9 @@ class Connection:
             SessionTaken: another connector uses the same session.
         """
         if self._inlet is not None:
-            self._exchange(seconds, self._waker)
+            if self.unsubscribed:
+                self._subscribe(self._inlet)
+            self._exchange(0 if self.unsubscribed else seconds, self._waker)
         elif (wait := self._retry_at - time.monotonic()) > 0:
             self._waker.wait(min(wait, seconds))
         else:
@@ -269,6 +274,15 @@ class Connection:
         if self._was_ready:
             log.warning("the broker forgot the session: messages published while it was away are lost")
         self.retain(self._presence.state("init"))
+        if inlet.resumed:
+            # What the broker sends again comes before the answer to this, and what is new after it.
+            self._ask(inlet)
+            self._subscribe(inlet)
+        else:
+            self.unsubscribed = True
+
+    def _subscribe(self, inlet: Line) -> None:
+        self.unsubscribed = False
         if self._protocol == MQTTv5:
             # Retained messages are not for a session that had them already.
             options = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_SEND_IF_NEW_SUB)
@@ -348,8 +362,7 @@ class Connection:
             for receipt in self.window.acknowledge():
                 inlet.client.ack(receipt.packet, 1)
                 self.acked += 1
-            if self.window.asks:
-                self._ask(inlet)
+            self._ask(inlet)
         outlet.write()
         inlet.write()
 
@@ -360,6 +373,8 @@ class Connection:
 
     def _ask(self, inlet: Line) -> None:
         """Have the broker answer something, if it is time: what it did with all that was sent before is known then."""
+        if not self.window.asks:
+            return
         now = time.monotonic()
         if self._probe_at is None:
             self._probe_at = now if self.window.matching else now + PROBE_PAUSE
@@ -459,6 +474,7 @@ class Connection:
         self._ready_since = None
         self._probe_mid = None
         self._probe_at = None
+        self.unsubscribed = False
         self.window.disconnect()
 
 
