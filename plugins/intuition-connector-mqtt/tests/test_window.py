@@ -67,7 +67,7 @@ def test_an_answer_on_another_connection_proves_nothing_of_this_one() -> None:
     list(window.acknowledge())
     window.ask()
     window.connect(resumed=True)
-    assert window.settled is None
+    assert (window.settled, window.asks) == (None, True)
     assert not window.receive(receipt(1))  # the acknowledgement was lost: again, at once
     assert list(window.acknowledge()) == [first]
     assert not window.receive(receipt(2))
@@ -99,6 +99,14 @@ def test_a_new_message_with_an_old_packet_id_is_new_after_the_first_that_is() ->
     assert window.receive(receipt(2))
     assert window.receive(receipt(3))
     assert len(window) == 6
+
+
+def test_a_message_comes_again_only_once_on_a_connection() -> None:
+    window, _ = filled(2)
+    window.connect(resumed=True)
+    assert not window.receive(receipt(1))
+    assert not window.receive(receipt(2))
+    assert window.receive(receipt(1))
 
 
 def test_a_broker_that_begins_anew_sends_nothing_again() -> None:
