@@ -223,6 +223,7 @@ class Stage:
             "autosave_interval 1",
             "sys_interval 0",
             "log_dest stderr",
+            "log_type all",  # every packet, for who has to find out what happened
             "user root" if os.geteuid() == 0 else "",
         ]
         file.write_text("\n".join(lines) + "\n")
