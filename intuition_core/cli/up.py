@@ -224,7 +224,7 @@ def _tell_what_next(publish: list[str]) -> None:
         launcher = "intuition" if shutil.which("intuition") else f"{sys.executable} -m intuition_core"
     _say("everything runs. In another terminal, publish a quote:")
     _say(f"    {launcher} {shlex.join(publish)} quotes '{{\"goog\": 3.45}}'")
-    _say("Decisions show here. Ctrl-C stops it all.")
+    _say("Decisions show here; `random` lets about every second quote pass. Ctrl-C stops it all.")
 
 
 def _without_password(url: str) -> str:

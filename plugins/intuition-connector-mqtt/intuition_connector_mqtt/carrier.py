@@ -21,6 +21,9 @@ from intuition_core.errors import BackendLost, BackendRefused, BadData
 PORTFOLIO_PAUSE: Final = 1.0
 """Seconds between two looks at the account."""
 
+DEAD_PAUSE: Final = 1.0
+"""Seconds between two lines about dead messages."""
+
 CONFIRM_PAUSE: Final = 0.2
 """Seconds without deliveries after which the backend is told what was passed on."""
 
@@ -30,7 +33,7 @@ MAX_RESENT: Final = 500
 _MARK_SIZE: Final = 96
 """Bytes that a delivery's mark takes beside its topic, at most."""
 
-_NOT_NOW: Final = {"StaleEpoch", "Busy", "Stopping", "JournalFailed", "Halted"}
+_NOT_NOW: Final = {"StaleEpoch", "Busy", "Stopping", "JournalFailed", "Halted", "NotAllowed"}
 """Refusals of the call rather than of what it carries: nothing was run, and it can be tried again."""
 
 _RAN: Final = {"UnsendableAnswer", "InternalError"}
@@ -83,6 +86,8 @@ class Carrier:
         self._tell_at: float | None = None
         self._portfolio_due = link.accounts
         self._portfolio_at = 0.0
+        self._dead_untold = 0
+        self._dead_told_at = -DEAD_PAUSE
         self.delivered = False
         """Whether the backend has answered a delivery."""
 
@@ -337,7 +342,7 @@ class Carrier:
             raise BadData(
                 f"the backend answered with a record of {len(payload)} bytes; at most {self._max_payload} are published"
             )
-        if record.get("type") == "fill":
+        if record.get("type") in ("decision", "fill"):
             self._portfolio_due = self._link.accounts
         return Publication(topic, payload, record=_id_of(record))
 
@@ -347,7 +352,18 @@ class Carrier:
             letter["topic"] = delivery.topic
             letter["payload"] = delivery.payload[:EXCERPT].decode("utf-8", "replace")
             letter["size"] = delivery.size
+        self._tell_dead(letter.get("topic"), reason)
         return Publication(self._topics.dead, msgspec.json.encode(_encodable(letter)))
+
+    def _tell_dead(self, topic: str | None, reason: str) -> None:
+        """Say why a message went to `dead`, once a second at most, with how many did so meanwhile."""
+        self._dead_untold += 1
+        now = time.monotonic()
+        if now - self._dead_told_at < DEAD_PAUSE:
+            return
+        others = f", and {self._dead_untold - 1} others" if self._dead_untold > 1 else ""
+        log.warning("a message on %s%s went to %s: %s", topic, others, self._topics.dead, reason)
+        self._dead_untold, self._dead_told_at = 0, now
 
     def _publish_portfolio(self) -> None:
         try:
