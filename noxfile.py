@@ -40,6 +40,13 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def chaos(session: nox.Session) -> None:
+    """Kill everything, 200 times, and simulate 10,000 faulty worlds; ``-- --full`` kills 1,000 times."""
+    amount = session.posargs or ["--kills=200", "--seeds=10000"]
+    session.run(*PYTHON, "-m", "pytest", "tests/chaos", "-v", *amount)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Figures, as ratios against a reference in the same run; arguments after ``--`` choose benchmarks by name."""
     chosen = session.posargs or ["startup", "session", "mqtt"]
