@@ -98,7 +98,7 @@ class Carrier:
         if connection.unsubscribed:
             return 0.0
         if self._resending:
-            return 0.0 if connection.ready and connection.drained else 1.0
+            return 0.0 if connection.open and connection.drained else 1.0
         if connection.inbox and not connection.congested:
             return 0.0
         due = [1.0]
@@ -163,7 +163,7 @@ class Carrier:
 
     def _resend(self) -> None:
         connection = self._connection
-        if not connection.ready or not connection.drained:
+        if not connection.open or not connection.drained:
             return
         self.tell()
         try:

@@ -14,6 +14,7 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from paho.mqtt.client import Client, MQTTMessage, MQTTv5, MQTTv311
@@ -136,6 +137,11 @@ class Connection:
     def ready(self) -> bool:
         """Whether messages can arrive."""
         return self._ready_since is not None
+
+    @property
+    def open(self) -> bool:
+        """Whether publications can leave."""
+        return self._open
 
     @property
     def congested(self) -> bool:
@@ -327,7 +333,7 @@ class Connection:
             return
         self._flush(inlet, outlet)
         if inlet.socket is not None and outlet.socket is not None:
-            lines = {line.socket: line for line in (outlet, inlet) if line is outlet or self._has_room()}
+            lines = {line.socket: line for line in (outlet, inlet) if self._may_read(line)}
             buffered = [line for line in lines.values() if line.buffered]
             writers = [line.socket for line in (outlet, inlet) if line.client.want_write()]
             readers = [*lines] if waker is None else [*lines, waker]
@@ -336,7 +342,7 @@ class Connection:
             readable, _, _ = select.select(readers, writers, [], 0 if buffered else max(seconds, 0.0))
             for sock, line in lines.items():
                 if sock in readable or line in buffered:
-                    line.read(lambda: self._received, room=_always if line is outlet else self._has_room)
+                    line.read(lambda: self._received, room=partial(self._may_read, line))
             for line in (outlet, inlet):
                 line.tend()
             if not self._open and inlet.accepted and outlet.accepted:
@@ -350,7 +356,10 @@ class Connection:
                 self._lose("it does not answer")
                 return
 
-    def _has_room(self) -> bool:
+    def _may_read(self, line: Line) -> bool:
+        """Tell whether what a line brings can be taken; the broker's welcome always can."""
+        if line is not self._inlet or not line.accepted:
+            return True
         return len(self.inbox) < MAX_WAITING and self._waiting_bytes < MAX_WAITING_BYTES
 
     def _flush(self, inlet: Line, outlet: Line) -> None:
@@ -476,10 +485,6 @@ class Connection:
         self._probe_at = None
         self.unsubscribed = False
         self.window.disconnect()
-
-
-def _always() -> bool:
-    return True
 
 
 def _user_properties(message: MQTTMessage) -> Mapping[str, str] | None:

@@ -356,6 +356,24 @@ def test_reading_stops_while_too_many_messages_wait(broker: ScriptedBroker, turn
     assert seen == [b"%d" % n for n in range(3 * MAX_WAITING)]
 
 
+def test_who_has_no_room_is_let_in_again(broker: ScriptedBroker, turning: Turning, until: Any) -> None:
+    """What was in hand is still there, so that there is no room before the welcome."""
+    inlet, outlet = broker.let_in()
+    for n in range(MAX_WAITING):
+        inlet.publish("quotes", b"%d" % n, 0, qos=0)
+    until(lambda: len(turning.connection.inbox) == MAX_WAITING, "the inbox to fill")
+    outlet.sock.close()
+    inlet, outlet = broker.meet_both()
+    inlet.accept(resumed=True)
+    inlet.publish("quotes", b"new", 1)
+    outlet.accept()
+    until(lambda: turning.connection.ready, "the connection")
+    assert len(turning.connection.inbox) <= MAX_WAITING + 1
+    turning.settle()
+    turning.settle()
+    until(lambda: turning.connection.inbox[-1].payload == b"new", "the message")
+
+
 def test_reading_stops_while_too_many_bytes_wait(broker: ScriptedBroker, turning: Turning, until: Any) -> None:
     inlet, _ = broker.let_in()
     inbox = turning.connection.inbox
