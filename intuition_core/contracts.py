@@ -185,13 +185,34 @@ class Source(Protocol):
 
 
 class Broker(Protocol):
-    """What did the market give us? Fills come back as events."""
+    """What did the market give us? Fills come back as events.
+
+    An order's ``id`` is the id of its decision, and unique. A session submits an order again until it is confirmed, so
+    a broker keeps the id and the intention durably before it sends anything, and sends the id as the client order id.
+    After a crash, a timeout or a lost reply it asks the venue by client order id before it sends again. A venue that
+    knows neither client order ids nor a way to ask cannot be traded exactly once by anybody.
+
+    `intuition_core.testing.broker.BrokerContract` checks all this.
+    """
 
     def submit(self, order: Mapping[str, Any], /) -> None:
-        """Place an order. Its ``id`` is unique: submitting it twice places it once."""
+        """Place an order; returns once it is known that the venue took or refused it.
+
+        Submitting the same ``id`` again places nothing twice. A refusal is final: it is kept, reported by `query`, and
+        not tried again.
+
+        Raises:
+            VenueUnavailable: it is not known whether the order arrived; submit it again under the same id.
+        """
 
     def query(self, order_id: str, /) -> Mapping[str, Any] | None:
-        """Give the state of an order, or None where the venue does not know it."""
+        """Give what the venue says of an order now, or None where it does not know it.
+
+        The answer's ``state`` is ``open``, ``filled``, ``cancelled`` or ``rejected``.
+
+        Raises:
+            VenueUnavailable: the venue did not answer, which is not the same as not knowing the order.
+        """
 
 
 class Connector(Protocol):

@@ -223,3 +223,39 @@ def test_a_flaw_is_found_by_its_check(flawed: type[Reference], check: str, advic
 
 def test_every_check_has_a_flaw_that_it_finds() -> None:
     assert sorted({check for _, check, _ in FLAWS}) == CHECKS
+
+
+def test_the_broker_is_crashed_at_each_step(tmp_path: Path) -> None:
+    crashed = set()
+
+    class Watched(FakeVenue):
+        def step(self, name: str) -> None:
+            try:
+                super().step(name)
+            except BaseException:
+                crashed.add((name, bool(self.orders)))
+                raise
+
+    class Contract(BrokerContract):
+        def broker(self, venue: FakeVenue, folder: Path) -> Reference:
+            venue.__class__ = Watched
+            return Reference(venue, folder)
+
+    Contract().test_restart_at_every_step(tmp_path)
+    before = {(name, False) for name in ("kept", "sending", "asking", "asked")}
+    assert crashed == before | {(name, True) for name in ("placed", "answered", "noted")}
+
+
+def test_seeds_repeat() -> None:
+    def history(seed: int) -> list[str]:
+        venue = FakeVenue(seed=seed, rate=0.5)
+        answers = []
+        for n in range(20):
+            try:
+                answers.append(str(venue.place(str(n), {})))
+            except OSError as error:
+                answers.append(repr(error))
+        return answers
+
+    assert history(1) == history(1)
+    assert history(1) != history(2)

@@ -192,13 +192,14 @@ class BrokerContract:
         """The venue gets the decision's id and the order as it was decided."""
         with _Run(self, FakeVenue(), tmp_path / "run") as run:
             run.settle("a:1:0")
-            (placed,) = run.venue.orders or [None]
+            _must(len(run.venue.orders) == 1, f"one order was placed {len(run.venue.orders)} times: send it once")
+            placed = run.venue.orders[0]
             _must(
-                placed is not None and placed.client_id == "a:1:0",
-                f"the venue knows the order as {placed and placed.client_id!r}: "
+                placed.client_id == "a:1:0",
+                f"the venue knows the order as {placed.client_id!r}: "
                 "send the decision's id, 'a:1:0', as the client order id",
             )
-            wrong = [key for key in ("sid", "side", "quantity") if placed.intention.get(key) != _order("a:1:0")[key]]  # type: ignore[union-attr]  # not None, as just checked
+            wrong = [key for key in ("sid", "side", "quantity") if placed.intention.get(key) != _order("a:1:0")[key]]
             _must(not wrong, f"the venue got another {' and '.join(wrong)} than was submitted: send orders unchanged")
 
     def test_lost_reply(self, tmp_path: Path) -> None:
@@ -385,10 +386,10 @@ class _Run:
         """End the broker at its n-th step and start another; the name of the step, None where it has fewer."""
         left = step
 
-        def interrupt(_: str) -> None:
+        def interrupt(name: str) -> None:
             nonlocal left
             if not left:
-                raise Crash(_)
+                raise Crash(name)
             left -= 1
 
         self.venue.interrupt = interrupt
