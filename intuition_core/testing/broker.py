@@ -420,7 +420,9 @@ class _Run:
 
     def placed_once(self, order_id: str, why: str) -> None:
         count = sum(order.client_id == order_id for order in self.venue.orders)
-        _must(count == 1, f"order {order_id} was placed {count} times {why}")
+        others = sorted({order.client_id for order in self.venue.orders if not count})
+        hint = f" (the venue has {', '.join(others)}: send the decision's id as the client order id)" if others else ""
+        _must(count == 1, f"order {order_id} was placed {count} times{hint} {why}")
 
     def _end(self) -> None:
         close = getattr(self.broker, "close", None)
