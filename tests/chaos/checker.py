@@ -82,6 +82,7 @@ def judge(
     *,
     ledger: Mapping[str, Any] | None = None,
     expected: Mapping[str, Any] | None = None,
+    forgetful: bool = False,
 ) -> Verdict:
     """Judge a history.
 
@@ -90,6 +91,8 @@ def judge(
         arrivals: every decision that the executor received, duplicates included. The first of an id was executed.
         ledger: the account at the end.
         expected: the account of an uninterrupted run over `took_place(published, arrivals)`.
+        forgetful: the broker may forget decisions that it has acknowledged, which then arrive later than others; order
+            is that of the session's own numbers, which an executor has in every decision.
     """
     contents: dict[str, Arrival] = {}
     conflicting: dict[str, None] = {}
@@ -106,7 +109,10 @@ def judge(
     positions = {entry.input: position for position, entry in enumerate(published)}
     reordered: list[tuple[Input, Input]] = []
     latest: dict[str, Input] = {}
-    for key, decisions in executed.items():  # in the order of each input's first decision
+    in_order = list(executed.items())  # in the order of each input's first decision
+    if forgetful:
+        in_order.sort(key=lambda entry: min(int(each.decision.rsplit(":", 2)[1]) for each in entry[1]))
+    for key, decisions in in_order:
         if key not in positions or key[1] == UNNUMBERED or decisions[0].asked:
             continue
         before = latest.get(key[0])

@@ -184,7 +184,7 @@ class Stage:
             self.executor.ask(self._decisions())
         arrivals = read_arrivals(self.folder / "executor.sqlite")
         events = [entry.event for entry in took_place(published, arrivals)]
-        return judge(published, arrivals, ledger=self.call("account"), expected=account(events))
+        return judge(published, arrivals, ledger=self.call("account"), expected=account(events), forgetful=asking)
 
     def last_words(self) -> str:
         """Give the ends of what the programs said."""

@@ -131,6 +131,15 @@ def test_a_decision_that_was_asked_for_may_come_late_but_must_come() -> None:
     assert judge(published, [on_time, late._replace(asked=True)]).good
 
 
+def test_order_at_a_forgetful_broker_is_that_of_the_sessions_numbers() -> None:
+    published = [Published("S0", 0), Published("S0", 1)]
+    lost_and_sent_again = [Arrival("r:2:0", "S0", 1), Arrival("r:1:0", "S0", 0)]
+    assert found(judge(published, lost_and_sent_again)) == {"reordered"}
+    assert judge(published, lost_and_sent_again, forgetful=True).good
+    decided_in_another_order = [Arrival("r:2:0", "S0", 0), Arrival("r:1:0", "S0", 1)]
+    assert found(judge(published, decided_in_another_order, forgetful=True)) == {"reordered"}
+
+
 def events(seen: list[int]) -> list[dict[str, Any]]:
     """Events of several symbols, each with its number and a price of its own."""
     numbers: dict[int, Any] = {}
