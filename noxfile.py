@@ -36,7 +36,7 @@ def layers(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """The tests of the core and of the plugins; arguments after ``--`` go to pytest."""
-    session.run(*PYTHON, "-m", "pytest", *session.posargs)
+    session.run(*PYTHON, "-m", "pytest", "-m", "not chaos", *session.posargs)
 
 
 @nox.session

@@ -63,3 +63,12 @@ class BackendRefused(IntuitionError):
         self.name = name
         self.problem = problem
         super().__init__(f"{address} refused `{method}`: {problem} ({name})")
+
+
+class VenueUnavailable(IntuitionError):
+    """It is not known whether an order arrived at the venue, or what became of it: ask before trying again."""
+
+    def __init__(self, order_id: str, problem: str) -> None:
+        self.order_id = order_id
+        self.problem = problem
+        super().__init__(f"the venue did not say what became of order {order_id}: {problem}; ask before trying again")

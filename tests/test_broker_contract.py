@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from intuition_core.testing.broker import BrokerContract, FakeVenue, VenueUnavailable
+from intuition_core.errors import VenueUnavailable
+from intuition_core.testing.broker import BrokerContract, FakeVenue
 
 CHECKS = sorted(name for name in vars(BrokerContract) if name.startswith("test_"))
 

@@ -15,7 +15,7 @@ from typing import Any, Literal, Self, TypeAlias
 import msgspec
 
 from intuition_core.contracts import Broker
-from intuition_core.errors import IntuitionError
+from intuition_core.errors import VenueUnavailable
 
 Fault: TypeAlias = Literal["lost_reply", "timeout_before", "timeout_after", "late", "refuse"]
 """What can go wrong with one order.
@@ -32,15 +32,6 @@ _UNSURE: tuple[Fault, ...] = ("lost_reply", "timeout_before", "timeout_after")
 _MOST_STEPS = 50
 _MOST_TRIES = 200
 _SEEDS = 40
-
-
-class VenueUnavailable(IntuitionError):
-    """It is not known whether an order arrived at the venue, or what became of it: ask before trying again."""
-
-    def __init__(self, order_id: str, problem: str) -> None:
-        self.order_id = order_id
-        self.problem = problem
-        super().__init__(f"the venue did not say what became of order {order_id}: {problem}; ask before trying again")
 
 
 class Crash(BaseException):

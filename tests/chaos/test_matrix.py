@@ -13,7 +13,7 @@ from .program import Program
 from .proxy import Proxy, Trap, When
 from .stage import Stage, Stuck, wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.mosquitto, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.mosquitto, pytest.mark.timeout(1200)]
 
 POINTS: Final = {
     # what passes: between whom, who sends it
