@@ -37,7 +37,9 @@ def seeds(request: pytest.FixtureRequest) -> int:
 @pytest.fixture
 def seed(request: pytest.FixtureRequest) -> int:
     """The seed to use: the one asked for, or one that nobody has tried."""
-    number = random.SystemRandom().randrange(1_000_000)
+    # A change is judged by what everybody sees; new worlds are looked for by `nox -s chaos`.
+    in_ci = os.environ.get("CI", "").lower() in {"1", "true"}
+    number = 1 if in_ci else random.SystemRandom().randrange(1_000_000)
     return _option(request, "seed", number, number)
 
 
