@@ -228,8 +228,14 @@ class Journal:
                     "DELETE FROM snapshots WHERE seq NOT IN (SELECT seq FROM snapshots ORDER BY seq DESC LIMIT 2)"
                 )
             if self.path == MEMORY:
-                db.execute("DELETE FROM identities WHERE last < ?", (batch.last - _KEPT_IN_MEMORY,))
-                db.execute("DELETE FROM batches WHERE last < ?", (batch.last - _KEPT_IN_MEMORY,))
+                self._prune(batch)
+
+    def _prune(self, batch: Batch) -> None:
+        """Forget what is old, now and then: it takes a walk over all identities."""
+        every = _KEPT_IN_MEMORY // 10
+        if batch.last // every > (batch.first - 1) // every:
+            self._db.execute("DELETE FROM identities WHERE last < ?", (batch.last - _KEPT_IN_MEMORY,))
+            self._db.execute("DELETE FROM batches WHERE first < ?", (batch.last - _KEPT_IN_MEMORY,))
 
     def _confirm(self, client: str, acked: str | None, published: str | None) -> None:
         if acked is not None:
