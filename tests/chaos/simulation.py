@@ -31,6 +31,8 @@ _PATIENCE: Final = 20_000
 _PACKETS: Final = 300
 """Packet ids that the broker has; it begins at 1 again after them."""
 _WINDOW: Final = 20
+_AT_ONCE: Final = 12
+"""Messages that are sent again before any of them is acknowledged."""
 
 
 class Crash(BaseException):
@@ -96,6 +98,7 @@ class SimulatedBroker:
     def __init__(self, executor: Callable[[dict[str, Any]], None]) -> None:
         self.queue: deque[tuple[str, bytes]] = deque()
         self.in_flight: dict[int, tuple[str, bytes]] = {}
+        self._again: deque[int] = deque()
         self._packet = 0
         self._present = False
         self._inlet = Wire()
@@ -109,10 +112,18 @@ class SimulatedBroker:
     def connect(self) -> tuple[Wire, Wire, bool]:
         self.disconnect()
         self._inlet, self._outlet = Wire(), Wire()
-        for packet, message in self.in_flight.items():
-            self._inlet.down.append(("message", packet, *message))
+        self._again = deque(self.in_flight)
+        self._send_again(_AT_ONCE)
         present, self._present = self._present, True
         return self._inlet, self._outlet, present
+
+    def _send_again(self, count: int) -> None:
+        """Send some of what is not acknowledged again; the rest as acknowledgements make room, as mosquitto does."""
+        while self._again and count:
+            packet = self._again.popleft()
+            if packet in self.in_flight:
+                self._inlet.down.append(("message", packet, *self.in_flight[packet]))
+                count -= 1
 
     def disconnect(self) -> None:
         """What is on its way down never arrives; what is on its way up may have."""
@@ -147,10 +158,11 @@ class SimulatedBroker:
                 kind, *content = inlet.up.popleft()
                 if kind == "ack":
                     self.in_flight.pop(content[0], None)
+                    self._send_again(1)
                 else:
                     inlet.down.append(("answer",))
             for _ in range(int(rng.random() * 9)):
-                if self.queue and len(self.in_flight) < _WINDOW:
+                if self.queue and not self._again and len(self.in_flight) < _WINDOW:
                     self._packet = self._packet % _PACKETS + 1
                     while self._packet in self.in_flight:
                         self._packet = self._packet % _PACKETS + 1
