@@ -6,6 +6,7 @@ The contracts are structural. A plain class with the right methods is a part; it
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from logging import Logger, LoggerAdapter
+from pathlib import Path
 from random import Random
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
@@ -177,8 +178,30 @@ class Risk(Protocol):
         """Let the order pass, let a smaller one pass, or refuse it with a reason."""
 
 
+class Indicator(Protocol):
+    """What does it amount to? Also takes a `Context` as a second parameter of `initialize`, if it has one."""
+
+    def initialize(self, params: Params, /) -> Sequence[str] | None:
+        """Prepare, and name the channels to listen to; None means ``["quotes"]``."""
+
+    def event(self, data: Data, /) -> Message | Iterable[Message] | None:
+        """Look at one event of those channels; nothing is said before there is enough to say it from.
+
+        A message's ``data`` is a mapping; with a ``sid`` it is about that symbol. Algorithms that listen to the
+        message's channel receive it as an event, with the ``ts`` of the event that caused it.
+        """
+
+
 class Source(Protocol):
-    """What happened in the market? May also define `initialize(params)`."""
+    """What happened in the market? May also define `initialize(params)`.
+
+    Two methods more make a source of recorded events fast and its progress visible. ``batches()`` gives the same
+    events as `events` in lists of some thousands, each a plain dict of its own that is already as `Data` says:
+    ``channel``, ``sid``, prices as finite floats, ``ts`` in nanoseconds UTC that never goes back; nobody checks them
+    again. ``progress()`` says which part of all the events has been given, from 0 to 1, or None where that is not
+    known. Where its parameters declare ``start`` and ``end`` (nanoseconds UTC, the second not included) or
+    ``symbols``, the source leaves out what is not asked for.
+    """
 
     def events(self) -> Iterable[Mapping[str, Any]]:
         """Give the events in order, historical or live, each with its ``ts``."""
@@ -213,6 +236,31 @@ class Broker(Protocol):
         Raises:
             VenueUnavailable: the venue did not answer, which is not the same as not knowing the order.
         """
+
+
+class Metric(NamedTuple):
+    """A figure about a run, with the convention by which it was computed."""
+
+    name: str
+    """A key such as ``sharpe``; snake case."""
+    label: str
+    """For people, such as ``Sharpe ratio``."""
+    value: float | None
+    """None where it is not defined."""
+    unit: str
+    """``%`` (the value is a fraction of one), ``ratio``, ``days``, ``count``, or the account's ``currency``."""
+    convention: str
+    """How it was computed: periods per year, degrees of freedom, risk-free rate."""
+
+
+class Report(Protocol):
+    """What did it come to? May also define `initialize(params)`. Looks at a `intuition_core.history.History`."""
+
+    def metrics(self, history: Any, /) -> Sequence[Metric]:
+        """Compute the figures of a run."""
+
+    def write(self, history: Any, path: Path, /) -> None:
+        """Write a report for people, metrics included, as one file."""
 
 
 class Connector(Protocol):

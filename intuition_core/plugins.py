@@ -30,6 +30,7 @@ KINDS: Final = (
     "risk",
     "broker",
     "connector",
+    "report",
     "hooks",
     "command",
 )
@@ -43,6 +44,7 @@ REQUIRED: Final = {
     "risk": ("check",),
     "broker": ("submit", "query"),
     "connector": ("initialize", "run", "stop"),
+    "report": ("metrics", "write"),
     "command": ("main",),
 }
 """The methods without which a class is no plugin of its kind, see `intuition_core.contracts`."""

@@ -1,0 +1,86 @@
+"""What a run over history came to: the account's course, its trades, and what to hold them against."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import msgspec
+
+
+class Slice(NamedTuple):
+    """The account over a stretch of time, in its currency: what a curve is drawn from, extremes kept."""
+
+    ts: int
+    """Of the last event in it, nanoseconds UTC."""
+    low: float
+    """The lowest equity after any of its events."""
+    high: float
+    """The highest."""
+    close: float
+    """The equity after its last event."""
+    invested: float
+    """What the positions were worth then, in absolute terms."""
+    marks: tuple[float | None, ...]
+    """The latest quotes then, in the order of `History.priced`; None for what was not quoted yet."""
+
+
+class Day(NamedTuple):
+    """The account at the end of a day (UTC) that had events; what returns are computed from."""
+
+    ts: int
+    """Of the day's last event, nanoseconds UTC."""
+    equity: float
+    benchmark: float
+    """What a benchmark account of 1 had come to: see `History.benchmark`."""
+
+
+class Trade(NamedTuple):
+    """One fill; amounts in the account's currency."""
+
+    ts: int
+    sid: str
+    side: str
+    """``buy`` or ``sell``."""
+    quantity: Decimal
+    price: Decimal
+    """At which it filled, slippage included."""
+    cash: Decimal
+    """What a buy cost and a sell brought, commission included."""
+    commission: Decimal
+    profit: Decimal | None
+    """For a sell: what it brought over what the units had cost."""
+
+
+class History(msgspec.Struct, frozen=True, kw_only=True):
+    """A run over recorded events, finished or interrupted.
+
+    Times are nanoseconds UTC, amounts in the account's currency.
+    """
+
+    title: str
+    """The composition in a few words, such as ``sma-cross with fixed``."""
+    composition: Mapping[str, Any]
+    """The recipe in plain types, see `Composition.plain`."""
+    source: str
+    """Where the events came from, in a few words."""
+    events: int
+    first_ts: int | None
+    last_ts: int | None
+    deposits: Decimal
+    """What was put in."""
+    equity: Decimal
+    """What it had come to, exact."""
+    slices: Sequence[Slice]
+    days: Sequence[Day]
+    priced: Sequence[str]
+    """The symbols whose quotes the slices hold; not all of them where there are very many."""
+    benchmark: str
+    """What `Day.benchmark` follows: one symbol held all along, or equal amounts of all symbols, each put in at its
+    first quote and cash until then."""
+    trades: Sequence[Trade]
+    counts: Mapping[str, int]
+    """How many records of each type there were."""
+    statement: Mapping[str, Any]
+    """The account at the end, see `Statement.plain`."""
+    complete: bool
+    """Whether all events were taken, rather than a person having ended it."""
