@@ -208,8 +208,10 @@ class Opened:
                 batch = next(batches)
             except StopIteration:
                 return
+            except IntuitionError:
+                raise
             except Exception as error:
-                raise self._told(error, "batches") from error
+                raise PartFailed(self._label, "batches", f"{type(error).__name__}: {error}") from error
             if self._start is not None or self._end is not None or self._symbols:
                 batch = list(self._asked_for(iter(batch)))
             if batch:
@@ -223,8 +225,10 @@ class Opened:
                 payload = next(payloads)
             except StopIteration:
                 return
+            except IntuitionError:
+                raise
             except Exception as error:
-                raise self._told(error, "events") from error
+                raise PartFailed(self._label, "events", f"{type(error).__name__}: {error}") from error
             number += 1
             try:
                 events = normalise(payload, now=_no_clock, negative_prices=self._negative_prices)
@@ -245,11 +249,6 @@ class Opened:
                 return
             if not symbols or event.get("sid") in symbols:
                 yield event
-
-    def _told(self, error: Exception, method: str) -> IntuitionError:
-        if isinstance(error, IntuitionError):
-            return error
-        return PartFailed(self._label, method, f"{type(error).__name__}: {error}")
 
 
 def _no_clock() -> int:
