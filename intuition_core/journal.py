@@ -5,8 +5,9 @@ are a few thousand rows. Identities of items and deliveries have rows of their o
 """
 
 import sqlite3
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
@@ -21,6 +22,11 @@ FORMAT: Final = 1
 MEMORY: Final = ":memory:"
 _KEPT_IN_MEMORY: Final = 100_000
 """Events of a journal in memory; on disk all are kept."""
+
+_STRETCH: Final = 1_000
+"""Events whose decisions are read at once."""
+_LARGEST: Final = 2**63 - 1
+"""The largest number that SQLite holds."""
 
 Durability: TypeAlias = Literal["process", "power"]
 """What a commit survives: the end of the process, however it ends; or that of the machine's power as well."""
@@ -138,17 +144,25 @@ class Journal:
     def __init__(self, path: Path | str, *, durability: Durability = "process", read_only: bool = False) -> None:
         self.path = str(path)
         self.durability = durability
+        # There is no second connection to a database in memory; and one sees what it has not committed yet.
+        self._turn: AbstractContextManager[object] = threading.Lock() if self.path == MEMORY else nullcontext()
         try:
             if read_only:
-                self._db = sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True)
+                self._db = self._connect_to_read()
             else:
                 self._db = sqlite3.connect(self.path, check_same_thread=False)  # one thread at a time writes
             self._db.isolation_level = None
             self._open(read_only=read_only)
+            # In WAL mode who reads waits for nobody who writes, and the other way round.
+            self._reader = self._db if read_only or self.path == MEMORY else self._connect_to_read()
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError) and not read_only:
                 raise JournalFailed(self.path, str(error)) from error
             raise BadJournal(self.path, f"no journal: {error}") from error
+
+    def _connect_to_read(self) -> sqlite3.Connection:
+        address = f"{Path(self.path).absolute().as_uri()}?mode=ro"
+        return sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
 
     def _open(self, *, read_only: bool) -> None:
         db = self._db
@@ -164,7 +178,8 @@ class Journal:
 
     def close(self) -> None:
         """Let the file go."""
-        self._db.close()
+        self._reader.close()
+        self._db.close()  # the last one: it brings everything into the one file
 
     # -- what the session is
 
@@ -185,7 +200,8 @@ class Journal:
     @property
     def last_seq(self) -> int:
         """The number of the last event, 0 before the first."""
-        return self._db.execute("SELECT coalesce(max(last), 0) FROM batches").fetchone()[0]  # type: ignore[no-any-return]  # an INTEGER
+        latest = self._db.execute("SELECT last FROM batches ORDER BY first DESC LIMIT 1").fetchone()
+        return latest[0] if latest else 0
 
     # -- writing
 
@@ -351,15 +367,42 @@ class Journal:
                 [record for record in _decode_records(records) if record["seq"] > after],
             )
 
-    def latest_records(self, count: int) -> list[Record]:
-        """Give the records of the latest batches, oldest first: at least ``count``, if there are so many."""
-        found: list[list[Record]] = []
-        for (records,) in self._db.execute("SELECT records FROM batches ORDER BY first DESC"):
-            found.append(_decode_records(records))
-            count -= len(found[-1])
-            if count <= 0:
-                break
-        return [record for records in reversed(found) for record in records]
+    def decisions(self, after: tuple[int, int]) -> Iterator[list[Record]]:
+        """Give the decisions after a (seq, n), oldest first: those of a thousand events or so at a time, if only none.
+
+        Any thread may read, whatever the one that writes is doing, and sees what is committed. Between two steps
+        nothing is held, so that a reader may take its time.
+
+        Raises:
+            BadJournal: the file cannot be read.
+        """
+        ((start, end),) = self._read(
+            "SELECT coalesce((SELECT max(first) FROM batches WHERE first <= ?), (SELECT min(first) FROM batches)), "
+            "(SELECT max(first) FROM batches)",
+            min(after[0], _LARGEST),
+        )
+        while start is not None and start <= end:
+            # Most records are something else: what cannot be a decision is not even decoded.
+            rows = self._read(
+                "SELECT records FROM batches WHERE first >= ? AND first < ? AND instr(records, ?) ORDER BY first",
+                start,
+                start + _STRETCH,
+                b"decision",
+            )
+            yield [
+                record
+                for (records,) in rows
+                for record in _decode_records(records)
+                if record["type"] == "decision" and position(record["id"]) > after
+            ]
+            start += _STRETCH
+
+    def _read(self, statement: str, *parameters: object) -> list[Any]:
+        with self._turn:
+            try:
+                return self._reader.execute(statement, parameters).fetchall()
+            except sqlite3.Error as error:
+                raise BadJournal(self.path, f"cannot be read: {error}") from error
 
     def outbox(self, client: str, after: tuple[int, int], limit: int) -> list[Record]:
         """Give the records that a client's items caused after a (seq, n), oldest first."""
@@ -385,13 +428,20 @@ class _Transaction:
         self._journal = journal
 
     def __enter__(self) -> None:
-        try:
-            self._journal._db.execute("BEGIN IMMEDIATE")  # the same module
-        except sqlite3.Error as error:
-            raise JournalFailed(self._journal.path, str(error)) from error
+        with ExitStack() as stack:
+            stack.enter_context(self._journal._turn)  # the same module
+            try:
+                self._journal._db.execute("BEGIN IMMEDIATE")
+            except sqlite3.Error as error:
+                raise JournalFailed(self._journal.path, str(error)) from error
+            self._turn = stack.pop_all()
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        db = self._journal._db  # the same module
+        with self._turn:
+            self._end(error)
+
+    def _end(self, error: BaseException | None) -> None:
+        db = self._journal._db
         try:
             if error is None:
                 db.execute("COMMIT")

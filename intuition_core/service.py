@@ -2,10 +2,14 @@
 
 import logging
 import secrets
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate, takewhile
 from typing import Any, Final, NamedTuple
 
+import gevent
+import msgspec
 from msgspec.structs import replace
 
 from intuition_core.compose import compose, overlay, portable, session_name, settle
@@ -18,11 +22,14 @@ from intuition_core.journal import MEMORY, Delivery, Journal, position
 from intuition_core.plugins import Catalogue
 from intuition_core.records import Record
 from intuition_core.rpc.server import Method
+from intuition_core.rpc.wire import MAX_MESSAGE
 from intuition_core.session import IdReused, Item, Session, Watch, identity_of
 from intuition_core.strategy import Strategy
 
 MAX_ITEMS: Final = 10_000
 MAX_LIMIT: Final = 10_000
+MAX_ANSWER: Final = MAX_MESSAGE * 3 // 4
+"""Bytes of records in one answer; the rest is for what goes around them."""
 
 _log = logging.getLogger("intuition")
 
@@ -45,6 +52,18 @@ class BadCall(IntuitionError):
         self.method = method
         self.problem = problem
         super().__init__(f"{method}: {problem}")
+
+
+class TooManyDecisions(IntuitionError):
+    """An event that caused more decisions than one answer carries, so that a number is no place to go on from."""
+
+    def __init__(self, seq: int, first: str) -> None:
+        self.seq = seq
+        self.first = first
+        super().__init__(
+            f"event {seq} caused more decisions than one answer carries: ask for those after the id of a decision "
+            f"rather than after a number; the first one's is {first}"
+        )
 
 
 class CompositionChanged(IntuitionError):
@@ -216,9 +235,15 @@ class Service:
         return self.session.attach(_client("attach", client))._asdict()
 
     def outbox(self, client: Any, epoch: Any, limit: Any = 1000) -> list[Record]:
-        """Give the records of a client's items that it has not confirmed as published, oldest first."""
+        """Give the records of a client's items that it has not confirmed as published, oldest first.
+
+        They may be fewer than there are and than ``limit``, as an answer has to be carried; none are the end.
+        """
         self.session.check_epoch(_client("outbox", client), _epoch("outbox", epoch))
-        return self.session.outbox(client, _count("outbox", "limit", limit))
+        records = self.session.outbox(client, _count("outbox", "limit", limit))
+        sizes = accumulate(map(_size, records))
+        fitting = sum(1 for _ in takewhile(lambda size: size <= MAX_ANSWER, sizes))
+        return records[: max(1, fitting)]
 
     def confirm(self, client: Any, epoch: Any, acked: Any = None, published: Any = None) -> None:
         """Note what an attached client has passed on.
@@ -260,10 +285,30 @@ class Service:
         return self.session.statement.plain()
 
     def decisions(self, since_seq: Any = 0, limit: Any = 1000) -> list[Record]:
-        """Give decisions of events after a sequence number, oldest first."""
-        return self.session.decisions(
-            _count("decisions", "since_seq", since_seq), min(_count("decisions", "limit", limit), MAX_LIMIT)
-        )
+        """Give decisions of events after a sequence number, oldest first; go on from the last one's ``seq``.
+
+        Args:
+            since_seq: the number; or the id of a decision, to go on right after that one.
+            limit: after so many, no further event is looked at. An answer may hold fewer than there are, as it has
+                to be carried; none are the end. After a number, the decisions of one event are never parted.
+
+        Raises:
+            TooManyDecisions: an event caused more than an answer carries; go on from an id.
+        """
+        after, whole = _after(since_seq)
+        most = min(_count("decisions", "limit", limit), MAX_LIMIT)
+        answer: list[Record] = []
+        size = 0
+        for found in self.session.decisions(after) if most else ():
+            for record in found:
+                if len(answer) >= most and record["seq"] != answer[-1]["seq"]:
+                    return answer
+                size += _size(record)
+                if size > MAX_ANSWER and answer:
+                    return _without(answer, record["seq"]) if whole else answer
+                answer.append(record)
+            gevent.sleep(0)  # others are answered meanwhile: there may be a million events to look through
+        return answer
 
     def _normalised(self, payload: Any) -> list[Event]:
         return normalise(payload, now=self._now, negative_prices=self._config.values.negative_prices)
@@ -317,6 +362,27 @@ def _deliveries(given: Any, count: int) -> Sequence[Delivery | None]:
             case _:
                 raise BadCall("events", f"expected a delivery as [key, packet, topic, hash], got {each!r:.60}")
     return read
+
+
+def _after(since: Any) -> tuple[tuple[int, int], bool]:
+    """Read the place after which decisions are wanted, and say whether those of one event are to stay together."""
+    if not isinstance(since, str):
+        return (_count("decisions", "since_seq", since), sys.maxsize), True
+    try:
+        return position(since), False
+    except ValueError:
+        raise BadCall("decisions", f"expected since_seq as a number or a decision's id, got {since!r:.60}") from None
+
+
+def _without(answer: list[Record], seq: int) -> list[Record]:
+    kept = [record for record in answer if record["seq"] != seq]
+    if not kept:
+        raise TooManyDecisions(seq, answer[0]["id"])
+    return kept
+
+
+def _size(record: Record) -> int:
+    return len(msgspec.msgpack.encode(record))
 
 
 def _entry(reply: list[Record] | IntuitionError) -> Any:

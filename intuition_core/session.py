@@ -5,10 +5,8 @@ and only then answered. Status is read from the last committed state by any thre
 """
 
 import logging
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from itertools import islice
 from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
@@ -22,7 +20,6 @@ from intuition_core.records import Record
 from intuition_core.strategy import Cell, Quarantine, Strategy
 from intuition_core.verdicts import Casualty, Verdict
 
-KEPT_DECISIONS: Final = 100_000
 SNAPSHOT_EVERY: Final = 10_000
 """Events between two snapshots; recovery replays at most so many."""
 
@@ -174,7 +171,6 @@ class Session:
         self._strategy = strategy = build()
         self._journal = journal
         self._listeners: list[Listener] = []
-        self._decisions: deque[Record] = deque(maxlen=KEPT_DECISIONS)
         self._statement = Statement.of(strategy.ledger, 0)
         self._unwritten: Batch | None = None
         self._snapshot_at = 0
@@ -248,9 +244,6 @@ class Session:
             for _ in replayed_events(self._strategy, self._journal, after=start):
                 replayed += 1
         self._snapshot_at = start
-        self._decisions.clear()
-        latest = self._journal.latest_records(KEPT_DECISIONS)
-        self._decisions.extend(record for record in latest if record["type"] == "decision")
         self._statement = Statement.of(self._strategy.ledger, self._strategy.seq)
         return Recovery(self._strategy.seq, start, replayed)
 
@@ -349,7 +342,6 @@ class Session:
         self._unwritten = None
         if batch.snapshot is not None:
             self._snapshot_at = batch.last
-        self._decisions.extend(record for record in batch.records if record["type"] == "decision")
         self._statement = Statement.of(self._strategy.ledger, self._strategy.seq)
         if batch.records:
             for listener in self._listeners:
@@ -456,10 +448,13 @@ class Session:
 
     # -- status, for any thread
 
-    def decisions(self, since_seq: int, limit: int) -> list[Record]:
-        """Give decisions of events after a sequence number, oldest first; the latest 100,000 are kept."""
-        kept = tuple(self._decisions)
-        return list(islice((record for record in kept if record["seq"] > since_seq), limit))
+    def decisions(self, after: tuple[int, int]) -> Iterator[list[Record]]:
+        """Give the decisions after a (seq, n), oldest first, some at a time, as `Journal.decisions` does.
+
+        Raises:
+            BadJournal: the journal cannot be read.
+        """
+        return self._journal.decisions(after)
 
 
 def replayed_events(

@@ -4,17 +4,19 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
+import msgpack
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intuition_core import Signal
+from intuition_core import Bet, Signal
 from intuition_core.compose import compose, portable, settle
 from intuition_core.config import BadConfiguration, Config, convert, load_config
 from intuition_core.errors import BadData, BadParameter
 from intuition_core.plugins import discover
-from intuition_core.service import AlreadyRunning, BadCall, Service
+from intuition_core.rpc.wire import MAX_MESSAGE
+from intuition_core.service import AlreadyRunning, BadCall, Service, TooManyDecisions
 from intuition_core.session import StaleEpoch
 from intuition_core.typed import Typed
 
@@ -357,6 +359,81 @@ def test_decisions_are_given_again_from_a_sequence_number(tmp_path: Path) -> Non
     assert served.decisions() == made
     assert served.decisions(3, 2) == [record for record in made if record["seq"] > 3][:2]
     assert served.decisions(0, 0) == []
+
+
+class Crowd:
+    """Decides as often as each event says."""
+
+    def event(self, data: dict[str, Any]) -> list[Signal]:
+        return [Signal(data["sid"], "buy", data["quote"])] * int(data.get("times", 1))
+
+
+class Loud:
+    """Bets a little, with many words."""
+
+    def optimize(self, signal: Signal, account: Any) -> Bet:
+        return Bet(cash=0.01, reason="because " * 40)
+
+
+@pytest.fixture
+def crowded(tmp_path: Path) -> Service:
+    file = tmp_path / "intuition.toml"
+    file.write_text('[algorithm]\nname = "crowd"\n[portfolio]\nname = "loud"\n')
+    return Service(load_config(file, environment={}), Shelf(crowd=Crowd, loud=Loud))  # type: ignore[arg-type]  # as above
+
+
+def made_of(served: Service, *times: int) -> list[dict[str, Any]]:
+    replies = [served.event({"sid": "GOOG", "quote": 10, "ts": n, "times": many}) for n, many in enumerate(times)]
+    return [record for reply in replies for record in reply if record["type"] == "decision"]
+
+
+def pages(served: Service, limit: int, key: str) -> list[list[dict[str, Any]]]:
+    """Read as a caller does: go on from the last one, until there is nothing more."""
+    found: list[list[dict[str, Any]]] = []
+    while page := served.decisions(found[-1][-1][key] if found else 0, limit):
+        found.append(page)
+    return found
+
+
+@pytest.mark.parametrize("key", ["seq", "id"])
+def test_an_answer_is_never_too_large_to_be_sent_and_no_decision_is_lost_on_who_goes_on(
+    crowded: Service, key: str
+) -> None:
+    made = made_of(crowded, 900, 1, 900, 40, 700, 0, 1, 1)
+    got = pages(crowded, 10_000, key)
+    assert [record for page in got for record in page] == made
+    assert len(got) > 1
+    assert all(len(msgpack.packb(page)) < MAX_MESSAGE * 0.9 for page in got)
+    assert crowded.describe()["limits"]["decisions"] == 10_000
+
+
+def test_decisions_of_one_event_are_never_parted_by_the_limit(crowded: Service) -> None:
+    made = made_of(crowded, 3, 3, 1, 0, 5)
+    got = pages(crowded, 2, "seq")
+    assert [record for page in got for record in page] == made
+    assert [len(page) for page in got] == [3, 3, 6]
+
+
+def test_an_event_of_more_decisions_than_an_answer_carries_is_read_by_id(crowded: Service) -> None:
+    made = made_of(crowded, 1, 2500)
+    (first,) = crowded.decisions(0)
+    with pytest.raises(TooManyDecisions, match=made[1]["id"]):
+        crowded.decisions(first["seq"])
+    got = pages(crowded, 10_000, "id")
+    assert [record for page in got for record in page] == made
+
+
+def test_the_outbox_gives_what_an_answer_carries(crowded: Service) -> None:
+    epoch = crowded.attach("c")["epoch"]
+    options = {"client": "c", "epoch": epoch}
+    payloads = [{"sid": "GOOG", "quote": 10, "ts": n, "times": 500} for n in range(5)]
+    made = [record for reply in crowded.events(payloads, options) for record in reply]
+    got: list[dict[str, Any]] = []
+    while records := crowded.outbox("c", epoch, 10_000):
+        assert len(msgpack.packb(records)) < MAX_MESSAGE * 0.9
+        got += records
+        crowded.confirm("c", epoch, None, records[-1]["id"])
+    assert got == made
 
 
 def test_the_account_adds_up(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
 import sqlite3
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -10,8 +12,9 @@ from hypothesis import strategies as st
 
 from intuition_core import Signal, journal
 from intuition_core.composition import Composition, Line, Part
-from intuition_core.journal import MEMORY, BadJournal, Batch, Delivery, Journal, JournalFailed
+from intuition_core.journal import MEMORY, BadJournal, Batch, Delivery, Journal, JournalFailed, position
 from intuition_core.naive import Naive
+from intuition_core.records import Record
 from intuition_core.session import (
     SNAPSHOT_EVERY,
     BatchFailed,
@@ -78,6 +81,10 @@ def session_of(path: Path | str, algorithm: type = Turns) -> Session:
     return session
 
 
+def decisions(session: Session, after: tuple[int, int] = (0, 0)) -> list[Record]:
+    return [record for some in session.decisions(after) for record in some]
+
+
 def uninterrupted(count: int) -> list[Any]:
     session = session_of(MEMORY)
     return [session.deliver([item(n)])[0] for n in range(count)]
@@ -124,7 +131,7 @@ def test_a_session_goes_on_where_it_ended_however_it_ended(tmp_path: Path, algor
     assert (recovery.snapshot == 60) == (clean and algorithm is Turns)
     got += [resumed.deliver([item(n)])[0] for n in range(60, 100)]
     assert got == expected
-    assert resumed.decisions(0, 1000) == [r for records in expected for r in records if r["type"] == "decision"]
+    assert decisions(resumed) == [r for records in expected for r in records if r["type"] == "decision"]
     resumed.close()
 
 
@@ -343,6 +350,62 @@ def test_a_journal_in_memory_keeps_the_latest(monkeypatch: pytest.MonkeyPatch) -
         kept.commit(Batch(first=n, last=n, events=[quote(n)]))
     assert sum(len(events) for events, _ in kept.batches()) == 21
     kept.close()
+
+
+@pytest.mark.parametrize("memory", [True, False])
+def test_decisions_are_read_from_the_journal_and_none_is_kept_in_memory(tmp_path: Path, memory: bool) -> None:
+    session = session_of(MEMORY if memory else tmp_path / "s.sqlite")
+    made: list[Record] = []
+    for start in range(0, 3000, 50):
+        for reply in session.deliver([item(n) for n in range(start, start + 50)]):
+            made += [record for record in reply if record["type"] == "decision"]  # type: ignore[union-attr]  # no ids
+    assert decisions(session) == made
+    for record in made[:: len(made) // 40]:
+        seq, n = position(record["id"])
+        assert decisions(session, (seq, n)) == [each for each in made if position(each["id"]) > (seq, n)]
+        assert decisions(session, (seq - 1, 10**30)) == [each for each in made if each["seq"] >= seq]
+    assert decisions(session, (10**30, 0)) == []
+    alone: list[Record] = [{}]
+    of_earlier_batches = made[:-50]
+    del made
+    assert {sys.getrefcount(record) for record in of_earlier_batches} == {sys.getrefcount(each) for each in alone}
+    session.close()
+
+
+@pytest.mark.parametrize("memory", [True, False])
+def test_decisions_are_those_committed_while_a_transaction_is_under_way(tmp_path: Path, memory: bool) -> None:
+    session = session_of(MEMORY if memory else tmp_path / "s.sqlite")
+    session.deliver([item(n) for n in range(20)])
+    before = decisions(session)
+    written, go_on = threading.Event(), threading.Event()
+
+    class Waiting(Failing):
+        def execute(self, statement: str, *parameters: Any) -> Any:
+            if statement == "COMMIT":
+                written.set()
+                assert go_on.wait(20)
+            return super().execute(statement, *parameters)
+
+    session._journal._db = Waiting(session._journal._db)  # type: ignore[assignment]  # to stop it half-way
+    writer = threading.Thread(target=session.deliver, args=([item(n) for n in range(20, 40)],))
+    writer.start()
+    assert written.wait(20)
+    if memory:  # a journal in memory has one connection, which commits in no time
+        threading.Timer(0.1, go_on.set).start()
+        assert len(decisions(session)) > len(before)
+    else:
+        assert decisions(session) == before
+        go_on.set()
+    writer.join(20)
+    assert len(decisions(session)) > len(before)
+    session.close()
+
+
+def test_a_journal_that_cannot_be_read_says_so(tmp_path: Path) -> None:
+    session = session_of(tmp_path / "s.sqlite")
+    session.close()
+    with pytest.raises(BadJournal, match="cannot be read"):
+        decisions(session)
 
 
 # -- any history of deliveries, faults and restarts
