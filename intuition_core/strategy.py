@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
+from intuition_core.answers import answers, bets, check_text
 from intuition_core.composition import Composition, Part
 from intuition_core.contracts import Account, Bet, Context, Data, Message, Order, Rejection, Signal
 from intuition_core.data import DEFAULT_CHANNEL, check_channel, check_sid, plain
@@ -85,14 +86,11 @@ class Strategy:
         self._same = composition.fill == "same"
         self._log = log
         self._kept: list[_Kept] = []
-        self._risks = [_Risk(*self._start(part)) for part in composition.risks]
+        self._risks = [_Risk(self._start(part)) for part in composition.risks]
         self._lines = [_Line(self._start(line.algorithm), self._start(line.portfolio)) for line in composition.lines]
         self._several = len(self._lines) > 1
         self._cell[1] = self._lines[0].number
-        self._listeners: dict[str, list[_Line]] = {}
-        for line in self._lines:
-            for channel in line.channels:
-                self._listeners.setdefault(channel, []).append(line)
+        self._listeners = self._by_channel()
 
     @property
     def run(self) -> str:
@@ -130,7 +128,7 @@ class Strategy:
                 outcome = line.event(data)
                 if outcome is None:
                     continue
-                answers = (outcome,) if type(outcome) is Signal else _answers(outcome)
+                given = (outcome,) if type(outcome) is Signal else answers(outcome)
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # noqa: BLE001  # a part may raise anything; the others go on
@@ -138,7 +136,7 @@ class Strategy:
                 self._record_failure(line.number, "event", error, data.get("sid"))
             else:
                 self._event_id = data.get("id")
-                for answer in answers:
+                for answer in given:
                     self._act(line, answer, data)
                 self._cell[1] = line.number
             quiet = False
@@ -185,6 +183,24 @@ class Strategy:
             self._seats[number - 1].set_aside(lambda *_: refusal)
         else:
             self._seats[number - 1].set_aside(lambda *_: None)
+
+    def release(self, number: int) -> None:
+        """Call a part again that is in quarantine. It begins anew, and knows nothing of the events before.
+
+        What it had come to is not kept while it is in quarantine, so that nothing else would be the same in a replay.
+
+        Raises:
+            PartFailed: it cannot be made or initialised.
+        """
+        if number not in self.quarantined:
+            return
+        part = self.parts[number - 1]
+        kept, started = self._make(number, part)
+        self._cell[1] = self._lines[0].number
+        self._kept[number - 1] = kept
+        self._seats[number - 1].holder.take(started)
+        self._listeners = self._by_channel()
+        del self.quarantined[number]
 
     # -- state
 
@@ -267,13 +283,13 @@ class Strategy:
             stake = size(signal, self.account)  # type: ignore[misc]  # `release` is there: looked at above
             if stake is None:
                 return
-            bets = _bets(stake)
+            staked = bets(stake)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001  # the same
             self._record_failure(line.number + 1, method, error, signal.sid)
             return
-        for bet in bets:
+        for bet in staked:
             self._bet(line, signal, bet)
 
     def _publish(self, line: "_Line", message: Message, data: Data) -> None:
@@ -369,7 +385,7 @@ class Strategy:
             try:
                 verdict = risk.check(order, self.account)
                 if isinstance(verdict, Rejection):
-                    _text("a Rejection's reason", verdict.reason)
+                    check_text("a Rejection's reason", verdict.reason)
                 elif not isinstance(verdict, Order):
                     raise TypeError(f"expected an Order or a Rejection, got {type(verdict).__name__}")  # noqa: TRY301
             except KeyboardInterrupt:
@@ -490,10 +506,22 @@ class Strategy:
             seats += (_Seat(line, ("event",)), _Seat(line, ("optimize", "release")))
         return seats
 
+    def _by_channel(self) -> "dict[str, list[_Line]]":
+        listeners: dict[str, list[_Line]] = {}
+        for line in self._lines:
+            for channel in line.channels:
+                listeners.setdefault(channel, []).append(line)
+        return listeners
+
     def _start(self, part: Part) -> "_Started":
-        """Make a part, initialise it, and give it with what `initialize` answered."""
+        """Take a part on: make it, and give it with what `initialize` answered."""
         self.parts.append(part)
-        number = len(self.parts)
+        kept, started = self._make(len(self.parts), part)
+        self._kept.append(kept)
+        return started
+
+    def _make(self, number: int, part: Part) -> "tuple[_Kept, _Started]":
+        """Make a part and initialise it."""
         self._cell[0] = 0
         self._cell[1] = number
         try:
@@ -503,10 +531,10 @@ class Strategy:
         except BaseException as error:
             raise PartFailed(part.label, "__init__", f"{type(error).__name__}: {error}") from error
         rng = Random(f"{self.composition.seed}:{part.kind}:{part.name}")  # noqa: S311  # draws, not secrets
-        self._kept.append(_Kept(part, live, rng))
+        kept = _Kept(part, live, rng)
         initialize = getattr(live, "initialize", None)
         if initialize is None:
-            return _Started(number, part, live, None)
+            return kept, _Started(number, part, live, None)
         context = Context(
             name=part.name,
             rng=rng,
@@ -519,7 +547,7 @@ class Strategy:
             raise
         except BaseException as error:
             raise PartFailed(part.label, "initialize", f"{type(error).__name__}: {error}") from error
-        return _Started(number, part, live, answer)
+        return kept, _Started(number, part, live, answer)
 
 
 class _Started(NamedTuple):
@@ -624,21 +652,39 @@ class _Line:
     __slots__ = ("algorithm", "channels", "event", "number", "optimize", "portfolio", "release")
 
     def __init__(self, algorithm: _Started, portfolio: _Started) -> None:
-        self.number, self.algorithm, live, channels = algorithm  # the portfolio's number is the next one
-        self.event: Callable[[Data], Any] = _method(self.algorithm, live, "event")
-        self.channels = _channels(self.algorithm, channels)
-        _, self.portfolio, live, _ = portfolio
-        self.optimize: Callable[[Signal, Account], Any] = _method(self.portfolio, live, "optimize")
-        self.release: Callable[[Signal, Account], Any] | None = getattr(live, "release", None)
+        self.number = algorithm.number  # the portfolio's number is the next one
+        self.algorithm = algorithm.part
+        self.portfolio = portfolio.part
+        self.channels: tuple[str, ...]
+        self.event: Callable[[Data], Any]
+        self.optimize: Callable[[Signal, Account], Any]
+        self.release: Callable[[Signal, Account], Any] | None
+        self.take(algorithm)
+        self.take(portfolio)
+
+    def take(self, started: _Started) -> None:
+        """Let this live part answer from now on."""
+        number, part, live, answer = started
+        if number == self.number:
+            self.event = _method(part, live, "event")
+            self.channels = _channels(part, answer)
+        else:
+            self.optimize = _method(part, live, "optimize")
+            self.release = getattr(live, "release", None)
 
 
 class _Risk:
     __slots__ = ("check", "number", "part")
 
-    def __init__(self, number: int, part: Part, live: Any, _answer: Any) -> None:
-        self.number = number
-        self.part = part
-        self.check: Callable[[Order, Account], Any] = _method(part, live, "check")
+    def __init__(self, started: _Started) -> None:
+        self.number = started.number
+        self.part = started.part
+        self.check: Callable[[Order, Account], Any]
+        self.take(started)
+
+    def take(self, started: _Started) -> None:
+        """Let this live part answer from now on."""
+        self.check = _method(self.part, started.live, "check")
 
 
 def _method(part: Part, live: Any, name: str) -> Callable[..., Any]:
@@ -667,79 +713,3 @@ def _takes_context(initialize: Callable[..., Any]) -> bool:
     kinds = [parameter.kind for parameter in parameters]
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return sum(kind in positional for kind in kinds) >= 2 or inspect.Parameter.VAR_POSITIONAL in kinds
-
-
-def _answers(outcome: Any) -> Sequence[Signal | Message]:
-    """Give an algorithm's answers as a sequence.
-
-    Raises:
-        TypeError: something in it is no Signal and no Message.
-    """
-    if isinstance(outcome, Signal | Message):
-        return (outcome,)
-    if isinstance(outcome, str | bytes | Mapping) or not hasattr(outcome, "__iter__"):
-        raise TypeError(f"expected a Signal, a Message, or an iterable of these, got {_shown(outcome)}")
-    answers = tuple(answer for answer in outcome if answer is not None)
-    for answer in answers:
-        if not isinstance(answer, Signal | Message):
-            raise TypeError(f"expected a Signal or a Message, got {_shown(answer)}")
-    return answers
-
-
-def _bets(stake: Any) -> Sequence[Bet]:
-    """Give a portfolio's answer as bets.
-
-    Raises:
-        TypeError, ValueError: something in it is no bet, or one of nonsense.
-    """
-    if isinstance(stake, Bet):
-        bets: Sequence[Any] = (stake,)
-    elif isinstance(stake, int | float | Decimal):
-        bets = (Bet(cash=_amount("a bet", stake)),)
-    elif isinstance(stake, str | bytes | Mapping) or not hasattr(stake, "__iter__"):
-        raise TypeError(f"expected a number, a Bet, or an iterable of Bets, got {_shown(stake)}")
-    else:
-        bets = tuple(stake)
-    for bet in bets:
-        if not isinstance(bet, Bet):
-            raise TypeError(f"expected a Bet, got {_shown(bet)}")
-        if bet.reason is not None:
-            _text("a Bet's reason", bet.reason)
-        if bet.sid is not None:
-            check_sid(bet.sid)
-        if bet.cash is not None and bet.units is not None:
-            raise ValueError("a Bet names cash or units, not both")
-        for name, amount in (("cash", bet.cash), ("units", bet.units)):
-            if amount is not None:
-                _amount(f"a Bet's {name}", amount)
-    return bets
-
-
-def _text(what: str, text: Any) -> None:
-    if not isinstance(text, str):
-        raise TypeError(f"{what} is text, not {_shown(text)}")
-    text.encode()  # half a surrogate pair cannot be written anywhere
-
-
-def _amount(what: str, amount: Any) -> Any:
-    if isinstance(amount, bool) or not isinstance(amount, int | float | Decimal):
-        raise TypeError(f"{what} is a number, not {_shown(amount)}")
-    if not math.isfinite(amount) or amount < 0:
-        raise ValueError(f"{what} is finite and not negative, not {amount}")
-    if amount > MAX_AMOUNT:
-        raise ValueError(f"{what} is beyond {MAX_AMOUNT}: {amount}")
-    if exact(amount).as_tuple().exponent < -MAX_DECIMALS:  # type: ignore[operator]  # it is finite: a number
-        raise ValueError(f"{what} has more than {MAX_DECIMALS} decimals: {amount:.6g}")
-    return amount
-
-
-MAX_AMOUNT: Final = 10**18
-"""The most cash or units that one bet may name; exact arithmetic needs a bound."""
-
-MAX_DECIMALS: Final = 40
-"""The most decimals that a bet may have; exact arithmetic needs a bound."""
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
