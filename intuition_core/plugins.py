@@ -60,6 +60,8 @@ FIRST_PARTY: Final = {
     ("portfolio", "kelly"): "intuition-portfolio-kelly",
     ("connector", "mqtt"): "intuition-connector-mqtt",
     ("source", "sample"): "intuition-source-sample",
+    ("source", "sql"): "intuition-source-sql",
+    ("source", "websocket"): "intuition-source-websocket",
     ("command", "broker"): "intuition-connector-mqtt",
     ("command", "publish"): "intuition-connector-mqtt",
 }
