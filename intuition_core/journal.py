@@ -16,7 +16,7 @@ import msgspec
 from intuition_core.data import Event
 from intuition_core.errors import IntuitionError
 from intuition_core.records import Record
-from intuition_core.verdicts import Casualty, Verdict
+from intuition_core.verdicts import Casualty, Release, Verdict
 
 FORMAT: Final = 1
 MEMORY: Final = ":memory:"
@@ -304,6 +304,14 @@ class Journal:
         with _Transaction(self):
             self._db.execute("INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?)", verdict)
 
+    def release(self, release: Release) -> None:
+        """Note that a part is to be called again after an event.
+
+        Raises:
+            JournalFailed: it cannot be written.
+        """
+        self.note(releases=[*self.releases(), release])
+
     def mourn(self, casualty: Casualty) -> None:
         """Note a casualty whose event is to come again.
 
@@ -329,6 +337,10 @@ class Journal:
         for seq, part, name, called, quarantined, problem in self._db.execute("SELECT * FROM verdicts"):
             found.setdefault(seq, []).append(Verdict(seq, part, name, bool(called), bool(quarantined), problem))
         return found
+
+    def releases(self) -> list[Release]:
+        """Give the ends of quarantines, in the order in which they were noted."""
+        return msgspec.convert(self.meta().get("releases", []), list[Release])
 
     def clients(self) -> dict[str, tuple[int, str | None]]:
         """Give each client's epoch and the id of the last record it has published."""

@@ -18,7 +18,7 @@ from intuition_core.journal import Batch, Delivery, Identity, Journal, JournalFa
 from intuition_core.ledger import Statement
 from intuition_core.records import Record
 from intuition_core.strategy import Cell, Quarantine, Strategy
-from intuition_core.verdicts import Casualty, Verdict
+from intuition_core.verdicts import Casualty, Release, Verdict
 
 SNAPSHOT_EVERY: Final = 10_000
 """Events between two snapshots; recovery replays at most so many."""
@@ -473,6 +473,7 @@ def replayed_events(
         ReplayDiffers: at the first record that is not the journal's, byte for byte; what an error says is left out.
     """
     verdicts = journal.verdicts()
+    releases = journal.releases()
     strategy.judging = False
     try:
         for events, records in journal.batches(after):
@@ -480,6 +481,7 @@ def replayed_events(
             for event in events:
                 if until is not None and strategy.seq >= until:
                     return
+                _release(strategy, releases)
                 seq = strategy.seq + 1
                 again = strategy.step(event) if seq not in verdicts else _follow(strategy, event, verdicts[seq])
                 if compare:
@@ -489,6 +491,7 @@ def replayed_events(
                         place += 1
                     _hold_against(seq, stored, again)
                 yield again
+        _release(strategy, releases)
     finally:
         strategy.judging = True
 
@@ -501,6 +504,13 @@ def _follow(strategy: Strategy, event: Event, verdicts: Sequence[Verdict]) -> Se
         if verdict.quarantined:
             strategy.quarantine(verdict.part, verdict.problem)
     return records
+
+
+def _release(strategy: Strategy, releases: Sequence[Release]) -> None:
+    """Call again the parts whose quarantine ended after the event that the strategy has come to."""
+    for release in releases:
+        if release.seq == strategy.seq and release.name == _name(strategy, release.part):
+            strategy.release(release.part)
 
 
 class _Run:

@@ -1,6 +1,6 @@
 """What is held against parts: deaths of the process while one of them ran, and the consequences."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 
@@ -40,3 +40,28 @@ class Verdict(NamedTuple):
     called: bool
     quarantined: bool
     problem: str
+
+
+class Release(NamedTuple):
+    """The end of a part's quarantine, by a person's order.
+
+    Attributes:
+        seq: the last event before; from the next one on the part is called again.
+        part: which part, counted as in `Casualty`.
+        name: its kind and name, as in `Verdict`.
+    """
+
+    seq: int
+    part: int
+    name: str
+
+
+def in_quarantine(verdicts: Iterable[Verdict], releases: Iterable[Release]) -> list[Verdict]:
+    """Give the verdicts, in order, by which parts are still in quarantine."""
+    freed = {(release.part, release.name): release.seq for release in sorted(releases)}
+    standing: dict[tuple[int, str], Verdict] = {}
+    for verdict in sorted(verdicts):
+        part = verdict.part, verdict.name
+        if verdict.quarantined and verdict.seq > freed.get(part, -1):
+            standing.setdefault(part, verdict)
+    return list(standing.values())

@@ -19,7 +19,7 @@ from intuition_core.journal import MEMORY, Journal
 from intuition_core.records import Record
 from intuition_core.session import Halted, Item, Session, Unwatched, replayed_events
 from intuition_core.strategy import Strategy
-from intuition_core.verdicts import Casualty
+from intuition_core.verdicts import Casualty, Release, Verdict, in_quarantine
 
 ALGORITHM, PORTFOLIO = 2, 3
 """The parts' numbers: the risk is started first."""
@@ -302,6 +302,121 @@ def test_replay_comes_to_the_same_whatever_failed(
     other: Policy = "skip" if policy == "quarantine" else "quarantine"
     assert replay(session, builder(other)) == happened
     assert session._journal.casualties() == {}
+    session._journal.close()
+
+
+# -- the end of a quarantine
+
+
+def release(session: Session, part: int = ALGORITHM) -> None:
+    name = {1: "risk risk", ALGORITHM: "algorithm algorithm", PORTFOLIO: "portfolio portfolio"}[part]
+    session._journal.release(Release(session._journal.last_seq, part, name))
+
+
+@pytest.mark.parametrize("algorithm", [Algorithm, Keeping])
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_part_that_is_released_begins_anew_and_replay_follows(open_session: Any, algorithm: type, kept: bool) -> None:
+    build = builder("quarantine", algorithm)
+    session = open_session(build)
+    assert deliver(session, quote(1), quote(2, algorithm="raise"), quote(3)) == [["decision"], ["fill", "error"], []]
+    if kept and algorithm is Keeping:
+        session._journal.keep_snapshot(session.strategy.seq, session.strategy.snapshot())
+    release(session)
+    again = open_session(build)
+    assert again.quarantined() == []
+    assert deliver(again, quote(4), quote(5)) == [["decision"], ["fill", "decision"]]
+    amounts = [record["cash"] for some in again.decisions((3, 9)) for record in some]
+    assert amounts == ["1", "2"]  # it bets what it has seen
+    assert deliver(again, quote(6, algorithm="raise"), quote(7)) == [["fill", "error"], []]
+    third = open_session(build)
+    assert [why.seq for _, why in third.quarantined()] == [6]
+    assert [record["type"] for record in replay(third, build)].count("decision") == 3
+
+
+def test_a_released_part_is_listened_to_on_the_channels_that_it_now_names(open_session: Any) -> None:
+    made = []
+
+    class Moving(Algorithm):
+        def initialize(self, params: Any) -> list[str]:
+            made.append(self)
+            return ["quotes" if len(made) == 1 else "news"]
+
+    build = builder("quarantine", Moving)
+    session = open_session(build)
+    deliver(session, quote(1, algorithm="raise"))
+    release(session)
+    made.clear()
+    again = open_session(build)
+    assert again.strategy.channels == ["news"]
+    assert deliver(again, quote(2), {**quote(3), "channel": "news"}) == [[], ["decision"]]
+
+
+def test_all_kinds_of_parts_are_called_again(open_session: Any) -> None:
+    build = builder("quarantine")
+    session = open_session(build)
+    deliver(session, quote(1, 15), quote(2, 13))
+    assert [part.kind for part, _ in session.quarantined()] == ["risk", "portfolio"]
+    release(session, 1)
+    session = open_session(build)
+    assert [part.kind for part, _ in session.quarantined()] == ["portfolio"]
+    release(session, PORTFOLIO)
+    assert deliver(open_session(build), quote(3)) == [["decision"]]
+
+
+def test_a_release_of_another_part_in_its_place_is_not_followed(open_session: Any) -> None:
+    session = open_session(builder("quarantine"))
+    deliver(session, quote(1, algorithm="raise"))
+    session._journal.release(Release(1, ALGORITHM, "algorithm other"))
+    assert len(open_session(builder("quarantine")).quarantined()) == 1
+
+
+def test_who_is_in_quarantine_is_known_from_the_journal_alone() -> None:
+    def verdict(seq: int, part: int, quarantined: bool = True) -> Verdict:
+        return Verdict(seq, part, f"part {part}", called=True, quarantined=quarantined, problem="x")
+
+    verdicts = [verdict(5, 1), verdict(7, 2), verdict(8, 2, quarantined=False), verdict(9, 3)]
+    assert in_quarantine(verdicts, []) == [verdicts[0], verdicts[1], verdicts[3]]
+    assert in_quarantine(verdicts, [Release(9, 2, "part 2"), Release(9, 3, "part 3")]) == [verdicts[0]]
+    assert in_quarantine([*verdicts, verdict(10, 2)], [Release(9, 2, "part 2")])[-1].seq == 10
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["event", "event", "raise", "release", "snapshot", "open"]), PRICES), max_size=25
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(STEPS, st.sampled_from([Algorithm, Keeping]))
+def test_replay_comes_to_the_same_whenever_parts_are_released(
+    tmp_path_factory: pytest.TempPathFactory, script: list[tuple[str, float]], algorithm: type
+) -> None:
+    build = builder("quarantine", algorithm)
+    path = tmp_path_factory.mktemp("any") / "session.sqlite"
+
+    def begin() -> Session:
+        session = Session(build, journal=Journal(path), name="test")
+        session.recover()
+        return session
+
+    session = begin()
+    happened: list[Record] = []
+    for n, (step, price) in enumerate(script):
+        if step == "snapshot":
+            state = session.strategy.snapshot()
+            if state is not None and session.strategy.seq:
+                session._journal.keep_snapshot(session.strategy.seq, state)
+        elif step in ("release", "open"):
+            if step == "release":
+                for number in session.strategy.quarantined:
+                    release(session, number)
+            session._journal.close()
+            session = begin()
+            assert step == "open" or not session.quarantined()
+        else:
+            event = quote(n, price, **({"algorithm": "raise"} if step == "raise" else {}))
+            (reply,) = session.deliver([Item([event])])
+            happened.extend(reply)  # type: ignore[arg-type]  # no ids, no errors
+    assert replay(session, build) == happened
     session._journal.close()
 
 

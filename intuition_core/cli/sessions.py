@@ -13,6 +13,7 @@ from intuition_core.errors import IntuitionError
 
 if TYPE_CHECKING:
     from intuition_core.journal import Journal
+    from intuition_core.verdicts import Verdict
 
 
 class MissingExtra(IntuitionError):
@@ -24,11 +25,31 @@ class MissingExtra(IntuitionError):
         super().__init__(f"{use} needs {distribution}; run `pip install {distribution}`")
 
 
+class NotInQuarantine(IntuitionError):
+    """A part whose quarantine cannot be lifted, as it is in none."""
+
+    def __init__(self, session: str, part: str, quarantined: list[str]) -> None:
+        self.session = session
+        self.part = part
+        self.quarantined = quarantined
+        there = f"in quarantine: {', '.join(f'`{name}`' for name in quarantined)}" if quarantined else "no part is"
+        super().__init__(f"no part `{part}` of session `{session}` is in quarantine; {there}")
+
+
+class SeveralParts(IntuitionError):
+    """A name that several parts in quarantine have."""
+
+    def __init__(self, part: str, quarantined: list[str]) -> None:
+        self.part = part
+        self.quarantined = quarantined
+        super().__init__(f"several parts are called `{part}`; say {' or '.join(f'`{name}`' for name in quarantined)}")
+
+
 @click.group(invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="Write a JSON array.")
 @click.pass_context
 def sessions(context: click.Context, *, as_json: bool) -> None:
-    """List the sessions that are kept; show, export or archive one."""
+    """List the sessions that are kept; show, export or archive one, or lift a part's quarantine."""
     if context.invoked_subcommand is not None:
         return
     from intuition_core.archive import session_file, session_names
@@ -56,7 +77,7 @@ def sessions(context: click.Context, *, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Write a JSON object.")
 def show(*, name: str, as_json: bool) -> None:
-    """Sum one session up: its parts, its events and records, its clients."""
+    """Sum one session up: its parts, its events and records, its clients, and what is in quarantine."""
     from intuition_core.archive import find_session
 
     path = find_session(name)
@@ -77,6 +98,10 @@ def show(*, name: str, as_json: bool) -> None:
             "last_ts": last,
             "records": dict(counts),
             "clients": {client: epoch for client, (epoch, _) in journal.clients().items()},
+            "quarantined": [
+                {"part": _reference(verdict), "seq": verdict.seq, "problem": verdict.problem}
+                for verdict in _quarantined(journal)
+            ],
         }
     finally:
         journal.close()
@@ -89,6 +114,8 @@ def show(*, name: str, as_json: bool) -> None:
             click.echo(f"  {kind} {part['name']} ({part['distribution']} {part['version']}): {part['params']}")
     click.echo(f"  cash {told['composition']['cash']}, seed {told['composition']['seed']}")
     click.echo(f"  {told['events']} events, {', '.join(f'{n} {kind}s' for kind, n in counts.items()) or 'no records'}")
+    for quarantine in told["quarantined"]:
+        click.echo(f"  in quarantine since event {quarantine['seq']}: {quarantine['part']}: {quarantine['problem']}")
     click.echo(f"  file {path}")
 
 
@@ -128,6 +155,48 @@ def archive(*, name: str) -> None:
         target = path.with_name(f"{path.stem}.{stamp}{path.suffix}")
         path.rename(target)
     click.echo(f"archived as {target.stem}", err=True)
+
+
+@sessions.command()
+@click.argument("name")
+@click.argument("part")
+def release(*, name: str, part: str) -> None:
+    """Lift the quarantine of a part, from the next event on.
+
+    PART is its name, or kind:name where several have the name. End the session first. The part begins anew, knowing
+    nothing of the events before; those that it missed stay missed.
+    """
+    from intuition_core.archive import find_session, held
+    from intuition_core.verdicts import Release
+
+    path = find_session(name)
+    with held(path):
+        journal = _open(path, read_only=False)
+        try:
+            quarantined = {_reference(verdict): verdict for verdict in _quarantined(journal)}
+            meant = [reference for reference in quarantined if part in (reference, reference.partition(":")[2])]
+            if not meant:
+                raise NotInQuarantine(name, part, list(quarantined))
+            if len(meant) > 1:
+                raise SeveralParts(part, meant)
+            verdict = quarantined[meant[0]]
+            journal.release(Release(journal.last_seq, verdict.part, verdict.name))
+            seq = journal.last_seq
+        finally:
+            journal.close()
+    click.echo(
+        f"{meant[0]} is called again after event {seq}; it was in quarantine since event {verdict.seq}", err=True
+    )
+
+
+def _quarantined(journal: "Journal") -> "list[Verdict]":
+    from intuition_core.verdicts import in_quarantine
+
+    return in_quarantine((each for some in journal.verdicts().values() for each in some), journal.releases())
+
+
+def _reference(verdict: "Verdict") -> str:
+    return verdict.name.replace(" ", ":", 1)
 
 
 def _open(path: Path, *, read_only: bool = True) -> "Journal":

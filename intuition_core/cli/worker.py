@@ -168,6 +168,16 @@ def _tell_recovery(log: logging.Logger, service: "Service", seconds: float) -> N
             recovery.snapshot,
             recovery.replayed,
         )
+    for part, why in service.session.quarantined():
+        log.warning(
+            "in quarantine since event %d: %s; to have it called again, end the session and run "
+            "`intuition sessions release %s %s:%s`",
+            why.seq,
+            why.problem if part.label in why.problem else f"{part.label}: {why.problem}",
+            service.session.name if Path(kept.path) == session_file(service.session.name) else kept.path,
+            part.kind,
+            part.name,
+        )
 
 
 def _composed(service: "Service") -> str:

@@ -157,11 +157,17 @@ def served(folder: Path, start: Callable[..., Any], free: Callable[[], int]) -> 
 
 def replayed(folder: Path) -> dict[str, Any]:
     """Replay the session, each record held against the journal's."""
-    command = (sys.executable, "-m", "intuition_core", "replay", "wicked", "--json")
+    said = typed(folder, 0, "replay", "wicked", "--json")
+    return json.loads(said.splitlines()[-1])  # type: ignore[no-any-return]  # an object
+
+
+def typed(folder: Path, code: int, *words: str) -> str:
+    """Run a command to its end, which is to have that exit code; give what it said, the results last."""
+    command = (sys.executable, "-m", "intuition_core", *words)
     environment = {**os.environ, "PYTHONPATH": str(folder), "XDG_DATA_HOME": str(folder / "data")}
     ran = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
-    assert ran.returncode == 0, ran.stderr
-    return json.loads(ran.stdout)  # type: ignore[no-any-return]  # an object
+    assert ran.returncode == code, ran.stderr
+    return ran.stderr + ran.stdout
 
 
 def types(records: list[dict[str, Any]]) -> list[str]:
@@ -247,6 +253,34 @@ def test_a_part_in_quarantine_is_silent_and_stays_there(
     assert len(backend.call("describe")["quarantined"]) == 1
     backend.process.end()
     assert replayed(folder)["events"] == 5
+
+
+def test_a_quarantine_is_lifted_by_a_person_while_the_session_is_at_rest(
+    served: Callable[..., Backend], folder: Path
+) -> None:
+    backend = served("quarantine")
+    backend.event(0)
+    backend.event(1, do="fail")
+    assert backend.event(2) == []
+    assert "being served by another process" in typed(folder, 1, "sessions", "release", "wicked", "wicked")
+    assert backend.process.end() == 0
+    shown = typed(folder, 0, "sessions", "show", "wicked")
+    assert "in quarantine since event 2: algorithm:wicked: the process ended with exit code 3" in shown
+    refused = typed(folder, 1, "sessions", "release", "wicked", "wickd")
+    assert "no part `wickd` of session `wicked` is in quarantine; in quarantine: `algorithm:wicked`" in refused
+    backend = served("quarantine")
+    told = backend.process.line("in quarantine since event 2: algorithm wicked (acme-wicked 1.2): the process ended")
+    command = told.split("`")[1].split()
+    backend.process.end()
+    assert command[1:] == ["sessions", "release", "wicked", "algorithm:wicked"]
+    said = typed(folder, 0, *command[1:])
+    assert said == "algorithm:wicked is called again after event 3; it was in quarantine since event 2\n"
+    assert "no part is" in typed(folder, 1, *command[1:])
+    backend = served("quarantine")
+    assert backend.call("describe")["quarantined"] == []
+    assert types(backend.event(4)) == ["decision"]
+    backend.process.end()
+    assert replayed(folder)["events"] == 4
 
 
 @pytest.mark.parametrize("deed", ["raise", "fail"])
