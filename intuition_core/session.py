@@ -7,6 +7,7 @@ and only then answered. Status is read from the last committed state by any thre
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from hashlib import blake2b
 from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
@@ -604,15 +605,22 @@ def _shown(record: Record | None) -> str:
 def identity_of(payload: Any, delivery: Delivery | None) -> tuple[str | None, bytes]:
     """Give what makes a payload known again, and a digest of its content.
 
-    A publisher's own ``id`` counts before a connector's key; it is scoped by channel and source. A payload of several
-    events has none of its own.
+    A publisher's own ``id`` counts before a connector's key; it is scoped by channel and source. A payload is known as
+    a whole: one of several symbols by its id; an array by the ids of its elements, if each has one. Where all have the
+    same, the array is known by it as a single payload would be.
     """
-    if isinstance(payload, Mapping) and isinstance(payload.get("id"), str | int):
-        scope = [payload.get("channel"), payload.get("source"), payload["id"]]
+    if isinstance(payload, Mapping):
+        elements: Sequence[Any] = (payload,)
+    else:
+        elements = payload if isinstance(payload, list | tuple) else ()
+    if elements and all(map(_has_id, elements)):
+        scopes = [[element.get("channel"), element.get("source"), element["id"]] for element in elements]
         # The time may have been stamped on the way, and then differs each time.
-        content = {key: value for key, value in payload.items() if key != "ts"}
+        untimed = [{key: value for key, value in element.items() if key != "ts"} for element in elements]
         try:
-            return "id:" + msgspec.json.encode(scope).decode(), _digest(content)
+            distinct = list(dict.fromkeys(msgspec.json.encode(scope).decode() for scope in scopes))
+            content = _digest(untimed if isinstance(payload, list | tuple) else untimed[0])
+            return f"id:{distinct[0]}" if len(distinct) == 1 else f"ids:{_digest(distinct).hex()}", content
         except (msgspec.MsgspecError, TypeError, ValueError, RecursionError, UnicodeError):
             return None, b""  # it cannot be read anyway
     if delivery is not None:
@@ -620,7 +628,9 @@ def identity_of(payload: Any, delivery: Delivery | None) -> tuple[str | None, by
     return None, b""
 
 
-def _digest(content: Any) -> bytes:
-    from hashlib import blake2b
+def _has_id(payload: Any) -> bool:
+    return isinstance(payload, Mapping) and isinstance(payload.get("id"), str | int)
 
+
+def _digest(content: Any) -> bytes:
     return blake2b(msgspec.msgpack.encode(content), digest_size=16).digest()

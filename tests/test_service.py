@@ -300,6 +300,22 @@ def test_an_item_may_be_several_events(tmp_path: Path) -> None:
     assert served.describe()["last_seq"] == 3
 
 
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"a": 1, "b": 2, "id": "n1", "source": "s"},
+        [{"sid": "a", "quote": 1, "id": "n1"}, {"sid": "b", "quote": 2, "id": "n1"}],
+        [{"sid": "a", "quote": 1, "id": "n1"}, {"sid": "b", "quote": 2, "id": "n2"}],
+    ],
+)
+def test_a_payload_of_several_events_that_is_sent_again_runs_once(tmp_path: Path, payload: Any) -> None:
+    served = service(tmp_path, flat={"threshold": 0})
+    first = served.event(payload)
+    assert first
+    assert served.events([payload, payload]) == [first, first]
+    assert served.describe()["last_seq"] == 2
+
+
 def test_negative_prices_need_permission(tmp_path: Path) -> None:
     with pytest.raises(BadData, match="above zero"):
         service(tmp_path).event({"wti": -37.63})

@@ -291,6 +291,37 @@ def test_an_id_of_the_publisher_is_scoped_by_channel_and_source() -> None:
     assert identity_of({"id": "7", "deep": object()}, None) == (None, b"")
 
 
+def test_a_payload_of_several_symbols_is_known_by_its_id() -> None:
+    delivery = Delivery("c:1:1", 1, "quotes", "h")
+    payload = {"goog": 3.45, "aapl": 1.2, "id": "7", "source": "x"}
+    identity, content = identity_of(payload, delivery)
+    assert identity == 'id:[null,"x","7"]'
+    assert identity_of({**payload, "ts": 9}, None) == (identity, content)
+    again, other = identity_of({**payload, "aapl": 1.3}, None)
+    assert (again, other != content) == (identity, True)
+
+
+def test_an_array_is_known_as_a_whole_by_the_ids_of_its_elements() -> None:
+    delivery = Delivery("c:1:1", 1, "quotes", "h")
+
+    def tick(id_: Any, price: float = 1, **more: Any) -> dict[str, Any]:
+        return {"sid": "A", "quote": price, "id": id_, **more}
+
+    shared, content = identity_of([tick(7), tick(7, 2)], delivery)
+    assert shared == identity_of(tick(7), None)[0]
+    assert content not in (identity_of(tick(7), None)[1], identity_of([tick(7), tick(7, 3)], None)[1])
+    assert identity_of([tick(7, ts=1), tick(7, 2, ts=2)], None) == (shared, content)
+    several, content = identity_of([tick(7), tick(8)], delivery)
+    assert several is not None
+    assert several.startswith("ids:")
+    assert identity_of((tick(7, ts=5), tick(8)), None) == (several, content)
+    others = ([tick(8), tick(7)], [tick(7), tick(8), tick(9)], [tick("7"), tick(8)], [tick(7, source="x"), tick(8)])
+    assert len({several, *(identity_of(other, None)[0] for other in others)}) == 5
+    for unknown in ([tick(7), {"goog": 1}], [tick(7), 3], [tick(7), tick([1])], []):
+        assert identity_of(unknown, delivery) == ("c:1:1", b"h")
+    assert identity_of([tick(7), tick(8, deep=object())], None) == (None, b"")
+
+
 # -- replay
 
 
