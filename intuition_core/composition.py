@@ -6,6 +6,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
+from intuition_core.costs import NO_COSTS, Costs
 from intuition_core.parameters import plain_params
 
 Fill: TypeAlias = Literal["next", "same"]
@@ -64,23 +65,33 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that decides what comes out of a stream of events.
 
     ``cash`` is what the account starts with, in its currency; ``step`` the smallest number of units;
-    ``seed`` makes every draw of every part repeatable; ``risks`` are asked in their order.
+    ``seed`` makes every draw of every part repeatable; ``risks`` are asked in their order; ``indicators`` see an event
+    in their order, before the algorithms do; ``costs`` are what every fill pays.
     """
 
     lines: tuple[Line, ...]
     risks: tuple[Part, ...] = ()
+    indicators: tuple[Part, ...] = ()
     seed: int
     cash: Decimal = DEFAULT_CASH
     fill: Fill = "next"
     step: Decimal = DEFAULT_STEP
+    costs: Costs = NO_COSTS
 
     @property
     def parts(self) -> tuple[Part, ...]:
         """The parts in the order in which they are started."""
-        return (*self.risks, *(part for line in self.lines for part in (line.algorithm, line.portfolio)))
+        lines = (part for line in self.lines for part in (line.algorithm, line.portfolio))
+        return (*self.risks, *self.indicators, *lines)
 
     def plain(self) -> dict[str, Any]:
         """Describe the composition in plain JSON types; two that compare equal decide the same."""
+        # What a session of an earlier version could not have is only there if it is: its journal still compares equal.
+        more: dict[str, Any] = {}
+        if self.indicators:
+            more["indicators"] = [indicator.plain() for indicator in self.indicators]
+        if self.costs:
+            more["costs"] = self.costs.plain()
         return {
             "algorithms": [
                 {"algorithm": line.algorithm.plain(), "portfolio": line.portfolio.plain()} for line in self.lines
@@ -90,6 +101,7 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
             "cash": format(self.cash, "f"),
             "fill": self.fill,
             "quantity_step": format(self.step, "f"),
+            **more,
         }
 
 

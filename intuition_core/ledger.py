@@ -150,13 +150,15 @@ class Ledger:
         self.reserved = EXACT.subtract(self.reserved, reservation.cash)
         return reservation.cash
 
-    def buy(self, sid: str, quantity: Decimal, price: Decimal) -> Decimal:
-        """Book units bought, and give what they cost.
+    def buy(self, sid: str, quantity: Decimal, price: Decimal, fees: Decimal = _ZERO) -> Decimal:
+        """Book units bought, and give what they cost with the fees, which are part of a position's cost.
 
         Raises:
             NotEnough: more than the cash that is available.
         """
         cost = EXACT.multiply(quantity, price)
+        if fees:
+            cost = EXACT.add(cost, fees)
         if cost > self.available:
             raise NotEnough("cash", cost, self.available)
         self.cash = EXACT.subtract(self.cash, cost)
@@ -169,16 +171,22 @@ class Ledger:
         self.positions[sid] = Position(quantity, total)
         return cost
 
-    def sell(self, sid: str, quantity: Decimal, price: Decimal, ts: int) -> tuple[Decimal, Decimal]:
-        """Book units sold; give what they brought and the profit over what they had cost.
+    def sell(
+        self, sid: str, quantity: Decimal, price: Decimal, ts: int, fees: Decimal = _ZERO
+    ) -> tuple[Decimal, Decimal]:
+        """Book units sold; give what they brought, less the fees, and the profit over what they had cost.
 
         Raises:
-            NotEnough: more than the units held.
+            NotEnough: more than the units held, or more fees than all that is brought and available.
         """
         held = self.positions.get(sid)
         if held is None or quantity > held.quantity:
             raise NotEnough(f"units of {sid}", quantity, held.quantity if held else _ZERO)
         proceeds = EXACT.multiply(quantity, price)
+        if fees:
+            proceeds = EXACT.subtract(proceeds, fees)
+            if EXACT.add(self.available, proceeds) < 0:
+                raise NotEnough("cash", EXACT.minus(proceeds), self.available)
         if quantity == held.quantity:
             cost = held.cost
             del self.positions[sid]

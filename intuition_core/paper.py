@@ -6,18 +6,23 @@ otherwise, on history and on live events alike. With ``fill = "same"`` it fills 
 - A buy of an amount of cash spends what was reserved: the most whole steps it buys at the fill's price.
 - A buy of a number of units is filled whole or refused: a price that rose beyond the cash there is refuses it.
 - A sell fills what is still held, at most what was ordered.
+
+Costs (`intuition_core.costs`) are part of every amount: the steps that an amount of cash buys are those that it pays
+with commission and slippage, so quantities are floored before the cash is looked at.
 """
 
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
-from intuition_core.contracts import Data, Order, Rejection
-from intuition_core.ledger import EXACT, Ledger, exact, floor_to_step
+from intuition_core.contracts import Data, Order, Rejection, Side
+from intuition_core.costs import NO_COSTS, Costs
+from intuition_core.ledger import EXACT, Ledger, NotEnough, exact, floor_to_step
 from intuition_core.records import plain_decimal
 
-_ZERO = Decimal(0)
+_ZERO: Final = Decimal(0)
+_ONE: Final = Decimal(1)
 
 
 class OpenOrder(msgspec.Struct, frozen=True, gc=False):
@@ -30,11 +35,17 @@ class OpenOrder(msgspec.Struct, frozen=True, gc=False):
 
 
 class Filled(NamedTuple):
-    """What an order brought: units at a price, the cash that moved, and for a sell the profit."""
+    """What an order brought.
+
+    ``price`` is what a unit cost or brought, slippage included; ``cash`` what moved in all; ``commission`` and
+    ``slippage`` are what of it went to whom; ``profit``, for a sell, is over what the units had cost.
+    """
 
     quantity: Decimal
     price: float
     cash: Decimal
+    commission: Decimal
+    slippage: Decimal
     profit: Decimal | None
 
 
@@ -44,23 +55,31 @@ class PaperBroker:
     Args:
         ledger: where reservations and fills are booked.
         step: the smallest number of units; quantities are floored to whole steps before the cash is looked at.
+        costs: what every fill pays.
     """
 
-    __slots__ = ("_ledger", "_step", "open")
+    __slots__ = ("_costs", "_ledger", "_step", "open")
 
-    def __init__(self, ledger: Ledger, *, step: Decimal) -> None:
+    def __init__(self, ledger: Ledger, *, step: Decimal, costs: Costs = NO_COSTS) -> None:
         self._ledger = ledger
         self._step = step
+        self._costs = costs or None  # None is quicker to look at
         self.open: dict[str, list[OpenOrder]] = {}
 
     def estimate(self, order: Order) -> tuple[Decimal, Decimal]:
-        """Give the units and the cash that an order comes to at its signal's quote."""
-        price = exact(order.quote)
+        """Give the units and the cash that an order comes to at its signal's quote, costs included."""
+        quote = exact(order.quote)
+        costs = self._costs
+        price = costs.price(order.side, quote) if costs else quote
         if order.quantity is None:
             cash = order.cash or _ZERO
-            return floor_to_step(cash, price, self._step), cash
+            return self._affordable(cash, price), cash
         quantity = EXACT.multiply(EXACT.divide_int(order.quantity, self._step), self._step)
-        return quantity, EXACT.multiply(quantity, price)
+        amount = EXACT.multiply(quantity, price)
+        if costs:
+            fees = EXACT.add(costs.commission(amount), costs.slippage_per_trade)
+            amount = EXACT.add(amount, fees) if order.side == "buy" else EXACT.subtract(amount, fees)
+        return quantity, amount
 
     def to_sell(self, sid: str) -> Decimal:
         """Give the units held that no open order is selling already."""
@@ -105,32 +124,58 @@ class PaperBroker:
         self.open.clear()
         return cancelled
 
-    def _fill(self, open_order: OpenOrder, price: float, ts: int) -> Filled | Rejection:
-        ledger = self._ledger
+    def _fill(self, open_order: OpenOrder, quote: float, ts: int) -> Filled | Rejection:
         order = open_order.order
-        exact_price = exact(price)
-        if order.side == "sell":
-            held = ledger.positions.get(order.sid)
-            quantity = min(order.quantity or _ZERO, held.quantity if held else _ZERO)
-            if not quantity:
-                return Rejection(f"no {order.sid} left to sell")
-            proceeds, profit = ledger.sell(order.sid, quantity, exact_price, ts)
-            return Filled(quantity, price, proceeds, profit)
-        reserved = ledger.release(open_order.id)
-        if price <= 0:
-            return Rejection(f"{order.sid} cannot be bought at {price}")
-        if order.quantity is None:
-            quantity = floor_to_step(reserved, exact_price, self._step)
-            if not quantity:
-                return Rejection(
-                    f"{plain_decimal(reserved)} buys less than {plain_decimal(self._step)} {order.sid} at {price}"
-                )
-        else:
-            quantity = order.quantity
-            cost = EXACT.multiply(quantity, exact_price)
-            if cost > ledger.available:
-                return Rejection(
-                    f"{plain_decimal(quantity)} {order.sid} at {price} cost {plain_decimal(cost)}, "
-                    f"{plain_decimal(ledger.available)} available"
-                )
-        return Filled(quantity, price, ledger.buy(order.sid, quantity, exact_price), None)
+        reserved = self._ledger.release(open_order.id) if order.side == "buy" else _ZERO
+        try:
+            if order.side == "sell":
+                return self._sell(order, quote, ts)
+            return self._buy(order, quote, reserved)
+        except NotEnough as error:
+            return Rejection(f"{order.sid} at {quote}: {error}")
+
+    def _sell(self, order: Order, quote: float, ts: int) -> Filled | Rejection:
+        held = self._ledger.positions.get(order.sid)
+        quantity = min(order.quantity or _ZERO, held.quantity if held else _ZERO)
+        if not quantity:
+            return Rejection(f"no {order.sid} left to sell")
+        if self._costs is None:
+            cash, profit = self._ledger.sell(order.sid, quantity, exact(quote), ts)
+            return Filled(quantity, quote, cash, _ZERO, _ZERO, profit)
+        price, commission, slippage = self._priced(self._costs, "sell", quote, quantity)
+        fees = EXACT.add(commission, self._costs.slippage_per_trade)
+        cash, profit = self._ledger.sell(order.sid, quantity, price, ts, fees)
+        return Filled(quantity, float(price), cash, commission, slippage, profit)
+
+    def _buy(self, order: Order, quote: float, reserved: Decimal) -> Filled | Rejection:
+        sid = order.sid
+        if quote <= 0:
+            return Rejection(f"{sid} cannot be bought at {quote}")
+        price = exact(quote) if self._costs is None else self._costs.price("buy", exact(quote))
+        quantity = order.quantity if order.quantity is not None else self._affordable(reserved, price)
+        if not quantity:
+            return Rejection(f"{plain_decimal(reserved)} buys less than {plain_decimal(self._step)} {sid} at {quote}")
+        if self._costs is None:
+            return Filled(quantity, quote, self._ledger.buy(sid, quantity, price), _ZERO, _ZERO, None)
+        price, commission, slippage = self._priced(self._costs, "buy", quote, quantity)
+        fees = EXACT.add(commission, self._costs.slippage_per_trade)
+        return Filled(quantity, float(price), self._ledger.buy(sid, quantity, price, fees), commission, slippage, None)
+
+    def _affordable(self, budget: Decimal, price: Decimal) -> Decimal:
+        """Give the most units, in whole steps, that a budget pays with all their costs."""
+        costs = self._costs
+        if costs is None:
+            return floor_to_step(budget, price, self._step)
+        rest = EXACT.subtract(budget, costs.per_trade)
+        if rest <= 0:
+            return _ZERO
+        return floor_to_step(rest, EXACT.multiply(price, EXACT.add(_ONE, costs.commission_rate)), self._step)
+
+    @staticmethod
+    def _priced(costs: Costs, side: Side, quote: float, quantity: Decimal) -> tuple[Decimal, Decimal, Decimal]:
+        """Give the price, the commission, and what slippage came to."""
+        exact_quote = exact(quote)
+        price = costs.price(side, exact_quote)
+        worse = EXACT.multiply(quantity, abs(EXACT.subtract(price, exact_quote)))
+        commission = costs.commission(EXACT.multiply(quantity, price))
+        return price, commission, EXACT.add(worse, costs.slippage_per_trade)

@@ -22,7 +22,7 @@ class Recorder:
     """Writes the records of one run; ids are ``<run>:<seq>:<n>``, so they are unique wherever the records go.
 
     Attributes:
-        written: the records that have not been taken.
+        written: the records that have not been taken; always the same list.
     """
 
     __slots__ = ("_n", "_seq", "_ts", "run", "written")
@@ -35,14 +35,16 @@ class Recorder:
         self.written: list[Record] = []
 
     def open(self, seq: int, ts: int) -> None:
-        """Begin an event."""
-        self._seq = seq
-        self._ts = ts
-        self._n = 0
+        """Begin an event, or go on with it."""
+        if seq != self._seq:
+            self._seq = seq
+            self._ts = ts
+            self._n = 0
 
     def take(self) -> list[Record]:
         """Give the records written since the last time."""
-        taken, self.written = self.written, []
+        taken = self.written.copy()
+        self.written.clear()
         return taken
 
     def write(self, type_: str, sid: str | None, /, *, cause: str | None = None, **content: Any) -> Record:

@@ -7,6 +7,7 @@ An event that nobody answers costs little and gives the shared empty tuple.
 import inspect
 import logging
 import math
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from random import Random
@@ -27,8 +28,13 @@ from intuition_core.records import Record, Recorder, plain_decimal
 _log = logging.getLogger(__name__)
 _ZERO: Final = Decimal(0)
 _NOTHING: Final[tuple[Record, ...]] = ()
+_NOBODY: Final[tuple[Any, ...]] = ()
 _ROUNDING_SLACK: Final = Decimal("1.000000001")
 """A portfolio that bets all of `account.cash`, a float, may name a hair more than there is; this much is forgiven."""
+
+
+MAX_DERIVED: Final = 1000
+"""The most messages of indicators that may wait at once for those who listen: beyond it they answer one another."""
 
 
 class Cell(Protocol):
@@ -81,15 +87,20 @@ class Strategy:
         self.seq = 0
         self.ledger = Ledger(composition.cash)
         self.account: Account = LedgerView(self.ledger)
-        self._broker = PaperBroker(self.ledger, step=composition.step)
+        self._broker = PaperBroker(self.ledger, step=composition.step, costs=composition.costs)
         self._recorder = Recorder(run)
+        self._open = self._broker.open
+        self._marks = self.ledger.marks
+        self._written = self._recorder.written
+        self._derived: deque[Data] = deque()
         self._same = composition.fill == "same"
         self._log = log
         self._kept: list[_Kept] = []
         self._risks = [_Risk(self._start(part)) for part in composition.risks]
+        self._indicators = [_Indicator(self._start(part)) for part in composition.indicators]
         self._lines = [_Line(self._start(line.algorithm), self._start(line.portfolio)) for line in composition.lines]
-        self._several = len(self._lines) > 1
-        self._cell[1] = self._lines[0].number
+        self._several = bool(self._indicators) or len(self._lines) > 1
+        self._first = self._cell[1] = self._heard_by[0].number
         self._listeners = self._by_channel()
 
     @property
@@ -99,7 +110,7 @@ class Strategy:
 
     @property
     def channels(self) -> list[str]:
-        """The channels that the algorithms listen to, in the order they named them."""
+        """The channels that indicators and algorithms listen to, in the order they named them."""
         return list(self._listeners)
 
     @property
@@ -110,37 +121,33 @@ class Strategy:
     def step(self, data: Data) -> Sequence[Record]:
         """Take one normalised event and give the records it caused, in the order they came about."""
         self.seq = self._cell[0] = seq = self.seq + 1
-        self._recorder.open(seq, data["ts"])
         channel = data["channel"]
         if channel == DEFAULT_CHANNEL:
             sid = data["sid"]
-            if sid in self._broker.open:
+            if sid in self._open:
+                self._recorder.open(seq, data["ts"])
                 for open_order, outcome in self._broker.on_quote(sid, data):
                     self._record_outcome(open_order, outcome)
-            self.ledger.marks[sid] = data["quote"]
-            quiet = not self._recorder.written
-        else:
-            quiet = True
-        for line in self._listeners.get(channel, ()):
-            if self._several:
-                self._cell[1] = line.number
-            try:
-                outcome = line.event(data)
-                if outcome is None:
-                    continue
-                given = (outcome,) if type(outcome) is Signal else answers(outcome)
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:  # noqa: BLE001  # a part may raise anything; the others go on
-                self._event_id = data.get("id")
-                self._record_failure(line.number, "event", error, data.get("sid"))
-            else:
-                self._event_id = data.get("id")
-                for answer in given:
-                    self._act(line, answer, data)
-                self._cell[1] = line.number
-            quiet = False
-        return _NOTHING if quiet else self._recorder.take()
+            self._marks[sid] = data["quote"]
+        while True:
+            for listener in self._listeners.get(channel, _NOBODY):
+                if self._several:
+                    self._cell[1] = listener.number
+                try:
+                    outcome = listener.event(data)
+                except KeyboardInterrupt:
+                    raise
+                except BaseException as error:  # noqa: BLE001  # a part may raise anything; the others go on
+                    self._recorder.open(seq, data["ts"])
+                    self._event_id = data.get("id")
+                    self._record_failure(listener.number, "event", error, data.get("sid"))
+                else:
+                    if outcome is not None:
+                        self._hear(listener, outcome, data)
+            if not self._derived:
+                return self._recorder.take() if self._written else _NOTHING
+            data = self._derived.popleft()
+            channel = data["channel"]
 
     def cancel_open_orders(self, ts: int) -> Sequence[Record]:
         """Cancel what can no longer fill, at the end of history, and report it."""
@@ -196,7 +203,7 @@ class Strategy:
             return
         part = self.parts[number - 1]
         kept, started = self._make(number, part)
-        self._cell[1] = self._lines[0].number
+        self._cell[1] = self._first
         self._kept[number - 1] = kept
         self._seats[number - 1].holder.take(started)
         self._listeners = self._by_channel()
@@ -250,7 +257,7 @@ class Strategy:
             if number not in self.quarantined:
                 self._cell[1] = -number
                 kept.take(part)
-        self._cell[1] = self._lines[0].number
+        self._cell[1] = self._first
         self.seq = state.seq
         self.ledger.restore(state.ledger)
         for open_order in state.orders:
@@ -262,9 +269,47 @@ class Strategy:
         try:
             return self._kept[number - 1].state(called=number not in self.quarantined)
         finally:
-            self._cell[1] = self._lines[0].number
+            self._cell[1] = self._first
 
     # -- from an answer to an order
+
+    def _hear(self, listener: "_Line | _Indicator", outcome: Any, data: Data) -> None:
+        """Do what a part's answer to an event asks for."""
+        self._recorder.open(self.seq, data["ts"])
+        self._event_id = data.get("id")
+        try:
+            given = (outcome,) if type(outcome) is Signal else answers(outcome)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001  # an iterable may raise anything
+            self._record_failure(listener.number, "event", error, data.get("sid"))
+            return
+        for answer in given:
+            if isinstance(listener, _Indicator):
+                self._derive(listener, answer, data)
+            else:
+                self._act(listener, answer, data)
+        self._cell[1] = listener.number
+
+    def _derive(self, indicator: "_Indicator", answer: Signal | Message, data: Data) -> None:
+        """Make an event of an indicator's message; it comes right after the one that caused it."""
+        try:
+            if not isinstance(answer, Message):
+                raise TypeError("an indicator gives Messages; a Signal is an algorithm's")  # noqa: TRY301
+            channel = check_channel(answer.channel)
+            if channel == DEFAULT_CHANNEL:
+                raise ValueError(f"a message on `{channel}` would look like a price")  # noqa: TRY301
+            if not isinstance(answer.data, Mapping):
+                raise TypeError("an indicator's message is a mapping")  # noqa: TRY301
+            if len(self._derived) >= MAX_DERIVED:
+                raise RecursionError(f"more than {MAX_DERIVED} messages from one event")  # noqa: TRY301
+            content = plain("data", answer.data)
+            if "sid" in content:
+                check_sid(content["sid"])
+        except (BadData, TypeError, ValueError, RecursionError) as error:
+            self._record_failure(indicator.number, "event", error, data.get("sid"))
+        else:
+            self._derived.append({**content, "channel": channel, "ts": data["ts"]})
 
     def _act(self, line: "_Line", answer: Signal | Message, data: Data) -> None:
         if isinstance(answer, Message):
@@ -445,6 +490,9 @@ class Strategy:
         )
         if outcome.profit is not None:
             fill["profit"] = plain_decimal(outcome.profit)
+        if self.composition.costs:
+            fill["commission"] = plain_decimal(outcome.commission)
+            fill["slippage"] = plain_decimal(outcome.slippage)
 
     def _reject(self, order: Order, open_order: OpenOrder, reason: str) -> None:
         self._recorder.write(
@@ -502,15 +550,21 @@ class Strategy:
     def _seats(self) -> "list[_Seat]":
         """The places of the parts in the order of `parts`."""
         seats = [_Seat(risk, ("check",)) for risk in self._risks]
+        seats += [_Seat(indicator, ("event",)) for indicator in self._indicators]
         for line in self._lines:
             seats += (_Seat(line, ("event",)), _Seat(line, ("optimize", "release")))
         return seats
 
-    def _by_channel(self) -> "dict[str, list[_Line]]":
-        listeners: dict[str, list[_Line]] = {}
-        for line in self._lines:
-            for channel in line.channels:
-                listeners.setdefault(channel, []).append(line)
+    @property
+    def _heard_by(self) -> "Sequence[_Line | _Indicator]":
+        """Who hears of events, in the order in which they do."""
+        return [*self._indicators, *self._lines]
+
+    def _by_channel(self) -> "dict[str, list[_Line | _Indicator]]":
+        listeners: dict[str, list[_Line | _Indicator]] = {}
+        for listener in self._heard_by:
+            for channel in listener.channels:
+                listeners.setdefault(channel, []).append(listener)
         return listeners
 
     def _start(self, part: Part) -> "_Started":
@@ -577,7 +631,7 @@ def _spared(problem: str) -> Callable[..., Any]:
 class _Seat(NamedTuple):
     """Where the methods of a part were put."""
 
-    holder: "_Line | _Risk"
+    holder: "_Line | _Indicator | _Risk"
     methods: tuple[str, ...]
 
     def set_aside(self, stand_in: Callable[..., Any]) -> Callable[[], None]:
@@ -671,6 +725,24 @@ class _Line:
         else:
             self.optimize = _method(part, live, "optimize")
             self.release = getattr(live, "release", None)
+
+
+class _Indicator:
+    """An indicator, started."""
+
+    __slots__ = ("channels", "event", "number")
+
+    def __init__(self, started: _Started) -> None:
+        self.number = started.number
+        self.event: Callable[[Data], Any]
+        self.channels: tuple[str, ...]
+        self.take(started)
+
+    def take(self, started: _Started) -> None:
+        """Let this live part answer from now on."""
+        _, part, live, answer = started
+        self.event = _method(part, live, "event")
+        self.channels = _channels(part, answer)
 
 
 class _Risk:

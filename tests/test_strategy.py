@@ -147,7 +147,7 @@ def test_units_that_cost_more_than_there_is_by_the_time_they_fill_are_refused() 
     (decision,) = strategy.step(quote(100))
     (rejection,) = strategy.step(quote(101))
     assert rejection["cause"] == decision["id"]
-    assert rejection["reason"] == "100 GOOG at 101 cost 10100, 10000 available"
+    assert rejection["reason"] == "GOOG at 101: 10100 cash asked for, 10000 available"
     assert strategy.account.cash == 10000
 
 
