@@ -24,7 +24,7 @@ _BLOBS: Final = 8
 """From this word on: the lengths of the texts that are kept after the first page."""
 _PAGE: Final = 4096
 _ROOM: Final = 1 << 20
-_PARTS, _CASUALTY, _HALTED, _EVENTS = range(4)
+_PARTS, _CASUALTY, _HALTED, _IMPORT, _EVENTS = range(5)
 """The texts. The last one may be of any length, the others have one `_ROOM` each."""
 
 
@@ -40,6 +40,13 @@ class Limits(msgspec.Struct, frozen=True):
 
     parts: list[Watched]
     memory: int | None = None
+
+
+class Import(NamedTuple):
+    """The import of a plugin that goes on, and the seconds that it may take."""
+
+    label: str
+    deadline: float
 
 
 class Call(NamedTuple):
@@ -103,13 +110,34 @@ class Cell:
         blob = self._read(_PARTS)
         return msgspec.msgpack.decode(blob, type=Limits) if blob else Limits([])
 
+    @property
+    def importing(self) -> Import | None:
+        """The import that goes on at this moment."""
+        blob = self._read(_IMPORT)
+        return msgspec.msgpack.decode(blob, type=Import) if blob else None
+
     def renew(self, casualty: Casualty | None) -> None:
         """Prepare for the next worker, and tell it how the last one ended."""
         for word in (_SEQ, _PART, _RUNNING, _READY):
             self._words[word] = 0
+        self._write(_IMPORT, b"")
         self._write(_CASUALTY, msgspec.msgpack.encode(casualty) if casualty is not None else b"")
 
     # -- the worker's side
+
+    @contextmanager
+    def imports(self, label: str, *, deadline: float) -> Iterator[None]:
+        """Take the time of an import meanwhile.
+
+        Args:
+            label: what is imported, for messages.
+            deadline: the seconds that it may take.
+        """
+        self._write(_IMPORT, msgspec.msgpack.encode(Import(label, deadline)))
+        try:
+            yield
+        finally:
+            self._write(_IMPORT, b"")
 
     def serve(self) -> None:
         """Say that calls are answered from now on."""

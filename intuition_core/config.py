@@ -98,11 +98,13 @@ class WorkerTable(Table, frozen=True, kw_only=True):
     A part fails when it raises, answers nonsense, ends the process, or takes longer than ``deadline`` seconds for one
     call. Then, by its ``policy``: ``skip`` (the default): it has no say in that event; ``quarantine``: none from then
     on; ``raise``: the session takes no more events until a person starts it again. ``memory`` is the most that the
-    process may use, in MiB; without it there is no limit.
+    process may use, in MiB; without it there is no limit. A plugin whose import takes longer than ``import_deadline``
+    seconds ends the start.
     """
 
     policy: Policy = DEFAULT_POLICY
     deadline: float = DEFAULT_DEADLINE
+    import_deadline: float = 60.0
     memory: int | None = None
 
 
@@ -315,6 +317,7 @@ def convert(tree: Mapping[str, Any], *, origin: str, origins: Mapping[str, str] 
 def _limits(values: Configuration) -> Iterator[tuple[str, str, float | None]]:
     yield "worker.memory", "MiB", values.worker.memory
     yield "worker.deadline", "seconds", values.worker.deadline
+    yield "worker.import_deadline", "seconds", values.worker.import_deadline
     tables = {"algorithm": values.algorithm, "portfolio": values.portfolio}
     tables |= {f"risks.{n}": risk for n, risk in enumerate(values.risks)}
     for key, table in tables.items():

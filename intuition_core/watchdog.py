@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from intuition_core.cell import Call, Cell
+from intuition_core.cell import Call, Cell, Import
 from intuition_core.processes import Backoff
 from intuition_core.verdicts import Casualty
 
@@ -25,6 +25,8 @@ _ONE_REQUEST: Final = 0.5
 """Seconds within which signals to stop count as one: a terminal and a launcher may both send it."""
 _YOUNG_DEATHS: Final = 5
 """How many workers in a row may die before they serve."""
+_QUIET: Final = 3.0
+"""Seconds that an import may take before anybody is told to wait."""
 _FAULTS: Final = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL})
 """Signals that a process brings upon itself."""
 
@@ -68,8 +70,11 @@ class Watchdog:
                 if self._cell.finished or self._stop_at is not None:
                     return self._end(code, problem)
                 served = self._cell.ready
-                if not served and problem is None and code in (1, 2) and self._cell.call is None:
-                    return code  # it has said why
+                if not served:
+                    if problem is None and code in (1, 2) and self._cell.call is None and self._cell.importing is None:
+                        return code  # it has said why
+                    if self._import_failed(problem, code):
+                        return _exit_code(code)
                 young = 0 if served else young + 1
                 casualty = self._casualty(problem, code)
                 if not self._goes_on(casualty, _how(problem, code), young):
@@ -98,9 +103,7 @@ class Watchdog:
     def _attend(self, worker: subprocess.Popen[bytes]) -> str | None:
         """Wait until the worker has ended; say why, if it was we who ended it for what it did."""
         asked = False
-        before: Call | None = None
-        last = time.monotonic()
-        patience = 0.0
+        call, load = _Pastime(), _Pastime()
         while worker.poll() is None:
             if self._forced:
                 worker.kill()
@@ -108,18 +111,27 @@ class Watchdog:
                 worker.terminate()
                 asked = True
             time.sleep(_TICK)
-            now = time.monotonic()
-            call = self._cell.call
-            patience = patience + min(now - last, _LONGEST_TICK) if call is not None and call == before else 0.0
-            before, last = call, now
-            problem = self._too_long(call, patience) or self._too_much(worker.pid)
+            problem = (
+                self._too_long(self._cell.call, call)
+                or self._too_long_to_import(self._cell.importing, load)
+                or self._too_much(worker.pid)
+            )
             if problem is not None:
                 worker.kill()
                 worker.wait()
                 return problem
         return None
 
-    def _too_long(self, call: Call | None, seconds: float) -> str | None:
+    def _too_long_to_import(self, load: Import | None, pastime: "_Pastime") -> str | None:
+        before, seconds = pastime.seconds, pastime.spent_on(load)
+        if load is None:
+            return None
+        if before <= _QUIET < seconds:
+            self._log.info("loading %s …", load.label)
+        return f"hung for {load.deadline:g} s" if seconds > load.deadline else None
+
+    def _too_long(self, call: Call | None, pastime: "_Pastime") -> str | None:
+        seconds = pastime.spent_on(call)
         parts = self._cell.limits.parts if call is not None and seconds else []
         if call is None or abs(call.part) > len(parts):
             return None
@@ -144,12 +156,25 @@ class Watchdog:
         if call is None:
             return None
         how = _how(problem, code)
-        if problem is None and code < 0 and -code not in _FAULTS:
+        if problem is None and _from_outside(code):
             if call != self._suspect:
                 self._suspect = call
                 return None
             how += ", twice"
         return Casualty(call.seq, abs(call.part), f"the process {how}", state=call.part < 0)
+
+    def _import_failed(self, problem: str | None, code: int) -> bool:
+        """Say whether the worker ended because of a plugin that it imported; another one would fare no better."""
+        load = self._cell.importing
+        if load is None or (problem is None and _from_outside(code)):
+            return False
+        self._log.error(
+            "%s: the process %s while it was imported; `intuition list-plugins --check` tries it by itself, and "
+            "`import_deadline` in [worker] gives it more time",
+            load.label,
+            _how(problem, code),
+        )
+        return True
 
     def _goes_on(self, casualty: Casualty | None, how: str, young: int) -> bool:
         if casualty is not None and casualty.seq == 0:
@@ -181,10 +206,31 @@ class Watchdog:
             time.sleep(min(left, _TICK))
 
 
+class _Pastime:
+    """What a worker has been doing, and for how long, as far as it can be told."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._doing: object = None
+        self._looked = time.monotonic()
+
+    def spent_on(self, doing: object) -> float:
+        """Note what it is doing now, nothing where None, and give the seconds since that began."""
+        now = time.monotonic()
+        same = doing is not None and doing == self._doing
+        self.seconds = self.seconds + min(now - self._looked, _LONGEST_TICK) if same else 0.0
+        self._doing, self._looked = doing, now
+        return self.seconds
+
+
 def _how(problem: str | None, code: int) -> str:
     if problem is not None:
         return f"{problem} and was ended"
     return f"ended with exit code {code}" if code >= 0 else f"ended by {signal.Signals(-code).name}"
+
+
+def _from_outside(code: int) -> bool:
+    return code < 0 and -code not in _FAULTS
 
 
 def _exit_code(code: int) -> int:

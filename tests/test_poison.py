@@ -507,6 +507,7 @@ def test_policies_and_deadlines_are_configured_for_all_parts_or_for_one(tmp_path
     ("toml", "says"),
     [
         ("[worker]\nmemory = 0", r"worker.*memory"),
+        ("[worker]\nimport_deadline = 0", r"worker.*import_deadline"),
         ("[worker]\ndeadline = -1", r"worker.*deadline"),
         ('[algorithm]\nname = "x"\ndeadline = 0', r"algorithm.*deadline"),
         ('[[risks]]\nname = "x"\ndeadline = inf', r"risks.*deadline"),

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from intuition_core.archive import held, session_file
 from intuition_core.cell import Cell
@@ -18,6 +18,7 @@ from intuition_core.cli.options import rpc_address
 from intuition_core.cli.serve import key_and_value
 from intuition_core.config import Config, load_config
 from intuition_core.journal import Journal
+from intuition_core.plugins import Catalogue, discover
 
 if TYPE_CHECKING:
     from intuition_core.service import Service
@@ -96,12 +97,13 @@ def work(
 
     from intuition_core.console import Console
     from intuition_core.hooks import Hooks
-    from intuition_core.plugins import discover
     from intuition_core.rpc.server import Server
     from intuition_core.service import Service
 
     rpc = settings.values.rpc
-    catalogue = discover(blocked=settings.values.plugins.blocked)
+    catalogue = TimedCatalogue(
+        discover(blocked=settings.values.plugins.blocked).plugins, shared, settings.values.worker.import_deadline
+    )
     listening = [(name, catalogue.load("hooks", name)) for name in settings.values.hooks.enabled]
     with ExitStack() as stack:
         stack.callback(shared.leave)
@@ -126,6 +128,18 @@ def work(
         hooks.session_finished()
         log.info("stopped: session %s after %d events", name, service.session.last_seq)
     shared.finish()
+
+
+class TimedCatalogue(Catalogue, frozen=True):
+    """A catalogue whose imports the supervisor watches, as it does the calls of parts."""
+
+    cell: Cell
+    deadline: float
+
+    def load(self, kind: str, ref: str) -> Any:
+        """Import a plugin, within the deadline."""
+        with self.cell.imports(str(self.find(kind, ref)), deadline=self.deadline):
+            return super().load(kind, ref)
 
 
 def _end_with(lifeline: int) -> None:

@@ -388,6 +388,48 @@ def test_a_part_that_cannot_even_be_initialised_is_named_and_nothing_is_tried_ag
     assert len(process.lines) == 1
 
 
+@pytest.mark.parametrize(
+    ("code", "ended"),
+    [
+        ("time.sleep(3600)", "hung for 0.6 s and was ended"),
+        ("ctypes.PyDLL(None).sleep(3600)", "hung for 0.6 s and was ended"),
+        ("os._exit(1)", "ended with exit code 1"),
+        ("os.abort()", "ended by SIGABRT"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["algorithm", "hooks"])
+def test_a_plugin_whose_import_does_not_come_to_an_end_is_named_with_what_to_do(
+    folder: Path, start: Callable[..., Any], free: Callable[[], int], kind: str, code: str, ended: str
+) -> None:
+    (folder / "acme_stuck.py").write_text(f"import ctypes, os, time\n{code}\n")
+    points = folder / "acme_wicked-1.2.dist-info" / "entry_points.txt"
+    group = "" if kind == "algorithm" else f"[intuition.v1.{kind}]\n"
+    points.write_text(f"{points.read_text()}{group}stuck = acme_stuck:Stuck\n")
+    chosen = {
+        "algorithm": '[algorithm]\nname = "stuck"',
+        "hooks": 'hooks.enabled = ["stuck"]\n[algorithm]\nname = "wicked"',
+    }
+    (folder / "intuition.toml").write_text(f"{chosen[kind]}\n[worker]\nimport_deadline = 0.6\n")
+    command = (sys.executable, "-m", "intuition_core", "serve", "--addr", f"tcp://127.0.0.1:{free()}")
+    process = start(*command, PYTHONPATH=str(folder))
+    process.line(
+        f"{kind} `stuck` (acme-wicked 1.2): the process {ended} while it was imported",
+        "`intuition list-plugins --check`",
+        "`import_deadline` in [worker]",
+    )
+    assert process.process.wait(10) == 1
+    assert len(process.lines) == 1
+
+
+def test_a_plugin_that_takes_its_time_to_be_imported_is_waited_for_not_in_silence(
+    served: Callable[..., Backend], folder: Path
+) -> None:
+    wicked = folder / "acme_wicked.py"
+    wicked.write_text(f"import time\ntime.sleep(3.5)\n{wicked.read_text()}")
+    backend = served("skip")
+    assert backend.process.lines[0] == "loading algorithm `wicked` (acme-wicked 1.2) …"
+
+
 def test_a_part_that_dies_of_what_it_took_before_does_not_make_a_loop(
     served: Callable[..., Backend], folder: Path
 ) -> None:
