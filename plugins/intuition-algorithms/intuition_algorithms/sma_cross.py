@@ -1,0 +1,202 @@
+"""The crossing of two simple moving averages, fast and exact.
+
+Compared is the *gap*, ``slow · (sum of the fast window) - fast · (sum of the slow window)``, which has the sign of the
+fast average minus the slow one. It is carried on from quote to quote in floats, which drift: a gap close to nothing is
+computed anew from the quotes as the decimal numbers that they were written as, so that two averages are equal exactly
+where a person with a pencil finds them equal.
+"""
+
+import math
+from collections.abc import Callable, Generator, Mapping, Sequence
+from decimal import Context as Arithmetic
+from decimal import Decimal, localcontext
+from typing import Annotated, Any, Final, TypeAlias
+
+import msgspec
+
+from intuition_core.contracts import Data, Side, Signal
+
+__all__ = ["SmaCross"]
+
+_NEAR: Final = 1e-9
+"""Averages that differ by less than this part of the largest price are compared exactly."""
+
+_REFRESH: Final = 4096
+"""Quotes after which the gap is computed anew, or the longer of the two windows. Each step of the sum errs by some
+2⁻⁵³ of the largest price, so that even the longest windows drift by no more than a tenth of `_NEAR`."""
+
+_EXACT: Final = Arithmetic(prec=100)
+"""Holds the sum of any number of prices (1e-12 to 1e15, of 17 digits each) without rounding."""
+
+_SIDES: Final[dict[int, Side]] = {1: "buy", -1: "sell"}
+
+_Step: TypeAlias = Callable[[float], Signal | None]
+"""Takes the next quote of one symbol."""
+
+_Watch: TypeAlias = Generator[Any, float | None, None]
+"""Takes the quotes of one symbol and gives a `Signal` or None for each; takes None and gives its state."""
+
+
+class SmaCross:
+    """Buys and sells where a fast simple moving average of the quotes crosses a slow one, each symbol by itself.
+
+    It buys when the fast average moves from at or below the slow one to above it, and sells the whole position when it
+    moves from at or above to below. The averages are compared for the first time when the slow window is full, and a
+    crossing needs a comparison before it. What becomes of its signals makes no difference to it: it also sells where
+    nothing is held, which is refused.
+    """
+
+    class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+        """The lengths of the two averages, in quotes."""
+
+        fast: Annotated[int, msgspec.Meta(ge=1, description="Quotes in the fast average; fewer than in the slow.")] = 10
+        slow: Annotated[int, msgspec.Meta(ge=2, le=100_000, description="Quotes in the slow average.")] = 30
+        symbols: Annotated[
+            tuple[str, ...] | None,
+            msgspec.Meta(description="The symbols to trade; all that are quoted where none are named."),
+        ] = None
+
+        def __post_init__(self) -> None:
+            """Refuse averages that cannot cross.
+
+            Raises:
+                ValueError: the fast average is not shorter than the slow one.
+            """
+            if self.fast >= self.slow:
+                raise ValueError(f"fast {self.fast} is not below slow {self.slow}")
+
+    def initialize(self, params: Params) -> list[str]:
+        """Take the lengths.
+
+        Returns:
+            The channel it listens to, ``quotes``.
+        """
+        self._fast = params.fast
+        self._slow = params.slow
+        self._wanted = None if params.symbols is None else frozenset(params.symbols)
+        self._watches: dict[str, _Watch] = {}
+        self._steps = _Steps(self._begin)
+        return ["quotes"]
+
+    def event(self, data: Data) -> Signal | None:
+        """Look whether the averages cross with this quote."""
+        return self._steps[data["sid"]](data["quote"])
+
+    def snapshot(self) -> dict[str, list[Any]]:
+        """Give, by symbol, where the fast average is (1 above, 0 at, -1 below) and the quotes, oldest first."""
+        return {sid: list(watch.send(None)) for sid, watch in self._watches.items()}
+
+    def restore(self, state: Mapping[str, Sequence[Any]]) -> None:
+        """Go on from a snapshot of an algorithm with the same lengths; call `initialize` first.
+
+        Raises:
+            ValueError: there are more quotes than the slow average has.
+        """
+        self._watches.clear()
+        self._steps.clear()
+        for sid, (position, quotes) in state.items():
+            if len(quotes) > self._slow:
+                raise ValueError(f"{len(quotes)} quotes of {sid} in a window of {self._slow}")
+            self._begin(sid, list(quotes), position)
+
+    def _begin(self, sid: str, quotes: Sequence[float] = (), position: int | None = None) -> _Step:
+        """Give what takes the quotes of a symbol from here on."""
+        if self._wanted is not None and sid not in self._wanted:
+            return self._steps.setdefault(sid, _ignore)
+        watch = _watch(sid, self._fast, self._slow, list(quotes), position)
+        next(watch)
+        self._watches[sid] = watch
+        return self._steps.setdefault(sid, watch.send)
+
+
+class _Steps(dict[str, _Step]):
+    """What takes the quotes of each symbol, made when the first one comes."""
+
+    def __init__(self, begin: Callable[[str], _Step]) -> None:
+        super().__init__()
+        self._begin = begin
+
+    def __missing__(self, sid: str) -> _Step:
+        return self._begin(sid)
+
+
+def _ignore(_quote: float) -> None:
+    """Take a quote of a symbol that is not to be traded."""
+
+
+def _watch(sid: str, fast: int, slow: int, prices: list[float], position: int | None) -> _Watch:
+    """Watch one symbol.
+
+    Args:
+        sid: the symbol.
+        fast: quotes in the fast average.
+        slow: quotes in the slow average.
+        prices: the latest quotes, oldest first.
+        position: where the fast average is, None before the first comparison.
+    """
+    # A generator, since its variables are the fastest there are: this runs for every quote of a backtest.
+    signal = None
+    while len(prices) < slow:
+        quote = yield signal
+        while quote is None:
+            quote = yield position, prices.copy()
+        prices.append(quote)
+    if position is None:
+        position = _compare(prices[-fast:], prices)
+    entering, leaving_fast, leaving_slow = float(slow - fast), float(slow), float(fast)
+    left = 0
+    while True:
+        # The prices are a ring. Here it begins with the oldest; below, `at` is the oldest, which the next one replaces.
+        if left <= 0:
+            gap, near, limit = _measure(prices[-fast:], prices)
+            low, high = _unchanged(position, near)
+            left = _REFRESH
+        left -= slow
+        for at in range(slow):
+            quote = yield signal
+            while quote is None:
+                quote = yield position, prices[at:] + prices[:at]
+            gap += entering * quote - leaving_fast * prices[at - fast] + leaving_slow * prices[at]
+            prices[at] = quote
+            if low < gap < high and -limit <= quote <= limit:
+                signal = None
+                continue
+            before = position
+            if not -limit <= quote <= limit or -near <= gap <= near:
+                # The second also where a wrong print has left the window, and `near` need not be so wide any more.
+                gap, near, limit = _measure(_latest(prices, at, fast), prices)
+            if gap > near or gap < -near:
+                position = 1 if gap > 0 else -1
+            else:
+                position = _compare(_latest(prices, at, fast), prices)
+            low, high = _unchanged(position, near)
+            signal = Signal(sid, _SIDES[position], quote) if position and position != before else None
+
+
+def _latest(prices: list[float], at: int, count: int) -> list[float]:
+    """Give the latest prices of a ring, up to the one at a place."""
+    begin = at + 1 - count
+    return prices[begin : at + 1] if begin >= 0 else prices[begin:] + prices[: at + 1]
+
+
+def _measure(recent: list[float], prices: list[float]) -> tuple[float, float, float]:
+    """Give the gap; how near to nothing it must be to be computed exactly; and up to which price that is enough."""
+    limit = 2 * max(max(prices), -min(prices))
+    near = _NEAR * limit * len(recent) * len(prices)
+    return len(prices) * math.fsum(recent) - len(recent) * math.fsum(prices), near, limit
+
+
+def _unchanged(position: int, near: float) -> tuple[float, float]:
+    """Give the limits between which a gap leaves the position as it is, beyond doubt."""
+    if position > 0:
+        return near, math.inf
+    return (-math.inf, -near) if position < 0 else (0.0, 0.0)
+
+
+def _compare(recent: list[float], prices: list[float]) -> int:
+    """Compare the averages exactly: 1 where that of the recent prices is above, 0 where it is equal, -1 where below."""
+    if prices.count(prices[0]) == len(prices):  # nothing moves for hours where nobody trades
+        return 0
+    with localcontext(_EXACT):
+        gap = len(prices) * sum(map(Decimal, map(str, recent))) - len(recent) * sum(map(Decimal, map(str, prices)))
+        return (gap > 0) - (gap < 0)
