@@ -12,7 +12,9 @@ TYPES: Final = ("decision", "fill", "rejection", "message", "error")
 
 def plain_decimal(amount: Decimal) -> str:
     """Write an amount the way people do: no exponent, no trailing zeros after the point."""
-    text = format(amount, "f")
+    text = str(amount)
+    if "E" in text:
+        text = format(amount, "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text == "-0" else text

@@ -8,7 +8,7 @@ import inspect
 import logging
 import math
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from random import Random
 from typing import Any, Final, NamedTuple, Protocol
@@ -129,25 +129,49 @@ class Strategy:
                 for open_order, outcome in self._broker.on_quote(sid, data):
                     self._record_outcome(open_order, outcome)
             self._marks[sid] = data["quote"]
-        while True:
-            for listener in self._listeners.get(channel, _NOBODY):
-                if self._several:
-                    self._cell[1] = listener.number
+        self._tell(channel, data)
+        return self._rest() if self._written or self._derived else _NOTHING
+
+    def run_through(self, events: Iterable[Data]) -> Iterator[Sequence[Record]]:
+        """Take events as `step` does, and give the records of those that caused any; `seq` says which it was.
+
+        Most events of a history fill no order and are heard by one algorithm that has nothing to say. They take a
+        short way here, with nothing looked up twice; what comes of them is the same.
+        """
+        open_orders, marks = self._open, self._marks
+        listeners = self._listeners.get(DEFAULT_CHANNEL, _NOBODY)
+        only = listeners[0] if len(listeners) == 1 else None
+        if only is None:
+            for data in events:
+                if records := self.step(data):
+                    yield records
+            return
+        seq = self.seq
+        try:
+            for data in events:
+                seq += 1
+                if data["channel"] != DEFAULT_CHANNEL or data["sid"] in open_orders:
+                    self.seq = seq - 1
+                    if records := self.step(data):
+                        yield records
+                    continue
+                marks[data["sid"]] = data["quote"]
                 try:
-                    outcome = listener.event(data)
+                    outcome = only.event(data)  # looked up each time: the part may be set aside
+                    if outcome is None:
+                        continue
                 except KeyboardInterrupt:
                     raise
-                except BaseException as error:  # noqa: BLE001  # a part may raise anything; the others go on
-                    self._recorder.open(seq, data["ts"])
-                    self._event_id = data.get("id")
-                    self._record_failure(listener.number, "event", error, data.get("sid"))
+                except BaseException as error:  # noqa: BLE001  # the same as in `step`
+                    self.seq = seq
+                    self._fail(only, error, data)
                 else:
-                    if outcome is not None:
-                        self._hear(listener, outcome, data)
-            if not self._derived:
-                return self._recorder.take() if self._written else _NOTHING
-            data = self._derived.popleft()
-            channel = data["channel"]
+                    self.seq = seq
+                    self._hear(only, outcome, data)
+                if records := self._rest():
+                    yield records
+        finally:
+            self.seq = self._cell[0] = seq
 
     def cancel_open_orders(self, ts: int) -> Sequence[Record]:
         """Cancel what can no longer fill, at the end of history, and report it."""
@@ -271,7 +295,34 @@ class Strategy:
         finally:
             self._cell[1] = self._first
 
-    # -- from an answer to an order
+    # -- from an event to answers
+
+    def _tell(self, channel: str, data: Data) -> None:
+        """Give an event to those who listen."""
+        for listener in self._listeners.get(channel, _NOBODY):
+            if self._several:
+                self._cell[1] = listener.number
+            try:
+                outcome = listener.event(data)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001  # a part may raise anything; the others go on
+                self._fail(listener, error, data)
+            else:
+                if outcome is not None:
+                    self._hear(listener, outcome, data)
+
+    def _rest(self) -> Sequence[Record]:
+        """Do what an event leads to after those who listen have had it, and give its records."""
+        while self._derived:
+            data = self._derived.popleft()
+            self._tell(data["channel"], data)
+        return self._recorder.take() if self._written else _NOTHING
+
+    def _fail(self, listener: "_Line | _Indicator", error: BaseException, data: Data) -> None:
+        self._recorder.open(self.seq, data["ts"])
+        self._event_id = data.get("id")
+        self._record_failure(listener.number, "event", error, data.get("sid"))
 
     def _hear(self, listener: "_Line | _Indicator", outcome: Any, data: Data) -> None:
         """Do what a part's answer to an event asks for."""
@@ -350,10 +401,11 @@ class Strategy:
         """Give the signal with its quote, or record why it makes no sense."""
         quote = signal.quote
         problem = None
-        try:
-            check_sid(signal.sid)
-        except BadData as error:
-            problem = f"a signal's {error}"
+        if signal.sid is not data.get("sid"):
+            try:
+                check_sid(signal.sid)
+            except BadData as error:
+                problem = f"a signal's {error}"
         if quote is None and problem is None:
             quote = self.ledger.marks.get(signal.sid)
         if problem is not None:
@@ -383,38 +435,39 @@ class Strategy:
 
     def _bet(self, line: "_Line", signal: Signal, bet: Bet) -> None:
         sid = bet.sid or signal.sid
-        quote = signal.quote if sid == signal.sid else self.ledger.marks.get(sid)
-        order = Order(sid, signal.side, float(quote or 0.0), reason=bet.reason)
-        if quote is None:
-            self._refuse(line, order, f"no quote of {sid} is known yet")
-            return
-        if not bet.cash and not bet.units:
-            if bet.reason:
-                self._refuse(line, order, bet.reason)
-            return
-        if quote <= 0 and (order.side == "buy" or bet.units is None):
-            self._refuse(line, order, f"a bet cannot be sized at a price of {quote}")
-            return
-        if order.side == "sell":
-            units = self._units(bet, order)
-            held = self._broker.to_sell(sid)
-            if not held:
-                self._refuse(line, order, f"no {sid} held that is not being sold already")
+        side = signal.side
+        mark = signal.quote if sid == signal.sid else self._marks.get(sid)
+        quote = float(mark or 0.0)
+        problem = None
+        if mark is None:
+            problem = f"no quote of {sid} is known yet"
+        elif not bet.cash and not bet.units:
+            if bet.reason is None:
                 return
-            self._place(line, Order(sid, "sell", order.quote, quantity=min(units, held), reason=bet.reason))
+            problem = bet.reason
+        elif quote <= 0 and (side == "buy" or bet.units is None):
+            problem = f"a bet cannot be sized at a price of {mark}"
+        elif side == "sell":
+            units = self._units(bet, sid, quote)
+            if held := self._broker.to_sell(sid):
+                self._place(line, Order(sid, side, quote, quantity=min(units, held), reason=bet.reason))
+                return
+            problem = f"no {sid} held that is not being sold already"
+        if problem is not None:
+            self._refuse(line, Order(sid, side, quote, reason=bet.reason), problem)
         elif bet.units is not None:
-            self._place(line, Order(sid, "buy", order.quote, quantity=exact(bet.units), reason=bet.reason))
+            self._place(line, Order(sid, side, quote, quantity=exact(bet.units), reason=bet.reason))
         else:
             cash = exact(bet.cash or 0)
             there = self.ledger.available
             if there < cash <= EXACT.multiply(there, _ROUNDING_SLACK):
                 cash = there
-            self._place(line, Order(sid, "buy", order.quote, cash=cash, reason=bet.reason))
+            self._place(line, Order(sid, side, quote, cash=cash, reason=bet.reason))
 
-    def _units(self, bet: Bet, order: Order) -> Decimal:
+    def _units(self, bet: Bet, sid: str, quote: float) -> Decimal:
         if bet.units is not None:
             return exact(bet.units)
-        return self._broker.estimate(Order(order.sid, "sell", order.quote, cash=exact(bet.cash or 0)))[0]
+        return self._broker.estimate(Order(sid, "sell", quote, cash=exact(bet.cash or 0)))[0]
 
     def _close(self, line: "_Line", signal: Signal) -> None:
         quantity = self._broker.to_sell(signal.sid)
@@ -451,7 +504,7 @@ class Strategy:
         if order.side == "buy" and cash > self.ledger.available:
             self._refuse(line, order, str(NotEnough("cash", cash, self.ledger.available)))
             return
-        if order.quantity is not None:
+        if order.quantity is not None and order.quantity != quantity:
             order = Order(order.sid, order.side, order.quote, quantity=quantity, reason=order.reason)
         record = self._recorder.write(
             "decision",
