@@ -40,25 +40,15 @@ def bets(stake: Any) -> Sequence[Bet]:
         TypeError, ValueError: something in it is no bet, or one of nonsense.
     """
     if isinstance(stake, Bet):
-        given: Sequence[Any] = (stake,)
-    elif isinstance(stake, int | float | Decimal):
-        given = (Bet(cash=_amount("a bet", stake)),)
-    elif isinstance(stake, str | bytes | Mapping) or not hasattr(stake, "__iter__"):
+        _check_bet(stake)
+        return (stake,)
+    if isinstance(stake, int | float | Decimal):
+        return (Bet(cash=_amount("a bet", stake)),)
+    if isinstance(stake, str | bytes | Mapping) or not hasattr(stake, "__iter__"):
         raise TypeError(f"expected a number, a Bet, or an iterable of Bets, got {_shown(stake)}")
-    else:
-        given = tuple(stake)
+    given = tuple(stake)
     for bet in given:
-        if not isinstance(bet, Bet):
-            raise TypeError(f"expected a Bet, got {_shown(bet)}")
-        if bet.reason is not None:
-            check_text("a Bet's reason", bet.reason)
-        if bet.sid is not None:
-            check_sid(bet.sid)
-        if bet.cash is not None and bet.units is not None:
-            raise ValueError("a Bet names cash or units, not both")
-        for name, amount in (("cash", bet.cash), ("units", bet.units)):
-            if amount is not None:
-                _amount(f"a Bet's {name}", amount)
+        _check_bet(bet)
     return given
 
 
@@ -73,7 +63,24 @@ def check_text(what: str, text: Any) -> None:
     text.encode()  # half a surrogate pair cannot be written anywhere
 
 
+def _check_bet(bet: Any) -> None:
+    if not isinstance(bet, Bet):
+        raise TypeError(f"expected a Bet, got {_shown(bet)}")
+    if bet.reason is not None:
+        check_text("a Bet's reason", bet.reason)
+    if bet.sid is not None:
+        check_sid(bet.sid)
+    if bet.cash is not None:
+        if bet.units is not None:
+            raise ValueError("a Bet names cash or units, not both")
+        _amount("a Bet's cash", bet.cash)
+    elif bet.units is not None:
+        _amount("a Bet's units", bet.units)
+
+
 def _amount(what: str, amount: Any) -> Any:
+    if type(amount) is int and 0 <= amount <= MAX_AMOUNT:
+        return amount
     if isinstance(amount, bool) or not isinstance(amount, int | float | Decimal):
         raise TypeError(f"{what} is a number, not {_shown(amount)}")
     if not math.isfinite(amount) or amount < 0:

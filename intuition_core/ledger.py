@@ -36,7 +36,7 @@ class NotEnough(IntuitionError):
         super().__init__(f"{plain_decimal(asked)} {what} asked for, {plain_decimal(there)} available")
 
 
-class Position(NamedTuple):
+class Position(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """Units of one symbol and what they cost together, in the account's currency."""
 
     quantity: Decimal
@@ -45,7 +45,10 @@ class Position(NamedTuple):
 
 def exact(number: float | str | Decimal) -> Decimal:
     """Give the decimal that a number is written as: ``exact(0.1)`` is one tenth, not the nearest binary fraction."""
-    return number if type(number) is Decimal else Decimal(str(number))
+    kind = type(number)
+    if kind is Decimal:
+        return number  # type: ignore[return-value]  # as just looked at
+    return Decimal(number) if kind is int else Decimal(str(number))
 
 
 def floor_to_step(amount: Decimal, price: Decimal, step: Decimal) -> Decimal:
@@ -53,7 +56,7 @@ def floor_to_step(amount: Decimal, price: Decimal, step: Decimal) -> Decimal:
     return EXACT.multiply(EXACT.divide_int(amount, EXACT.multiply(price, step)), step)
 
 
-class Reservation(NamedTuple):
+class Reservation(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """Cash set aside for an order to buy one symbol."""
 
     sid: str
@@ -234,8 +237,8 @@ class LedgerView:
     def pending(self) -> Mapping[str, float]:
         """Cash set aside for orders to buy that are not filled yet, by symbol."""
         pending: dict[str, float] = {}
-        for sid, cash in self._ledger.reservations.values():
-            pending[sid] = pending.get(sid, 0.0) + float(cash)
+        for reservation in self._ledger.reservations.values():
+            pending[reservation.sid] = pending.get(reservation.sid, 0.0) + float(reservation.cash)
         return pending
 
     @property
@@ -272,13 +275,13 @@ class Statement(NamedTuple):
         """Give the statement as plain JSON types: amounts in the account's currency and units as decimal strings."""
         equity = self.cash
         positions = {}
-        for sid, (quantity, cost) in self.positions.items():
+        for sid, position in self.positions.items():
             mark = self.marks.get(sid)
-            worth = cost if mark is None else EXACT.multiply(quantity, exact(mark))
+            worth = position.cost if mark is None else EXACT.multiply(position.quantity, exact(mark))
             equity = EXACT.add(equity, worth)
             positions[sid] = {
-                "quantity": plain_decimal(quantity),
-                "cost": plain_decimal(cost),
+                "quantity": plain_decimal(position.quantity),
+                "cost": plain_decimal(position.cost),
                 "mark": mark,
                 "value": plain_decimal(worth),
             }

@@ -12,7 +12,7 @@ with commission and slippage, so quantities are floored before the cash is looke
 """
 
 from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
@@ -34,7 +34,7 @@ class OpenOrder(msgspec.Struct, frozen=True, gc=False):
     portfolio: str
 
 
-class Filled(NamedTuple):
+class Filled(msgspec.Struct, frozen=True, gc=False):
     """What an order brought.
 
     ``price`` is what a unit cost or brought, slippage included; ``cash`` what moved in all; ``commission`` and
@@ -106,7 +106,10 @@ class PaperBroker:
         """Fill every open order of a symbol against its next quote, in the order they were placed."""
         price = data["open"] if "open" in data else data["quote"]
         ts = data["ts"]
-        return [(open_order, self._fill(open_order, price, ts)) for open_order in self.open.pop(sid)]
+        orders = self.open.pop(sid)
+        if len(orders) == 1:
+            return [(orders[0], self._fill(orders[0], price, ts))]
+        return [(open_order, self._fill(open_order, price, ts)) for open_order in orders]
 
     def fill_now(self, open_order: OpenOrder, ts: int) -> Filled | Rejection:
         """Fill one order at the quote of its own signal."""

@@ -49,8 +49,76 @@ class Recorder:
         self.written.clear()
         return taken
 
+    def decision(
+        self,
+        sid: str,
+        *,
+        side: str,
+        cash: Decimal,
+        quantity: Decimal,
+        quote: float,
+        algorithm: str,
+        portfolio: str,
+        reason: str | None,
+    ) -> Record:
+        """Write that an order is placed: what it comes to at the signal's quote."""
+        record = {
+            "id": f"{self.run}:{self._seq}:{self._n}",
+            "type": "decision",
+            "seq": self._seq,
+            "ts": self._ts,
+            "sid": sid,
+            "cause": f"{self.run}:{self._seq}",
+            "side": side,
+            "cash": plain_decimal(cash),
+            "quantity": plain_decimal(quantity),
+            "quote": quote,
+            "algorithm": algorithm,
+            "portfolio": portfolio,
+            "status": "placed",
+        }
+        if reason:
+            record["reason"] = reason
+        self._n += 1
+        self.written.append(record)
+        return record
+
+    def fill(
+        self,
+        sid: str,
+        *,
+        cause: str,
+        side: str,
+        quantity: Decimal,
+        price: float,
+        cash: Decimal,
+        algorithm: str,
+        portfolio: str,
+        profit: Decimal | None,
+    ) -> Record:
+        """Write what an order brought."""
+        record = {
+            "id": f"{self.run}:{self._seq}:{self._n}",
+            "type": "fill",
+            "seq": self._seq,
+            "ts": self._ts,
+            "sid": sid,
+            "cause": cause,
+            "side": side,
+            "quantity": plain_decimal(quantity),
+            "price": price,
+            "cash": plain_decimal(cash),
+            "algorithm": algorithm,
+            "portfolio": portfolio,
+        }
+        if profit is not None:
+            record["profit"] = plain_decimal(profit)
+        self._n += 1
+        self.written.append(record)
+        return record
+
     def write(self, type_: str, sid: str | None, /, *, cause: str | None = None, **content: Any) -> Record:
-        """Write one record; without a ``cause`` the event itself is the cause."""
+        """Write a record of another type; without a ``cause`` the event itself is the cause."""
         record = {
             "id": f"{self.run}:{self._seq}:{self._n}",
             "type": type_,

@@ -120,14 +120,12 @@ class Strategy:
 
     def step(self, data: Data) -> Sequence[Record]:
         """Take one normalised event and give the records it caused, in the order they came about."""
-        self.seq = self._cell[0] = seq = self.seq + 1
+        self.seq = self._cell[0] = self.seq + 1
         channel = data["channel"]
         if channel == DEFAULT_CHANNEL:
             sid = data["sid"]
             if sid in self._open:
-                self._recorder.open(seq, data["ts"])
-                for open_order, outcome in self._broker.on_quote(sid, data):
-                    self._record_outcome(open_order, outcome)
+                self._fill_orders(sid, data)
             self._marks[sid] = data["quote"]
         self._tell(channel, data)
         return self._rest() if self._written or self._derived else _NOTHING
@@ -138,7 +136,7 @@ class Strategy:
         Most events of a history fill no order and are heard by one algorithm that has nothing to say. They take a
         short way here, with nothing looked up twice; what comes of them is the same.
         """
-        open_orders, marks = self._open, self._marks
+        open_orders, marks, written = self._open, self._marks, self._written
         listeners = self._listeners.get(DEFAULT_CHANNEL, _NOBODY)
         only = listeners[0] if len(listeners) == 1 else None
         if only is None:
@@ -150,15 +148,21 @@ class Strategy:
         try:
             for data in events:
                 seq += 1
-                if data["channel"] != DEFAULT_CHANNEL or data["sid"] in open_orders:
+                if data["channel"] != DEFAULT_CHANNEL:
                     self.seq = seq - 1
                     if records := self.step(data):
                         yield records
                     continue
-                marks[data["sid"]] = data["quote"]
+                sid = data["sid"]
+                if sid in open_orders:
+                    self.seq = seq
+                    self._fill_orders(sid, data)
+                marks[sid] = data["quote"]
                 try:
                     outcome = only.event(data)  # looked up each time: the part may be set aside
                     if outcome is None:
+                        if written:
+                            yield self._recorder.take()
                         continue
                 except KeyboardInterrupt:
                     raise
@@ -506,23 +510,26 @@ class Strategy:
             return
         if order.quantity is not None and order.quantity != quantity:
             order = Order(order.sid, order.side, order.quote, quantity=quantity, reason=order.reason)
-        record = self._recorder.write(
-            "decision",
+        record = self._recorder.decision(
             order.sid,
             side=order.side,
-            cash=plain_decimal(cash),
-            quantity=plain_decimal(quantity),
+            cash=cash,
+            quantity=quantity,
             quote=order.quote,
             algorithm=line.algorithm.name,
             portfolio=line.portfolio.name,
-            status="placed",
+            reason=order.reason,
         )
-        if order.reason:
-            record["reason"] = order.reason
         open_order = OpenOrder(record["id"], order, line.algorithm.name, line.portfolio.name)
         self._broker.place(open_order, cash)
         if self._same:
             self._record_outcome(open_order, self._broker.fill_now(open_order, record["ts"]))
+
+    def _fill_orders(self, sid: str, data: Data) -> None:
+        """Fill a symbol's open orders against its next quote."""
+        self._recorder.open(self.seq, data["ts"])
+        for open_order, outcome in self._broker.on_quote(sid, data):
+            self._record_outcome(open_order, outcome)
 
     # -- records
 
@@ -530,19 +537,17 @@ class Strategy:
         if isinstance(outcome, Rejection):
             self._reject(open_order.order, open_order, outcome.reason)
             return
-        fill = self._recorder.write(
-            "fill",
+        fill = self._recorder.fill(
             open_order.order.sid,
             cause=open_order.id,
             side=open_order.order.side,
-            quantity=plain_decimal(outcome.quantity),
+            quantity=outcome.quantity,
             price=outcome.price,
-            cash=plain_decimal(outcome.cash),
+            cash=outcome.cash,
             algorithm=open_order.algorithm,
             portfolio=open_order.portfolio,
+            profit=outcome.profit,
         )
-        if outcome.profit is not None:
-            fill["profit"] = plain_decimal(outcome.profit)
         if self.composition.costs:
             fill["commission"] = plain_decimal(outcome.commission)
             fill["slippage"] = plain_decimal(outcome.slippage)

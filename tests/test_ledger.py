@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from intuition_core.ledger import EXACT, Ledger, LedgerView, NotEnough, Statement, exact, floor_to_step
+from intuition_core.ledger import EXACT, Ledger, LedgerView, NotEnough, Position, Statement, exact, floor_to_step
 
 STEP = Decimal("1e-8")
 prices = st.floats(min_value=1e-6, max_value=1e9, allow_nan=False)
@@ -91,7 +91,7 @@ def test_a_million_debits_of_a_tenth_do_not_drift() -> None:
     for _ in range(1_000_000):
         ledger.buy("x", one, tenth)
     assert ledger.cash == 0
-    assert ledger.positions["x"] == (Decimal(1_000_000), Decimal(100_000))
+    assert ledger.positions["x"] == Position(Decimal(1_000_000), Decimal(100_000))
 
 
 def test_quantities_are_floored_to_whole_steps() -> None:
@@ -120,7 +120,7 @@ def test_a_third_of_a_position_leaves_the_rest_of_the_cost_with_the_rest() -> No
     ledger.buy("GOOG", Decimal(3), Decimal(3))
     proceeds, profit = ledger.sell("GOOG", Decimal(1), Decimal(4), 7)
     assert (proceeds, profit) == (4, 1)
-    assert ledger.positions["GOOG"] == (2, 6)
+    assert ledger.positions["GOOG"] == Position(Decimal(2), Decimal(6))
     assert ledger.closed[-1] == ("GOOG", 1.0, 3.0, 4.0, 7)
     assert ledger.closed[-1].rate == pytest.approx(1 / 3)
 
