@@ -55,10 +55,19 @@ CORE: Final = "intuition-core"
 _OWN: Final = {("portfolio", "naive"): "Bets a random fraction of the cash, to try an algorithm with"}
 """What the core's own parts are; a distribution has but one summary for all that it brings."""
 
+_INDICATORS: Final = (
+    *("sma", "ema", "wma", "rsi", "roc", "stddev", "macd", "bollinger"),
+    *("atr", "donchian", "stochastic", "obv", "vwap"),
+)
+
 FIRST_PARTY: Final = {
     ("algorithm", "random"): "intuition-random",
+    ("algorithm", "sma-cross"): "intuition-algorithms",
+    ("algorithm", "buy-and-hold"): "intuition-algorithms",
     ("portfolio", "kelly"): "intuition-portfolio-kelly",
+    ("portfolio", "fixed"): "intuition-portfolio-fixed",
     ("connector", "mqtt"): "intuition-connector-mqtt",
+    **{("indicator", name): "intuition-indicators" for name in _INDICATORS},
     ("source", "sample"): "intuition-source-sample",
     ("source", "sql"): "intuition-source-sql",
     ("source", "websocket"): "intuition-source-websocket",
