@@ -1,4 +1,8 @@
-"""Child processes that are kept running: named, logged line by line, restarted when they die, stopped in order."""
+"""Child processes that are kept running: named, logged line by line, restarted when they die, stopped in order.
+
+They do not outlive who keeps them running, however that one ends: each holds one end of a pipe whose other end closes
+with it.
+"""
 
 import contextlib
 import os
@@ -18,6 +22,8 @@ STEADY_AFTER: Final = 10.0
 """Seconds of life after which a death counts as the first one again."""
 PATIENCE: Final = 8.0
 """Seconds that a child has to end by itself before it is killed."""
+LIFELINE: Final = "INTUITION_LIFELINE"
+"""The variable that tells a child which of its descriptors ends with its parent."""
 
 
 class Backoff:
@@ -61,6 +67,26 @@ class Child(msgspec.Struct, frozen=True, kw_only=True):
     finite: bool = False
 
 
+def end_with_parent() -> None:
+    """End this process when the `Supervisor` that started it ends, however that comes about.
+
+    It ends as by SIGTERM; if that does not help, its whole process group is killed. A child calls this first of all;
+    where no supervisor started the process, nothing happens.
+    """
+    lifeline = os.environ.pop(LIFELINE, None)  # it is not for children of this process, who do not have the descriptor
+    if lifeline is not None:
+        os.set_inheritable(int(lifeline), False)  # noqa: FBT003  # it takes no keyword
+        threading.Thread(target=_follow, args=(int(lifeline),), name="lifeline", daemon=True).start()
+
+
+def _follow(lifeline: int) -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are for the threads that expect them
+    os.read(lifeline, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(PATIENCE)
+    os.killpg(os.getpid(), signal.SIGKILL)  # a child leads a group of its own
+
+
 class Supervisor:
     """Starts children in order, restarts those that die, and stops them in the reverse order.
 
@@ -95,20 +121,23 @@ class Supervisor:
         Args:
             started: called once all children are ready.
         """
+        lifeline, held = os.pipe()
         try:
             for running in self._running:
-                running.start()
+                running.start(lifeline)
                 if not self._wait_until_ready(running):
                     return 0 if self._stopping else 1
             started()
             while not self._stopping:
                 time.sleep(0.1)
                 for running in self._running:
-                    self._look_after(running)
+                    self._look_after(running, lifeline)
             return 0
         finally:
             for running in reversed(self._running):
                 running.stop()
+            os.close(lifeline)
+            os.close(held)
 
     def _wait_until_ready(self, running: "_Running") -> bool:
         deadline = time.monotonic() + 30
@@ -126,7 +155,7 @@ class Supervisor:
             time.sleep(0.05)
         return False
 
-    def _look_after(self, running: "_Running") -> None:
+    def _look_after(self, running: "_Running", lifeline: int) -> None:
         code = running.exit_code()
         if code is None or running.over:
             return
@@ -139,7 +168,7 @@ class Supervisor:
             how = f"exit code {code}" if code >= 0 else f"signal {-code}"
             self._say(running, f"died ({how}); starting it again in {pause:g} s")
         elif time.monotonic() >= running.restart_at:
-            running.start()
+            running.start(lifeline)
 
     def _say(self, running: "_Running", sentence: str) -> None:
         self._err.write(f"{self._prefix(running.child.name)}{sentence}\n")
@@ -160,8 +189,12 @@ class _Running:
         self._readers: list[threading.Thread] = []
         self.backoff = Backoff()
 
-    def start(self) -> None:
-        """Start the child in a process group of its own, so that the terminal's Ctrl-C reaches only us."""
+    def start(self, lifeline: int) -> None:
+        """Start the child in a process group of its own, so that the terminal's Ctrl-C reaches only us.
+
+        Args:
+            lifeline: a descriptor that ends with this process.
+        """
         self._signal(signal.SIGKILL)  # what a predecessor that died has left behind would be in the way
         self.restart_at = None
         self.backoff.started()
@@ -172,7 +205,8 @@ class _Running:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **self.child.environment},
+            env={**os.environ, "PYTHONUNBUFFERED": "1", LIFELINE: str(lifeline), **self.child.environment},
+            pass_fds=(lifeline,),
             text=True,
             errors="replace",
             start_new_session=True,

@@ -32,7 +32,9 @@ BUILT_IN: Final = {
     "serve": BuiltIn("serve", "Serve an algorithm and a portfolio as a session."),
     "connect": BuiltIn("connect", "Carry events from a broker to a backend, and its decisions back."),
     "keys": BuiltIn("keys", "Make and show the keys that protect a session."),
-    "sessions": BuiltIn("sessions", "List the sessions that are kept; show, export or archive one."),
+    "sessions": BuiltIn(
+        "sessions", "List the sessions that are kept; show, export or archive one, or lift a quarantine."
+    ),
     "replay": BuiltIn("replay", "Run a session's events again, and hold the records against its journal."),
     "list-plugins": BuiltIn("list_plugins", "List the plugins that are installed."),
 }
@@ -148,6 +150,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     A mistake of the user's is one line on stderr and exit code 1 (2 if the command line itself is wrong); an
     interruption gives 130. The traceback of a mistake is shown at ``-vv`` or with ``INTUITION_TRACEBACK=1``.
     """
+    if "INTUITION_LIFELINE" in os.environ:  # `processes.LIFELINE`, which takes time to import
+        from intuition_core.processes import end_with_parent
+
+        end_with_parent()
     invocation = Invocation(sys.argv[1:] if arguments is None else arguments)
     try:
         result = cli.main(arguments, prog_name="intuition", standalone_mode=False, obj=invocation)

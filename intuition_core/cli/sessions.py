@@ -49,7 +49,7 @@ class SeveralParts(IntuitionError):
 @click.option("--json", "as_json", is_flag=True, help="Write a JSON array.")
 @click.pass_context
 def sessions(context: click.Context, *, as_json: bool) -> None:
-    """List the sessions that are kept; show, export or archive one, or lift a part's quarantine."""
+    """List the sessions that are kept; show, export or archive one, or lift a quarantine."""
     if context.invoked_subcommand is not None:
         return
     from intuition_core.archive import session_file, session_names

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,31 @@ def test_a_part_that_dies_is_started_again(terminal: Any, ports: tuple[str, str]
     up.expect("buying")
 
 
+@pytest.mark.parametrize("which", ["mosquitto", "embedded"])
+def test_nothing_is_left_when_it_is_killed(
+    terminal: Any, ports: tuple[str, str], which: str, request: pytest.FixtureRequest
+) -> None:
+    port, address = ports
+    if which == "mosquitto":
+        request.getfixturevalue("mosquitto")
+    up = terminal("up", "--demo", "--mqtt-port", port, "--addr", address, *(["--embedded"] * (which == "embedded")))
+    up.expect("buying")
+    left = _descendants(up.pid)
+    names = [Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") for pid in left]
+    assert sum(b"serve" in words for words in names) == 2  # the supervisor and its worker
+    assert sum(words[0].endswith(b"mosquitto") for words in names) == (which == "mosquitto")
+    os.kill(up.pid, signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    try:
+        while alive := [pid for pid in left if _lives(pid)]:
+            assert time.monotonic() < deadline, alive
+            time.sleep(0.05)
+    finally:
+        for pid in filter(_lives, left):
+            os.kill(pid, signal.SIGKILL)
+    assert not speaks_mqtt("127.0.0.1", int(port))
+
+
 def test_what_is_missing_is_said_before_anything_starts(terminal: Any, ports: tuple[str, str]) -> None:
     port, address = ports
     up = terminal("up", "--algo", "randm", "--mqtt-port", port, "--addr", address)
@@ -188,6 +214,18 @@ def test_the_demo_and_what_it_says_to_type_next_use_the_configured_broker(
     terminal("publish", "--config", "mine.toml", "quotes", "1").expect(
         f"published 1 message to mqtt://127.0.0.1:{port}"
     )
+
+
+def _descendants(pid: int) -> list[int]:
+    children = [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return [*children, *(each for child in children for each in _descendants(child))]
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def _child_of(parent: int, command: str) -> int:
