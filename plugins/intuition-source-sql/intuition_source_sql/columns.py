@@ -1,0 +1,82 @@
+"""Which column of a result is what."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from intuition_core.data import RESERVED
+from intuition_source_sql.errors import AmbiguousColumn, NoColumn
+
+USUAL: Final[Mapping[str, tuple[str, ...]]] = {
+    "time": ("timestamp", "datetime", "ts", "date", "time"),
+    "symbol": ("symbol", "sid", "ticker"),
+    "quote": ("quote", "price"),
+    "open": ("open",),
+    "high": ("high",),
+    "low": ("low",),
+    "close": ("close",),
+    "bid": ("bid",),
+    "ask": ("ask",),
+    "volume": ("volume",),
+}
+"""The names by which columns are known, whatever their case, by what they are."""
+
+
+class Columns(msgspec.Struct, frozen=True):
+    """Where in a row things are, counted from 0."""
+
+    time: int
+    quote: int
+    """The column of quotes; where there is none, that of closes."""
+    symbol: int | None
+    prices: tuple[tuple[str, int], ...]
+    """The other prices, by their key in an event."""
+    extras: tuple[tuple[str, int], ...]
+    """What goes along as it is, by its key in an event."""
+
+
+def find_columns(place: str, names: Sequence[str], given: Mapping[str, str | None]) -> Columns:
+    """Find out what is what.
+
+    Args:
+        place: what the columns belong to, for messages.
+        names: the names of all columns.
+        given: names by role, for roles in which a column is not known by its name; None for the others.
+
+    Raises:
+        NoColumn: there is no time or no price, or not the column that was named.
+        AmbiguousColumn: a role has several columns with a usual name.
+    """
+    found = {role: _find(place, role, names, given.get(role)) for role in USUAL}
+    time = found.pop("time")
+    if time is None:
+        raise NoColumn(place, "time", names)
+    symbol, quote = found.pop("symbol"), found.pop("quote")
+    if quote is None:
+        quote = found["close"]
+    if quote is None:
+        raise NoColumn(place, "quote", names)
+    volume = found.pop("volume")
+    prices = tuple((role, index) for role, index in found.items() if index is not None)
+    taken = {time, symbol, quote, volume, *(index for _, index in prices)}
+    extras = {} if volume is None else {"volume": volume}
+    for index, name in enumerate(names):
+        # A column such as `id` would say something about the event that the database does not mean.
+        if index not in taken and name and name.isprintable() and name.lower() not in RESERVED:
+            extras.setdefault(name, index)
+    return Columns(time, quote, symbol, prices, tuple(extras.items()))
+
+
+def _find(place: str, role: str, names: Sequence[str], named: str | None) -> int | None:
+    if named is not None:
+        matching = [name for name in names if name == named] or [
+            name for name in names if name.lower() == named.lower()
+        ]
+        if not matching:
+            raise NoColumn(place, role, names, named=named)
+    else:
+        matching = [name for name in names if name.lower() in USUAL[role]]
+    if len(matching) > 1:
+        raise AmbiguousColumn(place, role, matching)
+    return names.index(matching[0]) if matching else None

@@ -1,0 +1,174 @@
+"""Rows become events, many at once."""
+
+import math
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from itertools import pairwise, repeat
+from typing import Any, Final
+
+from intuition_core.data import MAX_PRICE, MIN_PRICE, check_sid
+from intuition_core.errors import BadData
+from intuition_source_sql.columns import Columns
+from intuition_source_sql.errors import BadRow
+from intuition_source_sql.moments import Moments
+
+Row = Sequence[Any]
+_INT64: Final = range(-(2**63), 2**63)
+
+
+class Rows:
+    """Reads the rows of one result, in order.
+
+    Args:
+        place: what the rows belong to, for messages.
+        names: the names of all columns.
+        columns: which of them is what.
+        moments: reads times.
+        channel: the channel of all events.
+        sid: the symbol of rows where no column has it.
+        negative_prices: let zero and negative prices pass.
+    """
+
+    def __init__(
+        self,
+        place: str,
+        names: Sequence[str],
+        columns: Columns,
+        moments: Moments,
+        *,
+        channel: str,
+        sid: str | None,
+        negative_prices: bool,
+    ) -> None:
+        self._place = place
+        self._names = names
+        self._columns = columns
+        self._moments = moments
+        self._channel = channel
+        self._sid = sid
+        self._price = _any_price if negative_prices else _price
+        self._symbols: dict[Any, str] = {}
+        self._last = -(2**63)
+        self.read_so_far = 0
+        """How many rows have been read."""
+        self.without_price = 0
+        """How many of them had no price, and so gave no event."""
+
+    def read(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
+        """Give the events of some rows: those that have a price.
+
+        Raises:
+            BadRow: a row cannot be read, or is earlier than the one before.
+        """
+        if not rows:
+            return []
+        fields = list(zip(*rows, strict=True))
+        columns = self._columns
+        times = self._each(columns.time, fields, self._moments.read)
+        self._check_order(times)
+        quotes = self._each(columns.quote, fields, self._price)
+        symbols = repeat(self._sid) if columns.symbol is None else self._each(columns.symbol, fields, self._symbol)
+        keys = ["channel", "sid", "quote"]
+        values: list[Any] = [repeat(self._channel), symbols, quotes]
+        sparse = set()
+        for key, index in columns.prices:
+            column: Sequence[Any] = quotes if index == columns.quote else self._each(index, fields, self._price)
+            keys.append(key)
+            values.append(column)
+            if None in column:
+                sparse.add(key)
+        for key, index in columns.extras:
+            column = list(map(_plain, fields[index])) if set(map(type, fields[index])) - {str} else fields[index]
+            keys.append(key)
+            values.append(column)
+            if None in column:
+                sparse.add(key)
+        keys.append("ts")
+        values.append(times)
+        events = [dict(zip(keys, row, strict=True)) for row in zip(*values)]  # noqa: B905  # repeat() has no end
+        self.read_so_far += len(rows)
+        if None in quotes:
+            events = [event for event in events if event["quote"] is not None]
+            self.without_price += len(rows) - len(events)
+        for key in sparse:
+            for event in events:
+                if event[key] is None:
+                    del event[key]
+        return events
+
+    def _each(self, index: int, fields: Sequence[Sequence[Any]], convert: Callable[[Any], Any]) -> list[Any]:
+        column = fields[index]
+        if convert is _price and _are_prices(column):
+            return list(column)
+        try:
+            return list(map(convert, column))
+        except (ValueError, OverflowError):
+            pass
+        for number, value in enumerate(column, self.read_so_far + 1):
+            try:
+                convert(value)
+            except (ValueError, OverflowError) as error:
+                raise BadRow(self._place, number, self._names[index], str(error)) from None
+        raise AssertionError("what failed for a column fails for one of its values")
+
+    def _check_order(self, times: Sequence[int]) -> None:
+        if times[0] >= self._last and all(a <= b for a, b in pairwise(times)):
+            self._last = times[-1]
+            return
+        for number, (before, after) in enumerate(pairwise([self._last, *times]), self.read_so_far + 1):
+            if after < before:
+                problem = "is earlier than in the row before; put the rows in the order of time"
+                raise BadRow(self._place, number, self._names[self._columns.time], problem)
+
+    def _symbol(self, value: Any) -> str:
+        known = self._symbols.get(value)
+        if known is None:
+            if isinstance(value, bool) or not isinstance(value, str | int):
+                raise ValueError("is empty" if value is None else f"is no symbol: {value!r:.60}")
+            try:
+                known = self._symbols[value] = check_sid(str(value).strip())
+            except BadData as error:
+                raise ValueError(f"is no symbol: {error.problem}") from None
+        return known
+
+
+def _are_prices(column: Sequence[Any]) -> bool:
+    """Tell quickly whether values are all prices already; most are."""
+    if set(map(type, column)) != {float}:
+        return False
+    # What is compared with NaN is never less; a sum shows that it is there.
+    return min(column) >= MIN_PRICE and max(column) <= MAX_PRICE and not math.isnan(sum(column))
+
+
+def _price(value: Any) -> float | None:
+    price = _any_price(value)
+    if price is not None and price <= 0:
+        raise ValueError(f"is {price:g}, and prices are above zero; `negative_prices` lets others pass")
+    return price
+
+
+def _any_price(value: Any) -> float | None:
+    if type(value) is not float:
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
+            raise ValueError(f"is no number: {value!r:.60}")
+        try:
+            value = float(value)
+        except ValueError:
+            raise ValueError(f"is no number: {value!r:.60}") from None
+    if not MIN_PRICE <= abs(value) <= MAX_PRICE and value != 0:
+        if math.isnan(value):
+            return None
+        raise ValueError(f"is {value:g}, beyond what a price can be ({MIN_PRICE:g} to {MAX_PRICE:g})")
+    return float(value)
+
+
+def _plain(value: Any) -> Any:
+    """Give what JSON has a word for; None for everything else."""
+    if isinstance(value, float | Decimal):
+        value = float(value)
+        return value if math.isfinite(value) else None
+    if isinstance(value, int):
+        return value if value in _INT64 else None
+    return value if isinstance(value, str) else None
