@@ -333,6 +333,18 @@ def test_a_part_that_is_released_begins_anew_and_replay_follows(open_session: An
     assert [record["type"] for record in replay(third, build)].count("decision") == 3
 
 
+def test_a_mended_part_goes_on_from_a_snapshot_since_it_failed(open_session: Any) -> None:
+    class Mended(Algorithm):
+        def event(self, data: dict[str, Any]) -> Any:
+            return super().event({key: value for key, value in data.items() if key != "algorithm"})
+
+    session = open_session(builder("quarantine"))
+    deliver(session, quote(1), quote(2, algorithm="raise"))
+    session.close()
+    release(open_session(builder("quarantine")))
+    assert deliver(open_session(builder("quarantine", Mended)), quote(3, algorithm="raise")) == [["decision"]]
+
+
 def test_a_released_part_is_listened_to_on_the_channels_that_it_now_names(open_session: Any) -> None:
     made = []
 
