@@ -12,7 +12,7 @@ from intuition_source_sql.moments import UNITS, Moments
 
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-moments = st.datetimes(datetime.min.replace(year=1971), datetime.min.replace(year=2100))
+moments = st.datetimes(datetime.fromisoformat("1971-01-01"), datetime.fromisoformat("2100-01-01"))
 
 
 def nanoseconds(moment: datetime) -> int:
