@@ -69,6 +69,7 @@ FIRST_PARTY: Final = {
     ("connector", "mqtt"): "intuition-connector-mqtt",
     **{("indicator", name): "intuition-indicators" for name in _INDICATORS},
     ("source", "sample"): "intuition-source-sample",
+    ("report", "html"): "intuition-report",
     ("source", "sql"): "intuition-source-sql",
     ("source", "websocket"): "intuition-source-websocket",
     ("command", "broker"): "intuition-connector-mqtt",

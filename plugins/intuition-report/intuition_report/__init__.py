@@ -1,0 +1,5 @@
+"""Figures of a run over recorded events, and a report of it as one HTML file."""
+
+from intuition_report.html import Html, NotWritten
+
+__all__ = ["Html", "NotWritten"]

@@ -1,0 +1,108 @@
+"""What the charts are drawn from: columns of plain numbers, one row a point in time."""
+
+import math
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from intuition_core.history import History, Slice, Trade
+from intuition_report.curves import drawdowns
+from intuition_report.returns import NANOSECONDS
+
+MAX_SYMBOLS = 12
+"""How many symbols have a chart of their own: those traded most."""
+
+_DAY = 86_400 * NANOSECONDS
+_HOUR = 3_600 * NANOSECONDS
+
+
+def points(history: History) -> dict[str, Any]:
+    """Give the columns: seconds UTC, the account, the benchmark with as much put in, and symbols with their trades.
+
+    A share is a fraction of one. None stands where there is nothing to draw.
+    """
+    slices = _apart(history.slices)
+    ends = [part.ts for part in slices]
+    start = float(history.deposits)
+    falls = drawdowns(start, ((part.low, part.high, part.close) for part in slices))
+    benchmark: list[float | None] = [None] * len(slices)
+    for day in history.days:
+        n = bisect_left(ends, day.ts)
+        if n < len(slices):
+            benchmark[n] = _short(day.benchmark * start)
+    return {
+        "intraday": _often(ends),
+        "time": [_seconds(part.ts, _unit(ends)) for part in slices],
+        "equity": [_short(part.close) for part in slices],
+        "low": [_short(part.low) for part in slices],
+        "high": [_short(part.high) for part in slices],
+        "drawdown": [_short(fall) for fall in falls],
+        "exposure": [_short(part.invested / part.close) if part.close > 0 else None for part in slices],
+        "benchmark": benchmark,
+        "symbols": [_symbol(history, sid, slices, ends) for sid in charted(history)],
+    }
+
+
+def charted(history: History) -> list[str]:
+    """Give the symbols that have a chart, those traded most first; at most `MAX_SYMBOLS`."""
+    traded = Counter(trade.sid for trade in history.trades)
+    return sorted(history.priced, key=lambda sid: -traded[sid])[:MAX_SYMBOLS]
+
+
+def _symbol(history: History, sid: str, slices: Sequence[Slice], ends: Sequence[int]) -> dict[str, Any]:
+    column = list(history.priced).index(sid)
+    marks: dict[tuple[int, str], list[Trade]] = defaultdict(list)
+    for trade in history.trades:
+        if trade.sid == sid and slices:
+            marks[min(bisect_left(ends, trade.ts), len(ends) - 1), trade.side].append(trade)
+    return {
+        "sid": sid,
+        "price": [_short(part.marks[column]) for part in slices],
+        "trades": [
+            {
+                "at": at,
+                "side": side,
+                "count": len(trades),
+                "quantity": _short(float(sum(trade.quantity for trade in trades))),
+                "price": _short(_mean_price(trades)),
+            }
+            for (at, side), trades in sorted(marks.items())
+        ],
+    }
+
+
+def _mean_price(trades: Sequence[Trade]) -> float | None:
+    quantity = sum(trade.quantity for trade in trades)
+    return float(sum(trade.quantity * trade.price for trade in trades) / quantity) if quantity else None
+
+
+def _apart(slices: Iterable[Slice]) -> list[Slice]:
+    """Make one slice of those that end at the same point in time: a chart has one value a point."""
+    kept: list[Slice] = []
+    unit = _unit([part.ts for part in slices])
+    for part in slices:
+        if kept and kept[-1].ts // unit == part.ts // unit:
+            before = kept.pop()
+            part = part._replace(low=min(before.low, part.low), high=max(before.high, part.high))
+        kept.append(part)
+    return kept
+
+
+def _unit(ends: Sequence[int]) -> int:
+    """Give the smallest difference in time that is drawn, in nanoseconds: a second, or a microsecond within an hour."""
+    return NANOSECONDS if not ends or ends[-1] - ends[0] > _HOUR else 1_000
+
+
+def _seconds(ts: int, unit: int) -> float:
+    return ts // unit if unit == NANOSECONDS else ts // unit / 1_000_000
+
+
+def _often(ends: Sequence[int]) -> bool:
+    """Tell whether the time of day matters: whether points are, on the whole, closer than half a day."""
+    return len(ends) > 1 and (ends[-1] - ends[0]) / (len(ends) - 1) < _DAY / 2
+
+
+def _short(value: float | None) -> float | None:
+    """Keep the eight digits that a screen can show."""
+    return None if value is None or not math.isfinite(value) else float(f"{value:.8g}")
