@@ -68,6 +68,8 @@ FIRST_PARTY: Final = {
     ("portfolio", "fixed"): "intuition-portfolio-fixed",
     ("connector", "mqtt"): "intuition-connector-mqtt",
     **{("indicator", name): "intuition-indicators" for name in _INDICATORS},
+    ("source", "csv"): "intuition-source-files",
+    ("source", "parquet"): "intuition-source-files",
     ("source", "sample"): "intuition-source-sample",
     ("report", "html"): "intuition-report",
     ("source", "sql"): "intuition-source-sql",

@@ -1,0 +1,43 @@
+"""Rows as columns of NumPy arrays: checked, put in order and cut while that is cheap."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class Chunk(NamedTuple):
+    """Some rows of one file whose quotes a market can have given."""
+
+    ts: "np.ndarray[Any, Any]"
+    """Nanoseconds UTC."""
+    sids: "str | np.ndarray[Any, Any]"
+    """The one symbol of the file, or the symbol of each row."""
+    quotes: "np.ndarray[Any, Any]"
+    fields: dict[str, "np.ndarray[Any, Any]"]
+    """What else there is, by its key: floats, of which NaN is none; whole numbers; or objects, of which None is none.
+
+    A close that is the quote is the very same array.
+    """
+
+    def take(self, rows: "np.ndarray[Any, Any] | slice") -> "Chunk":
+        """Give some of the rows, by a mask, by numbers in any order, or by a slice."""
+        sids = self.sids if isinstance(self.sids, str) else self.sids[rows]
+        quotes = self.quotes[rows]
+        fields = {key: quotes if of is self.quotes else of[rows] for key, of in self.fields.items()}
+        return Chunk(self.ts[rows], sids, quotes, fields)
+
+
+def join(chunks: Sequence[Chunk]) -> Chunk:
+    """Put the chunks of one file one after another."""
+    import numpy as np
+
+    first = chunks[0]
+    sids = first.sids if isinstance(first.sids, str) else np.concatenate([chunk.sids for chunk in chunks])
+    quotes = np.concatenate([chunk.quotes for chunk in chunks])
+    fields = {
+        key: quotes if of is first.quotes else np.concatenate([chunk.fields[key] for chunk in chunks])
+        for key, of in first.fields.items()
+    }
+    return Chunk(np.concatenate([chunk.ts for chunk in chunks]), sids, quotes, fields)

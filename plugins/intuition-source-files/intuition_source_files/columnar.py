@@ -1,0 +1,83 @@
+"""Parquet files: streamed by Arrow, some rows at a time whatever the size of their row groups."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from intuition_source_files.arrays import floats, integers, objects
+from intuition_source_files.columns import Columns
+from intuition_source_files.errors import UnreadableFile
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+_CELLS: Final = 1 << 19
+"""How many values are decoded at a time, in all files and columns together."""
+
+_BUFFERS: Final = 1 << 24
+_SMALLEST_BUFFER: Final = 1 << 14
+_LARGEST_BUFFER: Final = 1 << 20
+
+
+class ParquetFile:
+    """A Parquet file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._given = 0
+        try:
+            self.size = path.stat().st_size
+            with self._open() as file:
+                self.names = tuple(file.schema_arrow.names)
+                self._rows = file.metadata.num_rows
+        except (OSError, ValueError) as error:  # Arrow's own errors are ValueErrors
+            raise UnreadableFile(path, f"is no Parquet file that can be read: {' '.join(str(error).split())}") from None
+
+    @property
+    def done(self) -> float:
+        """Which part of the file has been read, from 0 to 1."""
+        return self._given / self._rows if self._rows else 1.0
+
+    def batches(self, columns: Columns, *, share: int) -> "Iterator[pa.RecordBatch]":
+        """Give the rows in the types of the file."""
+        wanted = [columns.time, *columns.numeric, *columns.extras]
+        if columns.symbol is not None:
+            wanted.append(columns.symbol)
+        parts = share * len(wanted)
+        self._given = 0
+        # Read through a buffer for each column: a row group may be larger than memory.
+        with self._open(buffer_size=min(max(_BUFFERS // parts, _SMALLEST_BUFFER), _LARGEST_BUFFER)) as file:
+            try:
+                for batch in file.iter_batches(batch_size=max(_CELLS // parts, 64), columns=wanted):
+                    self._given += len(batch)
+                    yield batch
+            except OSError as error:
+                raise UnreadableFile(self.path, " ".join(str(error).split())) from None
+
+    def values(self, column: "pa.Array") -> "np.ndarray[Any, Any] | None":
+        """Give numbers, texts and truths as they are."""
+        import pyarrow as pa
+
+        if pa.types.is_dictionary(column.type):
+            column = column.dictionary_decode()
+        kind = column.type
+        if pa.types.is_floating(kind):
+            return floats(column)
+        if pa.types.is_signed_integer(kind) and not column.null_count:
+            return integers(column)
+        if not any(
+            test(kind)
+            for test in (pa.types.is_integer, pa.types.is_boolean, pa.types.is_string, pa.types.is_large_string)
+        ):
+            return None
+        return objects(column.to_pylist())
+
+    def place(self, row: int) -> str:
+        """Give the number of a row, counted from 1."""
+        return f"row {row + 1}"
+
+    def _open(self, **options: Any) -> Any:
+        from pyarrow import parquet
+
+        return parquet.ParquetFile(self.path, **options)

@@ -1,0 +1,126 @@
+"""What can be said about files of prices."""
+
+from typing import Annotated, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+Column: TypeAlias = Annotated[str, Meta(min_length=1)]
+
+
+class FileParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where prices are, what the columns mean, and which of them are wanted."""
+
+    path: Annotated[
+        tuple[str, ...] | str,
+        Meta(description="A file, a folder, or a pattern such as `data/*.csv`; or several of these."),
+    ]
+    layout: Annotated[
+        Literal["auto", "long", "wide"],
+        Meta(
+            description="`long` has one row for each time and symbol, `wide` one column of prices for each symbol; "
+            "`auto` takes a file for wide if it has neither a symbol's column nor a quote, price or close."
+        ),
+    ] = "auto"
+    time: Annotated[
+        Column | None,
+        Meta(description="The column of times; found by itself under timestamp, datetime, date, time or ts."),
+    ] = None
+    symbol: Annotated[
+        Column | None,
+        Meta(
+            description="The column of symbols; found by itself under symbol, sid or ticker. Without one, the file's "
+            "name up to its ending is the symbol."
+        ),
+    ] = None
+    quote: Annotated[
+        Column | None,
+        Meta(description="The column of quotes; found by itself under quote or price. Without one, the close counts."),
+    ] = None
+    open: Annotated[Column | None, Meta(description="The column of opening prices, if not called open.")] = None
+    high: Annotated[Column | None, Meta(description="The column of highest prices, if not called high.")] = None
+    low: Annotated[Column | None, Meta(description="The column of lowest prices, if not called low.")] = None
+    close: Annotated[
+        Column | None,
+        Meta(description="The column of closing prices, if not called close. Adjusted ones only if named here."),
+    ] = None
+    volume: Annotated[Column | None, Meta(description="The column of volumes, if not called volume.")] = None
+    bid: Annotated[Column | None, Meta(description="The column of bids, if not called bid.")] = None
+    ask: Annotated[Column | None, Meta(description="The column of asks, if not called ask.")] = None
+    timezone: Annotated[
+        str,
+        Meta(description="The time zone of times without an offset, such as America/New_York."),
+    ] = "UTC"
+    ambiguous: Annotated[
+        Literal["refuse", "earlier", "later", "order"],
+        Meta(
+            description="What a local time means that a clock set back shows twice: `refuse` it, take the `earlier` "
+            "or the `later`, or go by the `order` of the rows: the earlier until time would run back."
+        ),
+    ] = "refuse"
+    time_format: Annotated[
+        Column | None,
+        Meta(description="How times are written where it is not as in ISO 8601, such as `%m/%d/%Y %H:%M`."),
+    ] = None
+    time_unit: Annotated[
+        Literal["auto", "s", "ms", "us", "ns"],
+        Meta(description="What times written as numbers count since 1970; `auto` goes by the size of the first."),
+    ] = "auto"
+    stamp: Annotated[
+        Literal["open", "close"],
+        Meta(description="Whether the time of a bar is when it opens or when it closes; it is known when it closes."),
+    ] = "close"
+    bar: Annotated[
+        Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,5}(s|m|h|d)$")] | None,
+        Meta(description="How long a bar lasts, such as 1m, 4h or 1d; needed for bars stamped when they open."),
+    ] = None
+    close_at: Annotated[
+        Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] | None,
+        Meta(description="When the session of a date ends in `timezone`, such as 16:00; without it, at midnight."),
+    ] = None
+    symbols: Annotated[
+        tuple[str, ...],
+        Meta(description="The symbols to give, such as GOOG; none given means all."),
+    ] = ()
+    start: Annotated[
+        int | None,
+        Meta(description="The time of the first event to give, in nanoseconds UTC."),
+    ] = None
+    end: Annotated[
+        int | None,
+        Meta(description="The time before which events are given, in nanoseconds UTC."),
+    ] = None
+    channel: Annotated[str, Meta(description="The channel of the events.")] = "quotes"
+    negative_prices: Annotated[
+        bool,
+        Meta(description="Let zero and negative prices pass, for instruments that have them."),
+    ] = False
+    sort: Annotated[
+        bool,
+        Meta(
+            description="Put the rows of each file in the order of time first, for files that go symbol by symbol; "
+            "each file must then fit into memory."
+        ),
+    ] = False
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The paths as given, however many."""
+        return (self.path,) if isinstance(self.path, str) else self.path
+
+
+class CsvParams(FileParams, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where prices are, what the columns mean, which of them are wanted, and how the text is to be read."""
+
+    delimiter: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=1)] | None,
+        Meta(description="What stands between columns; without it, whichever of `,` `;` `|` and tab the header has."),
+    ] = None
+    compression: Annotated[
+        Literal["auto", "none", "gzip", "bz2", "xz", "zstd", "lz4"],
+        Meta(description="How the file is compressed; `auto` goes by its ending: .gz, .bz2, .xz, .zst or .lz4."),
+    ] = "auto"
+
+
+class ParquetParams(FileParams, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where prices are, what the columns mean, and which of them are wanted."""

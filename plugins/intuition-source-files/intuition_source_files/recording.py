@@ -1,0 +1,122 @@
+"""What is recorded in some files, as one course of events."""
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from intuition_core.data import check_channel, check_sid
+from intuition_core.errors import BadData, BadParameter, did_you_mean
+from intuition_source_files.clock import read_rule
+from intuition_source_files.columns import find_columns
+from intuition_source_files.errors import UnreadableFile, listed
+from intuition_source_files.events import Event, events
+from intuition_source_files.merge import Piece, merge
+from intuition_source_files.params import FileParams
+from intuition_source_files.paths import stem
+from intuition_source_files.reader import Reader
+from intuition_source_files.table import Table
+
+BATCH: Final = 4096
+"""How many events are given at a time; the last of a file's chunks may be fewer."""
+
+_HELD: Final = 1 << 17
+"""How many events are held at most of all files that are merged."""
+
+_log = logging.getLogger(__name__)
+
+
+class Recording:
+    """Files of prices, ready to be read as often as wanted.
+
+    Raises:
+        AmbiguousColumn: two columns of a file could be the same thing.
+        BadParameter: the parameters contradict each other or the files.
+        NoColumn: a file lacks a column that is needed.
+        UnreadableFile: a file's name is no symbol, and it has no other.
+    """
+
+    def __init__(self, tables: Sequence[Table], params: FileParams) -> None:
+        self._params = params
+        self._rule = read_rule(params)
+        self._ended = False
+        try:
+            check_channel(params.channel)
+        except BadData as error:
+            raise BadParameter("files", "channel", error.problem) from None
+        self._files = [(table, find_columns(table.path, table.names, params), stem(table.path)) for table in tables]
+        named = [sid for _, columns, sid in self._files if columns.symbol is None and not columns.wide]
+        if len(named) == len(self._files):
+            unknown = next((symbol for symbol in params.symbols if symbol not in named), None)
+            if unknown is not None:
+                hint = did_you_mean(unknown, named)
+                raise BadParameter("files", "symbols", f"no file is of `{unknown}`, only of {listed(named)}{hint}")
+        for table, columns, sid in self._files:
+            if sid in named:
+                try:
+                    check_sid(sid)
+                except BadData as error:
+                    problem = f"its name is taken for the symbol, and is none: {error.problem}"
+                    raise UnreadableFile(table.path, problem) from None
+            if columns.left_out:
+                _log.info("%s: the columns %s are left out", table.path, listed(columns.left_out))
+
+    def batches(self) -> Iterator[list[Event]]:
+        """Give all events in their order, some thousand at a time.
+
+        Raises:
+            BadRow: a row cannot be read, has a price that no market gives, or goes back in time.
+            UnreadableFile: a file is damaged.
+        """
+        self._ended = False
+        readers = [
+            Reader(table, columns, sid=sid, rule=self._rule, params=self._params)
+            for table, columns, sid in self._files
+            if columns.symbol is not None or columns.wide or not self._params.symbols or sid in self._params.symbols
+        ]
+        share = max(len(readers), 1)
+        size = max(min(BATCH, _HELD // share), 64)
+        pieces = [self._pieces(reader, share, size) for reader in readers]
+        if len(pieces) == 1:
+            yield from (piece.events for piece in pieces[0])
+        else:
+            yield from _gathered(merge(pieces))
+        self._ended = True
+        self._tell(readers)
+
+    def progress(self) -> float:
+        """Tell which part of all files has been read, from 0 to 1."""
+        if self._ended:
+            return 1.0
+        size = sum(table.size for table, _, _ in self._files)
+        return sum(table.size * table.done for table, _, _ in self._files) / size if size else 0.0
+
+    def _pieces(self, reader: Reader, share: int, size: int) -> Iterator[Piece]:
+        for chunk in reader.chunks(share=share):
+            for begin in range(0, len(chunk.ts), size):
+                part = chunk.take(slice(begin, begin + size))
+                yield Piece(part.ts, events(part, self._params.channel))
+
+    def _tell(self, readers: Sequence[Reader]) -> None:
+        """Say once what was asked for and not there."""
+        gaps = sum((reader.gaps for reader in readers), Counter[str]())
+        if gaps:
+            shown = ", ".join(f"{sid} {count}" for sid, count in gaps.most_common(5))
+            more = f" and {len(gaps) - 5} symbols more" if len(gaps) > 5 else ""
+            _log.warning("%d rows without a price gave no event: %s%s", gaps.total(), shown, more)
+        seen = set().union(*(reader.seen for reader in readers))
+        absent = [symbol for symbol in self._params.symbols if symbol not in seen]
+        if absent:
+            _log.warning("no row is of %s", listed(absent))
+
+
+def _gathered(lists: Iterator[list[Event]]) -> Iterator[list[Event]]:
+    """Give the same in lists of some thousand, where they are shorter."""
+    gathered: list[Event] = []
+    for events_ in lists:
+        gathered += events_
+        while len(gathered) >= BATCH:
+            yield gathered[:BATCH]
+            del gathered[:BATCH]
+    if gathered:
+        yield gathered

@@ -1,0 +1,49 @@
+"""What CSV and Parquet files have in common once they are open."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+    from intuition_source_files.columns import Columns
+
+
+class Table(Protocol):
+    """A file of rows, whatever its format."""
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns, in the order of the file."""
+
+    @property
+    def size(self) -> int:
+        """How large the file is, in bytes."""
+
+    @property
+    def done(self) -> float:
+        """Which part of the file has been read, from 0 to 1."""
+
+    def batches(self, columns: "Columns", *, share: int) -> "Iterator[pa.RecordBatch]":
+        """Give the rows in the order of the file, some at a time; at least the columns that are asked for.
+
+        Args:
+            columns: the columns that are asked for, and what they mean.
+            share: how many files are read at the same time, and share the memory.
+
+        Raises:
+            BadLine: the text fits no table.
+            UnreadableFile: the file is damaged, or is no such file.
+        """
+
+    def values(self, column: "pa.Array") -> "np.ndarray[Any, Any] | None":
+        """Give a column as plain JSON values, in an array as in `Chunk.fields`; None if it holds anything else."""
+
+    def place(self, row: int) -> str:
+        """Say where a row is, counted from 0, as a person finds it."""
