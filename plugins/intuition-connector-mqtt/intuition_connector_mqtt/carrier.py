@@ -335,7 +335,7 @@ class Carrier:
             raise BadData(_refusal(record["error"]))
         topic = self._topics.of(record)
         try:
-            payload = msgspec.json.encode(record)
+            payload = msgspec.json.encode(self._topics.content(record))
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise BadData(f"the backend answered with a record that cannot be written as JSON: {error}") from None
         if len(payload) > self._max_payload:

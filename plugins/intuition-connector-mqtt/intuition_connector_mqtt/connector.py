@@ -138,7 +138,7 @@ class Mqtt:
                 connection.close(announce=not same_place)
                 self._connection = None
         if self._connection is None:
-            topics = Topics(link.session)
+            topics = Topics(link.session, messages=self._params.messages)
             description = {
                 "name": link.session,
                 "version": own_version(),
@@ -171,7 +171,7 @@ class Mqtt:
             backend=backend,
             link=link,
             connection=connection,
-            topics=Topics(link.session),
+            topics=Topics(link.session, messages=self._params.messages),
             sequences=self._sequences,
             pace=pace,
             max_batch=self._params.max_batch,

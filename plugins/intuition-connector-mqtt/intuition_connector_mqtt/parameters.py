@@ -8,6 +8,7 @@ import msgspec
 
 from intuition_connector_mqtt.address import DEFAULT_URL, Address, BadAddress, parse_address, redacted
 from intuition_connector_mqtt.client import tls_context
+from intuition_connector_mqtt.topics import Messages
 from intuition_core.errors import BadParameter
 
 _SECRET: Final = ("password", "url")
@@ -40,6 +41,9 @@ class MqttParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Bytes above which a message goes to ``dead`` unread."""
     max_batch: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1000
     """Events that are delivered to the backend in one call."""
+    messages: Messages = "session"
+    """Where messages of parts go: ``session``, below the session's other output; or ``channel``, as events that anybody
+    can take, to the plain topics of the channels that they name."""
     negative_prices: bool = False
     """Let zero and negative prices pass, for instruments that have them."""
 

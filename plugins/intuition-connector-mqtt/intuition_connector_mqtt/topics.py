@@ -1,15 +1,20 @@
 """Which topics a session uses: what comes in on its channels, where its records go."""
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, Literal, TypeAlias
 
-from intuition_core.data import check_channel
+from intuition_core.data import DEFAULT_CHANNEL, check_channel
 from intuition_core.errors import BadData
 
 PREFIX: Final = "intuition/1"
 _BY_TYPE: Final = {"decision": "decisions", "fill": "fills", "rejection": "rejections", "error": "errors"}
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_NOT_IN_TOPICS: Final = re.compile(r"[+#/\x00]")
+
+Messages: TypeAlias = Literal["session", "channel"]
+"""Where messages of parts go: below the session's other output, as the records they are; or, as events that anybody can
+take, to the plain topics of the channels they name."""
 
 
 def is_name(text: str) -> bool:
@@ -42,17 +47,29 @@ def find_channel(topic: str, channels: Sequence[str]) -> tuple[str, str | None]:
     return best, topic[len(best) + 1 :] or None
 
 
-class Topics:
-    """Where a session's output goes, all under ``intuition/1/<session>``."""
+def event_topic(channel: str, sid: object) -> str:
+    """Give the topic of an event: the channel, and the symbol where it can be a level of a topic."""
+    return f"{channel}/{sid}" if isinstance(sid, str) and sid and not _NOT_IN_TOPICS.search(sid) else channel
 
-    def __init__(self, session: str) -> None:
+
+class Topics:
+    """Where a session's output goes, under ``intuition/1/<session>``.
+
+    Args:
+        session: its name.
+        messages: where messages of its parts go.
+    """
+
+    def __init__(self, session: str, *, messages: Messages = "session") -> None:
+        self._session = session
+        self._as_events = messages == "channel"
         self.root = f"{PREFIX}/{session}"
         self.description = f"{self.root}/$description"
         self.state = f"{self.root}/$state"
         self.portfolio = f"{self.root}/portfolio"
         self.dead = f"{self.root}/dead"
         self.probe = f"{self.root}/$settled"
-        """Nothing is ever published here."""
+        """Nothing is ever published here; below it the connector publishes for itself, under load."""
         self.by_type = {kind: f"{self.root}/{topic}" for kind, topic in _BY_TYPE.items()}
 
     def of(self, record: Any) -> str:
@@ -65,17 +82,38 @@ class Topics:
             raise BadData(f"the backend answered with {type(record).__name__} where a record was expected")
         kind = record.get("type", "decision")
         if kind == "message":
-            return f"{self.root}/messages/{check_channel(record.get('channel'))}"
+            channel = check_channel(record.get("channel"))
+            return self._topic_of_event(channel, record.get("data")) if self._as_events else self._messages(channel)
         topic = self.by_type.get(kind) if isinstance(kind, str) else None
         if topic is None:
             raise BadData(f"the backend answered with a record of unknown type {ascii(kind)[:60]}")
         return topic
 
+    def content(self, record: Any) -> Any:
+        """Give what is published of a record that `of` gave a topic.
+
+        A message that is published as an event has the id of its record: who takes it knows it again if it comes twice.
+        """
+        if not self._as_events or record.get("type") != "message":
+            return record
+        data = {key: value for key, value in record["data"].items() if key != "channel"}
+        return {**data, "ts": record.get("ts"), "id": record.get("id"), "source": self._session}
+
+    def _messages(self, channel: str) -> str:
+        return f"{self.root}/messages/{channel}"
+
+    def _topic_of_event(self, channel: str, data: Any) -> str:
+        if channel == DEFAULT_CHANNEL:
+            raise BadData(f"a message on `{channel}` would look like a price")
+        if not isinstance(data, Mapping):
+            raise BadData(f"a message on `{channel}` that is no object cannot be published as an event")
+        return event_topic(channel, data.get("sid"))
+
     def summary(self) -> dict[str, str]:
         """Name the topics, for the description."""
         return {
             **{topic.rpartition("/")[2]: topic for topic in self.by_type.values()},
-            "messages": f"{self.root}/messages/+",
+            "messages": "<channel>/<sid>" if self._as_events else self._messages("+"),
             "portfolio": self.portfolio,
             "dead": self.dead,
             "state": self.state,

@@ -69,3 +69,42 @@ def test_a_name_can_be_made_of_anything(text: str) -> None:
 
 def test_a_name_made_of_an_address_is_readable() -> None:
     assert name_from("tcp://127.0.0.1:4242") == "tcp-127.0.0.1-4242"
+
+
+MESSAGE = {
+    "type": "message",
+    "id": "s.1:7:0",
+    "ts": 5,
+    "sid": "GOOG",
+    "channel": "sma",
+    "data": {"sid": "GOOG", "value": 3.5, "channel": "quotes", "id": "mine"},
+}
+
+
+def test_a_message_can_be_an_event_on_its_channel() -> None:
+    topics = Topics("s", messages="channel")
+    assert topics.of(MESSAGE) == "sma/GOOG"
+    assert topics.content(MESSAGE) == {"sid": "GOOG", "value": 3.5, "ts": 5, "id": "s.1:7:0", "source": "s"}
+    assert topics.summary()["messages"] == "<channel>/<sid>"
+
+
+def test_unless_asked_for_a_message_is_the_record() -> None:
+    assert Topics("s").content(MESSAGE) is MESSAGE
+    decision = {"type": "decision", "id": "s.1:7:0"}
+    assert Topics("s", messages="channel").content(decision) is decision
+    assert Topics("s", messages="channel").of(decision) == "intuition/1/s/decisions"
+
+
+@pytest.mark.parametrize("sid", [None, "", "EUR/USD", "a+b", "a#", 7])
+def test_a_symbol_that_cannot_be_a_level_of_a_topic_stays_in_the_payload(sid: object) -> None:
+    topics = Topics("s", messages="channel")
+    message = {**MESSAGE, "data": {"sid": sid}}
+    assert topics.of(message) == "sma"
+    assert topics.content(message)["sid"] == sid
+
+
+def test_an_event_never_looks_like_a_price() -> None:
+    with pytest.raises(BadData, match="would look like a price"):
+        Topics("s", messages="channel").of({**MESSAGE, "channel": "quotes"})
+    with pytest.raises(BadData, match="no object"):
+        Topics("s", messages="channel").of({**MESSAGE, "data": 7})
