@@ -56,11 +56,11 @@ def read_rule(params: FileParams) -> Rule:
         ZoneInfo(params.timezone)
     except (KeyError, OSError, ValueError):
         hint = did_you_mean(params.timezone, available_timezones())
-        raise BadParameter("files", "timezone", f"no time zone is called `{params.timezone}`{hint}") from None
+        raise BadParameter(params.part, "timezone", f"no time zone is called `{params.timezone}`{hint}") from None
     if params.stamp == "open" and params.bar is None:
-        raise BadParameter("files", "bar", "is missing; bars stamped when they open are known a bar's length later")
+        raise BadParameter(params.part, "bar", "is missing; bars stamped when they open are known a bar's length later")
     if params.stamp == "open" and params.close_at is not None:
-        raise BadParameter("files", "close_at", "says when bars close already; leave out `stamp`, or this")
+        raise BadParameter(params.part, "close_at", "says when bars close already; leave out `stamp`, or this")
     span = _LONG[params.bar[-1]] * int(params.bar[:-1]) if params.bar and params.stamp == "open" else 0
     hours, minutes = map(int, (params.close_at or "0:0").split(":"))
     return Rule(

@@ -126,7 +126,7 @@ def _wide(path: Path, columns: Sequence[str], time: str, params: FileParams) -> 
         raise NoColumn(path, "quote", [time], "no column has prices")
     for symbol in params.symbols:
         if symbol not in columns:
-            raise BadParameter("files", "symbols", f"{path} has no `{symbol}`, only {listed(columns)}")
+            raise BadParameter(params.part, "symbols", f"{path} has no `{symbol}`, only {listed(columns)}")
     wanted = [name for name in columns if not params.symbols or name in params.symbols]
     for name in wanted:
         try:

@@ -1,6 +1,6 @@
 """What can be said about files of prices."""
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -10,6 +10,9 @@ Column: TypeAlias = Annotated[str, Meta(min_length=1)]
 
 class FileParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where prices are, what the columns mean, and which of them are wanted."""
+
+    part: ClassVar[str] = "source"
+    """The name of the source, for messages."""
 
     path: Annotated[
         tuple[str, ...] | str,
@@ -112,6 +115,8 @@ class FileParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 class CsvParams(FileParams, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where prices are, what the columns mean, which of them are wanted, and how the text is to be read."""
 
+    part: ClassVar[str] = "csv"
+
     delimiter: Annotated[
         Annotated[str, Meta(min_length=1, max_length=1)] | None,
         Meta(description="What stands between columns; without it, whichever of `,` `;` `|` and tab the header has."),
@@ -124,3 +129,5 @@ class CsvParams(FileParams, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 class ParquetParams(FileParams, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where prices are, what the columns mean, and which of them are wanted."""
+
+    part: ClassVar[str] = "parquet"

@@ -43,14 +43,14 @@ class Recording:
         try:
             check_channel(params.channel)
         except BadData as error:
-            raise BadParameter("files", "channel", error.problem) from None
+            raise BadParameter(params.part, "channel", error.problem) from None
         self._files = [(table, find_columns(table.path, table.names, params), stem(table.path)) for table in tables]
         named = [sid for _, columns, sid in self._files if columns.symbol is None and not columns.wide]
         if len(named) == len(self._files):
             unknown = next((symbol for symbol in params.symbols if symbol not in named), None)
             if unknown is not None:
                 hint = did_you_mean(unknown, named)
-                raise BadParameter("files", "symbols", f"no file is of `{unknown}`, only of {listed(named)}{hint}")
+                raise BadParameter(params.part, "symbols", f"no file is of `{unknown}`, only of {listed(named)}{hint}")
         for table, columns, sid in self._files:
             if sid in named:
                 try:
