@@ -15,11 +15,13 @@ from intuition_core.config import (
     BadConfiguration,
     Config,
     Configuration,
+    IndicatorTable,
     Mistake,
     PartTable,
     PortfolioChoice,
     convert,
 )
+from intuition_core.costs import Costs
 from intuition_core.errors import BadParameter, did_you_mean
 from intuition_core.parameters import check_params, parameter_names, read_params
 from intuition_core.plugins import Catalogue
@@ -111,10 +113,15 @@ def compose(config: Config, catalogue: Catalogue) -> Composition:
         risks=tuple(
             _part(config, catalogue, "risk", risk, risk.name, number=number) for number, risk in enumerate(values.risks)
         ),
+        indicators=tuple(
+            _part(config, catalogue, "indicator", table, table.use or table.name, table.name, number=number)
+            for number, table in enumerate(values.indicators)
+        ),
         seed=values.seed,
         cash=values.cash,
         fill=values.fill,
         step=values.quantity_step,
+        costs=Costs(**msgspec.structs.asdict(values.costs)),
     )
 
 
@@ -174,7 +181,7 @@ def session_name(config: Config, catalogue: Catalogue) -> str:
 
 def portable(config: Config) -> dict[str, Any]:
     """Give what of a settled configuration decides the records, in plain types; no address and no secret."""
-    kept = ("seed", "cash", "fill", "quantity_step", "negative_prices", "algorithms", "risks")
+    kept = ("seed", "cash", "fill", "quantity_step", "negative_prices", "algorithms", "risks", "indicators", "costs")
     return {key: msgspec.to_builtins(getattr(config.values, key)) for key in kept}
 
 
@@ -192,7 +199,7 @@ def _part(
     config: Config,
     catalogue: Catalogue,
     kind: str,
-    table: PartTable | AlgorithmTable | PortfolioChoice,
+    table: PartTable | AlgorithmTable | PortfolioChoice | IndicatorTable,
     use: str,
     name: str | None = None,
     *,
@@ -219,6 +226,7 @@ _TABLES: Final = {
     "algorithm": ("algorithm", "algorithms.{}"),
     "portfolio": ("portfolio", "algorithms.{}.portfolio"),
     "risk": ("risks.{}",),
+    "indicator": ("indicators.{}",),
 }
 """Where the configuration can say something about a part of a kind."""
 
@@ -237,7 +245,11 @@ def _read(values: Configuration, catalogue: Catalogue) -> Configuration:
         portfolio=msgspec.structs.replace(portfolio, params=read("portfolio", portfolio.use, portfolio.params)),
     )
     risks = tuple(msgspec.structs.replace(risk, params=read("risk", risk.name, risk.params)) for risk in values.risks)
-    return msgspec.structs.replace(values, algorithms=(table,), risks=risks)
+    indicators = tuple(
+        msgspec.structs.replace(each, params=read("indicator", each.use or each.name, each.params))
+        for each in values.indicators
+    )
+    return msgspec.structs.replace(values, algorithms=(table,), risks=risks, indicators=indicators)
 
 
 def _is_typed(value: Any) -> bool:

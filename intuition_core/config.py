@@ -66,6 +66,35 @@ class AlgorithmTable(Table, frozen=True, kw_only=True):
     portfolio: PortfolioChoice | None = None
 
 
+class IndicatorTable(Table, frozen=True, kw_only=True):
+    """One of ``[[indicators]]``: ``name`` is what records call it, ``use`` the plugin."""
+
+    name: str
+    use: str | None = None
+    params: dict[str, Any] = {}
+    policy: Policy | None = None
+    deadline: float | None = None
+
+
+class SourceTable(Table, frozen=True, kw_only=True):
+    """``[source]``: where a backtest takes its events from; without ``name`` the data says which source reads it."""
+
+    name: str | None = None
+    params: dict[str, Any] = {}
+
+
+class CostsTable(Table, frozen=True, kw_only=True):
+    """``[costs]``: what every fill pays, see `intuition_core.costs`.
+
+    Shares of the amount traded are in basis points (hundredths of a percent), the others in the account's currency.
+    """
+
+    commission_bps: Decimal = Decimal(0)
+    commission_per_trade: Decimal = Decimal(0)
+    slippage_bps: Decimal = Decimal(0)
+    slippage_per_trade: Decimal = Decimal(0)
+
+
 class RpcTable(Table, frozen=True, kw_only=True):
     """``[rpc]``: where the session is served, and who may call it (docs/security.md).
 
@@ -138,6 +167,9 @@ class Configuration(Table, frozen=True, kw_only=True):
     algorithms: tuple[AlgorithmTable, ...] = ()
     portfolio: PartTable | None = None
     risks: tuple[PartTable, ...] = ()
+    indicators: tuple[IndicatorTable, ...] = ()
+    costs: CostsTable = CostsTable()
+    source: SourceTable = SourceTable()
     rpc: RpcTable = RpcTable()
     journal: JournalTable = JournalTable()
     worker: WorkerTable = WorkerTable()
@@ -161,6 +193,10 @@ FLAGS: Final = {
 _EXPECTED: Final = {
     "cash": 'an amount such as 10000 or "10000.50"',
     "quantity_step": 'a number of units such as 1 or "0.001"',
+    "costs.commission_bps": "a number of basis points such as 5",
+    "costs.commission_per_trade": 'an amount such as 1 or "0.35"',
+    "costs.slippage_bps": "a number of basis points such as 2",
+    "costs.slippage_per_trade": 'an amount such as 1 or "0.35"',
 }
 _SESSION: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -290,7 +326,7 @@ def convert(tree: Mapping[str, Any], *, origin: str, origins: Mapping[str, str] 
     except msgspec.ValidationError as error:
         key, problem = complaint(error, shape)
         if key in _EXPECTED:
-            problem = f"expected {_EXPECTED[key]}, got {shown(tree[key])}"
+            problem = f"expected {_EXPECTED[key]}, got {shown(_found(tree, key))}"
         raise BadConfiguration(mistake(key, problem)) from None
     mistakes = [
         mistake(key, f"expected {what} above 0, got {value}")
@@ -304,6 +340,11 @@ def convert(tree: Mapping[str, Any], *, origin: str, origins: Mapping[str, str] 
     step = values.quantity_step
     if not step.is_finite() or not Decimal("1e-18") <= step <= 10**9:
         mistakes.append(mistake("quantity_step", f"expected a step from 1e-18 to 1e9, got {step}"))
+    for name in CostsTable.__struct_fields__:
+        amount = getattr(values.costs, name)
+        most = 9999 if name.endswith("_bps") else 10**9
+        if not amount.is_finite() or not 0 <= amount <= most:
+            mistakes.append(mistake(f"costs.{name}", f"expected a number from 0 to {most}, got {amount}"))
     if values.seed is not None and not -(2**63) <= values.seed < 2**63:
         mistakes.append(mistake("seed", "expected a whole number of at most 64 bits"))
     if values.session is not None and not _SESSION.fullmatch(values.session):
@@ -314,6 +355,13 @@ def convert(tree: Mapping[str, Any], *, origin: str, origins: Mapping[str, str] 
     return values
 
 
+def _found(tree: Mapping[str, Any], key: str) -> Any:
+    value: Any = tree
+    for word in key.split("."):
+        value = value[word]
+    return value
+
+
 def _limits(values: Configuration) -> Iterator[tuple[str, str, float | None]]:
     yield "worker.memory", "MiB", values.worker.memory
     yield "worker.deadline", "seconds", values.worker.deadline
@@ -322,6 +370,8 @@ def _limits(values: Configuration) -> Iterator[tuple[str, str, float | None]]:
     tables |= {f"risks.{n}": risk for n, risk in enumerate(values.risks)}
     for key, table in tables.items():
         yield f"{key}.deadline", "seconds", table.deadline if table is not None else None
+    for n, indicator in enumerate(values.indicators):
+        yield f"indicators.{n}.deadline", "seconds", indicator.deadline
     for n, algorithm in enumerate(values.algorithms):
         yield f"algorithms.{n}.deadline", "seconds", algorithm.deadline
         if algorithm.portfolio is not None:

@@ -1,0 +1,155 @@
+"""A composition at work on recorded events: the same strategy as everywhere, and what is kept of its course."""
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Final
+
+from intuition_core.composition import Composition
+from intuition_core.contracts import Data
+from intuition_core.curve import Curve
+from intuition_core.digest import Digest
+from intuition_core.history import History, Trade
+from intuition_core.ledger import Statement
+from intuition_core.records import Record
+from intuition_core.strategy import Strategy
+
+RUN: Final = "backtest"
+"""What the ids of its records start with: no executor ever sees them, so they need not be unique."""
+
+
+class Backtest:
+    """Takes recorded events, and keeps the account's course, its trades and the hash of its decisions.
+
+    Attributes:
+        strategy: the live parts.
+
+    Args:
+        composition: the recipe.
+        benchmark: the symbol to compare with; None for equal amounts of all symbols.
+        listen: called with the records of each event that caused any.
+
+    Raises:
+        PartFailed: a part cannot be made or initialised.
+    """
+
+    def __init__(
+        self,
+        composition: Composition,
+        *,
+        benchmark: str | None = None,
+        listen: Callable[[Sequence[Record]], None] | None = None,
+    ) -> None:
+        self.strategy = Strategy(composition, run=RUN)
+        self.counts: dict[str, int] = {}
+        self._benchmark = benchmark
+        self._listen = listen
+        self._curve = Curve(self.strategy.ledger, benchmark=benchmark)
+        self._digest = Digest(RUN)
+        self._fills: list[Record] = []
+        self._first_ts: int | None = None
+        self._last_ts: int | None = None
+
+    @property
+    def decisions_sha256(self) -> str:
+        """The hash of what the events so far led to; see `Digest`."""
+        return self._digest.hexdigest()
+
+    def take(self, events: Sequence[Data]) -> None:
+        """Take the next events, in the order of their time.
+
+        Raises:
+            PartFailed: a part failed whose policy is to end the run.
+        """
+        if not events:
+            return
+        if self._first_ts is None:
+            self._first_ts = events[0]["ts"]
+            self._curve.expect(events[-1]["ts"] - self._first_ts)
+        self._last_ts = events[-1]["ts"]
+        curve = self._curve
+        start = 0
+        while True:
+            end = curve.stretch(events, start)
+            if end > start:
+                self._run(events if end - start == len(events) else events[start:end])
+            if end == len(events):
+                return
+            curve.turn(events[end]["ts"])
+            start = end
+
+    def _run(self, events: Sequence[Data]) -> None:
+        strategy, curve = self.strategy, self._curve
+        same = strategy.composition.fill == "same"
+        before = strategy.seq + 1
+        seen = 0
+        for records in strategy.run_through(events):
+            self._keep(records)
+            if records[0]["type"] == "fill" or same:  # what an event fills comes before what it leads to
+                at = strategy.seq - before
+                curve.look(events, seen, at)
+                curve.settle(events[at])
+                seen = at + 1
+            if strategy.halted is not None:
+                raise strategy.halted
+        curve.look(events, seen, len(events))
+
+    def _keep(self, records: Sequence[Record]) -> None:
+        self._digest.add(records)
+        counts = self.counts
+        for record in records:
+            kind = record["type"]
+            counts[kind] = counts.get(kind, 0) + 1
+            if kind == "fill":
+                self._fills.append(record)
+        if self._listen is not None:
+            self._listen(records)
+
+    def finish(self, *, source: str, complete: bool = True) -> History:
+        """Cancel what can no longer fill, and say what the run came to.
+
+        Args:
+            source: where the events came from, in a few words.
+            complete: whether all events were taken.
+        """
+        strategy = self.strategy
+        events = strategy.seq
+        if self._last_ts is not None:
+            cancelled = strategy.cancel_open_orders(self._last_ts)
+            if cancelled:
+                self.counts["rejection"] = self.counts.get("rejection", 0) + len(cancelled)
+            if cancelled and self._listen is not None:
+                self._listen(cancelled)
+        self._curve.finish()
+        composition = strategy.composition
+        names = " and ".join(f"{line.algorithm.name} with {line.portfolio.name}" for line in composition.lines)
+        return History(
+            title=names,
+            composition=composition.plain(),
+            source=source,
+            events=events,
+            first_ts=self._first_ts,
+            last_ts=self._last_ts,
+            deposits=strategy.ledger.deposits,
+            equity=strategy.ledger.equity,
+            slices=self._curve.slices,
+            days=self._curve.finished_days(),
+            priced=self._curve.priced,
+            benchmark=self._benchmark or "equal amounts of all symbols, held",
+            trades=[_trade(fill) for fill in self._fills],
+            counts=self.counts,
+            statement=Statement.of(strategy.ledger, events).plain(),
+            complete=complete,
+        )
+
+
+def _trade(fill: Record) -> Trade:
+    return Trade(
+        ts=fill["ts"],
+        sid=fill["sid"],
+        side=fill["side"],
+        quantity=Decimal(fill["quantity"]),
+        price=Decimal(str(fill["price"])),
+        cash=Decimal(fill["cash"]),
+        commission=Decimal(fill.get("commission", 0)),
+        profit=Decimal(fill["profit"]) if "profit" in fill else None,
+    )

@@ -1,0 +1,186 @@
+"""The course of an account over a history: thinned to what can be drawn, with the extremes kept."""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from operator import itemgetter
+from typing import Final
+
+from intuition_core.contracts import Data
+from intuition_core.data import DEFAULT_CHANNEL
+from intuition_core.history import Day, Slice
+from intuition_core.ledger import Ledger
+
+MAX_SLICES: Final = 2048
+"""The most slices that are kept; when there would be more, pairs of them become one."""
+
+MAX_PRICED: Final = 100
+"""The most symbols whose quotes are kept with the slices."""
+
+_AT_FIRST: Final = 64
+"""Into how many slices the first events are put."""
+
+_SECOND: Final = 1_000_000_000
+_DAY: Final = 86_400 * _SECOND
+_NEVER: Final = -(2**63)
+
+_ts = itemgetter("ts")
+
+
+class Curve:
+    """Follows the equity after every event, and keeps it by slices of time and by days (UTC).
+
+    A slice or a day ends where an event of the next one comes: `stretch` says how far the present ones reach, and
+    `turn` ends them. Between two calls of `settle` the positions are the same, so that most events need no look at all.
+
+    Args:
+        ledger: the account, which is only read.
+        benchmark: the symbol to compare with; None for equal amounts of all symbols.
+    """
+
+    def __init__(self, ledger: Ledger, *, benchmark: str | None = None) -> None:
+        self.slices: list[Slice] = []
+        self.days: list[Day] = []
+        self.priced: list[str] = []
+        self._ledger = ledger
+        self._benchmark = benchmark
+        self._width = _SECOND
+        self._slice_end = self._day_end = self._end = _NEVER
+        self._last_ts = 0
+        self._held: dict[str, float] = {}
+        self._equity = self._low = self._high = float(ledger.cash)
+        self._cash = self._equity
+        self._marks: dict[str, float] = {}  # of what is held: up to where it was looked at
+        self._first: dict[str, float] = {}
+
+    def expect(self, span: int) -> None:
+        """Choose the width of the first slices by how much time, in nanoseconds, the first events span."""
+        self._width = max(_SECOND, span // _AT_FIRST)
+
+    def stretch(self, events: Sequence[Data], start: int) -> int:
+        """Give the place of the first event, from a place on, that the present slice or day does not hold."""
+        if events[-1]["ts"] < self._end:
+            return len(events)
+        return bisect_left(events, self._end, start, key=_ts)
+
+    def turn(self, ts: int) -> None:
+        """End what an event at this time, in nanoseconds UTC, does not belong to any more."""
+        if self._end > _NEVER:
+            if ts >= self._slice_end:
+                self._end_slice()
+            if ts >= self._day_end:
+                self._end_day()
+        self._slice_end = ts - ts % self._width + self._width
+        self._day_end = ts - ts % _DAY + _DAY
+        self._end = min(self._slice_end, self._day_end)
+
+    def finish(self) -> None:
+        """End the last slice and the last day."""
+        if self._end > _NEVER:
+            self._end_slice()
+            self._end_day()
+            self._end = _NEVER
+
+    def look(self, events: Sequence[Data], start: int, end: int) -> None:
+        """Follow events that were taken and that changed no position."""
+        if start == end:
+            return
+        self._last_ts = events[end - 1]["ts"]
+        held = self._held
+        if len(self._first) < len(self._ledger.marks):
+            for data in events[start:end]:
+                if data["channel"] == DEFAULT_CHANNEL:
+                    self._first.setdefault(data["sid"], data["quote"])
+        if not held:
+            return
+        if len(held) == 1:
+            [(sid, units)] = held.items()
+            quotes = [
+                data["quote"]
+                for data in (events if end - start == len(events) else events[start:end])
+                if data["channel"] == DEFAULT_CHANNEL and data["sid"] == sid
+            ]
+            if quotes:
+                one, other = self._cash + units * min(quotes), self._cash + units * max(quotes)
+                self._low = min(self._low, one, other)
+                self._high = max(self._high, one, other)
+                self._equity = self._cash + units * quotes[-1]
+            return
+        marks, equity, low, high = self._marks, self._equity, self._low, self._high
+        for data in events[start:end]:
+            if data["channel"] != DEFAULT_CHANNEL:
+                continue
+            sid = data["sid"]
+            if sid in held:
+                quote = data["quote"]
+                equity += held[sid] * (quote - marks[sid])
+                marks[sid] = quote
+                if equity < low:
+                    low = equity
+                elif equity > high:
+                    high = equity
+        self._equity, self._low, self._high = equity, low, high
+
+    def settle(self, data: Data) -> None:
+        """Read the account anew after an event that changed a position."""
+        ledger = self._ledger
+        marks = ledger.marks
+        self._last_ts = data["ts"]
+        if len(self._first) < len(marks):
+            self.look((data,), 0, 1)
+        self._held = {}
+        self._cash = equity = float(ledger.cash)
+        for sid, position in ledger.positions.items():
+            units = float(position.quantity)
+            mark = marks[sid] if sid in marks else float(position.cost) / units
+            self._held[sid] = units
+            self._marks[sid] = mark
+            equity += units * mark
+        self._equity = equity
+        if equity < self._low:
+            self._low = equity
+        elif equity > self._high:
+            self._high = equity
+
+    def _end_slice(self) -> None:
+        marks = self._ledger.marks
+        if len(self.priced) < len(marks) and len(self.priced) < MAX_PRICED:
+            known = set(self.priced)
+            self.priced += [sid for sid in marks if sid not in known][: MAX_PRICED - len(known)]
+        invested = sum(abs(units) * marks.get(sid, 0.0) for sid, units in self._held.items())
+        row = tuple(map(marks.get, self.priced))
+        self.slices.append(Slice(self._last_ts, self._low, self._high, self._equity, invested, row))
+        self._low = self._high = self._equity
+        if len(self.slices) >= MAX_SLICES:
+            self._widen()
+
+    def _widen(self) -> None:
+        """Let slices be as wide as it takes to halve their number; the events that one holds need not be regular."""
+        while len(self.slices) > MAX_SLICES // 2:
+            self._width *= 2
+            merged: list[Slice] = []
+            number = None
+            for one in self.slices:
+                if one.ts // self._width == number:
+                    before = merged.pop()
+                    merged.append(one._replace(low=min(before.low, one.low), high=max(before.high, one.high)))
+                else:
+                    merged.append(one)
+                    number = one.ts // self._width
+            self.slices = merged
+
+    def _end_day(self) -> None:
+        marks, first = self._ledger.marks, self._first
+        if self._benchmark is not None:
+            begun = first.get(self._benchmark)
+            grown = marks[self._benchmark] / begun if begun else 1.0
+        else:
+            # Of what is quoted by now; `finished_days` puts in those whose share still waits as cash.
+            grown = sum(marks[sid] / begun - 1.0 for sid, begun in first.items() if begun)
+        self.days.append(Day(self._last_ts, self._equity, grown))
+
+    def finished_days(self) -> list[Day]:
+        """Give the days, now that it is known how many symbols there are to share the benchmark's cash."""
+        if self._benchmark is not None or not self._first:
+            return self.days if self._benchmark is not None else [day._replace(benchmark=1.0) for day in self.days]
+        share = 1.0 / len(self._first)
+        return [day._replace(benchmark=1.0 + share * day.benchmark) for day in self.days]

@@ -1,0 +1,50 @@
+"""The hash of what a run decided, by which runs compare."""
+
+import hashlib
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from intuition_core.records import Record
+
+HASHED: Final = frozenset({"decision", "fill", "rejection"})
+"""The types of record that count; what a part only says, or how it failed, is no decision."""
+
+_AT_ONCE: Final = 1000
+_encode_lines: Final = msgspec.json.Encoder().encode_lines
+
+
+class Digest:
+    """Hashes the decisions, fills and rejections of one run: each as one line of JSON.
+
+    What names the run is left out, so that a run over history, one on paper and a replay of it give the same hash where
+    they decide the same.
+
+    Args:
+        run: what the ids of its records start with.
+    """
+
+    def __init__(self, run: str) -> None:
+        # A quote within a text is escaped, so that these are found nowhere but at the keys.
+        self._marked = tuple((f'"{key}":"{run}:'.encode(), f'"{key}":"'.encode()) for key in ("id", "cause"))
+        self._hash = hashlib.sha256()
+        self._waiting: list[Record] = []
+
+    def add(self, records: Iterable[Record]) -> None:
+        """Take records, in order."""
+        self._waiting += records
+        if len(self._waiting) >= _AT_ONCE:
+            self._work()
+
+    def hexdigest(self) -> str:
+        """Give the SHA-256 of all so far, in hexadecimal."""
+        self._work()
+        return self._hash.hexdigest()
+
+    def _work(self) -> None:
+        lines = _encode_lines([record for record in self._waiting if record["type"] in HASHED])
+        for marked, plain in self._marked:
+            lines = lines.replace(marked, plain)
+        self._hash.update(lines)
+        self._waiting.clear()
