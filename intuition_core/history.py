@@ -22,6 +22,8 @@ class Slice(NamedTuple):
     """What the positions were worth then, in absolute terms."""
     marks: tuple[float | None, ...]
     """The latest quotes then, in the order of `History.priced`; None for what was not quoted yet."""
+    benchmark: float | None = None
+    """What a benchmark account of 1 had come to then, see `History.benchmark`; None where only days know."""
 
 
 class Day(NamedTuple):

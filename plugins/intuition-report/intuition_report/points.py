@@ -26,11 +26,11 @@ def points(history: History) -> dict[str, Any]:
     ends = [part.ts for part in slices]
     start = float(history.deposits)
     falls = drawdowns(start, ((part.low, part.high, part.close) for part in slices))
-    benchmark: list[float | None] = [None] * len(slices)
+    benchmark = [part.benchmark for part in slices]
     for day in history.days:
         n = bisect_left(ends, day.ts)
-        if n < len(slices):
-            benchmark[n] = _short(day.benchmark * start)
+        if n < len(slices) and benchmark[n] is None:
+            benchmark[n] = day.benchmark
     return {
         "intraday": _often(ends),
         "time": [_seconds(part.ts, _unit(ends)) for part in slices],
@@ -39,7 +39,7 @@ def points(history: History) -> dict[str, Any]:
         "high": [_short(part.high) for part in slices],
         "drawdown": [_short(fall) for fall in falls],
         "exposure": [_short(part.invested / part.close) if part.close > 0 else None for part in slices],
-        "benchmark": benchmark,
+        "benchmark": [None if value is None else _short(value * start) for value in benchmark],
         "symbols": [_symbol(history, sid, slices, ends) for sid in charted(history)],
     }
 

@@ -1,8 +1,17 @@
 """Histories to report on: made up ones, and one on real prices."""
 
+import json
+import os
+import re
+import shutil
+import subprocess
+from base64 import b64encode
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
+from hashlib import sha256
+from html import unescape
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -111,7 +120,7 @@ def crossing(events: Iterable[dict[str, Any]]) -> History:
         invested = sum(float(quantity) * marks[sid] for sid, (quantity, _) in held.items())
         equity = float(cash) + invested
         share = sum(marks[sid] / firsts[sid] for sid in firsts) / 2 + (2 - len(firsts)) / 2
-        slices.append(Slice(ts, equity, equity, equity, invested, (marks.get("IBM"), marks.get("MSFT"))))
+        slices.append(Slice(ts, equity, equity, equity, invested, (marks.get("IBM"), marks.get("MSFT")), share))
         days[ts // DAY] = Day(ts, equity, share)
     worth = {sid: quantity * Decimal(str(marks[sid])) for sid, (quantity, _) in held.items()}
     thinned = [
@@ -122,6 +131,7 @@ def crossing(events: Iterable[dict[str, Any]]) -> History:
             part[-1].close,
             part[-1].invested,
             part[-1].marks,
+            part[-1].benchmark,
         )
         for part in (slices[n : n + 2] for n in range(0, len(slices), 2))
     ]
@@ -188,3 +198,74 @@ def hostile(sample: History) -> History:
         statement={harm: harm, "positions": {harm: {"quantity": harm, "value": harm}}},
         complete=False,
     )
+
+
+class Browser:
+    """Headless Chromium without a network, looking at one file at a time."""
+
+    def __init__(self, program: str, folder: Path) -> None:
+        self._program = program
+        self._folder = folder
+
+    def look(self, page: bytes, *, width: int, probe: str, dark: bool = False) -> tuple[dict[str, Any], list[str]]:
+        """Open a page, run a script there once it is drawn, and give what the script returned and the console's lines.
+
+        The page's own policy stays in force; only the probe is let in by its hash.
+        """
+        script = f"""
+            const probe = async () => {{ {probe} }};
+            const settled = () => new Promise((done) => setTimeout(done, 300));
+            addEventListener("load", async () => {{
+              await settled();
+              parent.postMessage(JSON.stringify(await probe()), "*");
+            }});
+        """
+        digest = b64encode(sha256(script.encode()).digest()).decode()
+        text = page.decode().replace("script-src ", f"script-src 'sha256-{digest}' ", 1)
+        file = self._folder / "page.html"
+        file.write_text(text.replace("</head>", f"<script>{script}</script></head>", 1), encoding="utf-8")
+        # A window cannot be as narrow as a phone, a frame can.
+        window = self._folder / "window.html"
+        window.write_text(
+            "<script>onmessage = (event) => { document.documentElement.dataset.probed = event.data; };</script>"
+            f"<iframe src='page.html' style='width:{width}px;height:844px;border:0'></iframe>"
+        )
+        done = subprocess.run(
+            [
+                self._program,
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-background-networking",
+                "--host-resolver-rules=MAP * ~NOTFOUND",
+                f"--user-data-dir={self._folder / 'profile'}",
+                f"--window-size={width + 100},900",
+                "--hide-scrollbars",
+                "--virtual-time-budget=6000",
+                "--enable-logging=stderr",
+                "--v=0",
+                *(["--force-dark-mode", "--blink-settings=preferredColorScheme=0"] if dark else []),
+                "--dump-dom",
+                window.as_uri(),
+            ],
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+            timeout=60,
+            stdin=subprocess.DEVNULL,
+        )
+        probed = re.search(r'data-probed="([^"]*)"', done.stdout)
+        assert probed, f"the page was not shown: {done.stderr[-2000:]}"
+        return json.loads(unescape(probed[1])), [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Browser:
+    """Headless Chromium."""
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if program is None:
+        if os.environ.get("CI", "").lower() in {"1", "true"}:
+            pytest.fail("Chromium is not installed", pytrace=False)
+        pytest.skip("Chromium is not installed")
+    return Browser(program, tmp_path_factory.mktemp("browser"))

@@ -112,19 +112,28 @@
   const quotes = prices && prices.addSeries(LineSeries, { lineWidth: 2, priceFormat: format(price, 1e-6), priceLineVisible: false });
   const marks = prices && createSeriesMarkers(quotes, []);
   let symbol = 0;
-  const drawSymbol = () => {
+  let crowded = null;
+  const drawMarks = () => {
     const { price: values, trades } = points.symbols[symbol];
-    quotes.setData(column(values));
-    const size = trades.length * 10 > section.clientWidth ? 0.5 : 1;
+    const { from, to } = prices.timeScale().getVisibleLogicalRange() || { from: 0, to: last };
+    const seen = trades.filter(({ at }) => at >= from && at <= to).length;
+    const many = seen * 9 > section.clientWidth; // arrows would hide the price
+    if (many === crowded) return;
+    crowded = many;
     marks.setMarkers(
       trades.filter(({ at }) => values[at] !== null).map(({ at, side }) => ({
         time: points.time[at],
         position: side === "buy" ? "belowBar" : "aboveBar",
-        shape: side === "buy" ? "arrowUp" : "arrowDown",
+        shape: many ? "circle" : side === "buy" ? "arrowUp" : "arrowDown",
         color: colour(side === "buy" ? "gain" : "loss"),
-        size,
+        size: many ? 0.4 : 1,
       })),
     );
+  };
+  const drawSymbol = () => {
+    quotes.setData(column(points.symbols[symbol].price));
+    crowded = null;
+    drawMarks();
     tellSymbol(last);
   };
   const tellSymbol = (n) => {
@@ -189,6 +198,7 @@
   else place.remove();
   // A chart learns its width after the page is laid out, and again when a phone is turned.
   for (const [chart] of charts) chart.timeScale().subscribeSizeChange(show);
+  if (prices) prices.timeScale().subscribeVisibleLogicalRangeChange(drawMarks);
 
   const paint = () => {
     for (const [chart] of charts) chart.applyOptions(options());
