@@ -270,7 +270,7 @@ def _scaled(values: "np.ndarray[Any, Any]", scale: int) -> "np.ndarray[Any, Any]
 
     beyond = np.abs(values) > (2**63 - 1) // scale - 1
     if beyond.any():
-        raise BadCell(beyond.argmax(), "a time beyond the years 1677 to 2262")
+        raise BadCell(beyond.argmax(), "the time is beyond the years 1677 to 2262")
     return values.astype(np.int64) * scale
 
 
@@ -290,11 +290,11 @@ def _cast(column: "pa.Array", kind: "pa.DataType") -> "pa.Array":
         try:
             column.slice(index, 1).cast(kind)
         except pa.ArrowInvalid:
-            shown = _shown(column[index])
             if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
-                problem = f"{shown} is beyond the years 1677 to 2262"
+                problem = "the time is beyond the years 1677 to 2262"
             else:
-                problem = f"`{shown}` is no ISO 8601 time; say how times are written with the option `time_format`"
+                shown = f"`{_shown(column[index])}` is no ISO 8601 time"
+                problem = f"{shown}; say how times are written with the option `time_format`"
             raise BadCell(index, problem) from None
     raise BadCell(0, f"`{column.type}` cannot be read as times")
 

@@ -78,7 +78,9 @@ class CsvFile:
                 ) as reader:
                     yield from reader
             except pa.ArrowInvalid as error:
-                raise self._blame(columns, error) from None
+                blamed = self._blame(columns, error)
+                if blamed is not None:
+                    raise blamed from None
             except (OSError, EOFError, lzma.LZMAError) as error:
                 raise UnreadableFile(self.path, _told(error)) from None
         self._ended = True
@@ -96,15 +98,16 @@ class CsvFile:
                     return f"line {reader.line_num}"
         return f"row {row + 1}"
 
-    def _blame(self, columns: Columns, error: Exception) -> Exception:
-        """Find the line that Arrow could not read."""
+    def _blame(self, columns: Columns, error: Exception) -> Exception | None:
+        """Find the line that Arrow could not read; a header alone, which it does not read either, is no fault."""
         numeric = [(name, self.names.index(name)) for name in columns.numeric]
+        number = -1
         with self._text() as text:
             for number, row in enumerate(filter(None, csv.reader(text, delimiter=self._delimiter)), -1):
                 problem = self._wrong(row, numeric) if number >= 0 else None
                 if problem is not None:
                     return BadLine(number, problem)
-        return UnreadableFile(self.path, _told(error))
+        return None if number == -1 else UnreadableFile(self.path, _told(error))
 
     def _wrong(self, row: list[str], numeric: list[tuple[str, int]]) -> str | None:
         """Say what is wrong with a row, if anything is."""

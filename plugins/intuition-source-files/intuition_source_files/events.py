@@ -135,7 +135,7 @@ def _plain(key: str, column: "np.ndarray[Any, Any]") -> list[Any]:
     if key == "volume":
         if (np.trunc(column) == column).all() and (np.abs(column) < _LARGEST_EXACT).all():
             return column.astype(np.int64).tolist()  # type: ignore[no-any-return]  # as above
-        values = [int(value) if value.is_integer() else value for value in values]
+        values = [int(value) if value.is_integer() and abs(value) < _LARGEST_EXACT else value for value in values]
     if _full(column):
         return values  # type: ignore[no-any-return]  # as above
     return [value if isfinite(value) else None for value in values]

@@ -32,6 +32,8 @@ def stem(path: Path) -> str:
 
 
 def _found(text: str, endings: Sequence[str]) -> list[Path]:
+    if not text:
+        raise NoFile("path", "no such file")
     path = Path(text).expanduser()
     if path.is_dir():
         files = sorted(file for file in path.iterdir() if _fits(file, endings))
@@ -40,10 +42,11 @@ def _found(text: str, endings: Sequence[str]) -> list[Path]:
         return files
     if path.exists():
         return [path]
-    root = Path(path.anchor or ".")
-    files = sorted(file for file in root.glob(str(path.relative_to(path.anchor))) if file.is_file()) if text else []
+    found = Path(path.anchor or ".").glob(str(path.relative_to(path.anchor)))
+    hidden = path.name.startswith(".")
+    files = sorted(file for file in found if file.is_file() and file.name.startswith(".") == hidden)
     if not files:
-        raise NoFile(text or "path", "no such file")
+        raise NoFile(text, "no such file")
     return files
 
 
