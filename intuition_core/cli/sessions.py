@@ -4,6 +4,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,15 +15,6 @@ from intuition_core.errors import IntuitionError
 if TYPE_CHECKING:
     from intuition_core.journal import Journal
     from intuition_core.verdicts import Verdict
-
-
-class MissingExtra(IntuitionError):
-    """A library that only some uses need."""
-
-    def __init__(self, use: str, distribution: str) -> None:
-        self.use = use
-        self.distribution = distribution
-        super().__init__(f"{use} needs {distribution}; run `pip install {distribution}`")
 
 
 class NotInQuarantine(IntuitionError):
@@ -127,16 +119,17 @@ def show(*, name: str, as_json: bool) -> None:
 def export(*, name: str, form: str, events: bool, output: Path | None) -> None:
     """Write a session's records, oldest first."""
     from intuition_core.archive import find_session
+    from intuition_core.tables import RECORD_COLUMNS, open_table
 
+    if form == "parquet" and output is None:
+        msg = "Parquet is no text; name a file with --output"
+        raise click.UsageError(msg)
     journal = _open(find_session(name))
     try:
-        rows = _rows(journal, events=events)
-        if form == "parquet":
-            _write_parquet(rows, output)
-        elif form == "csv":
-            _write_csv(list(rows), output)
-        else:
-            _write_lines(rows, output)
+        columns = _columns(_rows(journal, events=True)) if events else RECORD_COLUMNS
+        with open_table(form, output, columns) as table:
+            for batch in _batches(_rows(journal, events=events)):
+                table.add(batch)
     finally:
         journal.close()
 
@@ -241,57 +234,15 @@ def _write_json(content: Any) -> None:
     sys.stdout.write(msgspec.json.encode(content).decode() + "\n")
 
 
-def _write_lines(rows: Iterator[dict[str, Any]], output: Path | None) -> None:
-    import msgspec
-
-    stream = output.open("wb") if output else sys.stdout.buffer
-    try:
-        for row in rows:
-            stream.write(msgspec.json.encode(row) + b"\n")
-    finally:
-        stream.flush()
-        if output:
-            stream.close()
+def _batches(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    while batch := list(islice(rows, 1000)):
+        yield batch
 
 
-def _flat(row: dict[str, Any]) -> dict[str, Any]:
-    """Write what a cell cannot hold as JSON."""
-    import msgspec
-
-    return {
-        key: msgspec.json.encode(value).decode() if isinstance(value, dict | list) else value
-        for key, value in row.items()
-    }
-
-
-def _columns(rows: list[dict[str, Any]]) -> list[str]:
-    return list(dict.fromkeys(key for row in rows for key in row))
-
-
-def _write_csv(rows: list[dict[str, Any]], output: Path | None) -> None:
-    import csv
-
-    stream = output.open("w", newline="", encoding="utf-8") if output else sys.stdout
-    try:
-        writer = csv.DictWriter(stream, _columns(rows), lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            writer.writerow(_flat(row))
-    finally:
-        stream.flush()
-        if output:
-            stream.close()
-
-
-def _write_parquet(rows: Iterator[dict[str, Any]], output: Path | None) -> None:
-    try:
-        import pyarrow as pa
-        from pyarrow import parquet
-    except ImportError:
-        raise MissingExtra("writing Parquet", "pyarrow") from None
-    if output is None:
-        msg = "Parquet is no text; name a file with --output"
-        raise click.UsageError(msg)
-    plain = list(map(_flat, rows))
-    columns = {name: [row.get(name) for row in plain] for name in _columns(plain)}
-    parquet.write_table(pa.table(columns), output)
+def _columns(rows: Iterator[dict[str, Any]]) -> dict[str, type]:
+    """Give the columns that the rows have, in the order in which they first come, and what each can be kept as."""
+    kinds: dict[str, set[type]] = {}
+    for row in rows:
+        for key, value in row.items():
+            kinds.setdefault(key, set()).add(type(value))
+    return {key: int if seen == {int} else float if seen <= {int, float} else str for key, seen in kinds.items()}
