@@ -30,7 +30,9 @@ class BuiltIn(NamedTuple):
 BUILT_IN: Final = {
     "up": BuiltIn("up", "Run broker, backend and connector together, and show the decisions live."),
     "serve": BuiltIn("serve", "Serve an algorithm and a portfolio as a session."),
+    "backtest": BuiltIn("backtest", "Run an algorithm and a portfolio over recorded events."),
     "connect": BuiltIn("connect", "Carry events from a broker to a backend, and its decisions back."),
+    "indicate": BuiltIn("indicate", "Publish an indicator's values on a channel, for any algorithm."),
     "keys": BuiltIn("keys", "Make and show the keys that protect a session."),
     "sessions": BuiltIn(
         "sessions", "List the sessions that are kept; show, export or archive one, or lift a quarantine."

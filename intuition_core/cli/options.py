@@ -28,6 +28,30 @@ class Seconds(click.FloatRange):
         return seconds
 
 
+class Moment(click.ParamType):  # type: ignore[type-arg]  # it takes a type only since click 8.4
+    """A time, given as an ISO date or date and time (UTC unless it says otherwise), in nanoseconds UTC."""
+
+    name = "time"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:  # noqa: ARG002  # click's signature
+        """Show what a time looks like."""
+        return "YYYY-MM-DD[THH:MM]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read the time."""
+        if isinstance(value, int):
+            return value
+        from datetime import UTC, datetime, timedelta
+
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no time such as 2020-03-01 or 2020-03-01T09:30+01:00", param, ctx)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return (moment - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1) * 1000
+
+
 class Invocation:
     """What is known about one run of the command line, from its first option on; click's ``ctx.obj``."""
 

@@ -1,0 +1,308 @@
+"""``intuition backtest``: the same parts on history."""
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from intuition_core.cli.options import Moment, config_option, verbose_option
+
+if TYPE_CHECKING:
+    from intuition_core.backtest import Backtest
+    from intuition_core.composition import Composition
+    from intuition_core.config import Config
+    from intuition_core.contracts import Data, Metric
+    from intuition_core.history import History
+    from intuition_core.plugins import Catalogue
+    from intuition_core.sources import Opened
+
+SEED: Final = 0
+"""The seed where none is given: two runs of one command decide the same."""
+
+_SPELLED: Final = {"source.name": "--source"}
+
+
+@click.command()
+@click.option("--algo", metavar="NAME", help="The algorithm: a plugin's name, or distribution:name.")
+@click.option("--portfolio", metavar="NAME", help="The portfolio; `naive` where none is named.")
+@click.option("--data", multiple=True, metavar="FILE", help="A file, a folder or an address with events; repeatable.")
+@click.option("--source", metavar="NAME", help="The source that reads it (default: what the data's ending says).")
+@click.option(
+    "--param",
+    "params",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A parameter of a part, of the core, or (source.KEY=VALUE) of the source; repeatable.",
+)
+@click.option("--cash", metavar="AMOUNT", help="What the account starts with, in its currency (default 10000).")
+@click.option("--seed", type=int, metavar="N", help=f"Makes every draw repeatable (default {SEED}).")
+@click.option("--fill", metavar="next|same", help="Orders fill on the next quote (default), or at the signal's own.")
+@click.option("--from", "start", type=Moment(), help="Leave out what is before this time.")
+@click.option("--to", "end", type=Moment(), help="Leave out this time and what is after it.")
+@click.option("--symbols", metavar="A,B", help="Only these symbols.")
+@click.option("--commission-bps", metavar="N", help="Commission, in basis points of the amount traded.")
+@click.option("--commission-per-trade", metavar="AMOUNT", help="Commission for every fill, in the account's currency.")
+@click.option("--slippage-bps", metavar="N", help="How much worse than the quote a fill is, in basis points of it.")
+@click.option("--slippage-per-trade", metavar="AMOUNT", help="What every fill loses besides.")
+@click.option("--benchmark", metavar="SYMBOL", help="What to compare with (default: equal amounts of all symbols).")
+@click.option(
+    "--report", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write a report (.html)."
+)
+@click.option(
+    "--decisions",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write every record (.jsonl, .csv or .parquet).",
+)
+@click.option("--check-lookahead", is_flag=True, help="Run beginnings of the history too: they must decide the same.")
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object to standard output, and nothing else.")
+@config_option
+@verbose_option
+def backtest(*, as_json: bool, verbose: int, **options: Any) -> int:
+    r"""Run an algorithm and a portfolio over recorded events.
+
+    \b
+    intuition backtest --algo sma-cross --portfolio fixed --data prices.csv
+    intuition backtest --algo sma-cross --source sample --report out.html
+
+    The parts, the account and the fills are those of `intuition serve`. A summary goes to standard output. Ctrl-C ends
+    the run and tells what it came to so far (exit code 130); a second one ends it at once.
+    """
+    from intuition_core.cli.logs import set_up_logging
+
+    set_up_logging(verbose=verbose)
+    return _Command(as_json=as_json, **options).run()
+
+
+class _Command:
+    """One run of the command."""
+
+    def __init__(
+        self,
+        *,
+        as_json: bool,
+        data: tuple[str, ...],
+        params: tuple[str, ...],
+        start: int | None,
+        end: int | None,
+        symbols: str | None,
+        benchmark: str | None,
+        report: Path | None,
+        decisions: Path | None,
+        check_lookahead: bool,
+        config: Path | None,
+        **flags: Any,
+    ) -> None:
+        from intuition_core.compose import compose, settle
+        from intuition_core.plugins import discover
+
+        self._as_json = as_json
+        self._data = data
+        self._span = (start, end)
+        self._symbols = tuple(filter(None, (symbols or "").split(",")))
+        self._benchmark = benchmark
+        self._report = report
+        self._decisions = decisions
+        self._check_lookahead = check_lookahead
+        settings, self._source_params = _settings(config, params, flags)
+        self._catalogue: Catalogue = discover(blocked=settings.values.plugins.blocked)
+        self._settings: Config = settle(settings, self._catalogue, seed=SEED)
+        self._composition: Composition = compose(self._settings, self._catalogue)
+        self._interrupted = False
+
+    def run(self) -> int:
+        """Run, tell, and give the exit code."""
+        from intuition_core.backtest import Backtest
+
+        report = _report_part(self._catalogue, required=self._report is not None)
+        with ExitStack() as stack:
+            listen = stack.enter_context(_written(self._decisions)) if self._decisions else None
+            backtest = Backtest(self._composition, benchmark=self._benchmark, listen=listen)
+            source = self._open()
+            stack.enter_context(self._interruptible())
+            load_s, run_s = self._run(backtest, source)
+            complete = not self._interrupted
+            history = backtest.finish(source=str(source), complete=complete)
+        metrics = report.metrics(history) if report is not None else ()
+        if self._report is not None and report is not None:
+            _write_report(report, history, self._report)
+        told = _told(history, metrics, load_s=load_s, run_s=run_s, sha256=backtest.decisions_sha256)
+        if self._as_json:
+            import msgspec
+
+            sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
+        else:
+            from intuition_core.cli.summary import show_summary
+
+            show_summary(history, metrics, told)
+            if report is None:
+                click.echo("for more figures and --report: pip install intuition-report", err=True)
+        if not complete:
+            click.echo(f"interrupted after {history.events:,} events", err=True)
+            return 130
+        if self._check_lookahead:
+            return self._look_ahead()
+        return 0
+
+    def _open(self, *, end: int | None = None) -> "Opened":
+        from intuition_core.compose import located
+        from intuition_core.sources import open_source
+
+        table = self._settings.values.source
+        with located(self._settings, "source.params"):
+            return open_source(
+                self._catalogue,
+                table.name,
+                data=self._data,
+                params={**table.params, **self._source_params},
+                start=self._span[0],
+                end=end if end is not None else self._span[1],
+                symbols=self._symbols,
+                negative_prices=self._settings.values.negative_prices,
+            )
+
+    def _run(self, backtest: "Backtest", source: "Opened") -> tuple[float, float]:
+        """Take all events; give the seconds that reading them took, and those that running them took."""
+        clock = time.perf_counter
+        load_s = run_s = 0.0
+        with _progress(source, quiet=self._as_json) as advance:
+            batches = source.batches()
+            while not self._interrupted:
+                began = clock()
+                batch: list[Data] | None = next(batches, None)  # type: ignore[assignment]  # an event is a mapping
+                loaded = clock()
+                load_s += loaded - began
+                if batch is None:
+                    break
+                backtest.take(batch)
+                run_s += clock() - loaded
+                advance(len(batch))
+        return load_s, run_s
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Let the first Ctrl-C end the run between two batches."""
+
+        def interrupt(_number: int, _frame: Any) -> None:
+            if self._interrupted:
+                raise KeyboardInterrupt
+            self._interrupted = True
+
+        before = signal.signal(signal.SIGINT, interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def _look_ahead(self) -> int:
+        from intuition_core.lookahead import check
+
+        findings = check(self._composition, lambda end: self._open(end=end).batches())
+        for finding in findings:
+            click.echo(f"look-ahead: {finding}", err=True)
+        if not findings:
+            click.echo("no look-ahead: beginnings of the history decide as the whole does", err=True)
+        return 1 if findings else 0
+
+
+def _settings(
+    config: Path | None, params: tuple[str, ...], flags: Mapping[str, Any]
+) -> "tuple[Config, dict[str, Any]]":
+    """Read the configuration; give it, and what was given for the source."""
+    from intuition_core.cli.serve import key_and_value
+    from intuition_core.config import load_config
+
+    flat = dict(map(key_and_value, params))
+    source = {key.removeprefix("source."): flat.pop(key) for key in list(flat) if key.startswith("source.")}
+    keys = {"algo": "algorithm.name", "portfolio": "portfolio.name", "source": "source.name"}
+    given = {
+        keys.get(name) or (f"costs.{name}" if name.startswith(("commission", "slippage")) else name): value
+        for name, value in flags.items()
+    }
+    return load_config(config, flags=given, flat=flat, spelled=_SPELLED), source
+
+
+def _report_part(catalogue: "Catalogue", *, required: bool) -> Any:
+    """Give the report that is installed; None where none is, and none is required."""
+    reports = [plugin for plugin in catalogue.plugins if plugin.kind == "report" and plugin.status == "available"]
+    if not reports and not required:
+        return None
+    factory: Any = catalogue.load("report", reports[0].ref if len(reports) == 1 else "html")
+    return factory()
+
+
+def _write_report(report: Any, history: "History", path: Path) -> None:
+    from intuition_core.tables import CannotWrite
+
+    try:
+        report.write(history, path)
+    except OSError as error:
+        raise CannotWrite(path, error.strerror or str(error)) from None
+    click.echo(f"report written to {path}", err=True)
+
+
+@contextmanager
+def _written(path: Path) -> "Iterator[Callable[[Sequence[Mapping[str, Any]]], None]]":
+    """Open the file for the records, and give what takes them."""
+    from intuition_core.tables import RECORD_COLUMNS, format_of, open_table
+
+    with open_table(format_of(path), path, RECORD_COLUMNS) as table:
+        yield table.add
+
+
+def _told(
+    history: "History", metrics: "Sequence[Metric]", *, load_s: float, run_s: float, sha256: str
+) -> dict[str, Any]:
+    return {
+        "events": history.events,
+        "run_s": round(run_s, 6),
+        "events_per_s": round(history.events / run_s, 1) if run_s else None,
+        "load_s": round(load_s, 6),
+        "fills": history.counts.get("fill", 0),
+        "orders": history.counts.get("decision", 0),
+        "final_equity": history.statement["equity"],
+        "cash": history.statement["cash"],
+        "positions": history.statement["positions"],
+        "metrics": {
+            metric.name: {"value": metric.value, "unit": metric.unit, "convention": metric.convention}
+            for metric in metrics
+        },
+        "decisions_sha256": sha256,
+    }
+
+
+@contextmanager
+def _progress(source: "Opened", *, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """Show how far it is, on a terminal; give what is told of each batch."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.fields[events]:>12,} events"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[rate]:>10,.0f}/s"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=None, events=0, rate=0.0)
+        began = time.monotonic()
+        count = 0
+
+        def advance(events: int) -> None:
+            nonlocal count
+            count += events
+            part = source.progress
+            rate = count / max(time.monotonic() - began, 1e-9)
+            total = None if part is None else 1.0
+            progress.update(task, total=total, completed=part or 0.0, events=count, rate=rate)
+
+        yield advance

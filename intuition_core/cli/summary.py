@@ -1,0 +1,67 @@
+"""The table that a backtest ends with."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from intuition_core.contracts import Metric
+from intuition_core.history import History
+
+_FILE_WIDTH: Final = 160
+"""Columns where the output is no terminal, and nothing says how wide a line may be."""
+
+
+def show_summary(history: History, metrics: Sequence[Metric], told: Mapping[str, Any]) -> None:
+    """Write what a run came to to standard output.
+
+    Args:
+        history: the run.
+        metrics: its figures.
+        told: what the command tells as JSON.
+    """
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _FILE_WIDTH
+    table = Table(title=history.title, title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(style="dim")
+    for name, value in _facts(history, told):
+        table.add_row(name, value, "")
+    for metric in metrics:
+        table.add_row(metric.label, _shown(metric), metric.convention)
+    console.print(table)
+    for sid, position in history.statement["positions"].items():
+        console.print(f"holds {position['quantity']} {sid}, worth {position['value']}", markup=False)
+    console.print(f"decisions {told['decisions_sha256']}", style="dim", markup=False)
+
+
+def _facts(history: History, told: Mapping[str, Any]) -> list[tuple[str, str]]:
+    rate = told["events_per_s"]
+    facts = [
+        ("Source", history.source),
+        ("Events", f"{history.events:,}" + (f" at {rate:,.0f}/s" if rate else "")),
+        ("Orders, fills", f"{told['orders']:,}, {told['fills']:,}"),
+    ]
+    if history.first_ts is not None and history.last_ts is not None:
+        facts.insert(1, ("Period (UTC)", f"{_time(history.first_ts)} to {_time(history.last_ts)}"))
+    if errors := history.counts.get("error"):
+        facts.append(("Failures of parts", f"{errors:,}"))
+    if refused := history.counts.get("rejection"):
+        facts.append(("Orders refused", f"{refused:,}"))
+    return [*facts, ("Start with", f"{history.deposits:,f}"), ("Come to", f"{history.equity:,.2f}")]
+
+
+def _time(ts: int) -> str:
+    return datetime.fromtimestamp(ts // 1_000_000_000, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def _shown(metric: Metric) -> str:
+    if metric.value is None:
+        return "undefined"
+    if metric.unit == "%":
+        return f"{metric.value:.2%}"
+    return f"{metric.value:,.0f}" if metric.unit in ("count", "days") else f"{metric.value:,.2f}"
