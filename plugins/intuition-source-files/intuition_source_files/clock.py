@@ -168,7 +168,7 @@ class Clock:
             except pa.ArrowInvalid:
                 whole = None
         if self._unit is None:
-            self._unit = _unit(column[0].as_py() if whole is None else whole[0].as_py())
+            self._unit = _unit(float(column[0].as_py()) if whole is None else whole[0].as_py())
         if self._unit == "date":
             return self._formatted(column.cast(pa.string()) if whole is None else whole.cast(pa.string()), "%Y%m%d")
         scale = _UNITS[self._unit]
@@ -294,7 +294,7 @@ def _cast(column: "pa.Array", kind: "pa.DataType") -> "pa.Array":
                 problem = "the time is beyond the years 1677 to 2262"
             else:
                 shown = f"`{_shown(column[index])}` is no ISO 8601 time"
-                problem = f"{shown}; say how times are written with the option `time_format`"
+                problem = f"{shown}; say how times are written with the option `time_format`, such as `%m/%d/%Y`"
             raise BadCell(index, problem) from None
     raise BadCell(0, f"`{column.type}` cannot be read as times")
 
@@ -303,4 +303,5 @@ def _shown(value: "pa.Scalar") -> str:
     """Give a cell as a person would write it."""
     import pyarrow as pa
 
-    return str(value.cast(pa.string()).as_py())[:60]
+    text = str(value.cast(pa.string()).as_py())[:60]
+    return text.removesuffix(".000000000") if pa.types.is_timestamp(value.type) else text
