@@ -32,6 +32,11 @@ _ENDINGS: Final[dict[int, str]] = {
     zmq.EVENT_HANDSHAKE_FAILED_AUTH: "it does not let us in",
 }
 
+_SIGNS_OF_LIFE: Final = frozenset({wire.HEARTBEAT, "_zpc_more"})
+"""What a server says besides its answer; the second gives room for requests in parts, of which we send none."""
+
+_SOON: Final = 0.001  # zerorpc takes no time at all for all the time in the world
+
 _NEEDS_KEYS: Final = "it wants keys: give its public key (server_key) and the file of one's own secret key (key)"
 _USES_NO_KEYS: Final = "it uses no keys: start it with a key and clients, or call it without key and server_key"
 _OTHER_SERVER: Final = "it hung up on our greeting: its public key may be another than the server_key that was given"
@@ -197,7 +202,10 @@ def _keys(key: Given | None, server_key: Given | None) -> _Keys | None:
 
 
 class _Connection:
-    """One connection to one server, for one call at a time."""
+    """One connection to one server, for one call at a time.
+
+    Only the wire is zerorpc's own. Its channels take four greenlets a call, and what they carried is never freed.
+    """
 
     def __init__(self, endpoint: str, *, heartbeat: float, max_message: int, keys: _Keys | None) -> None:
         self._heartbeat = heartbeat
@@ -207,12 +215,14 @@ class _Connection:
         self._events = wire.Events(zmq.DEALER, self._context, max_message=max_message, linger=0, unreadable=_stand_in)
         if keys is not None:
             keys.own.introduce(self._events.socket, keys.server)
-        self._channels = zerorpc.ChannelMultiplexer(self._events, ignore_broadcast=True)
         self._monitor = self._events.socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | _all(_ENDINGS))
         self._opened = gevent.event.Event()
         self._problem: str | None = None
         self._answer: gevent.event.AsyncResult | None = None
+        self._asked: Any = None  # the id of the call that waits for it
+        self._heard = 0.0
         self._watching = gevent.spawn(self._watch)
+        self._listening = gevent.spawn(self._listen)
         self._events.connect(endpoint)
 
     def open(self, deadline: float) -> None:
@@ -240,44 +250,57 @@ class _Connection:
             _Lost: nothing came back.
             wire.Unsendable: the request cannot be sent.
         """
-        self._answer = gevent.event.AsyncResult()
-        # zerorpc reports a lost remote by throwing into the greenlet that opened the channel, sooner or later: it must
-        # be one that ends with the call.
-        task = gevent.spawn(self._ask, method, args, deadline, self._answer)
+        event = zerorpc.Event(method, args, self._context)
+        self._answer = answer = gevent.event.AsyncResult()
+        self._asked = event.header["message_id"]
+        self._heard = time.monotonic() + self._heartbeat  # the first sign of life has more time, as zerorpc has it
         try:
-            answer: tuple[str, Any] = self._answer.get()
+            self._events.emit_event(event, max(deadline - time.monotonic(), _SOON))
+            while True:
+                answer.wait(max(0.0, min(self._heartbeat, deadline - time.monotonic())))
+                if answer.ready():
+                    break
+                self._check_life(deadline)
+            reply: tuple[str, Any] = answer.get()
+        except zerorpc.TimeoutExpired:
+            raise _Lost("the request cannot be sent in time") from None
         finally:
-            self._answer = None
-            task.kill()
-        return answer
+            self._answer = self._asked = None
+        return reply
 
     def close(self) -> None:
         """Close at once."""
-        self._watching.kill()
-        self._channels.close()
+        gevent.killall([self._watching, self._listening])
         self._events.socket.disable_monitor()
         self._monitor.close()
         self._events.close()
         self._context.term()
 
-    def _ask(self, method: str, args: tuple[Any, ...], deadline: float, answer: gevent.event.AsyncResult) -> None:
-        """Do the asking; what goes wrong is handed over, as gevent would print what is raised."""
-        channel = zerorpc.BufferedChannel(
-            zerorpc.HeartBeatOnChannel(self._channels.channel(), freq=self._heartbeat, passive=False)
-        )
-        try:
-            channel.emit_event(channel.new_event(method, args))
-            event = channel.recv(timeout=max(0.0, deadline - time.monotonic()))
-            answer.set((event.name, event.args))
-        except zerorpc.TimeoutExpired:
-            answer.set_exception(_Lost("no answer in time"))
-        except zerorpc.LostRemote:
-            answer.set_exception(_Lost(f"no sign of life for {2 * self._heartbeat:g} s"))
-        except wire.Unsendable as error:
-            answer.set_exception(error)
-        finally:
-            with suppress(zerorpc.LostRemote):
-                channel.close()
+    def _check_life(self, deadline: float) -> None:
+        """Show the server that we are there, while it works for us.
+
+        Raises:
+            _Lost: it does not do the same, or there is no more time.
+        """
+        now = time.monotonic()
+        if now >= deadline:
+            raise _Lost("no answer in time")
+        if now > self._heard + 2 * self._heartbeat:
+            raise _Lost(f"no sign of life for {2 * self._heartbeat:g} s")
+        header = {"message_id": self._context.new_msgid(), "v": wire.PROTOCOL, "response_to": self._asked}
+        with suppress(zerorpc.TimeoutExpired):  # the one before still waits to be sent
+            self._events.emit_event(zerorpc.Event(wire.HEARTBEAT, (0,), self._context, header), _SOON)
+
+    def _listen(self) -> None:
+        """Hand over the answer to the call in progress. What comes later than anybody waits for it is left out."""
+        while True:
+            message = self._events.receive()
+            if message.response_to is None or message.response_to != self._asked:
+                _log.debug("the backend sent something that nobody waits for: %.100s", message.name)
+            elif message.name in _SIGNS_OF_LIFE:
+                self._heard = max(self._heard, time.monotonic())
+            elif self._answer is not None:
+                self._answer.set((message.name, message.args))
 
     def _watch(self) -> None:
         while True:

@@ -1,4 +1,5 @@
 import decimal
+import gc
 import queue
 import socket
 import subprocess
@@ -144,6 +145,17 @@ def test_a_timeout_is_a_loss_and_the_next_call_a_fresh_start(serve: Serve, clien
         backend.call("wait", timeout=0.2)
     release.set()
     assert backend.call("now") == 7
+
+
+def test_what_calls_carried_is_freed(client: Connect, serve: Serve) -> None:
+    backend = client(serve({"much": Method(lambda: [[] for _ in range(1_000)], queued=True)}))
+    backend.call("much")
+    gc.collect()
+    before = len(gc.get_objects())
+    for _ in range(20):
+        backend.call("much")
+    gc.collect()
+    assert len(gc.get_objects()) - before < 10_000, "each call leaves an answer of 1,000 objects behind"
 
 
 def test_a_backend_that_dies_in_mid_call_is_noticed_at_once_and_found_again(client: Connect, python: Program) -> None:
