@@ -121,7 +121,7 @@ class Courier:
                 return
             kind, *content = inlet.down.popleft()
             if kind == "answer":
-                window.answer()
+                window.answer(content[0])
             elif window.receive(delivery := Delivery(*content)):
                 self._inbox.append(delivery)
 
@@ -164,7 +164,10 @@ class Courier:
 
     def _hear(self, window: Window, _inlet: Wire, outlet: Wire) -> None:
         while outlet.down:
-            outlet.down.popleft()
+            kind, *content = outlet.down.popleft()
+            if kind == "answer":
+                window.answer(content[0])
+                continue
             record, delivery = self._in_flight.popleft()
             self._published = record.get("id", self._published)
             if delivery is not None:
@@ -177,5 +180,6 @@ class Courier:
 
     def _ask(self, window: Window, inlet: Wire, _outlet: Wire) -> None:
         if window.asks:
-            inlet.up.append(("ask",))
-            window.ask()
+            inlet.up.append(("ask", window.ask()))
+        elif window.unproven > 5:
+            inlet.up.append(("ask aside", window.ask(in_order=False)))

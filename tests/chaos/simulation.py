@@ -159,8 +159,10 @@ class SimulatedBroker:
                 if kind == "ack":
                     self.in_flight.pop(content[0], None)
                     self._send_again(1)
+                elif kind == "ask":
+                    inlet.down.append(("answer", *content))
                 else:
-                    inlet.down.append(("answer",))
+                    outlet.down.append(("answer", *content))
             for _ in range(int(rng.random() * 9)):
                 if self.queue and not self._again and len(self.in_flight) < _WINDOW:
                     self._packet = self._packet % _PACKETS + 1

@@ -15,8 +15,10 @@ import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from secrets import token_hex
 from typing import Any, Final
 
+import msgspec
 from paho.mqtt.client import Client, MQTTMessage, MQTTv5, MQTTv311
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -69,7 +71,8 @@ class Connection:
         filters: what to subscribe to.
         presence: what is announced, and left as the last will.
         window: knows what comes again.
-        probe: a topic on which nothing is published: to subscribe to it is a request that every broker answers.
+        probe: a topic on which nothing is published: to subscribe to it is a request that every broker answers. Below
+            it we publish to ourselves.
         waker: ends a wait early.
         keepalive: seconds of silence after which the broker is asked whether it is there.
         expiry: seconds for which the broker keeps the session of a connector that is away.
@@ -99,7 +102,12 @@ class Connection:
         """The last record whose publication was acknowledged, and that of all records before it."""
         self.window = window
         self._probe = probe
+        self._aside = f"{probe}/aside"
         self._probe_mid: int | None = None
+        self._probe_question = 0
+        self._nonce = token_hex(4)  # tells our echoes from those of an earlier process
+        self._aside_open: bool | None = None  # whether the other connection brings echoes; None: it was not asked to
+        self._echo: tuple[int, bytes] | None = None  # the question that waits for an echo, and the echo
         self._probe_at: float | None = None
         self.unsubscribed = False
         """Whether the next turn subscribes at a broker that begins anew: whoever must know that before it does is told
@@ -199,6 +207,7 @@ class Connection:
 
     def _finish(self, delivery: Delivery) -> None:
         self.window.finish(delivery)
+        delivery.lighten()
         if not delivery.packet:
             self.acked += 1
 
@@ -236,6 +245,8 @@ class Connection:
         inlet.client.on_message = self._on_message
         self._greeted = None
         outlet.client.on_publish = self._on_publish
+        outlet.client.on_message = self._on_echo
+        outlet.client.on_subscribe = self._on_aside
         will = self._presence.state("lost")
         inlet.client.will_set(will.topic, will.payload, qos=1, retain=True)
         try:
@@ -282,7 +293,7 @@ class Connection:
         self.retain(self._presence.state("init"))
         if inlet.resumed:
             # What the broker sends again comes before the answer to this, and what is new after it.
-            self._ask(inlet)
+            self._ask(inlet, outlet)
             self._subscribe(inlet)
         else:
             self.unsubscribed = True
@@ -306,8 +317,8 @@ class Connection:
         self, _client: Client, _userdata: Any, mid: int, reasons: list[ReasonCode], _properties: Properties | None
     ) -> None:
         if mid == self._probe_mid:
-            self._probe_mid = None
-            self.window.answer()  # whether it was granted or not
+            self._probe_mid = self._echo = None
+            self.window.answer(self._probe_question)  # whether it was granted or not
             return
         for topic, reason in zip(self._filters, reasons, strict=False):
             if reason.is_failure:
@@ -371,7 +382,7 @@ class Connection:
             for receipt in self.window.acknowledge():
                 inlet.client.ack(receipt.packet, 1)
                 self.acked += 1
-            self._ask(inlet)
+            self._ask(inlet, outlet)
         outlet.write()
         inlet.write()
 
@@ -380,9 +391,10 @@ class Connection:
         info = outlet.client.publish(publication.topic, publication.payload, qos=1, retain=publication.retain)
         self._in_flight[info.mid] = sending
 
-    def _ask(self, inlet: Line) -> None:
+    def _ask(self, inlet: Line, outlet: Line) -> None:
         """Have the broker answer something, if it is time: what it did with all that was sent before is known then."""
         if not self.window.asks:
+            self._ask_aside(inlet, outlet)
             return
         now = time.monotonic()
         if self._probe_at is None:
@@ -390,7 +402,35 @@ class Connection:
         if now >= self._probe_at or self.window.unproven >= MAX_UNPROVEN:
             _, self._probe_mid = inlet.client.subscribe(self._probe, 1)
             self._probe_at = None
-            self.window.ask()
+            self._probe_question = self.window.ask()
+
+    def _ask_aside(self, inlet: Line, outlet: Line) -> None:
+        """Have the broker answer on the other connection, if its answer on this one is late.
+
+        Here it comes behind all messages that the broker has sent before, and some brokers send all that they have,
+        however little we acknowledge. What we publish ourselves goes past them.
+        """
+        if self._probe_mid is None or self.window.unproven < 2 * MAX_UNPROVEN or self._echo is not None:
+            return
+        if self._aside_open is None:
+            self._aside_open = False
+            outlet.client.subscribe(self._aside, 0)
+        elif self._aside_open:
+            question = self.window.ask(in_order=False)
+            self._echo = question, msgspec.json.encode(f"{self._nonce}:{question}")
+            inlet.client.publish(self._aside, self._echo[1], qos=0)
+
+    def _on_aside(
+        self, _client: Client, _userdata: Any, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
+    ) -> None:
+        self._received += 1
+        self._aside_open = not any(reason.is_failure for reason in reasons)
+
+    def _on_echo(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
+        self._received += 1
+        if self._echo is not None and message.payload == self._echo[1]:
+            self.window.answer(self._echo[0])
+            self._echo = None
 
     def _on_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
         self._received += 1
@@ -483,6 +523,7 @@ class Connection:
         self._ready_since = None
         self._probe_mid = None
         self._probe_at = None
+        self._echo = self._aside_open = None
         self.unsubscribed = False
         self.window.disconnect()
 

@@ -41,3 +41,9 @@ class Delivery(Receipt):
         """Why nothing could be read."""
         self.outstanding = 0
         """Publications on its account that the broker has not acknowledged."""
+
+    def lighten(self) -> None:
+        """Let go of what it carried, once nothing is to be done with it: the window may have to hold many."""
+        self.payload = b""
+        self.properties = None
+        self.item = None

@@ -3,8 +3,13 @@
 A message that a broker sends again must be given to the session under the key that it had the first time, and a new
 one must never be taken for it. Brokers send again what they wait to be acknowledged, in the order in which they sent it
 first, before anything else on a connection that goes on with a session. So on each connection the first messages are
-held against what is open, by packet id, topic and hash; the first that is none of it ends this, and so does the answer
-to a request that we sent on that connection. The DUP flag is no help: not every broker sets it.
+held against what is open, by packet id, topic and hash; the first that is none of it ends this. The DUP flag is no
+help: not every broker sets it.
+
+An answer ends it only if the broker had nothing left to send again. It sends only as much as it has room for, answers
+what it is asked, and sends more as acknowledgements make room. So the question must come after the acknowledgement of
+all that has arrived on this connection, and nothing may arrive between question and answer. Otherwise what comes gets
+acknowledged, and is a reason to ask once more: there is never a question without news.
 """
 
 from collections import OrderedDict, deque
@@ -61,7 +66,8 @@ class Window:
     A delivery is settled when all that it caused is published, and the broker is known not to send it again. Call
     `connect`, then `receive` for each message, `finish` for those that were handed over once what they caused is
     published, and acknowledge what `acknowledge` gives. Whenever `asks` is true, a request that the broker answers is
-    worth while on this connection: call `ask` when it is sent, and `answer` when the answer has come.
+    worth while on this connection: call `ask` when it is sent, and `answer` when the answer has come. Further requests
+    may be sent before.
 
     Args:
         client: the client's name.
@@ -78,8 +84,10 @@ class Window:
         self._open: OrderedDict[str, Receipt] = OrderedDict()
         self._waiting: deque[Receipt] = deque()  # received on this connection and not acknowledged
         self._acked: deque[Receipt] = deque()  # acknowledged on this connection, without proof that it arrived
-        self._asked = 0  # how many of those the next answer proves
-        self._asking = False
+        self._proven = 0  # acknowledgements that arrived, of all connections
+        self._question = 0
+        self._questions: dict[int, int] = {}  # what is proven once they are answered
+        self._last: int | None = None  # the question whose answer ends the matching if nothing arrives before
         self._again: list[Receipt] = []  # what the broker may send again
         self._places: dict[tuple[int, str, str], int] | None = None  # where in it; None: it sends nothing again
         self._next = 0  # the first place that can still be
@@ -106,7 +114,9 @@ class Window:
     @property
     def asks(self) -> bool:
         """Whether the answer to a request sent now would settle something."""
-        return not self._asking and (bool(self._acked) or self.matching)
+        if self._questions:
+            return False
+        return bool(self._acked) or (self.matching and not self._waiting and self._last is None)
 
     @property
     def due(self) -> bool:
@@ -134,7 +144,8 @@ class Window:
         """End a connection; whether the last acknowledgements arrived is open again."""
         self._waiting.clear()
         self._acked.clear()
-        self._asking = False
+        self._questions.clear()
+        self._last = None
         self._places = None
         self._again = []
 
@@ -145,6 +156,7 @@ class Window:
             Whether to hand it to the session. If not, it is in hand already or even done, and `acknowledge` will give
             the one that is.
         """
+        self._last = None
         if not receipt.packet:
             receipt.state = State.LOOSE
         elif (known := self._match(receipt)) is not None:
@@ -176,18 +188,32 @@ class Window:
             self._acked.append(receipt)
             yield receipt
 
-    def ask(self) -> None:
-        """Take note of a request that was sent after all acknowledgements so far."""
-        self._asking = True
-        self._asked = len(self._acked)
+    def ask(self, *, in_order: bool = True) -> int:
+        """Take note of a request that was sent after all acknowledgements so far, and give it a number.
 
-    def answer(self) -> None:
-        """Take note of its answer: the broker had all that was sent before, and sends nothing again after it."""
-        self._asking = False
-        self._end_matching()
-        for _ in range(self._asked):
+        Args:
+            in_order: whether its answer comes behind all messages that the broker sent before it.
+        """
+        self._question += 1
+        self._questions[self._question] = self._proven + len(self._acked)
+        if in_order and self.matching and not self._waiting and self._last is None:
+            self._last = self._question
+        return self._question
+
+    def answer(self, number: int) -> None:
+        """Take note of the answer to a request: the broker had all that was sent before.
+
+        Args:
+            number: what `ask` gave. Answers to what was asked on an earlier connection say nothing.
+        """
+        proven = self._questions.pop(number, None)
+        if proven is None:
+            return
+        while self._proven < proven:
             self._acked.popleft().state = State.LOOSE
-        self._asked = 0
+            self._proven += 1
+        if number == self._last:
+            self._end_matching()
         self._settle()
 
     def _match(self, receipt: Receipt) -> Receipt | None:

@@ -49,14 +49,13 @@ def test_what_is_acknowledged_is_settled_once_a_later_request_is_answered() -> N
     window.finish(first)
     list(window.acknowledge())
     assert (window.settled, window.asks) == (None, True)
-    window.ask()
+    question = window.ask()
     window.finish(second)
     list(window.acknowledge())  # too late for the request
     assert (window.settled, window.asks) == (None, False)
-    window.answer()
+    window.answer(question)
     assert (window.settled, window.asks) == (first.key, True)
-    window.ask()
-    window.answer()
+    window.answer(window.ask())
     assert window.settled == second.key
     assert not len(window)
 
@@ -65,8 +64,9 @@ def test_an_answer_on_another_connection_proves_nothing_of_this_one() -> None:
     window, (first, second) = filled(2)
     window.finish(first)
     list(window.acknowledge())
-    window.ask()
+    question = window.ask()
     window.connect(resumed=True)
+    window.answer(question)
     assert (window.settled, window.asks) == (None, True)
     assert not window.receive(receipt(1))  # the acknowledgement was lost: again, at once
     assert list(window.acknowledge()) == [first]
@@ -126,12 +126,61 @@ def test_an_answer_ends_what_comes_again() -> None:
     window = Window("mqtt", 2, [("mqtt:1:7", 7, "quotes", "same")])
     window.connect(resumed=True)
     assert window.matching
-    window.ask()
-    window.answer()
+    window.answer(window.ask())
     assert window.settled == "mqtt:1:7"
     again = receipt(7)
     assert window.receive(again)
     assert again.key == "mqtt:2:0"
+
+
+def test_an_answer_ends_nothing_while_the_broker_has_no_room_to_send_more() -> None:
+    window = Window("mqtt", 2, [("mqtt:1:7", 7, "quotes", "same"), ("mqtt:1:8", 8, "quotes", "same")])
+    window.connect(resumed=True)
+    early = window.ask()
+    first, second = receipt(7), receipt(8)
+    window.receive(first)
+    window.answer(early)  # the broker sent the first before it answered
+    assert not window.asks  # there is nothing new to ask before it is acknowledged
+    window.finish(first)
+    list(window.acknowledge())
+    question = window.ask()
+    window.receive(second)  # there was room for it now
+    window.answer(question)
+    assert keys([first, second]) == ["mqtt:1:7", "mqtt:1:8"]
+    assert window.matching
+    window.finish(second)
+    list(window.acknowledge())
+    window.answer(window.ask())  # and nothing came before this answer
+    assert not window.matching
+    assert not window.asks
+    assert window.settled == "mqtt:1:8"
+
+
+def test_an_answer_that_may_overtake_messages_settles_and_ends_nothing() -> None:
+    window, (first, second) = filled(2)
+    window.finish(first)
+    window.connect(resumed=True)
+    assert not window.receive(receipt(1))
+    list(window.acknowledge())
+    in_order = window.ask()
+    window.answer(window.ask(in_order=False))
+    assert window.settled == first.key
+    assert window.matching
+    assert not window.receive(receipt(2))  # it was on its way
+    window.answer(in_order)
+    assert window.matching
+    window.finish(second)
+    assert list(window.acknowledge()) == [second]
+
+
+def test_without_news_nothing_is_asked_twice() -> None:
+    window = Window("mqtt", 2, [("mqtt:1:7", 7, "quotes", "same")])
+    window.connect(resumed=True)
+    assert window.asks
+    window.answer(window.ask(in_order=False))
+    assert window.asks  # that one could not tell
+    window.answer(window.ask())
+    assert not window.asks
 
 
 def test_what_an_earlier_process_received_keeps_its_key_and_is_handed_over() -> None:
@@ -183,6 +232,8 @@ class BrokerAndConnector(RuleBasedStateMachine):
 
     IDS = 32
     IN_FLIGHT = 7
+    AT_ONCE = 3
+    """Messages that are sent again before any of them is acknowledged."""
 
     @initialize()
     def begin(self) -> None:
@@ -191,8 +242,9 @@ class BrokerAndConnector(RuleBasedStateMachine):
         self.flying: deque[tuple[int, int]] = deque()  # packet id and number of what the broker waits for
         self.queued: deque[int] = deque()
         self.wire: deque[tuple[int, int]] = deque()  # on the way to the connector
-        self.back: deque[int | str] = deque()  # on the way to the broker
-        self.answers = 0
+        self.again: deque[tuple[int, int]] = deque()  # what there was no room to send again
+        self.back: deque[tuple[str, int]] = deque()  # on the way to the broker
+        self.aside: deque[int] = deque()  # answers on the way to the connector that can overtake messages
         self.numbers: dict[str, int] = {}
         self.journal: dict[str, Mark] = {}  # what the session has noted, in order
         self.epoch = 1
@@ -201,7 +253,7 @@ class BrokerAndConnector(RuleBasedStateMachine):
         self.inbox: deque[Receipt] = deque()
 
     def send(self) -> None:
-        while self.queued and len(self.flying) < self.IN_FLIGHT:
+        while self.queued and not self.again and len(self.flying) < self.IN_FLIGHT:
             self.packet = self.packet % self.IDS + 1
             self.flying.append((self.packet, self.queued.popleft()))
             self.wire.append(self.flying[-1])
@@ -217,12 +269,11 @@ class BrokerAndConnector(RuleBasedStateMachine):
     @rule(count=st.integers(1, 8))
     def receive(self, count: int) -> None:
         for _ in range(min(count, len(self.wire))):
-            if self.wire[0] == (0, 0):
-                self.wire.popleft()
-                self.window.answer()
+            packet, number = self.wire.popleft()
+            if not packet:
+                self.window.answer(number)
                 self.forget()
                 continue
-            packet, number = self.wire.popleft()
             came = receipt(packet)
             if self.window.receive(came):
                 assert self.numbers.setdefault(came.key, number) == number, "a message has the key of another"
@@ -249,40 +300,57 @@ class BrokerAndConnector(RuleBasedStateMachine):
     @rule()
     def acknowledge(self) -> None:
         for each in self.window.acknowledge():
-            self.back.append(each.packet)
+            self.back.append(("acknowledged", each.packet))
             if self.window.unproven >= 3 and self.window.asks:
                 self.ask()
 
     @precondition(lambda self: self.window.asks)
     @rule()
     def ask(self) -> None:
-        self.back.append("asked")
-        self.window.ask()
+        self.back.append(("asked", self.window.ask()))
+
+    @rule()
+    def ask_aside(self) -> None:
+        self.back.append(("asked aside", self.window.ask(in_order=False)))
+
+    @precondition(lambda self: self.aside)
+    @rule()
+    def answer_aside(self) -> None:
+        self.window.answer(self.aside.popleft())
+        self.forget()
 
     @precondition(lambda self: self.back)
     @rule(count=st.integers(1, 8))
     def arrive(self, count: int) -> None:
         """The broker gets some of what the connector sent."""
         for _ in range(min(count, len(self.back))):
-            said = self.back.popleft()
+            said, number = self.back.popleft()
             if said == "asked":
-                self.wire.append((0, 0))
+                self.wire.append((0, number))
+            elif said == "asked aside":
+                self.aside.append(number)
             else:
                 assert self.flying, "acknowledged twice"
-                assert self.flying.popleft()[0] == said, "acknowledged out of order"
-        self.send()
+                assert self.flying.popleft()[0] == number, "acknowledged out of order"
+                if self.again:
+                    self.wire.append(self.again.popleft())
+            self.send()
 
     @rule(dies=st.booleans(), resumed=st.sampled_from([True, True, True, False]))
     def reconnect(self, dies: bool, resumed: bool) -> None:
         self.wire.clear()
         self.back.clear()
+        self.again.clear()
         if dies:
             self.epoch += 1
             self.window = Window("mqtt", self.epoch, self.journal.values())
             self.inbox.clear()
+            self.aside.clear()  # or else it is an answer to an earlier connection's question
         self.window.connect(resumed=resumed)
         if resumed:
-            self.wire.extend(self.flying)
+            self.again.extend(self.flying)
+            while self.again and len(self.wire) < self.AT_ONCE:
+                self.wire.append(self.again.popleft())
         else:
             # What is in hand is finished, and the session has forgotten all, before there is a subscription again.
             self.deliver(len(self.inbox))
@@ -310,7 +378,7 @@ class BrokerAndConnector(RuleBasedStateMachine):
 
 
 TestBrokerAndConnector = BrokerAndConnector.TestCase
-TestBrokerAndConnector.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+TestBrokerAndConnector.settings = settings(max_examples=200, stateful_step_count=60, deadline=None)
 
 
 @given(
@@ -327,7 +395,6 @@ def test_any_messages_are_taken(before: list[tuple[int, str]], after: list[tuple
     for each in taken:
         window.finish(each)
     list(window.acknowledge())
-    window.ask()
-    window.answer()
+    window.answer(window.ask())
     assert not len(window)
     assert taken == [] or window.settled == taken[-1].key
