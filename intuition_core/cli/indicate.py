@@ -1,0 +1,159 @@
+"""``intuition indicate``: an indicator between topics: quotes in, its values out, for any algorithm."""
+
+import signal
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from msgspec.structs import replace
+
+from intuition_core.archive import held, session_file
+from intuition_core.cli.logs import set_up_logging
+from intuition_core.cli.options import config_option, verbose_option
+from intuition_core.cli.serve import key_and_value
+from intuition_core.config import AlgorithmTable, Config, load_config
+from intuition_core.typed import Typed
+
+if TYPE_CHECKING:
+    from intuition_core.journal import Journal
+    from intuition_core.plugins import Catalogue, Plugin
+
+_CONNECTOR: Final = "connectors.mqtt"
+_METHODS: Final = ("attach", "events", "confirm", "outbox", "describe", "initialize", "event")
+"""What of a session the connector uses; not its account, as nothing is traded."""
+
+
+@click.command()
+@click.argument("name")
+@click.option("--on", metavar="CHANNEL", help="The channel to listen to (default: the indicator's own, often quotes).")
+@click.option("--channel", metavar="CHANNEL", help="The channel to publish on (default: the indicator's name).")
+@click.option("--param", "params", multiple=True, metavar="KEY=VALUE", help="A parameter of the indicator.")
+@click.option("--mqtt", "url", metavar="URL", help="The broker: mqtt:// or mqtts://.")
+@click.option("--username", metavar="NAME", help="The user at the broker.")
+@click.option("--password-file", type=click.Path(), help="A file with the password; a variable serves as well.")
+@click.option("--ca", "ca_file", type=click.Path(), help="The authority that signed the broker's certificate.")
+@click.option("--session", metavar="NAME", help="The session's name (default: indicate-<channel>).")
+@click.option("--journal", metavar="FILE", help="Where the session is kept (default: a file named after it).")
+@click.option("--no-journal", is_flag=True, help="Keep nothing: after a restart the windows fill anew.")
+@config_option
+@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", help="How to write logs.")
+@verbose_option
+def indicate(
+    *,
+    name: str,
+    on: str | None,
+    channel: str | None,
+    params: tuple[str, ...],
+    session: str | None,
+    journal: str | None,
+    no_journal: bool,
+    config: Path | None,
+    log_format: str,
+    verbose: int,
+    **broker: Any,
+) -> None:
+    """Publish an indicator's values on a channel, for any algorithm.
+
+    For example, `intuition indicate sma --param window=20` listens to quotes at the broker and publishes each average
+    as an event on `sma/<symbol>`, with an id by which one that comes twice is known again. What it has heard is kept
+    in a journal, and the same command goes on with it: no value is left out or computed otherwise when the process
+    ends, however it ends.
+
+    The broker is the one in [connectors.mqtt] of the configuration, as for `intuition connect`. Of the rest of it only
+    `negative_prices`, [plugins] and the durability in [journal] count.
+    """
+    log = set_up_logging(log_format, verbose)
+    given = {"on": on, "channel": channel}
+    typed = {key: Typed(value) for key, value in given.items() if value is not None}
+    origins = {f"algorithm.params.{key}": f"--{key}" for key in typed}
+    for key, value in map(key_and_value, params):
+        typed[key] = value
+        origins[f"algorithm.params.{key}"] = f"--param {key}"
+    settings = load_config(
+        config,
+        flags={
+            **{f"{_CONNECTOR}.{key}": value for key, value in broker.items()},
+            f"{_CONNECTOR}.messages": "channel",
+            "session": session,
+            "journal.path": journal,
+            "journal.enabled": False if no_journal else None,
+        },
+        spelled={f"{_CONNECTOR}.url": "--mqtt", f"{_CONNECTOR}.ca_file": "--ca"},
+    )
+
+    from intuition_core.compose import connector as make_connector
+    from intuition_core.compose import located
+    from intuition_core.local import Local
+    from intuition_core.parameters import check_params, plain_params
+    from intuition_core.plugins import Catalogue, discover
+    from intuition_core.service import Service
+
+    catalogue = discover(blocked=settings.values.plugins.blocked)
+    plugin = catalogue.find("indicator", name)
+    settings = replace(settings, origins={**settings.origins, **origins})
+    with located(settings, "algorithm.params"):
+        checked = check_params(f"indicator {plugin.name}", catalogue.load("indicator", name), typed)
+    speaks_on = plain_params(checked).get("channel") or plugin.name
+    settings = _alone(settings, plugin, plain_params(checked), session or _session_of(str(speaks_on)))
+    with ExitStack() as stack:
+        # An indicator is an algorithm that gives nothing but messages.
+        parts = (replace(plugin, kind="algorithm"), *_of_kind(catalogue, "portfolio"))
+        service = Service(settings, Catalogue(parts), journal=_journal(settings, stack))
+        stack.callback(service.close)
+        connector = make_connector(settings, catalogue, "mqtt")
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: connector.stop())
+        kept = service.journal
+        if kept is None:
+            log.info("no journal: after a restart the windows fill anew")
+        else:
+            log.info("journal %s: %d events so far", kept.path, service.session.last_seq)
+        methods = service.methods()
+        log.info("%s on %s, to %s", plugin.name, ", ".join(service.session.strategy.channels), speaks_on)
+        connector.run(Local(service.session.name, {method: methods[method].function for method in _METHODS}))
+    log.info("stopped: indicator %s", plugin.name)
+
+
+def _alone(settings: Config, plugin: "Plugin", params: dict[str, Any], session: str) -> Config:
+    """Give a configuration of the indicator alone; the other parts, and where they are kept, are another process's."""
+    values = settings.values
+    path = values.journal.path if "journal.path" in settings.pinned else None
+    return replace(
+        settings,
+        values=replace(
+            type(values)(),
+            algorithms=(AlgorithmTable(name=plugin.name, params=params),),
+            session=session,
+            negative_prices=values.negative_prices,
+            journal=replace(values.journal, path=path),
+            connectors=values.connectors,
+            plugins=values.plugins,
+        ),
+    )
+
+
+def _session_of(channel: str) -> str:
+    name = "".join(letter if letter.isascii() and (letter.isalnum() or letter in "._") else "-" for letter in channel)
+    return f"indicate-{name}"[:64]
+
+
+def _of_kind(catalogue: "Catalogue", kind: str) -> "list[Plugin]":
+    return [plugin for plugin in catalogue.plugins if plugin.kind == kind]
+
+
+def _journal(settings: Config, stack: ExitStack) -> "Callable[[str], Journal] | None":
+    """Say how to open the session's journal, and hold its file for this process."""
+    from intuition_core.journal import Journal
+
+    table = settings.values.journal
+    if not table.enabled:
+        return None
+
+    def open_journal(name: str) -> Journal:
+        path = Path(table.path) if table.path else session_file(name)
+        stack.enter_context(held(path))
+        return Journal(path, durability=table.durability)
+
+    return open_journal
