@@ -4,12 +4,12 @@ What surrounds the window here is what `intuition connect` does with paho and ze
 happen between two steps.
 """
 
-import json
 import random
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import msgspec
 from intuition_connector_mqtt.window import Receipt, Window
 
 from intuition_core.errors import BackendLost, BackendRefused
@@ -154,7 +154,7 @@ class Courier:
                 window.finish(delivery)
 
     def _item(self, payload: bytes) -> dict[str, Any] | None:
-        return {**json.loads(payload), "ts": self._now()} if payload.startswith(b"{") else None
+        return {**msgspec.json.decode(payload), "ts": self._now()} if payload.startswith(b"{") else None
 
     def _send(self, _window: Window, _inlet: Wire, outlet: Wire) -> None:
         while self._outgoing and len(self._in_flight) < 10:
