@@ -1,50 +1,87 @@
 """``intuition publish``: messages to a broker, typed, piped, or replayed from a source."""
 
-import re
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
-import msgspec
 
 from intuition_connector_mqtt.address import DEFAULT_URL
 from intuition_connector_mqtt.connector import PART, Mqtt
+from intuition_connector_mqtt.numbering import Message, Numbering, source_name
 from intuition_connector_mqtt.parameters import access
+from intuition_connector_mqtt.progress import Bar, Progress
 from intuition_connector_mqtt.publisher import Publisher
+from intuition_connector_mqtt.replay import Replay
+from intuition_core.cli.logs import set_up_logging
 from intuition_core.cli.options import config_option
+from intuition_core.cli.serve import key_and_value
 from intuition_core.compose import connector_params, located
 from intuition_core.config import load_config
-from intuition_core.parameters import check_params
-from intuition_core.plugins import discover
+from intuition_core.plugins import Catalogue, discover
 
 _TABLE: Final = "connectors.mqtt"
-_NOT_IN_TOPICS: Final = re.compile(r"[+#/\x00]")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
-Message = tuple[str, bytes]
+Timed = tuple[Message, int]
+"""A message, and the time of its event in nanoseconds UTC."""
 
 
-def _rate(_context: click.Context, _parameter: click.Parameter, value: str) -> float | None:
-    """Read a number of messages per second; None stands for as many as there can be."""
-    if value == "max":
+def _number(per: str) -> Callable[[click.Context, click.Parameter, str | None], float | None]:
+    """Make what reads a number above zero; None stands for as many as there can be."""
+
+    def read(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
+        if value is None or value == "max":
+            return None
+        try:
+            number = float(value)
+        except ValueError:
+            number = 0.0
+        if not 0 < number < float("inf"):
+            raise click.BadParameter(f"{value!r} is neither a number of {per} nor `max`")
+        return number
+
+    return read
+
+
+def _moment(_context: click.Context, _parameter: click.Parameter, value: str | None) -> int | None:
+    """Read a date, which is its midnight UTC, or a time with its offset."""
+    if value is None:
         return None
     try:
-        rate = float(value)
+        moment = datetime.fromisoformat(f"{value}T00:00Z" if len(value) == len("2024-01-31") else value)
     except ValueError:
-        rate = 0.0
-    if not 0 < rate < float("inf"):
-        raise click.BadParameter(f"{value!r} is neither a number of messages per second nor `max`")
-    return rate
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        expected = "a date such as 2024-01-31, or a time with its offset such as 2024-01-31T09:30-05:00"
+        raise click.BadParameter(f"{value!r} is not {expected}")
+    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def _symbols(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
+    return tuple(word.strip() for word in (value or "").split(",") if word.strip())
 
 
 @click.command()
-@click.argument("topic", default="quotes")
+@click.argument("topic", required=False)
 @click.argument("payload", required=False)
 @click.option("--source", metavar="NAME", help="Replay a source, a plugin's name, onto TOPIC/<symbol>.")
-@click.option("--rate", callback=_rate, default="max", show_default=True, help="Messages per second, or `max`.")
+@click.option("--data", metavar="PATH", multiple=True, help="What it reads; says also which source, without --source.")
+@click.option("--param", metavar="KEY=VALUE", multiple=True, help="Another parameter of the source.")
+@click.option("--from", "start", metavar="TIME", callback=_moment, help="Leave out what is earlier; a date or a time.")
+@click.option("--to", "end", metavar="TIME", callback=_moment, help="Leave out what is not earlier than this.")
+@click.option("--symbols", metavar="A,B,...", callback=_symbols, help="Leave out other symbols.")
+@click.option(
+    "--speed", metavar="N", callback=_number("times"), help="Recorded seconds per second, or `max` (the default)."
+)
+@click.option("--rate", metavar="N", callback=_number("messages per second"), help="Messages per second, or `max`.")
+@click.option("--follow", is_flag=True, help="At the end of a CSV file, go on with the lines that are added to it.")
+@click.option("--as", "name", metavar="NAME", help="What to call the source in the messages (default: name and data).")
 @click.option("--limit", type=click.IntRange(min=1), help="Stop after so many messages.")
 @click.option("--qos", type=click.IntRange(0, 1), default=1, show_default=True, help="1: wait for acknowledgement.")
 @click.option("--mqtt", "url", metavar="URL", help=f"The broker: mqtt:// or mqtts:// (default {DEFAULT_URL}).")
@@ -54,27 +91,44 @@ def _rate(_context: click.Context, _parameter: click.Parameter, value: str) -> f
 @config_option
 def publish(
     *,
-    topic: str,
+    topic: str | None,
     payload: str | None,
     source: str | None,
+    data: tuple[str, ...],
+    param: tuple[str, ...],
+    start: int | None,
+    end: int | None,
+    symbols: tuple[str, ...],
+    follow: bool,
+    name: str | None,
+    speed: float | None,
     rate: float | None,
     limit: int | None,
     qos: int,
     config: Path | None,
     **given: str | None,
-) -> None:
+) -> int:
     r"""Publish PAYLOAD on TOPIC (`quotes` by default); `-` as PAYLOAD publishes each line of the standard input.
 
     \b
     intuition publish quotes '{"goog": 3.45}'
+    intuition publish --data prices.csv --speed 60
     intuition publish --source sample --rate 60
 
-    The broker is the one in [connectors.mqtt] of the configuration, as for `intuition connect`, unless flags say
-    otherwise.
+    What is replayed gets ids: the same command again, after a crash, say, publishes the same events again, and a
+    session knows them. The broker is the one in [connectors.mqtt] of the configuration, as for `intuition connect`,
+    unless flags say otherwise.
     """
-    if (payload is None) == (source is None):
-        raise click.UsageError("give a payload, `-`, or --source NAME: one of them")
-    if not topic or "+" in topic or "#" in topic or "\0" in topic:
+    replays = source is not None or bool(data)
+    if (payload is None) != replays:
+        raise click.UsageError("give a payload, `-`, or --source NAME or --data PATH: one of them")
+    meant = {"--param": param, "--from": start, "--to": end, "--symbols": symbols, "--follow": follow, "--as": name}
+    for flag, value in {**meant, "--speed": speed}.items():
+        if value and not replays:
+            raise click.UsageError(f"{flag} is for what --source or --data replays")
+    if speed is not None and rate is not None:
+        raise click.UsageError("give --speed or --rate: one of them")
+    if topic is not None and (not topic or "+" in topic or "#" in topic or "\0" in topic):
         raise click.UsageError(f"cannot publish on {topic!r}: a topic holds no `+` and no `#`")
     settings = load_config(
         config,
@@ -83,16 +137,28 @@ def publish(
     )
     with located(settings, _TABLE):
         address, tls = access(PART, connector_params(settings, "mqtt", Mqtt))
-    if source is not None:
-        messages = _replayed(_source(source, settings.values.plugins.blocked), topic)
-    else:
-        messages = _given(topic, payload or "")
-    count = 0
-    with Publisher(address, tls=tls, qos=qos) as publisher:
-        for where, content in _paced(islice(messages, limit), rate):
-            publisher.publish(where, content)
-            count += 1
-    click.echo(f"published {count} message{'s' * (count != 1)} to {address}", err=True)
+    shown: AbstractContextManager[Progress] = Bar() if replays and sys.stderr.isatty() else nullcontext(Progress())
+    count, interrupted = 0, False
+    with shown as progress:
+        if replays:
+            set_up_logging()  # once the bar is there, so that lines go above it
+            catalogue = discover(blocked=settings.values.plugins.blocked)
+            params = dict(map(key_and_value, param))
+            replay = Replay(source=source, data=data, params=params, start=start, end=end, symbols=symbols)
+            messages = _replayed(catalogue, replay, progress, topic=topic, name=name, follow=follow)
+        else:
+            messages = ((message, 0) for message in _given(topic or "quotes", payload or ""))
+        with Publisher(address, tls=tls, qos=qos) as publisher:
+            try:
+                for where, content in _paced(islice(messages, limit), rate=rate, speed=speed):
+                    publisher.publish(where, content)
+                    count += 1
+                    progress.published(count)
+            except KeyboardInterrupt:
+                interrupted = True
+    stopped = "interrupted: " if interrupted else ""
+    click.echo(f"{stopped}published {count} message{'s' * (count != 1)} to {address}", err=True)
+    return 130 if interrupted else 0
 
 
 def _given(topic: str, payload: str) -> Iterator[Message]:
@@ -104,25 +170,24 @@ def _given(topic: str, payload: str) -> Iterator[Message]:
             yield topic, content
 
 
-def _source(name: str, blocked: tuple[str, ...]) -> Any:
-    factory: Any = discover(blocked=blocked).load("source", name)
-    source = factory()
-    if hasattr(source, "initialize"):
-        source.initialize(check_params(f"source {name}", factory, {}))
-    return source
+def _replayed(
+    catalogue: Catalogue, replay: Replay, progress: Progress, *, topic: str | None, name: str | None, follow: bool
+) -> Iterator[Timed]:
+    """Open the source at once, and give its events as messages.
+
+    Raises:
+        IntuitionError: the source cannot be opened.
+    """
+    events = replay.followed(catalogue) if follow else replay.events(catalogue, progress)
+    numbering = Numbering(name or source_name(replay.plugin, replay.reads), topic)
+    return ((numbering.message(event), event["ts"]) for event in events)
 
 
-def _replayed(source: Any, topic: str) -> Iterator[Message]:
-    for event in source.events():
-        # A symbol that cannot be a level of a topic still goes along in the payload.
-        sid = event.get("sid")
-        named = isinstance(sid, str) and sid and not _NOT_IN_TOPICS.search(sid)
-        yield f"{topic}/{sid}" if named else topic, msgspec.json.encode(event)
-
-
-def _paced(messages: Iterable[Message], rate: float | None) -> Iterator[Message]:
-    start = time.monotonic()
-    for number, message in enumerate(messages):
-        if rate:
-            time.sleep(max(0.0, start + number / rate - time.monotonic()))
+def _paced(messages: Iterable[Timed], *, rate: float | None, speed: float | None) -> Iterator[Message]:
+    start, first = time.monotonic(), None
+    for number, (message, ts) in enumerate(messages):
+        first = ts if first is None else first
+        due = number / rate if rate else (ts - first) / 1e9 / speed if speed else 0.0
+        if due:
+            time.sleep(max(0.0, start + due - time.monotonic()))
         yield message

@@ -1,0 +1,71 @@
+"""Ids and numbers for events that are published again and again, so that whoever receives them knows them."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from hashlib import blake2b
+from pathlib import PurePath
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+_NOT_IN_TOPICS: Final = re.compile(r"[+#/\x00]")
+
+Message = tuple[str, bytes]
+
+
+class Numbering:
+    """Turns the events of one source into messages.
+
+    An id is made from what the event says, its time included; of several events that say the same, from which of them
+    it is, too. It therefore depends neither on the run nor on what else was asked for. The number ``seq`` counts the
+    messages on a topic, from 1.
+
+    Args:
+        source: what to call the source in the messages; ids count within it.
+        topic: what comes before the symbols; None for each event's own channel.
+    """
+
+    def __init__(self, source: str, topic: str | None = None) -> None:
+        self._source = source
+        self._topic = topic
+        self._numbers: Counter[str] = Counter()
+        self._ts: object = None
+        self._same: Counter[str] = Counter()
+
+    def message(self, event: Mapping[str, Any]) -> Message:
+        """Give the topic and the payload of the next event."""
+        said = blake2b(msgspec.json.encode(event, order="sorted"), digest_size=12).hexdigest()
+        if event.get("ts") != self._ts:
+            self._ts = event.get("ts")
+            self._same.clear()
+        self._same[said] += 1
+        count = self._same[said]
+        content = dict(event)
+        channel = content.pop("channel", "quotes")
+        topic = self._topic or str(channel)
+        if "sid" in event and not _NOT_IN_TOPICS.search(event["sid"]):
+            topic = f"{topic}/{event['sid']}"
+        # A symbol that cannot be a level of a topic still goes along in the payload.
+        self._numbers[topic] += 1
+        content["id"] = said if count == 1 else f"{said}-{count}"
+        content["source"] = self._source
+        content["seq"] = self._numbers[topic]
+        return topic, msgspec.json.encode(content)
+
+
+def source_name(plugin: str, data: tuple[str, ...]) -> str:
+    """Name a source after its plugin and what it reads, wherever that is kept and whoever may read it."""
+    read = ",".join(map(_shown, data))
+    return f"{plugin}:{read}"[:128] if read else plugin
+
+
+def _shown(data: str) -> str:
+    if "://" not in data:
+        return PurePath(data).name
+    try:
+        parts = urlsplit(data)
+    except ValueError:
+        return "address"
+    return f"{parts.netloc.rpartition('@')[2]}{parts.path}"
