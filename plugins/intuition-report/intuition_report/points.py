@@ -12,6 +12,8 @@ from intuition_report.returns import NANOSECONDS
 
 MAX_SYMBOLS = 12
 """How many symbols have a chart of their own: those traded most."""
+MAX_MARKS = 512
+"""In how many places a chart marks trades."""
 
 _DAY = 86_400 * NANOSECONDS
 _HOUR = 3_600 * NANOSECONDS
@@ -37,10 +39,10 @@ def points(history: History) -> dict[str, Any]:
         "equity": [_short(part.close) for part in slices],
         "low": [_short(part.low) for part in slices],
         "high": [_short(part.high) for part in slices],
-        "drawdown": [_short(fall) for fall in falls],
-        "exposure": [_short(part.invested / part.close) if part.close > 0 else None for part in slices],
+        "drawdown": [_short(fall, 4) for fall in falls],
+        "exposure": [_short(part.invested / part.close, 4) if part.close > 0 else None for part in slices],
         "benchmark": [None if value is None else _short(value * start) for value in benchmark],
-        "symbols": [_symbol(history, sid, slices, ends) for sid in charted(history)],
+        "symbols": _symbols(history, slices, ends),
     }
 
 
@@ -50,25 +52,40 @@ def charted(history: History) -> list[str]:
     return sorted(history.priced, key=lambda sid: -traded[sid])[:MAX_SYMBOLS]
 
 
-def _symbol(history: History, sid: str, slices: Sequence[Slice], ends: Sequence[int]) -> dict[str, Any]:
-    column = list(history.priced).index(sid)
-    marks: dict[tuple[int, str], list[Trade]] = defaultdict(list)
+def _symbols(history: History, slices: Sequence[Slice], ends: Sequence[int]) -> list[dict[str, Any]]:
+    shown = charted(history)
+    traded: dict[str, list[Trade]] = {sid: [] for sid in shown}
     for trade in history.trades:
-        if trade.sid == sid and slices:
-            marks[min(bisect_left(ends, trade.ts), len(ends) - 1), trade.side].append(trade)
+        if trade.sid in traded:
+            traded[trade.sid].append(trade)
+    return [
+        {
+            "sid": sid,
+            "price": [_short(part.marks[column], 7) for part in slices],
+            "trades": _marks(traded[sid], ends),
+        }
+        for sid, column in ((sid, list(history.priced).index(sid)) for sid in shown)
+    ]
+
+
+def _marks(trades: Sequence[Trade], ends: Sequence[int]) -> dict[str, list[Any]]:
+    """Put trades together that a chart cannot show apart: those of one side in so many neighbouring points."""
+    at = [min(bisect_left(ends, trade.ts), len(ends) - 1) for trade in trades] if ends else []
+    together = 1
+    while len({n // together for n in at}) > MAX_MARKS:
+        together *= 2
+    marks: dict[tuple[int, str], list[Trade]] = defaultdict(list)
+    last: dict[int, int] = {}
+    for n, trade in zip(at, trades, strict=False):
+        marks[n // together, trade.side].append(trade)
+        last[n // together] = n
+    rows = sorted(marks.items())
     return {
-        "sid": sid,
-        "price": [_short(part.marks[column]) for part in slices],
-        "trades": [
-            {
-                "at": at,
-                "side": side,
-                "count": len(trades),
-                "quantity": _short(float(sum(trade.quantity for trade in trades))),
-                "price": _short(_mean_price(trades)),
-            }
-            for (at, side), trades in sorted(marks.items())
-        ],
+        "at": [last[n] for (n, _), _ in rows],
+        "side": [side for (_, side), _ in rows],
+        "count": [len(group) for _, group in rows],
+        "quantity": [_short(float(sum(trade.quantity for trade in group))) for _, group in rows],
+        "price": [_short(_mean_price(group), 7) for _, group in rows],
     }
 
 
@@ -103,6 +120,6 @@ def _often(ends: Sequence[int]) -> bool:
     return len(ends) > 1 and (ends[-1] - ends[0]) / (len(ends) - 1) < _DAY / 2
 
 
-def _short(value: float | None) -> float | None:
-    """Keep the eight digits that a screen can show."""
-    return None if value is None or not math.isfinite(value) else float(f"{value:.8g}")
+def _short(value: float | None, digits: int = 8) -> float | None:
+    """Keep no more digits than a screen can show."""
+    return None if value is None or not math.isfinite(value) else float(f"{value:.{digits}g}")

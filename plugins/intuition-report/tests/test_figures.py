@@ -150,7 +150,7 @@ def test_a_return_beyond_all_numbers_has_no_value(history_of: HistoryOf) -> None
     assert values(history_of([1e12]))["annual_return"] is None
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(returns=RETURNS, weekends=st.booleans())
 def test_they_are_empyricals(history_of: HistoryOf, empyrical: Any, returns: Any, weekends: bool) -> None:
     mine, other = returns.T
@@ -170,7 +170,7 @@ def test_they_are_empyricals(history_of: HistoryOf, empyrical: Any, returns: Any
     assert_near(found["benchmark_max_drawdown"], empyrical.max_drawdown(other) or 0.0)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(returns=RETURNS)
 def test_they_are_numpys(history_of: HistoryOf, returns: Any) -> None:
     mine, other = returns.T

@@ -149,8 +149,9 @@ MEASURE = """
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize(("width", "dark"), [(390, False), (1280, True)])
-@pytest.mark.parametrize("kind", ["sample", "hostile"])
+@pytest.mark.parametrize(
+    ("kind", "width", "dark"), [("sample", 390, False), ("sample", 1280, True), ("hostile", 390, True)]
+)
 def test_it_is_drawn_and_fits(
     browser: Any, request: pytest.FixtureRequest, tmp_path: Path, kind: str, width: int, dark: bool
 ) -> None:

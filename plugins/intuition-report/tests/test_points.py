@@ -4,7 +4,7 @@ from decimal import Decimal
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from intuition_report.points import MAX_SYMBOLS, charted, points
+from intuition_report.points import MAX_MARKS, MAX_SYMBOLS, charted, points
 
 from intuition_core.history import Day, History, Slice, Trade
 
@@ -70,10 +70,24 @@ def test_trades_stand_at_the_point_that_holds_them(history_of: HistoryOf) -> Non
     ]
     (symbol,) = points(history_of([1000.0] * 3, slices=slices, priced=("GOOG",), trades=trades))["symbols"]
     assert symbol["price"] == [10.0, 11.0, 12.0]
-    assert symbol["trades"] == [
-        {"at": 1, "side": "buy", "count": 2, "quantity": 4.0, "price": 11.5},
-        {"at": 1, "side": "sell", "count": 1, "quantity": 2.0, "price": 11.0},
-    ]
+    assert symbol["trades"] == {
+        "at": [1, 1],
+        "side": ["buy", "sell"],
+        "count": [2, 1],
+        "quantity": [4.0, 2.0],
+        "price": [11.5, 11.0],
+    }
+
+
+def test_many_trades_are_marked_together(history_of: HistoryOf) -> None:
+    course = [1000.0] * 4096
+    slices = [flat(NOON + n * 60 * SECOND, 1000.0, 10.0) for n in range(4096)]
+    trades = [bought(part.ts, "GOOG", side="buy" if n % 3 else "sell") for n, part in enumerate(slices)]
+    (symbol,) = points(history_of(course, slices=slices, priced=("GOOG",), trades=trades))["symbols"]
+    marks = symbol["trades"]
+    assert len(set(marks["at"])) == MAX_MARKS
+    assert sum(marks["count"]) == sum(marks["quantity"]) == 4096
+    assert marks["at"] == sorted(marks["at"])
 
 
 def test_the_symbols_traded_most_are_charted(history_of: HistoryOf) -> None:

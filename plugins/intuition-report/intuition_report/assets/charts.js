@@ -112,27 +112,28 @@
   const quotes = prices && prices.addSeries(LineSeries, { lineWidth: 2, priceFormat: format(price, 1e-6), priceLineVisible: false });
   const marks = prices && createSeriesMarkers(quotes, []);
   let symbol = 0;
-  let crowded = null;
+  let drawnSize = null;
   const drawMarks = () => {
     const { price: values, trades } = points.symbols[symbol];
+    const { at, side } = trades;
     const { from, to } = prices.timeScale().getVisibleLogicalRange() || { from: 0, to: last };
-    const seen = trades.filter(({ at }) => at >= from && at <= to).length;
-    const many = seen * 9 > section.clientWidth; // arrows would hide the price
-    if (many === crowded) return;
-    crowded = many;
+    const room = section.clientWidth / at.filter((n) => n >= from && n <= to).length;
+    const size = room > 9 ? 1 : room > 3 ? 0.4 : 0.15; // arrows would hide the price where there are many
+    if (size === drawnSize) return;
+    drawnSize = size;
     marks.setMarkers(
-      trades.filter(({ at }) => values[at] !== null).map(({ at, side }) => ({
-        time: points.time[at],
-        position: side === "buy" ? "belowBar" : "aboveBar",
-        shape: many ? "circle" : side === "buy" ? "arrowUp" : "arrowDown",
-        color: colour(side === "buy" ? "gain" : "loss"),
-        size: many ? 0.4 : 1,
+      [...at.keys()].filter((k) => values[at[k]] !== null).map((k) => ({
+        time: points.time[at[k]],
+        position: side[k] === "buy" ? "belowBar" : "aboveBar",
+        shape: size < 1 ? "circle" : side[k] === "buy" ? "arrowUp" : "arrowDown",
+        color: colour(side[k] === "buy" ? "gain" : "loss"),
+        size,
       })),
     );
   };
   const drawSymbol = () => {
     quotes.setData(column(points.symbols[symbol].price));
-    crowded = null;
+    drawnSize = null;
     drawMarks();
     tellSymbol(last);
   };
@@ -141,10 +142,11 @@
     const told = [["", moment(points.time[n])]];
     const value = known(values, n);
     if (value !== null) told.push([sid, price(value)]);
-    for (const { at, side, count, quantity, price: paid } of trades) {
-      if (at !== n) continue;
-      const what = count > 1 ? `${side} \u00d7 ${count}` : side;
-      told.push([what, `${quantity.toLocaleString("en")} at ${price(paid)}`, side === "buy" ? "gain" : "loss"]);
+    for (let k = trades.at.indexOf(n); k >= 0 && trades.at[k] === n; k += 1) {
+      const side = trades.side[k];
+      const what = trades.count[k] > 1 ? `${side} \u00d7 ${trades.count[k]}` : side;
+      const paid = `${trades.quantity[k].toLocaleString("en")} at ${price(trades.price[k])}`;
+      told.push([what, paid, side === "buy" ? "gain" : "loss"]);
     }
     legend(section.querySelector(".legend"), told);
   };
