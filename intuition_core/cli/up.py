@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from secrets import token_hex
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -149,7 +150,8 @@ def up(
         children.append(
             Child(
                 name="demo",
-                command=command("publish", "--source", "sample", "--rate", "5", *file),
+                # Under a name of its own each time: a session that knew the last demo would take it for a repetition.
+                command=command("publish", "--source", "sample", "--rate", "5", "--as", f"demo-{token_hex(4)}", *file),
                 environment=environment,
                 finite=True,
             )
