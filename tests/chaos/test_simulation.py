@@ -14,7 +14,7 @@ from intuition_core.session import Session
 
 from .simulation import World, simulate
 
-pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 def test_no_seed_loses_or_repeats_anything(
