@@ -193,8 +193,8 @@ def gone(pid: int, seconds: float = 5) -> bool:
 DEADLY = {
     "leave": "the process ended with exit code 0",
     "crash": "the process ended by SIGABRT",
-    "spin": "the process hung for 0.6 s and was ended",
-    "hold": "the process hung for 0.6 s and was ended",
+    "spin": "the process hung for 3 s and was ended",
+    "hold": "the process hung for 3 s and was ended",
     "eat": "the process used more than 250 MiB of memory and was ended",
 }
 BENIGN = {
@@ -210,7 +210,7 @@ BENIGN = {
 def test_an_event_that_a_part_fails_at_is_skipped_and_the_others_are_decided_as_ever(
     served: Callable[..., Backend], folder: Path
 ) -> None:
-    backend = served("skip")
+    backend = served("skip", deadline=3)  # a busy machine takes its time to eat the memory
     assert types(backend.event(0)) == ["decision"]
     number = 1
     for deed, problem in (BENIGN | DEADLY).items():
