@@ -1,6 +1,6 @@
 """The crossing of two simple moving averages, fast and exact.
 
-Compared is the *gap*, ``slow · (sum of the fast window) - fast · (sum of the slow window)``, which has the sign of the
+Compared is the *gap*, ``(sum of the fast window) - fast/slow · (sum of the slow window)``, which has the sign of the
 fast average minus the slow one. It is carried on from quote to quote in floats, which drift: a gap close to nothing is
 computed anew from the quotes as the decimal numbers that they were written as, so that two averages are equal exactly
 where a person with a pencil finds them equal.
@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from decimal import Context as Arithmetic
 from decimal import Decimal, localcontext
+from itertools import chain, islice
 from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
@@ -21,9 +22,10 @@ __all__ = ["SmaCross"]
 _NEAR: Final = 1e-9
 """Averages that differ by less than this part of the largest price are compared exactly."""
 
-_REFRESH: Final = 4096
-"""Quotes after which the gap is computed anew, or the longer of the two windows. Each step of the sum errs by some
-2⁻⁵³ of the largest price, so that even the longest windows drift by no more than a tenth of `_NEAR`."""
+_REFRESH: Final = 512
+"""Quotes after which the gap is computed anew, or as many as the slow window has if these are more. Each step errs by
+some 2⁻⁵³ of the largest sum, so that even the longest windows drift by no more than a tenth of `_NEAR`. It is also how
+many quotes of a symbol are kept beyond the window: more would be no faster."""
 
 _EXACT: Final = Arithmetic(prec=100)
 """Holds the sum of any number of prices (1e-12 to 1e15, of 17 digits each) without rounding."""
@@ -143,47 +145,41 @@ def _watch(sid: str, fast: int, slow: int, prices: list[float], position: int | 
         prices.append(quote)
     if position is None:
         position = _compare(prices[-fast:], prices)
-    entering, leaving_fast, leaving_slow = float(slow - fast), float(slow), float(fast)
-    left = 0
+    share = fast / slow
+    rest = 1 - share
     while True:
-        # The prices are a ring. Here it begins with the oldest; below, `at` is the oldest, which the next one replaces.
-        if left <= 0:
-            gap, near, limit = _measure(prices[-fast:], prices)
-            low, high = _unchanged(position, near)
-            left = _REFRESH
-        left -= slow
-        for at in range(slow):
+        gap, near, limit = _measure(prices[-fast:], prices)
+        low, high = _unchanged(position, near)
+        latest: list[float] = []
+        # What leaves the windows was there before, or has come since.
+        leaving = zip(chain(prices[-fast:], latest), chain(prices, latest), strict=False)
+        for from_fast, from_slow in islice(leaving, max(_REFRESH, slow)):
             quote = yield signal
             while quote is None:
-                quote = yield position, prices[at:] + prices[:at]
-            gap += entering * quote - leaving_fast * prices[at - fast] + leaving_slow * prices[at]
-            prices[at] = quote
+                quote = yield position, (prices + latest)[-slow:]
+            gap += rest * quote - from_fast + share * from_slow
+            latest.append(quote)
             if low < gap < high and -limit <= quote <= limit:
                 signal = None
                 continue
             before = position
             if not -limit <= quote <= limit or -near <= gap <= near:
                 # The second also where a wrong print has left the window, and `near` need not be so wide any more.
-                gap, near, limit = _measure(_latest(prices, at, fast), prices)
-            if gap > near or gap < -near:
-                position = 1 if gap > 0 else -1
-            else:
-                position = _compare(_latest(prices, at, fast), prices)
+                window = (prices + latest[-slow:])[-slow:]
+                gap, near, limit = _measure(window[-fast:], window)
+            position = 1 if gap > 0 else -1
+            if -near <= gap <= near:
+                position = _compare(window[-fast:], window)
             low, high = _unchanged(position, near)
             signal = Signal(sid, _SIDES[position], quote) if position and position != before else None
-
-
-def _latest(prices: list[float], at: int, count: int) -> list[float]:
-    """Give the latest prices of a ring, up to the one at a place."""
-    begin = at + 1 - count
-    return prices[begin : at + 1] if begin >= 0 else prices[begin:] + prices[: at + 1]
+        prices = (prices + latest)[-slow:]
 
 
 def _measure(recent: list[float], prices: list[float]) -> tuple[float, float, float]:
     """Give the gap; how near to nothing it must be to be computed exactly; and up to which price that is enough."""
     limit = 2 * max(max(prices), -min(prices))
-    near = _NEAR * limit * len(recent) * len(prices)
-    return len(prices) * math.fsum(recent) - len(recent) * math.fsum(prices), near, limit
+    gap = math.fsum(recent) - math.fsum(prices) * (len(recent) / len(prices))
+    return gap, _NEAR * limit * len(recent), limit
 
 
 def _unchanged(position: int, near: float) -> tuple[float, float]:
@@ -197,6 +193,18 @@ def _compare(recent: list[float], prices: list[float]) -> int:
     """Compare the averages exactly: 1 where that of the recent prices is above, 0 where it is equal, -1 where below."""
     if prices.count(prices[0]) == len(prices):  # nothing moves for hours where nobody trades
         return 0
-    with localcontext(_EXACT):
-        gap = len(prices) * sum(map(Decimal, map(str, recent))) - len(recent) * sum(map(Decimal, map(str, prices)))
-        return (gap > 0) - (gap < 0)
+    millionths = _millionths(prices)
+    if millionths is not None:
+        gap: int | Decimal = len(prices) * sum(_millionths(recent) or ()) - len(recent) * sum(millionths)
+    else:
+        with localcontext(_EXACT):
+            gap = len(prices) * sum(map(Decimal, map(str, recent))) - len(recent) * sum(map(Decimal, map(str, prices)))
+    return (gap > 0) - (gap < 0)
+
+
+def _millionths(prices: list[float]) -> list[int] | None:
+    """Give prices as whole millionths, which is many times faster than as decimals; None where one of them is none."""
+    whole = [round(price * 1e6) for price in prices]
+    # Below 1e15 no two decimals are the same float, so a price that comes out again was written as just that.
+    exact = min(whole) > -(10**15) and max(whole) < 10**15 and [each / 1e6 for each in whole] == prices
+    return whole if exact else None
