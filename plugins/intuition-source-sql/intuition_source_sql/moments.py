@@ -2,9 +2,10 @@
 
 import re
 from datetime import UTC, date, datetime, timedelta
+from datetime import time as clock_time
 from decimal import Decimal
 from math import isfinite
-from typing import Any, Final
+from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 UNITS: Final = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
@@ -14,6 +15,7 @@ _LIMITS: Final[tuple[tuple[str, int], ...]] = (("s", 10**11), ("ms", 10**14), ("
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _DAY: Final = timedelta(days=1)
+_TURN: Final = timedelta(hours=3)
 _DECIMAL: Final = re.compile(r"-?\d{1,30}(\.\d{1,30})?", re.ASCII)
 _ISO: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(?:[.,](\d{1,9}))?\s?(Z|[+-]\d\d(?::?\d\d)?)?)?", re.ASCII
@@ -27,16 +29,29 @@ class Moments:
         zone: where times without an offset were written down.
         unit: what numbers count since 1970; None finds out by the size of the first one.
         shift: nanoseconds to add, so that a bar with the time of its opening is released at its close.
+        fold: which of two moments a local time means that the clocks showed twice, 0 the earlier and 1 the later; None
+            refuses it.
+        close: when the session of a date ends; without it a date is its first moment.
     """
 
-    def __init__(self, zone: ZoneInfo, *, unit: str | None = None, shift: int = 0) -> None:
+    def __init__(
+        self,
+        zone: ZoneInfo,
+        *,
+        unit: str | None = None,
+        shift: int = 0,
+        fold: Literal[0, 1] | None = None,
+        close: clock_time | None = None,
+    ) -> None:
         self._zone = zone
+        self._fold = fold
+        self._close = close
         self._plain = zone.key == "UTC"
         self._factor = None if unit is None else UNITS[unit]
         self._shift = shift
 
     def read(self, value: object) -> int:
-        """Give the nanoseconds UTC of a time, a date (its first moment), a number or a text in ISO 8601.
+        """Give the nanoseconds UTC of a time, a date, a number or a text in ISO 8601.
 
         Raises:
             ValueError: it is none of these, or a local time that the clocks had twice or never; says why.
@@ -48,7 +63,7 @@ class Moments:
         elif isinstance(value, int | float | Decimal) and not isinstance(value, bool):
             ns = self._read_number(value)
         elif isinstance(value, date):
-            ns = self._midnight(value)
+            ns = self._day(value)
         else:
             raise ValueError("is empty" if value is None else f"is no time: {value!r:.60}")
         ns += self._shift
@@ -79,7 +94,11 @@ class Moments:
             return ns // factor if margin < timedelta() else -(-ns // factor)
         moment = _EPOCH + timedelta(microseconds=-(-ns // 1000))
         if isinstance(like, datetime):
-            return moment if like.tzinfo is not None else moment.astimezone(self._zone).replace(tzinfo=None)
+            if like.tzinfo is not None:
+                return moment
+            local = moment.astimezone(self._zone).replace(tzinfo=None)
+            # Where one time means two moments, the one that counts may be on the other side.
+            return local if self._fold is None else local + (_TURN if margin > timedelta() else -_TURN)
         day = (moment + margin).date()
         return day.isoformat() if isinstance(like, str) else day
 
@@ -94,12 +113,17 @@ class Moments:
         first, second = value.replace(tzinfo=self._zone, fold=0), value.replace(tzinfo=self._zone, fold=1)
         before, after = first.utcoffset(), second.utcoffset()
         if before != after:
-            times = "twice" if before is not None and after is not None and before > after else "never"
+            twice = before is not None and after is not None and before > after
+            if twice and self._fold is not None:
+                return second if self._fold else first
+            times = "twice" if twice else "never"
             problem = f"is {value}, which the clocks of {self._zone.key} showed {times} that day"
             raise ValueError(f"{problem}; keep times in UTC, or with their offset")
         return first
 
-    def _midnight(self, day: date) -> int:
+    def _day(self, day: date) -> int:
+        if self._close is not None:
+            return self._read_datetime(datetime.combine(day, self._close))
         # Where the clocks skip midnight, the day begins an hour later; where they have it twice, with the first.
         start = datetime(day.year, day.month, day.day, tzinfo=UTC if self._plain else self._zone)
         return (start.astimezone(UTC) - _EPOCH) // _MICROSECOND * 1000
@@ -114,7 +138,7 @@ class Moments:
         day, clock, fraction, offset = match.groups()
         try:
             if clock is None:
-                return self._midnight(date.fromisoformat(day))
+                return self._day(date.fromisoformat(day))
             whole = datetime.fromisoformat(f"{day}T{clock}{offset or ''}")
         except ValueError:
             raise ValueError(f"is no time in ISO 8601: {text!a:.60}") from None

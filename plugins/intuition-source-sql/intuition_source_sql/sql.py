@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Iterator
+from datetime import time as clock_time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 _log: Final = logging.getLogger(__name__)
 _PART: Final = "source sql"
 _BAR: Final = re.compile(r"([1-9]\d{0,5})(s|m|h|d)", re.ASCII)
+_CLOCK: Final = re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII)
+_FOLDS: Final[dict[str, Literal[0, 1] | None]] = {"refuse": None, "earlier": 0, "later": 1}
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _ROLES: Final = ("time", "symbol", "quote", "open", "high", "low", "close", "bid", "ask", "volume")
 
@@ -66,16 +69,26 @@ class SqlParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     timezone: Annotated[
         str, msgspec.Meta(description="Where times without an offset were written down, such as Europe/Berlin.")
     ] = "UTC"
+    ambiguous: Annotated[
+        Literal["refuse", "earlier", "later"],
+        msgspec.Meta(description="What a local time means that a clock set back shows twice."),
+    ] = "refuse"
     time_unit: Annotated[
-        Literal["s", "ms", "us", "ns"] | None,
-        msgspec.Meta(description="What numbers count since 1970; without it, the size of the first one tells."),
-    ] = None
+        Literal["auto", "s", "ms", "us", "ns"],
+        msgspec.Meta(description="What numbers count since 1970; `auto` goes by the size of the first one."),
+    ] = "auto"
     stamp: Annotated[
         Literal["open", "close"],
         msgspec.Meta(description="Whether a bar's time is that of its opening; it is then released one `bar` later."),
     ] = "close"
     bar: Annotated[
         str | None, msgspec.Meta(description="How long a bar is, such as 30s, 1m, 1h or 1d; for `stamp` open.")
+    ] = None
+    close_at: Annotated[
+        str | None,
+        msgspec.Meta(
+            description="When the session of a date ends in `timezone`, such as 16:00; else its first moment."
+        ),
     ] = None
     start: Annotated[int | None, msgspec.Meta(description="Leave out what is before this, in nanoseconds UTC.")] = None
     end: Annotated[int | None, msgspec.Meta(description="Leave out what is not before this.")] = None
@@ -275,7 +288,15 @@ def _moments(params: SqlParams) -> "Moments":
     if params.stamp == "open" and bar is None:
         raise BadParameter(_PART, "bar", "`stamp` open needs it: how long a bar is, such as 1m")
     shift = int(bar[1]) * _SECONDS[bar[2]] * 10**9 if bar is not None and params.stamp == "open" else 0
-    return Moments(zone, unit=params.time_unit, shift=shift)
+    if params.close_at is not None and _CLOCK.fullmatch(params.close_at) is None:
+        raise BadParameter(_PART, "close_at", f"`{params.close_at}` is no time of day such as 16:00")
+    return Moments(
+        zone,
+        unit=None if params.time_unit == "auto" else params.time_unit,
+        shift=shift,
+        fold=_FOLDS[params.ambiguous],
+        close=None if params.close_at is None else clock_time.fromisoformat(params.close_at),
+    )
 
 
 def _database(params: SqlParams) -> Any:

@@ -1,6 +1,6 @@
 """Times of databases."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -31,6 +31,9 @@ def test_a_local_time_is_read_as_its_zone_has_it_or_refused(naive: datetime, nam
         assert {Moments(zone).read(naive)} == possible
     except ValueError:
         assert len(possible) != 1
+    if possible:
+        assert Moments(zone, fold=0).read(naive) == min(possible)
+        assert Moments(zone, fold=1).read(naive) == max(possible)
 
 
 @given(moments, st.sampled_from([*ZONES, None]), st.sampled_from("T "), st.integers(0, 999))
@@ -73,13 +76,23 @@ LIKE = {
     st.sampled_from(ZONES),
     st.sampled_from([0, 60 * 10**9, 86_400 * 10**9]),
     st.integers(0, 999),
+    st.sampled_from([None, 0, 1]),
+    st.one_of(st.none(), st.times().map(lambda moment: moment.replace(second=0, microsecond=0))),
 )
 def test_no_time_that_is_wanted_is_out_of_bounds(
-    written: list[datetime], start: datetime, end: datetime, like: str, name: str, shift: int, more: int
+    written: list[datetime],
+    start: datetime,
+    end: datetime,
+    like: str,
+    name: str,
+    shift: int,
+    more: int,
+    fold: Any,
+    close: Any,
 ) -> None:
     zone = ZoneInfo(name)
     unit = {"seconds": "s", "milliseconds": "ms"}.get(like)
-    reader = Moments(zone, unit=unit, shift=shift)
+    reader = Moments(zone, unit=unit, shift=shift, fold=fold, close=close)
     values = [LIKE[like](moment.replace(tzinfo=zone)) for moment in written]
     first, last = (nanoseconds(moment.replace(tzinfo=UTC)) + more for moment in (start, end))
     lower, upper = reader.bounds(values[0], first, last)
@@ -91,6 +104,13 @@ def test_no_time_that_is_wanted_is_out_of_bounds(
         if first <= ts < last:
             assert lower <= value < upper
     assert reader.bounds(values[0], None, None) == (None, None)
+
+
+def test_a_date_can_be_the_end_of_its_session() -> None:
+    reader = Moments(ZoneInfo("America/New_York"), close=time(16))
+    for day, ts in [(date(2024, 1, 2), "2024-01-02T21:00Z"), (date(2024, 7, 2), "2024-07-02T20:00Z")]:
+        assert reader.read(day) == reader.read(day.isoformat()) == nanoseconds(datetime.fromisoformat(ts))
+    assert reader.read("2024-01-02T10:00Z") == nanoseconds(datetime.fromisoformat("2024-01-02T10:00Z"))
 
 
 @pytest.mark.parametrize(

@@ -257,6 +257,13 @@ def test_a_local_time_that_says_nothing_is_refused(place: Place, moment: str, sa
         with pytest.raises(IntuitionError, match=f"row 1: `ts` is {moment}, which the clocks of Europe/Berlin {says}"):
             events(url=url, table=table, timezone="Europe/Berlin")
         assert len(events(url=url, table=table)) == 1
+    if says == "showed twice":
+        both = [
+            event["ts"]
+            for which in ("earlier", "later")
+            for event in events(url=place.urls[0], table=table, timezone="Europe/Berlin", ambiguous=which)
+        ]
+        assert both[1] - both[0] == 3600 * 10**9
 
 
 def test_local_times_are_read_where_they_were_written_down(place: Place) -> None:
@@ -462,6 +469,8 @@ def test_a_row_that_cannot_be_read_is_named(sqlite: Place, row: tuple[Any, ...],
         ({"table": "a", "password_file": "nowhere"}, "password_file"),
         ({"table": "a", "url": "prices.db"}, "url"),
         ({"table": "a", "time_unit": "minutes"}, "time_unit"),
+        ({"table": "a", "close_at": "4 pm"}, "close_at"),
+        ({"table": "a", "ambiguous": "order"}, "ambiguous"),
         ({"tabel": "a"}, "tabel"),
     ],
 )
