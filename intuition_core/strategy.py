@@ -34,7 +34,7 @@ _ROUNDING_SLACK: Final = Decimal("1.000000001")
 
 
 MAX_DERIVED: Final = 1000
-"""The most messages of indicators that may wait at once for those who listen: beyond it they answer one another."""
+"""The most messages of indicators that one event may lead to: beyond it they only answer one another."""
 
 
 class Cell(Protocol):
@@ -93,6 +93,7 @@ class Strategy:
         self._marks = self.ledger.marks
         self._written = self._recorder.written
         self._derived: deque[Data] = deque()
+        self._answered = 0
         self._same = composition.fill == "same"
         self._log = log
         self._kept: list[_Kept] = []
@@ -321,6 +322,7 @@ class Strategy:
         while self._derived:
             data = self._derived.popleft()
             self._tell(data["channel"], data)
+        self._answered = 0
         return self._recorder.take() if self._written else _NOTHING
 
     def _fail(self, listener: "_Line | _Indicator", error: BaseException, data: Data) -> None:
@@ -356,7 +358,7 @@ class Strategy:
                 raise ValueError(f"a message on `{channel}` would look like a price")  # noqa: TRY301
             if not isinstance(answer.data, Mapping):
                 raise TypeError("an indicator's message is a mapping")  # noqa: TRY301
-            if len(self._derived) >= MAX_DERIVED:
+            if self._answered >= MAX_DERIVED:
                 raise RecursionError(f"more than {MAX_DERIVED} messages from one event")  # noqa: TRY301
             content = plain("data", answer.data)
             if "sid" in content:
@@ -364,6 +366,7 @@ class Strategy:
         except (BadData, TypeError, ValueError, RecursionError) as error:
             self._record_failure(indicator.number, "event", error, data.get("sid"))
         else:
+            self._answered += 1
             self._derived.append({**content, "channel": channel, "ts": data["ts"]})
 
     def _act(self, line: "_Line", answer: Signal | Message, data: Data) -> None:
