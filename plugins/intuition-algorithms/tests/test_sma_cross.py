@@ -1,7 +1,6 @@
 import random
 from collections.abc import Iterable, Sequence
-from decimal import Decimal
-from fractions import Fraction
+from decimal import Decimal, localcontext
 from importlib.metadata import entry_points
 from itertools import accumulate
 
@@ -34,15 +33,16 @@ def sides(part: SmaCross, quotes: Iterable[float], sid: str = "GOOG") -> list[st
 
 def expected(quotes: Sequence[float], fast: int, slow: int) -> list[str | None]:
     """Compare exact averages of the decimal numbers, each from its whole window."""
-    sums = [Fraction(0), *accumulate(Fraction(Decimal(str(quote))) for quote in quotes)]
     answers: list[str | None] = [None] * min(len(quotes), slow - 1)
     before = None
-    for end in range(slow, len(quotes) + 1):
-        gap = slow * (sums[end] - sums[end - fast]) - fast * (sums[end] - sums[end - slow])
-        bought = before is not None and before <= 0 < gap
-        sold = before is not None and before >= 0 > gap
-        answers.append("buy" if bought else "sell" if sold else None)
-        before = gap
+    with localcontext(prec=100):  # no sum of these prices is rounded
+        sums = [Decimal(0), *accumulate(Decimal(str(quote)) for quote in quotes)]
+        for end in range(slow, len(quotes) + 1):
+            gap = slow * (sums[end] - sums[end - fast]) - fast * (sums[end] - sums[end - slow])
+            bought = before is not None and before <= 0 < gap
+            sold = before is not None and before >= 0 > gap
+            answers.append("buy" if bought else "sell" if sold else None)
+            before = gap
     return answers
 
 
