@@ -61,6 +61,8 @@ class Stage:
         broker_via: gives the port at which the connector finds the broker at a port, for a proxy in between.
         backend_via: the same for the backend.
         saved: whether the parts save their state.
+        slow: a file; while it exists, the algorithm takes its time.
+        feeding: whether anything is published; else that is left to the test.
     """
 
     def __init__(
@@ -71,15 +73,18 @@ class Stage:
         named: bool,
         rate: float = 250,
         saved: bool = True,
+        slow: Path | None = None,
+        feeding: bool = True,
         broker_via: Callable[[int], int] = lambda port: port,
         backend_via: Callable[[int], int] = lambda port: port,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
+        self._feeding = feeding
         self.broker_port, self.backend_port = free_port(), free_port()
         self.broker = Program("broker", (_mosquitto(), "-c", str(self._mosquitto_conf())), folder / "broker.log")
         prefix = "saved-" if saved else ""
-        environment = {"PYTHONPATH": str(NUMBERED)}
+        environment = {"PYTHONPATH": str(NUMBERED)} | ({"NUMBERED_SLOW": str(slow)} if slow is not None else {})
         self.backend = Program(
             "backend",
             (
@@ -118,8 +123,9 @@ class Stage:
             self.backend.start()
             self.connector.start()
             wait_for(lambda: "connected to the broker" in self.connector.last_words(100), "the connector")
-            self.publisher.start()
-            wait_for(lambda: self.executor.executed, "the first decision")
+            if self._feeding:
+                self.publisher.start()
+                wait_for(lambda: self.executor.executed, "the first decision")
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -173,7 +179,7 @@ class Stage:
         confirmed = sum(entry.confirmed for entry in published)
         since = time.monotonic()
         before = -1
-        patience = 4 if asking else 15
+        patience = 15  # a busy machine takes so long to start a backend, and a connector to give up a call
         while time.monotonic() - since < (1.5 if self.executor.executed >= confirmed else patience):
             self.tend()
             if self.executor.arrived != before:

@@ -4,7 +4,10 @@ Both keep count of what they have seen of each symbol, and their bets depend on 
 twice shows in the account for ever. Nothing depends on how the symbols are interleaved.
 """
 
+import os
+import time
 from collections import Counter
+from pathlib import Path
 
 from intuition_core import Bet, Signal
 
@@ -14,9 +17,13 @@ class Numbered:
 
     def initialize(self, params):
         self.seen = Counter()
+        slow = os.environ.get("NUMBERED_SLOW")
+        self.slow = None if slow is None else Path(slow)
         return ["quotes"]
 
     def event(self, data):
+        if self.slow is not None and self.slow.exists():
+            time.sleep(0.01)
         sid = data["sid"]
         self.seen[sid] += 1
         side = "sell" if self.seen[sid] > 8 and self.seen[sid] % 5 == 0 else "buy"
