@@ -21,7 +21,10 @@ class Slice(NamedTuple):
     invested: float
     """What the positions were worth then, in absolute terms."""
     marks: tuple[float | None, ...]
-    """The latest quotes then, in the order of `History.priced`; None for what was not quoted yet."""
+    """The latest quotes then, in the order of `History.priced`; None for what was not quoted yet.
+
+    May be shorter: the symbols at its end came later.
+    """
     benchmark: float | None = None
     """What a benchmark account of 1 had come to then, see `History.benchmark`; None where only days know."""
 

@@ -4,18 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from intuition_core.contracts import Metric
-from intuition_core.errors import IntuitionError
 from intuition_core.history import History
 from intuition_report.figures import figures
-
-
-class NotWritten(IntuitionError):
-    """The report could not be written to its file."""
-
-    def __init__(self, path: Path, problem: str) -> None:
-        self.path = path
-        self.problem = problem
-        super().__init__(f"the report cannot be written to {path}: {problem}; name a file in a folder you may write to")
 
 
 class Html:
@@ -29,11 +19,8 @@ class Html:
         """Write the page; the same history gives the same bytes.
 
         Raises:
-            NotWritten: the file cannot be written.
+            OSError: the file cannot be written.
         """
-        from intuition_report.page import render  # needs Jinja, which a run without a report does not
+        from intuition_report.page import render  # imports Jinja, which a run without a report can do without
 
-        try:
-            path.write_bytes(render(history))
-        except OSError as error:
-            raise NotWritten(path, error.strerror or str(error)) from error
+        path.write_bytes(render(history))

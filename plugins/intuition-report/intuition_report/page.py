@@ -4,6 +4,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from hashlib import sha256
 from importlib.resources import files
 from typing import Any
@@ -15,15 +16,13 @@ from intuition_core.contracts import Metric
 from intuition_core.history import History, Trade
 from intuition_report.figures import figures
 from intuition_report.points import points
-from intuition_report.returns import moment, years
+from intuition_report.returns import Year, moment, years
 
 MAX_TRADES = 250
 """How many of the latest fills the table shows."""
 
 _MINUS = "\N{MINUS SIGN}"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_STRONG = 0.08
-"""The return of a month from which on its colour is as strong as it gets."""
 _DIGITS = {"%": 2, "ratio": 2, "days": 0, "count": 0, "currency": 2}
 
 
@@ -36,8 +35,9 @@ def render(history: History) -> bytes:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"figure": figure, "number": number, "share": share, "tint": tint, "tone": tone}
+    environment.filters |= {"figure": figure, "number": number, "tone": tone}
     groups = figures(history)
+    table = years(history)
     scripts = [_asset("lightweight-charts.js"), _asset("charts.js")]
     page = environment.get_template("report.html").render(
         history=history,
@@ -45,7 +45,8 @@ def render(history: History) -> bytes:
         metrics={metric.name: metric for group in groups.values() for metric in group},
         points=points(history),
         months=_MONTHS,
-        years=years(history)[::-1],
+        years=table[::-1],
+        tint=partial(tint, strong=strong(table)),
         trades=[_row(trade) for trade in history.trades[: -MAX_TRADES - 1 : -1]],
         period=_period(history),
         recipe=list(outline(history.composition)),
@@ -66,18 +67,13 @@ def number(value: float | Decimal, digits: int = 2) -> str:
     return text.replace("-", _MINUS) if text.strip("-0.,") else text.lstrip("-")
 
 
-def share(value: float | None, digits: int = 1) -> str:
-    """Write a fraction of one in per cent; nothing for None."""
-    return "" if value is None else f"{number(value * 100, digits)}\N{NO-BREAK SPACE}%"
-
-
 def figure(metric: Metric) -> str:
     """Write a figure in its unit."""
     if metric.value is None:
         return "undefined"
     digits = _DIGITS.get(metric.unit, 2)
     if metric.unit == "%":
-        return share(metric.value, digits)
+        return f"{number(metric.value * 100, digits)}\N{NO-BREAK SPACE}%"
     return number(metric.value, digits) + ("\N{NO-BREAK SPACE}days" if metric.unit == "days" else "")
 
 
@@ -86,9 +82,15 @@ def tone(value: float | Decimal | None) -> str:
     return "" if not value else "gain" if value > 0 else "loss"
 
 
-def tint(value: float | None) -> str:
+def strong(table: Iterable[Year]) -> float:
+    """Give the return of a month from which on its colour is as strong as it gets: one in ten months has it."""
+    found = sorted(abs(rate) for year in table for rate in year.months if rate)
+    return found[len(found) * 9 // 10] if found else 1.0
+
+
+def tint(value: float, strong: float) -> str:
     """Say how strong the colour of a month's return is, from 0 to 1."""
-    return f"{min(abs(value or 0.0) / _STRONG, 1.0):.2f}"
+    return f"{min(abs(value) / strong, 1.0):.2f}"
 
 
 def outline(value: Any, key: str = "", depth: int = 0) -> Iterator[tuple[int, str, str]]:
@@ -138,17 +140,18 @@ def _row(trade: Trade) -> dict[str, Any]:
         "sid": trade.sid,
         "side": trade.side,
         "quantity": _amount(trade.quantity),
-        "price": _amount(trade.price),
+        "price": _amount(trade.price, least=2),
         "cash": number(trade.cash),
         "commission": number(trade.commission),
         "profit": trade.profit,
     }
 
 
-def _amount(value: Decimal) -> str:
-    """Write a quantity or a price: all its digits up to eight after the point, and no zeros that say nothing."""
-    text = f"{value:,.8f}".rstrip("0").rstrip(".")
-    return text.replace("-", _MINUS)
+def _amount(value: Decimal, least: int = 0) -> str:
+    """Write a quantity or a price with up to eight digits after the point, without zeros beyond the least number."""
+    whole, _, part = f"{value:,.8f}".partition(".")
+    part = part.rstrip("0").ljust(least, "0")
+    return (f"{whole}.{part}" if part else whole).replace("-", _MINUS)
 
 
 def _period(history: History) -> str:

@@ -61,7 +61,7 @@ def _symbols(history: History, slices: Sequence[Slice], ends: Sequence[int]) -> 
     return [
         {
             "sid": sid,
-            "price": [_short(part.marks[column], 7) for part in slices],
+            "price": [_short(part.marks[column], 7) if column < len(part.marks) else None for part in slices],
             "trades": _marks(traded[sid], ends),
         }
         for sid, column in ((sid, list(history.priced).index(sid)) for sid in shown)

@@ -252,7 +252,7 @@ class Browser:
             text=True,
             encoding="utf-8",
             check=False,
-            timeout=60,
+            timeout=100,
             stdin=subprocess.DEVNULL,
         )
         probed = re.search(r'data-probed="([^"]*)"', done.stdout)

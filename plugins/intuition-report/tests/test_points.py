@@ -79,6 +79,12 @@ def test_trades_stand_at_the_point_that_holds_them(history_of: HistoryOf) -> Non
     }
 
 
+def test_a_symbol_that_comes_late_has_no_price_before(history_of: HistoryOf) -> None:
+    slices = [flat(NOON, 1000.0), flat(NOON + SECOND, 1000.0, 5.0), flat(NOON + 2 * SECOND, 1000.0, 6.0, 7.0)]
+    symbols = points(history_of([1000.0] * 3, slices=slices, priced=("GOOG", "FB")))["symbols"]
+    assert [symbol["price"] for symbol in symbols] == [[None, 5.0, 6.0], [None, None, 7.0]]
+
+
 def test_many_trades_are_marked_together(history_of: HistoryOf) -> None:
     course = [1000.0] * 4096
     slices = [flat(NOON + n * 60 * SECOND, 1000.0, 10.0) for n in range(4096)]
