@@ -225,7 +225,7 @@ def test_a_connection_that_is_cut_is_made_again(feed: Any, caplog: pytest.LogCap
     assert made.clients == 2
     lost, back, missed = (record.getMessage() for record in caplog.records)
     assert re.search(r"/stream: the connection ended \(.*\); connecting again in 0\.\d s", lost)
-    assert re.search(r"/stream: connected again after 0\.\d s", back)
+    assert re.search(r"/stream: connected again after \d+\.\d s", back)
     assert missed.endswith("/stream: missed 2 of ETH-USD, between 11 and 14")
 
 
@@ -252,9 +252,9 @@ def test_the_time_of_a_slow_reader_is_no_silence(feed: Any) -> None:
         peer.wait()
 
     made = feed(script)
-    events = source(url=made.url, silence=0.3, **BINANCE).events()
+    events = source(url=made.url, silence=1, **BINANCE).events()
     next(events)  # type: ignore[call-overload]  # it is a generator
-    time.sleep(0.5)
+    time.sleep(1.2)
     assert next(events)["quote"] == 2.0  # type: ignore[call-overload]  # the same
     assert made.clients == 1
     events.close()  # type: ignore[attr-defined]  # the same
