@@ -313,10 +313,7 @@ def test_without_a_journal_the_windows_fill_anew_and_it_says_so(
     ("arguments", "says"),
     [
         (["smaa"], "no indicator is called `smaa`; did you mean `sma`?"),
-        (["random"], "no indicator is called `random`: that is of kind `algorithm`, from intuition-random"),
         (["sma", "--param", "windw=3"], "--param windw: unknown; did you mean `window`?"),
-        (["sma", "--param", "window=0"], "--param window: expected a whole number >= 1"),
-        (["atr", "--param", "field=quote"], "--param field: unknown"),
         (["sma", "--on", "sma", "--no-journal"], "it would answer itself on `sma`; choose another"),
         (["sma", "--mqtt", "tcp://x", "--no-journal"], "--mqtt"),
     ],
