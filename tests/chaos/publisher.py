@@ -139,7 +139,7 @@ class Publisher(threading.Thread):
         rng = self._rng
         if self._named:
             event = self._event(rng.choice(self._symbols))
-            event |= {"id": f"e{self.sent}", "source": "chaos", "seq": self.sent}
+            event |= {"id": f"e{self.sent}", "source": "chaos", "seq": event["number"]}
             events = [event]
         elif rng.random() < 0.02:
             self._send("quotes/BAD", b"no json", [])

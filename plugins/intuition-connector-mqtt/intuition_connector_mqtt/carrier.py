@@ -24,6 +24,9 @@ PORTFOLIO_PAUSE: Final = 1.0
 DEAD_PAUSE: Final = 1.0
 """Seconds between two lines about dead messages."""
 
+GAP_PAUSE: Final = 1.0
+"""Seconds between two lines about missing numbers; each gap is published as an error all the same."""
+
 CONFIRM_PAUSE: Final = 0.2
 """Seconds without deliveries after which the backend is told what was passed on."""
 
@@ -88,6 +91,8 @@ class Carrier:
         self._portfolio_at = 0.0
         self._dead_untold = 0
         self._dead_told_at = -DEAD_PAUSE
+        self._gaps_untold = 0
+        self._gap_told_at = -GAP_PAUSE
         self.delivered = False
         """Whether the backend has answered a delivery."""
 
@@ -325,10 +330,22 @@ class Carrier:
             if number < expected:
                 log.debug("number %d of %s on %s came again or late", number, source, delivery.topic)
                 continue
-            log.warning("%s on %s: expected number %d, got %d", source or "a source", delivery.topic, expected, number)
             gap = Gap(delivery.topic, source, expected, number, time.time_ns())
+            self._tell_gap(gap)
             gaps.append(Publication(self._topics.by_type["error"], msgspec.json.encode(gap)))
         return gaps
+
+    def _tell_gap(self, gap: Gap) -> None:
+        """Say what is missing, once a second at most, with how many gaps there were meanwhile."""
+        self._gaps_untold += 1
+        now = time.monotonic()
+        if now - self._gap_told_at < GAP_PAUSE:
+            return
+        others = f", and {self._gaps_untold - 1} other gaps" if self._gaps_untold > 1 else ""
+        log.warning(
+            "%s on %s%s: expected number %d, got %d", gap.source or "a source", gap.topic, others, gap.expected, gap.got
+        )
+        self._gaps_untold, self._gap_told_at = 0, now
 
     def _publication(self, record: Any) -> Publication:
         if isinstance(record, Mapping) and "type" not in record and isinstance(record.get("error"), Mapping):

@@ -404,6 +404,26 @@ def test_of_a_payload_that_is_too_large_only_the_beginning_is_kept(
     assert (delivery.size, len(delivery.payload)) == (3_000_000, 1024)
 
 
+def test_a_broker_whose_answer_is_late_is_asked_aside(broker: ScriptedBroker, turning: Turning, until: Any) -> None:
+    inlet, outlet = broker.let_in()
+    window = turning.connection.window
+    for mid in range(1, 1101):
+        inlet.publish("quotes", b"x", mid)
+    until(lambda: len(turning.connection.inbox) == 1100, "the messages")
+    for _ in range(1100):
+        turning.settle()
+    inlet.read_until(SUBSCRIBE)  # it is not answered: before the answer come messages, and more messages
+    outlet.suback(0)
+    echo = inlet.read_until(PUBLISH)
+    assert window.unproven >= 1000
+    assert window.settled is None
+    outlet.publish(echo.topic, b'"of another process:1"', 0, qos=0)
+    outlet.publish(echo.topic, echo.body[3 + len(echo.topic) :], 0, qos=0)
+    until(lambda: window.unproven <= 100, "the proof")
+    assert window.settled is not None
+    assert len(window) == window.unproven
+
+
 def test_messages_are_settled_in_order(broker: ScriptedBroker, turning: Turning, until: Any) -> None:
     inlet, _ = broker.let_in()
     inlet.publish("quotes", b"x", 1)
