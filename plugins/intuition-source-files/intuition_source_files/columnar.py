@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _CELLS: Final = 1 << 19
 """How many values are decoded at a time, in all files and columns together."""
 
+_FEWEST_ROWS: Final = 2048
 _BUFFERS: Final = 1 << 24
 _SMALLEST_BUFFER: Final = 1 << 14
 _LARGEST_BUFFER: Final = 1 << 20
@@ -46,10 +47,13 @@ class ParquetFile:
             wanted.append(columns.symbol)
         parts = share * len(wanted)
         self._given = 0
-        # Read through a buffer for each column: a row group may be larger than memory.
-        with self._open(buffer_size=min(max(_BUFFERS // parts, _SMALLEST_BUFFER), _LARGEST_BUFFER)) as file:
+        # Read through a buffer for each column: Arrow would hold the whole file, and a row group may exceed memory.
+        buffer = min(max(_BUFFERS // parts, _SMALLEST_BUFFER), _LARGEST_BUFFER)
+        with self._open(buffer_size=buffer, pre_buffer=False) as file:
             try:
-                for batch in file.iter_batches(batch_size=max(_CELLS // parts, 64), columns=wanted):
+                rows = max(_CELLS // parts, _FEWEST_ROWS)
+                # Threads are a gain for large batches only.
+                for batch in file.iter_batches(batch_size=rows, columns=wanted, use_threads=share == 1):
                     self._given += len(batch)
                     yield batch
             except OSError as error:

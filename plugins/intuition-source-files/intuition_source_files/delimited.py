@@ -70,7 +70,9 @@ class CsvFile:
             try:
                 with arrow.open_csv(
                     stream,
-                    read_options=arrow.ReadOptions(block_size=max(_BLOCK // share, _SMALLEST_BLOCK)),
+                    read_options=arrow.ReadOptions(
+                        block_size=max(_BLOCK // share, _SMALLEST_BLOCK), use_threads=share == 1
+                    ),
                     parse_options=arrow.ParseOptions(delimiter=self._delimiter),
                     convert_options=arrow.ConvertOptions(
                         column_types=types, include_columns=list(types), null_values=list(GAPS)

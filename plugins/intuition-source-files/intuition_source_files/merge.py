@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from intuition_source_files.events import Event
 
@@ -21,26 +21,30 @@ class Piece(NamedTuple):
 def merge(files: Sequence[Iterator[Piece]]) -> Iterator[list[Event]]:
     """Give all events in the order of time; those of equal time by file, in the order of `files`, then as they come.
 
-    No more than one piece of each file is held. It is cut where the first of all pieces ends: what is earlier in the
-    others cannot be preceded by anything that is still to be read.
+    No more than one piece of each file is held. What is before the end of the piece that ends first can be given:
+    nothing earlier is still to be read of any file.
     """
     heads: list[Piece | None] = [next(file, None) for file in files]
     while True:
-        ends = [(int(head.ts[-1]), index) for index, head in enumerate(heads) if head is not None]
+        ends = [int(head.ts[-1]) for head in heads if head is not None]
         if not ends:
             return
-        end, first = min(ends)
+        end = min(ends)
         parts: list[Piece] = []
-        for _, index in ends:
-            head = heads[index]
+        # What is of the very time of that end can be given, too, of each file until one has more of it than is held.
+        side: Literal["left", "right"] = "right"
+        for index, head in enumerate(heads):
             if head is None or head.ts[0] > end:
                 continue
-            # At the very end, files after the one that ends must wait for what it may still have of that time.
-            cut = int(head.ts.searchsorted(end, side="right" if index <= first else "left"))
-            if cut:
+            cut = int(head.ts.searchsorted(end, side=side))
+            if cut == len(head.events):
+                parts.append(head)
+                following = heads[index] = next(files[index], None)
+                if following is not None and following.ts[0] == end:
+                    side = "left"
+            elif cut:
                 parts.append(Piece(head.ts[:cut], head.events[:cut]))
-                rest = Piece(head.ts[cut:], head.events[cut:])
-                heads[index] = rest if rest.events else next(files[index], None)
+                heads[index] = Piece(head.ts[cut:], head.events[cut:])
         yield _ordered(parts)
 
 

@@ -20,7 +20,7 @@ from intuition_source_files.table import Table
 BATCH: Final = 4096
 """How many events are given at a time; the last of a file's chunks may be fewer."""
 
-_HELD: Final = 1 << 17
+_HELD: Final = 1 << 16
 """How many events are held at most of all files that are merged."""
 
 _log = logging.getLogger(__name__)
@@ -115,8 +115,9 @@ def _gathered(lists: Iterator[list[Event]]) -> Iterator[list[Event]]:
     gathered: list[Event] = []
     for events_ in lists:
         gathered += events_
-        while len(gathered) >= BATCH:
-            yield gathered[:BATCH]
-            del gathered[:BATCH]
+        whole = len(gathered) - len(gathered) % BATCH
+        for begin in range(0, whole, BATCH):
+            yield gathered[begin : begin + BATCH]
+        del gathered[:whole]
     if gathered:
         yield gathered

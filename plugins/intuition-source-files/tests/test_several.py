@@ -82,7 +82,7 @@ def test_files_of_several_shapes_make_one_course(read: Read, tmp_path: Path) -> 
 def test_progress_goes_up_to_the_end(tmp_path: Path) -> None:
     for name in "ab":
         pq.write_table(
-            pa.table({"time": range(10**9, 10**9 + 200_000), "price": [1.0] * 200_000}), tmp_path / f"{name}.parquet"
+            pa.table({"time": range(10**9, 10**9 + 400_000), "price": [1.0] * 400_000}), tmp_path / f"{name}.parquet"
         )
     source = Parquet()
     source.initialize(Parquet.Params(path=str(tmp_path)))
