@@ -3,7 +3,7 @@
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from intuition_core.cli.options import Moment, config_option, verbose_option
+from intuition_core.errors import IntuitionError, did_you_mean
 
 if TYPE_CHECKING:
     from intuition_core.backtest import Backtest
@@ -25,6 +26,19 @@ SEED: Final = 0
 """The seed where none is given: two runs of one command decide the same."""
 
 _SPELLED: Final = {"source.name": "--source"}
+
+
+class UnknownBenchmark(IntuitionError):
+    """A symbol to compare with of which there was no quote."""
+
+    def __init__(self, symbol: str, quoted: Iterable[str]) -> None:
+        self.symbol = symbol
+        self.quoted = tuple(sorted(quoted))
+        some = ", ".join(self.quoted[:10]) + (", …" if len(self.quoted) > 10 else "")
+        super().__init__(
+            f"--benchmark {symbol}: the data has no quote of it, only of {some or 'nothing'}"
+            f"{did_you_mean(symbol, self.quoted)}"
+        )
 
 
 @click.command()
@@ -101,6 +115,8 @@ class _Command:
         from intuition_core.compose import compose, settle
         from intuition_core.plugins import discover
 
+        if start is not None and end is not None and start >= end:
+            raise click.UsageError("--from is not before --to, so that nothing is left")
         self._as_json = as_json
         self._data = data
         self._span = (start, end)
@@ -112,6 +128,8 @@ class _Command:
         settings, self._source_params = _settings(config, params, flags)
         self._catalogue: Catalogue = discover(blocked=settings.values.plugins.blocked)
         self._settings: Config = settle(settings, self._catalogue, seed=SEED)
+        if not data and self._settings.values.source.name is None:
+            raise click.UsageError("no data: name a file with --data, or a source with --source")
         self._composition: Composition = compose(self._settings, self._catalogue)
         self._interrupted = False
 
@@ -120,28 +138,35 @@ class _Command:
         from intuition_core.backtest import Backtest
 
         report = _report_part(self._catalogue, required=self._report is not None)
+        if self._report is not None:
+            _check_folder(self._report)
+        source = self._open()
         with ExitStack() as stack:
             listen = stack.enter_context(_written(self._decisions)) if self._decisions else None
             backtest = Backtest(self._composition, benchmark=self._benchmark, listen=listen)
-            source = self._open()
             stack.enter_context(self._interruptible())
             load_s, run_s = self._run(backtest, source)
             complete = not self._interrupted
             history = backtest.finish(source=str(source), complete=complete)
+        quoted = backtest.strategy.ledger.marks
+        if complete and quoted and self._benchmark is not None and self._benchmark not in quoted:
+            raise UnknownBenchmark(self._benchmark, quoted)
         metrics = report.metrics(history) if report is not None else ()
-        if self._report is not None and report is not None:
-            _write_report(report, history, self._report)
         told = _told(history, metrics, load_s=load_s, run_s=run_s, sha256=backtest.decisions_sha256)
         if self._as_json:
             import msgspec
 
-            sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
+            sys.stdout.buffer.write(msgspec.json.encode(told) + b"\n")  # JSON is UTF-8 whatever the locale
         else:
             from intuition_core.cli.summary import show_summary
 
             show_summary(history, metrics, told)
             if report is None:
                 click.echo("for more figures and --report: pip install intuition-report", err=True)
+        if not history.events and complete:
+            click.echo(f"{source}: no events, or none that --from, --to and --symbols leave", err=True)
+        if self._report is not None and report is not None:
+            _write_report(report, history, self._report)
         if not complete:
             click.echo(f"interrupted after {history.events:,} events", err=True)
             return 130
@@ -234,6 +259,18 @@ def _report_part(catalogue: "Catalogue", *, required: bool) -> Any:
         return None
     factory: Any = catalogue.load("report", reports[0].ref if len(reports) == 1 else "html")
     return factory()
+
+
+def _check_folder(path: Path) -> None:
+    """Refuse a file whose folder does not exist before the run rather than after it.
+
+    Raises:
+        CannotWrite: there is no such folder.
+    """
+    from intuition_core.tables import CannotWrite
+
+    if not path.absolute().parent.is_dir():
+        raise CannotWrite(path, "there is no such folder")
 
 
 def _write_report(report: Any, history: "History", path: Path) -> None:

@@ -1,5 +1,7 @@
 """The table that a backtest ends with."""
 
+import io
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -22,6 +24,8 @@ def show_summary(history: History, metrics: Sequence[Metric], told: Mapping[str,
         metrics: its figures.
         told: what the command tells as JSON.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # not every locale can write the root in √252
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _FILE_WIDTH
