@@ -1,5 +1,6 @@
 """A composition at work on recorded events: the same strategy as everywhere, and what is kept of its course."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Final
@@ -16,6 +17,9 @@ from intuition_core.strategy import Strategy
 RUN: Final = "backtest"
 """What the ids of its records start with: no executor ever sees them, so they need not be unique."""
 
+_AT_ONCE: Final = 1000
+"""How many records are kept before they are passed on."""
+
 
 class Backtest:
     """Takes recorded events, and keeps the account's course, its trades and the hash of its decisions.
@@ -26,7 +30,7 @@ class Backtest:
     Args:
         composition: the recipe.
         benchmark: the symbol to compare with; None for equal amounts of all symbols.
-        listen: called with the records of each event that caused any.
+        listen: called with the records, in order, some at once.
 
     Raises:
         PartFailed: a part cannot be made or initialised.
@@ -40,11 +44,12 @@ class Backtest:
         listen: Callable[[Sequence[Record]], None] | None = None,
     ) -> None:
         self.strategy = Strategy(composition, run=RUN)
-        self.counts: dict[str, int] = {}
+        self.counts: Counter[str] = Counter()
         self._benchmark = benchmark
         self._listen = listen
         self._curve = Curve(self.strategy.ledger, benchmark=benchmark)
         self._digest = Digest(RUN)
+        self._kept: list[Record] = []
         self._fills: list[Record] = []
         self._first_ts: int | None = None
         self._last_ts: int | None = None
@@ -52,10 +57,15 @@ class Backtest:
     @property
     def decisions_sha256(self) -> str:
         """The hash of what the events so far led to; see `Digest`."""
+        self._pass_on()
         return self._digest.hexdigest()
 
-    def take(self, events: Sequence[Data]) -> None:
+    def take(self, events: Sequence[Data], *, part: float | None = None) -> None:
         """Take the next events, in the order of their time.
+
+        Args:
+            events: all of them of at least the last one's time.
+            part: which part of all the events has been given with these, from 0 to 1, where that is known.
 
         Raises:
             PartFailed: a part failed whose policy is to end the run.
@@ -64,7 +74,7 @@ class Backtest:
             return
         if self._first_ts is None:
             self._first_ts = events[0]["ts"]
-            self._curve.expect(events[-1]["ts"] - self._first_ts)
+            self._curve.expect((events[-1]["ts"] - self._first_ts) / (part or 1.0))
         self._last_ts = events[-1]["ts"]
         curve = self._curve
         start = 0
@@ -82,8 +92,9 @@ class Backtest:
         same = strategy.composition.fill == "same"
         before = strategy.seq + 1
         seen = 0
+        kept = self._kept
         for records in strategy.run_through(events):
-            self._keep(records)
+            kept += records
             if records[0]["type"] == "fill" or same:  # what an event fills comes before what it leads to
                 at = strategy.seq - before
                 curve.look(events, seen, at)
@@ -92,16 +103,20 @@ class Backtest:
             if strategy.halted is not None:
                 raise strategy.halted
         curve.look(events, seen, len(events))
+        if len(kept) >= _AT_ONCE:
+            self._pass_on()
 
-    def _keep(self, records: Sequence[Record]) -> None:
-        self._digest.add(records)
-        counts = self.counts
-        for record in records:
-            kind = record["type"]
-            counts[kind] = counts.get(kind, 0) + 1
-            if kind == "fill":
-                self._fills.append(record)
-        if self._listen is not None:
+    def _pass_on(self) -> None:
+        """Hash, count and hand on the records that were kept for it: many at once cost less."""
+        kept = self._kept
+        self._digest.add(kept)
+        self._count(kept)
+        self._fills += [record for record in kept if record["type"] == "fill"]
+        kept.clear()
+
+    def _count(self, records: Sequence[Record]) -> None:
+        self.counts.update(Counter(record["type"] for record in records))
+        if self._listen is not None and records:
             self._listen(records)
 
     def finish(self, *, source: str, complete: bool = True) -> History:
@@ -114,11 +129,8 @@ class Backtest:
         strategy = self.strategy
         events = strategy.seq
         if self._last_ts is not None:
-            cancelled = strategy.cancel_open_orders(self._last_ts)
-            if cancelled:
-                self.counts["rejection"] = self.counts.get("rejection", 0) + len(cancelled)
-            if cancelled and self._listen is not None:
-                self._listen(cancelled)
+            self._pass_on()
+            self._count(strategy.cancel_open_orders(self._last_ts))
         self._curve.finish()
         composition = strategy.composition
         names = " and ".join(f"{line.algorithm.name} with {line.portfolio.name}" for line in composition.lines)
@@ -132,7 +144,7 @@ class Backtest:
             deposits=strategy.ledger.deposits,
             equity=strategy.ledger.equity,
             slices=self._curve.slices,
-            days=self._curve.finished_days(),
+            days=self._curve.days,
             priced=self._curve.priced,
             benchmark=self._benchmark or "equal amounts of all symbols, held",
             trades=[_trade(fill) for fill in self._fills],

@@ -16,8 +16,8 @@ MAX_SLICES: Final = 2048
 MAX_PRICED: Final = 100
 """The most symbols whose quotes are kept with the slices."""
 
-_AT_FIRST: Final = 64
-"""Into how many slices the first events are put."""
+_AT_FIRST: Final = 1024
+"""Into how many slices the time that is expected is put."""
 
 _SECOND: Final = 1_000_000_000
 _DAY: Final = 86_400 * _SECOND
@@ -52,9 +52,9 @@ class Curve:
         self._marks: dict[str, float] = {}  # of what is held: up to where it was looked at
         self._first: dict[str, float] = {}
 
-    def expect(self, span: int) -> None:
-        """Choose the width of the first slices by how much time, in nanoseconds, the first events span."""
-        self._width = max(_SECOND, span // _AT_FIRST)
+    def expect(self, span: float) -> None:
+        """Choose the width of the first slices by how much time, in nanoseconds, there may be to come."""
+        self._width = max(_SECOND, round(span / _AT_FIRST))
 
     def stretch(self, events: Sequence[Data], start: int) -> int:
         """Give the place of the first event, from a place on, that the present slice or day does not hold."""
@@ -74,11 +74,15 @@ class Curve:
         self._end = min(self._slice_end, self._day_end)
 
     def finish(self) -> None:
-        """End the last slice and the last day."""
-        if self._end > _NEVER:
-            self._end_slice()
-            self._end_day()
-            self._end = _NEVER
+        """End the last slice and the last day; now it is known how many symbols share the benchmark's cash."""
+        if self._end == _NEVER:
+            return
+        self._end_slice()
+        self._end_day()
+        self._end = _NEVER
+        share = 1.0 if self._benchmark is not None else 1.0 / max(1, len(self._first))
+        self.days = [day._replace(benchmark=1.0 + share * day.benchmark) for day in self.days]
+        self.slices = [one._replace(benchmark=1.0 + share * (one.benchmark or 0.0)) for one in self.slices]
 
     def look(self, events: Sequence[Data], start: int, end: int) -> None:
         """Follow events that were taken and that changed no position."""
@@ -95,15 +99,17 @@ class Curve:
         if len(held) == 1:
             [(sid, units)] = held.items()
             quotes = [
-                data["quote"]
-                for data in (events if end - start == len(events) else events[start:end])
-                if data["channel"] == DEFAULT_CHANNEL and data["sid"] == sid
+                data["quote"] for data in events[start:end] if data["channel"] == DEFAULT_CHANNEL and data["sid"] == sid
             ]
             if quotes:
-                one, other = self._cash + units * min(quotes), self._cash + units * max(quotes)
-                self._low = min(self._low, one, other)
-                self._high = max(self._high, one, other)
-                self._equity = self._cash + units * quotes[-1]
+                cash = self._cash
+                self._equity = cash + units * quotes[-1]
+                if units < 0:
+                    units, quotes = -units, [-quote for quote in quotes]
+                if (low := cash + units * min(quotes)) < self._low:
+                    self._low = low
+                if (high := cash + units * max(quotes)) > self._high:
+                    self._high = high
             return
         marks, equity, low, high = self._marks, self._equity, self._low, self._high
         for data in events[start:end]:
@@ -127,14 +133,14 @@ class Curve:
         self._last_ts = data["ts"]
         if len(self._first) < len(marks):
             self.look((data,), 0, 1)
-        self._held = {}
+        held = self._held
+        held.clear()
         self._cash = equity = float(ledger.cash)
-        for sid, position in ledger.positions.items():
-            units = float(position.quantity)
-            mark = marks[sid] if sid in marks else float(position.cost) / units
-            self._held[sid] = units
-            self._marks[sid] = mark
-            equity += units * mark
+        if ledger.positions:
+            for sid, position in ledger.positions.items():
+                held[sid] = units = float(position.quantity)
+                self._marks[sid] = mark = marks[sid] if sid in marks else float(position.cost) / units
+                equity += units * mark
         self._equity = equity
         if equity < self._low:
             self._low = equity
@@ -148,7 +154,8 @@ class Curve:
             self.priced += [sid for sid in marks if sid not in known][: MAX_PRICED - len(known)]
         invested = sum(abs(units) * marks.get(sid, 0.0) for sid, units in self._held.items())
         row = tuple(map(marks.get, self.priced))
-        self.slices.append(Slice(self._last_ts, self._low, self._high, self._equity, invested, row))
+        grown = self._grown()
+        self.slices.append(Slice(self._last_ts, self._low, self._high, self._equity, invested, row, grown))
         self._low = self._high = self._equity
         if len(self.slices) >= MAX_SLICES:
             self._widen()
@@ -169,18 +176,12 @@ class Curve:
             self.slices = merged
 
     def _end_day(self) -> None:
+        self.days.append(Day(self._last_ts, self._equity, self._grown()))
+
+    def _grown(self) -> float:
+        """Give by how much the benchmark's symbols have grown, each by itself, in all."""
         marks, first = self._ledger.marks, self._first
         if self._benchmark is not None:
             begun = first.get(self._benchmark)
-            grown = marks[self._benchmark] / begun if begun else 1.0
-        else:
-            # Of what is quoted by now; `finished_days` puts in those whose share still waits as cash.
-            grown = sum(marks[sid] / begun - 1.0 for sid, begun in first.items() if begun)
-        self.days.append(Day(self._last_ts, self._equity, grown))
-
-    def finished_days(self) -> list[Day]:
-        """Give the days, now that it is known how many symbols there are to share the benchmark's cash."""
-        if self._benchmark is not None or not self._first:
-            return self.days if self._benchmark is not None else [day._replace(benchmark=1.0) for day in self.days]
-        share = 1.0 / len(self._first)
-        return [day._replace(benchmark=1.0 + share * day.benchmark) for day in self.days]
+            return marks[self._benchmark] / begun - 1.0 if begun else 0.0
+        return sum([marks[sid] / begun - 1.0 for sid, begun in first.items() if begun])

@@ -204,7 +204,7 @@ class _Command:
                 load_s += loaded - began
                 if batch is None:
                     break
-                backtest.take(batch)
+                backtest.take(batch, part=source.progress)
                 run_s += clock() - loaded
                 advance(len(batch))
         return load_s, run_s
