@@ -25,7 +25,7 @@ def floats(column: "pa.Array") -> "np.ndarray[Any, Any]":
     import numpy as np
     import pyarrow as pa
 
-    column = column.cast(pa.float64())
+    column = column.cast(pa.float64(), safe=False)  # large whole numbers may be rounded
     if column.null_count:
         none = pa.Array.from_buffers(pa.float64(), 1, [None, pa.py_buffer(np.array([np.nan]))])
         column = column.fill_null(none[0])

@@ -80,6 +80,8 @@ class Clock:
     def __init__(self, rule: Rule) -> None:
         self._rule = rule
         self._unit = None if rule.unit == "auto" else rule.unit
+        self._zoned = False
+        """Whether the times had offsets when they were last read."""
         self._previous = -(2**63)
         """The moment of the row before, by which an hour that comes twice is told in order."""
 
@@ -116,14 +118,16 @@ class Clock:
         column = pc.utf8_trim_whitespace(column)
         if self._unit is not None or (len(column) and _NUMBER.fullmatch(column[0].as_py())):
             return self._numbers(column)
-        try:
-            return self._local(integers(column.cast(pa.timestamp("ns"))))
-        except pa.ArrowInvalid:
-            zoned = truths(pc.match_substring_regex(column, _ZONED))
-        if zoned.all():
-            return self._moments(integers(_cast(column, pa.timestamp("ns", "UTC"))))
-        if not zoned.any():
-            return self._local(integers(_cast(column, pa.timestamp("ns"))))
+        for zoned in (self._zoned, not self._zoned):
+            try:
+                times = integers(column.cast(pa.timestamp("ns", "UTC" if zoned else None)))
+            except pa.ArrowInvalid:
+                continue
+            self._zoned = zoned
+            return self._moments(times) if zoned else self._local(times)
+        offsets = truths(pc.match_substring_regex(column, _ZONED))
+        if offsets.all() or not offsets.any():  # then some time is to blame, and this says which
+            _cast(column, pa.timestamp("ns", "UTC" if offsets.any() else None))
         return self._one_by_one(column)
 
     def _one_by_one(self, column: "pa.Array") -> "np.ndarray[Any, Any]":

@@ -7,8 +7,8 @@ from typing import Final
 import msgspec
 
 from intuition_core.data import check_sid
-from intuition_core.errors import BadData, BadParameter, did_you_mean
-from intuition_source_files.errors import AmbiguousColumn, NoColumn, listed
+from intuition_core.errors import BadData, did_you_mean
+from intuition_source_files.errors import AmbiguousColumn, NoColumn
 from intuition_source_files.params import FileParams
 
 NAMES: Final = {
@@ -61,7 +61,6 @@ def find_columns(path: Path, names: Sequence[str], params: FileParams) -> Column
     Raises:
         AmbiguousColumn: two columns could be the same thing.
         NoColumn: there is no time, no price, or no column that an option names.
-        BadParameter: a symbol is wanted that a wide file does not have.
     """
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -78,7 +77,7 @@ def find_columns(path: Path, names: Sequence[str], params: FileParams) -> Column
         # One of these alone may be a symbol: LOW is one, and OPEN.
         wide = len(names) > 1 and len(found.keys() - {"symbol"}) < 2
     if wide:
-        return _wide(path, [name for name in names if name != time], time, params)
+        return _wide(path, [name for name in names if name != time], time)
     if quote is None:
         problem = "no column is known as the quote or the close; name it with the option `quote` or `close`"
         raise NoColumn(path, "quote", names, f"{problem}, or say that each column is a symbol with `layout` = wide")
@@ -121,16 +120,12 @@ def _named(path: Path, role: str, name: str, names: Sequence[str]) -> str:
     raise NoColumn(path, role, names, f"no column is called `{name}`, as the option `{role}` says{hint}")
 
 
-def _wide(path: Path, columns: Sequence[str], time: str, params: FileParams) -> Columns:
+def _wide(path: Path, columns: Sequence[str], time: str) -> Columns:
     if not columns:
         raise NoColumn(path, "quote", [time], "no column has prices")
-    for symbol in params.symbols:
-        if symbol not in columns:
-            raise BadParameter(params.part, "symbols", f"{path} has no `{symbol}`, only {listed(columns)}")
-    wanted = [name for name in columns if not params.symbols or name in params.symbols]
-    for name in wanted:
+    for name in columns:
         try:
             check_sid(name)
         except BadData as error:
             raise NoColumn(path, "symbol", columns, f"a column's name is no symbol: {error.problem}") from None
-    return Columns(time=time, wide=tuple(wanted))
+    return Columns(time=time, wide=tuple(columns))

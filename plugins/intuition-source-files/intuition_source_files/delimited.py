@@ -24,8 +24,10 @@ GAPS: Final = frozenset(
 
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,17})(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
 _DELIMITERS: Final = ",;|\t"
-_BLOCK: Final = 1 << 20
-_SMALLEST_BLOCK: Final = 1 << 16
+_BLOCK: Final = 1 << 19
+"""How much text is read at a time, of which Arrow reads some thirty ahead."""
+
+_SMALLEST_BLOCK: Final = 1 << 14
 
 
 class CsvFile:
@@ -46,6 +48,7 @@ class CsvFile:
             raise UnreadableFile(path, "is empty; the first line should name the columns")
         if "\0" in header or any("\udc80" <= letter <= "\udcff" for letter in header):
             raise UnreadableFile(path, "is no text in UTF-8; say how it is compressed with the option `compression`")
+        self._longest = 16 * len(header)  # a row must fit into a block, and the header tells how long one may be
         self._delimiter = delimiter or max(_DELIMITERS, key=header.count)
         self.names = tuple(next(csv.reader([header], delimiter=self._delimiter)))
 
@@ -71,7 +74,7 @@ class CsvFile:
                 with arrow.open_csv(
                     stream,
                     read_options=arrow.ReadOptions(
-                        block_size=max(_BLOCK // share, _SMALLEST_BLOCK), use_threads=share == 1
+                        block_size=max(_BLOCK // share, _SMALLEST_BLOCK, self._longest), use_threads=share == 1
                     ),
                     parse_options=arrow.ParseOptions(delimiter=self._delimiter),
                     convert_options=arrow.ConvertOptions(

@@ -5,10 +5,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from msgspec.structs import replace
+
 from intuition_core.data import check_channel, check_sid
 from intuition_core.errors import BadData, BadParameter, did_you_mean
 from intuition_source_files.clock import read_rule
-from intuition_source_files.columns import find_columns
+from intuition_source_files.columns import Columns, find_columns
 from intuition_source_files.errors import UnreadableFile, listed
 from intuition_source_files.events import Event, events
 from intuition_source_files.merge import Piece, merge
@@ -44,22 +46,39 @@ class Recording:
             check_channel(params.channel)
         except BadData as error:
             raise BadParameter(params.part, "channel", error.problem) from None
-        self._files = [(table, find_columns(table.path, table.names, params), stem(table.path)) for table in tables]
-        named = [sid for _, columns, sid in self._files if columns.symbol is None and not columns.wide]
-        if len(named) == len(self._files):
-            unknown = next((symbol for symbol in params.symbols if symbol not in named), None)
-            if unknown is not None:
-                hint = did_you_mean(unknown, named)
-                raise BadParameter(params.part, "symbols", f"no file is of `{unknown}`, only of {listed(named)}{hint}")
+        self._files = [self._opened(table) for table in tables]
+        unnamed = any(columns.symbol is not None for _, columns, _ in self._files)
+        known = [sid for _, columns, stem_ in self._files for sid in columns.wide or (stem_,)]
+        for symbol in params.symbols:
+            if symbol not in known and not unnamed:
+                hint = did_you_mean(symbol, known)
+                raise BadParameter(params.part, "symbols", f"there is no `{symbol}`, only {listed(known)}{hint}")
+
+    def _opened(self, table: Table) -> tuple[Table, Columns, str]:
+        """Find out what a file holds, and which symbol its name is."""
+        columns, sid = find_columns(table.path, table.names, self._params), stem(table.path)
+        if columns.symbol is None and not columns.wide:
+            try:
+                check_sid(sid)
+            except BadData as error:
+                problem = f"its name is taken for the symbol, and is none: {error.problem}"
+                raise UnreadableFile(table.path, problem) from None
+        if columns.left_out:
+            _log.info("%s: the columns %s are left out", table.path, listed(columns.left_out))
+        return table, columns, sid
+
+    def _wanted(self) -> Iterator[tuple[Table, Columns, str]]:
+        """Give the files, and the columns of wide ones, that have anything that is asked for."""
+        symbols = self._params.symbols
         for table, columns, sid in self._files:
-            if sid in named:
-                try:
-                    check_sid(sid)
-                except BadData as error:
-                    problem = f"its name is taken for the symbol, and is none: {error.problem}"
-                    raise UnreadableFile(table.path, problem) from None
-            if columns.left_out:
-                _log.info("%s: the columns %s are left out", table.path, listed(columns.left_out))
+            if not symbols or columns.symbol is not None:
+                yield table, columns, sid
+            elif columns.wide:
+                chosen = tuple(name for name in columns.wide if name in symbols)
+                if chosen:
+                    yield table, replace(columns, wide=chosen), sid
+            elif sid in symbols:
+                yield table, columns, sid
 
     def batches(self) -> Iterator[list[Event]]:
         """Give all events in their order, some thousand at a time.
@@ -71,8 +90,7 @@ class Recording:
         self._ended = False
         readers = [
             Reader(table, columns, sid=sid, rule=self._rule, params=self._params)
-            for table, columns, sid in self._files
-            if columns.symbol is not None or columns.wide or not self._params.symbols or sid in self._params.symbols
+            for table, columns, sid in self._wanted()
         ]
         share = max(len(readers), 1)
         size = max(min(BATCH, _HELD // share), 64)

@@ -77,6 +77,14 @@ def test_files_of_several_shapes_make_one_course(read: Read, tmp_path: Path) -> 
     (tmp_path / "wide.csv").write_text("date,C,D\n2024-01-02,3,4\n")
     (tmp_path / "GOOG.csv").write_text("date,close\n2024-01-02,5\n")
     assert [event["sid"] for event in read(Csv, tmp_path)] == ["A", "GOOG", "C", "D", "B"]
+    assert [event["sid"] for event in read(Csv, tmp_path, symbols=["GOOG", "B", "D"])] == ["GOOG", "D", "B"]
+
+
+def test_symbols_may_be_spread_over_wide_files(read: Read, tmp_path: Path) -> None:
+    (tmp_path / "1.csv").write_text("date,A,B\n2024-01-01,1,2\n")
+    (tmp_path / "2.csv").write_text("date,C,D\n2024-01-01,3,nonsense\n")
+    assert [event["sid"] for event in read(Csv, tmp_path, symbols=["C", "A"])] == ["A", "C"]
+    assert [event["sid"] for event in read(Csv, tmp_path, symbols=["B"])] == ["B"]
 
 
 def test_progress_goes_up_to_the_end(tmp_path: Path) -> None:
