@@ -14,39 +14,14 @@ with commission and slippage, so quantities are floored before the cash is looke
 from decimal import Decimal
 from typing import Final
 
-import msgspec
-
 from intuition_core.contracts import Data, Order, Rejection, Side
 from intuition_core.costs import NO_COSTS, Costs
 from intuition_core.ledger import EXACT, Ledger, NotEnough, exact, floor_to_step
+from intuition_core.orders import Filled, OpenOrder
 from intuition_core.records import plain_decimal
 
 _ZERO: Final = Decimal(0)
 _ONE: Final = Decimal(1)
-
-
-class OpenOrder(msgspec.Struct, frozen=True, gc=False):
-    """An order that was placed: the id is its decision's, the labels say whose it is."""
-
-    id: str
-    order: Order
-    algorithm: str
-    portfolio: str
-
-
-class Filled(msgspec.Struct, frozen=True, gc=False):
-    """What an order brought.
-
-    ``price`` is what a unit cost or brought, slippage included; ``cash`` what moved in all; ``commission`` and
-    ``slippage`` are what of it went to whom; ``profit``, for a sell, is over what the units had cost.
-    """
-
-    quantity: Decimal
-    price: float
-    cash: Decimal
-    commission: Decimal
-    slippage: Decimal
-    profit: Decimal | None
 
 
 class PaperBroker:

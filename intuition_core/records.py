@@ -4,6 +4,9 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
+from intuition_core.contracts import Order
+from intuition_core.orders import Filled, OpenOrder
+
 Record: TypeAlias = dict[str, Any]
 """``id, type, seq, ts, sid, cause`` and what the type adds; never changed once written."""
 
@@ -49,70 +52,48 @@ class Recorder:
         self.written.clear()
         return taken
 
-    def decision(
-        self,
-        sid: str,
-        *,
-        side: str,
-        cash: Decimal,
-        quantity: Decimal,
-        quote: float,
-        algorithm: str,
-        portfolio: str,
-        reason: str | None,
-    ) -> Record:
-        """Write that an order is placed: what it comes to at the signal's quote."""
+    def decision(self, order: Order, quantity: Decimal, cash: Decimal, algorithm: str, portfolio: str) -> Record:
+        """Write that an order is placed: the units and the cash that it comes to at the signal's quote."""
         record = {
             "id": f"{self.run}:{self._seq}:{self._n}",
             "type": "decision",
             "seq": self._seq,
             "ts": self._ts,
-            "sid": sid,
+            "sid": order.sid,
             "cause": f"{self.run}:{self._seq}",
-            "side": side,
+            "side": order.side,
             "cash": plain_decimal(cash),
             "quantity": plain_decimal(quantity),
-            "quote": quote,
+            "quote": order.quote,
             "algorithm": algorithm,
             "portfolio": portfolio,
             "status": "placed",
         }
-        if reason:
-            record["reason"] = reason
+        if order.reason:
+            record["reason"] = order.reason
         self._n += 1
         self.written.append(record)
         return record
 
-    def fill(
-        self,
-        sid: str,
-        *,
-        cause: str,
-        side: str,
-        quantity: Decimal,
-        price: float,
-        cash: Decimal,
-        algorithm: str,
-        portfolio: str,
-        profit: Decimal | None,
-    ) -> Record:
+    def fill(self, placed: OpenOrder, filled: Filled) -> Record:
         """Write what an order brought."""
+        order = placed.order
         record = {
             "id": f"{self.run}:{self._seq}:{self._n}",
             "type": "fill",
             "seq": self._seq,
             "ts": self._ts,
-            "sid": sid,
-            "cause": cause,
-            "side": side,
-            "quantity": plain_decimal(quantity),
-            "price": price,
-            "cash": plain_decimal(cash),
-            "algorithm": algorithm,
-            "portfolio": portfolio,
+            "sid": order.sid,
+            "cause": placed.id,
+            "side": order.side,
+            "quantity": plain_decimal(filled.quantity),
+            "price": filled.price,
+            "cash": plain_decimal(filled.cash),
+            "algorithm": placed.algorithm,
+            "portfolio": placed.portfolio,
         }
-        if profit is not None:
-            record["profit"] = plain_decimal(profit)
+        if filled.profit is not None:
+            record["profit"] = plain_decimal(filled.profit)
         self._n += 1
         self.written.append(record)
         return record

@@ -21,13 +21,16 @@ from intuition_core.contracts import Account, Bet, Context, Data, Message, Order
 from intuition_core.data import DEFAULT_CHANNEL, check_channel, check_sid, plain
 from intuition_core.errors import BadData, PartFailed
 from intuition_core.ledger import EXACT, Ledger, LedgerState, LedgerView, NotEnough, exact
-from intuition_core.paper import Filled, OpenOrder, PaperBroker
+from intuition_core.orders import Filled, OpenOrder
+from intuition_core.paper import PaperBroker
 from intuition_core.randomness import restore_rng, rng_state
 from intuition_core.records import Record, Recorder, plain_decimal
 
 _log = logging.getLogger(__name__)
 _ZERO: Final = Decimal(0)
 _NOTHING: Final[tuple[Record, ...]] = ()
+_SIDES: Final = ("buy", "sell")
+_FINITE: Final = math.inf
 _NOBODY: Final[tuple[Any, ...]] = ()
 _ROUNDING_SLACK: Final = Decimal("1.000000001")
 """A portfolio that bets all of `account.cash`, a float, may name a hair more than there is; this much is forgiven."""
@@ -95,6 +98,7 @@ class Strategy:
         self._derived: deque[Data] = deque()
         self._answered = 0
         self._same = composition.fill == "same"
+        self._costly = bool(composition.costs)
         self._log = log
         self._kept: list[_Kept] = []
         self._risks = [_Risk(self._start(part)) for part in composition.risks]
@@ -334,8 +338,12 @@ class Strategy:
         """Do what a part's answer to an event asks for."""
         self._recorder.open(self.seq, data["ts"])
         self._event_id = data.get("id")
+        if type(outcome) is Signal and type(listener) is _Line:
+            self._act(listener, outcome, data)
+            self._cell[1] = listener.number
+            return
         try:
-            given = (outcome,) if type(outcome) is Signal else answers(outcome)
+            given = answers(outcome)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001  # an iterable may raise anything
@@ -373,24 +381,27 @@ class Strategy:
         if isinstance(answer, Message):
             self._publish(line, answer, data)
             return
-        signal = self._checked(line, answer, data)
+        if type(answer.quote) is float and -_FINITE < answer.quote < _FINITE and answer.sid is data.get("sid"):
+            signal: Signal | None = answer if answer.side in _SIDES else self._checked(line, answer, data)
+        else:
+            signal = self._checked(line, answer, data)
         if signal is None:
             return
-        if signal.side == "sell" and line.release is None:
+        selling = signal.side == "sell"
+        size = line.release if selling else line.optimize
+        if size is None:
             self._close(line, signal)
             return
-        method = "optimize" if signal.side == "buy" else "release"
-        size = line.optimize if signal.side == "buy" else line.release
         self._cell[1] = line.number + 1
         try:
-            stake = size(signal, self.account)  # type: ignore[misc]  # `release` is there: looked at above
+            stake = size(signal, self.account)
             if stake is None:
                 return
             staked = bets(stake)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001  # the same
-            self._record_failure(line.number + 1, method, error, signal.sid)
+            self._record_failure(line.number + 1, "release" if selling else "optimize", error, signal.sid)
             return
         for bet in staked:
             self._bet(line, signal, bet)
@@ -408,16 +419,15 @@ class Strategy:
         """Give the signal with its quote, or record why it makes no sense."""
         quote = signal.quote
         problem = None
-        if signal.sid is not data.get("sid"):
-            try:
-                check_sid(signal.sid)
-            except BadData as error:
-                problem = f"a signal's {error}"
+        try:
+            check_sid(signal.sid)
+        except BadData as error:
+            problem = f"a signal's {error}"
         if quote is None and problem is None:
             quote = self.ledger.marks.get(signal.sid)
         if problem is not None:
             pass
-        elif signal.side not in ("buy", "sell"):
+        elif signal.side not in _SIDES:
             problem = f"a signal's side is `buy` or `sell`, not {signal.side!r}"
         elif quote is None:
             problem = f"no quote of {signal.sid} is known yet; give the signal one"
@@ -504,26 +514,19 @@ class Strategy:
                 return
             order = verdict
         quantity, cash = self._broker.estimate(order)
+        side = order.side
         if not quantity:
             step = plain_decimal(self.composition.step)
             self._refuse(line, order, f"{plain_decimal(cash)} comes to less than {step} {order.sid} at {order.quote}")
             return
-        if order.side == "buy" and cash > self.ledger.available:
+        if side == "buy" and cash > self.ledger.available:
             self._refuse(line, order, str(NotEnough("cash", cash, self.ledger.available)))
             return
         if order.quantity is not None and order.quantity != quantity:
-            order = Order(order.sid, order.side, order.quote, quantity=quantity, reason=order.reason)
-        record = self._recorder.decision(
-            order.sid,
-            side=order.side,
-            cash=cash,
-            quantity=quantity,
-            quote=order.quote,
-            algorithm=line.algorithm.name,
-            portfolio=line.portfolio.name,
-            reason=order.reason,
-        )
-        open_order = OpenOrder(record["id"], order, line.algorithm.name, line.portfolio.name)
+            order = Order(order.sid, side, order.quote, quantity=quantity, reason=order.reason)
+        algorithm, portfolio = line.names
+        record = self._recorder.decision(order, quantity, cash, algorithm, portfolio)
+        open_order = OpenOrder(record["id"], order, algorithm, portfolio)
         self._broker.place(open_order, cash)
         if self._same:
             self._record_outcome(open_order, self._broker.fill_now(open_order, record["ts"]))
@@ -540,18 +543,8 @@ class Strategy:
         if isinstance(outcome, Rejection):
             self._reject(open_order.order, open_order, outcome.reason)
             return
-        fill = self._recorder.fill(
-            open_order.order.sid,
-            cause=open_order.id,
-            side=open_order.order.side,
-            quantity=outcome.quantity,
-            price=outcome.price,
-            cash=outcome.cash,
-            algorithm=open_order.algorithm,
-            portfolio=open_order.portfolio,
-            profit=outcome.profit,
-        )
-        if self.composition.costs:
+        fill = self._recorder.fill(open_order, outcome)
+        if self._costly:
             fill["commission"] = plain_decimal(outcome.commission)
             fill["slippage"] = plain_decimal(outcome.slippage)
 
@@ -764,12 +757,13 @@ class _Kept:
 class _Line:
     """An algorithm and its portfolio, started, with their methods looked up once."""
 
-    __slots__ = ("algorithm", "channels", "event", "number", "optimize", "portfolio", "release")
+    __slots__ = ("algorithm", "channels", "event", "names", "number", "optimize", "portfolio", "release")
 
     def __init__(self, algorithm: _Started, portfolio: _Started) -> None:
         self.number = algorithm.number  # the portfolio's number is the next one
         self.algorithm = algorithm.part
         self.portfolio = portfolio.part
+        self.names = self.algorithm.name, self.portfolio.name
         self.channels: tuple[str, ...]
         self.event: Callable[[Data], Any]
         self.optimize: Callable[[Signal, Account], Any]
