@@ -87,6 +87,7 @@ class Window:
         self._proven = 0  # acknowledgements that arrived, of all connections
         self._question = 0
         self._questions: dict[int, int] = {}  # what is proven once they are answered
+        self._pending: int | None = None  # the one of them whose answer comes in order
         self._last: int | None = None  # the question whose answer ends the matching if nothing arrives before
         self._again: list[Receipt] = []  # what the broker may send again
         self._places: dict[tuple[int, str, str], int] | None = None  # where in it; None: it sends nothing again
@@ -114,7 +115,7 @@ class Window:
     @property
     def asks(self) -> bool:
         """Whether the answer to a request sent now would settle something."""
-        if self._questions:
+        if self._pending is not None:
             return False
         return bool(self._acked) or (self.matching and not self._waiting and self._last is None)
 
@@ -145,6 +146,7 @@ class Window:
         self._waiting.clear()
         self._acked.clear()
         self._questions.clear()
+        self._pending = None
         self._last = None
         self._places = None
         self._again = []
@@ -196,8 +198,10 @@ class Window:
         """
         self._question += 1
         self._questions[self._question] = self._proven + len(self._acked)
-        if in_order and self.matching and not self._waiting and self._last is None:
-            self._last = self._question
+        if in_order:
+            self._pending = self._question
+            if self.matching and not self._waiting and self._last is None:
+                self._last = self._question
         return self._question
 
     def answer(self, number: int) -> None:
@@ -209,9 +213,13 @@ class Window:
         proven = self._questions.pop(number, None)
         if proven is None:
             return
+        if number == self._pending:
+            self._pending = None
         while self._proven < proven:
             self._acked.popleft().state = State.LOOSE
             self._proven += 1
+        # One that was asked aside may never be answered.
+        self._questions = {n: count for n, count in self._questions.items() if count > proven or n == self._pending}
         if number == self._last:
             self._end_matching()
         self._settle()

@@ -173,6 +173,20 @@ def test_an_answer_that_may_overtake_messages_settles_and_ends_nothing() -> None
     assert list(window.acknowledge()) == [second]
 
 
+def test_what_was_asked_aside_and_never_answered_holds_nothing_up() -> None:
+    window, (first, second) = filled(2)
+    window.finish(first)
+    list(window.acknowledge())
+    in_order = window.ask()
+    window.ask(in_order=False)
+    window.answer(in_order)
+    window.finish(second)
+    list(window.acknowledge())
+    assert window.asks
+    window.answer(window.ask())
+    assert not len(window)
+
+
 def test_without_news_nothing_is_asked_twice() -> None:
     window = Window("mqtt", 2, [("mqtt:1:7", 7, "quotes", "same")])
     window.connect(resumed=True)
