@@ -4,7 +4,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -39,6 +39,10 @@ class UnknownBenchmark(IntuitionError):
             f"--benchmark {symbol}: the data has no quote of it, only of {some or 'nothing'}"
             f"{did_you_mean(symbol, self.quoted)}"
         )
+
+
+class _Enough(KeyboardInterrupt):
+    """A person has seen enough while the source was read."""
 
 
 @click.command()
@@ -132,6 +136,7 @@ class _Command:
             raise click.UsageError("no data: name a file with --data, or a source with --source")
         self._composition: Composition = compose(self._settings, self._catalogue)
         self._interrupted = False
+        self._reading = False
 
     def run(self) -> int:
         """Run, tell, and give the exit code."""
@@ -195,11 +200,13 @@ class _Command:
         """Take all events; give the seconds that reading them took, and those that running them took."""
         clock = time.perf_counter
         load_s = run_s = 0.0
-        with _progress(source, quiet=self._as_json) as advance:
+        with _progress(source, quiet=self._as_json) as advance, suppress(_Enough):
             batches = source.batches()
             while not self._interrupted:
                 began = clock()
+                self._reading = True
                 batch: list[Data] | None = next(batches, None)  # type: ignore[assignment]  # an event is a mapping
+                self._reading = False
                 loaded = clock()
                 load_s += loaded - began
                 if batch is None:
@@ -207,16 +214,20 @@ class _Command:
                 backtest.take(batch, part=source.progress)
                 run_s += clock() - loaded
                 advance(len(batch))
+                del batch  # so that the next one is made where it was, in memory that is near
+        self._reading = False
         return load_s, run_s
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
-        """Let the first Ctrl-C end the run between two batches."""
+        """Let the first Ctrl-C end the run: at once where it reads, which may take long, or after a batch."""
 
         def interrupt(_number: int, _frame: Any) -> None:
             if self._interrupted:
                 raise KeyboardInterrupt
             self._interrupted = True
+            if self._reading:
+                raise _Enough
 
         before = signal.signal(signal.SIGINT, interrupt)
         try:
