@@ -196,7 +196,7 @@ class Source(Protocol):
     """What happened in the market? May also define `initialize(params)`.
 
     Two methods more make a source of recorded events fast and its progress visible. ``batches()`` gives the same
-    events as `events` in lists of some thousands, each a plain dict of its own that is already as `Data` says:
+    events as `events` in lists of some hundreds, each a plain dict of its own that is already as `Data` says:
     ``channel``, ``sid``, prices as finite floats, ``ts`` in nanoseconds UTC that never goes back; nobody checks them
     again. ``progress()`` says which part of all the events has been given, from 0 to 1, or None where that is not
     known. Where its parameters declare ``start`` and ``end`` (nanoseconds UTC, the second not included) or

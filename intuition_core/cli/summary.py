@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from intuition_core.contracts import Metric
@@ -14,6 +15,9 @@ from intuition_core.history import History
 
 _FILE_WIDTH: Final = 160
 """Columns where the output is no terminal, and nothing says how wide a line may be."""
+
+_SAID: Final = frozenset({"final_equity", "deposits"})
+"""Metrics that the facts above them say."""
 
 
 def show_summary(history: History, metrics: Sequence[Metric], told: Mapping[str, Any]) -> None:
@@ -29,14 +33,15 @@ def show_summary(history: History, metrics: Sequence[Metric], told: Mapping[str,
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _FILE_WIDTH
-    table = Table(title=history.title, title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
+    table = Table(title=escape(history.title), title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
     table.add_column(style="dim")
     for name, value in _facts(history, told):
-        table.add_row(name, value, "")
+        table.add_row(name, escape(value), "")
     for metric in metrics:
-        table.add_row(metric.label, _shown(metric), metric.convention)
+        if metric.name not in _SAID:
+            table.add_row(escape(metric.label), _shown(metric), escape(metric.convention))
     console.print(table)
     for sid, position in history.statement["positions"].items():
         console.print(f"holds {position['quantity']} {sid}, worth {position['value']}", markup=False)
@@ -68,4 +73,6 @@ def _shown(metric: Metric) -> str:
         return "undefined"
     if metric.unit == "%":
         return f"{metric.value:.2%}"
-    return f"{metric.value:,.0f}" if metric.unit in ("count", "days") else f"{metric.value:,.2f}"
+    if metric.unit in ("count", "days"):
+        return f"{metric.value:,.0f}{' days' if metric.unit == 'days' else ''}"
+    return f"{metric.value:,.2f}"

@@ -19,7 +19,7 @@ from intuition_source_files.paths import stem
 from intuition_source_files.reader import Reader
 from intuition_source_files.table import Table
 
-BATCH: Final = 4096
+BATCH: Final = 512
 """How many events are given at a time; the last of a file's chunks may be fewer."""
 
 _HELD: Final = 1 << 16

@@ -59,7 +59,7 @@ def test_files_keep_the_order_in_which_they_are_given(read: Read, tmp_path: Path
     assert order(tmp_path, symbols=["c", "a"]) == ["a", "c"] * 2
 
 
-def test_long_files_are_merged_in_batches_of_some_thousand(read: Read, tmp_path: Path) -> None:
+def test_long_files_are_merged_in_batches_of_some_hundred(read: Read, tmp_path: Path) -> None:
     rng = np.random.default_rng(7)
     for name in "abc":
         times = np.sort(rng.integers(10**9, 10**9 + 10**6, 30_000))
@@ -68,8 +68,8 @@ def test_long_files_are_merged_in_batches_of_some_thousand(read: Read, tmp_path:
     source = Parquet()
     source.initialize(Parquet.Params(path=str(tmp_path)))
     sizes = [len(batch) for batch in source.batches()]
-    assert max(sizes) == 4096
-    assert min(sizes[:-1]) > 1000
+    assert max(sizes) == 512
+    assert min(sizes[:-1]) > 100
 
 
 def test_files_of_several_shapes_make_one_course(read: Read, tmp_path: Path) -> None:
