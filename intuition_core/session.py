@@ -24,6 +24,8 @@ from intuition_core.verdicts import Casualty, Release, Verdict
 SNAPSHOT_EVERY: Final = 10_000
 """Events between two snapshots; recovery replays at most so many."""
 
+_OF_THE_DELIVERY: Final = frozenset({"ts", "seq"})
+
 Listener = Callable[[Sequence[Record]], None]
 
 _log = logging.getLogger(__name__)
@@ -554,8 +556,9 @@ class _Run:
 
 
 def _content(event: Mapping[str, Any]) -> bytes:
-    # The time may have been stamped on the way, and then differs each time.
-    return msgspec.msgpack.encode({key: value for key, value in event.items() if key != "ts"}, order="sorted")
+    # As for `identity_of`; but what has no id may be told from others by its number alone.
+    left_out = _OF_THE_DELIVERY if "id" in event else ("ts",)
+    return msgspec.msgpack.encode({key: value for key, value in event.items() if key not in left_out}, order="sorted")
 
 
 def _verdict(strategy: Strategy, casualty: Casualty, seq: int) -> Verdict:
@@ -615,11 +618,12 @@ def identity_of(payload: Any, delivery: Delivery | None) -> tuple[str | None, by
         elements = payload if isinstance(payload, list | tuple) else ()
     if elements and all(map(_has_id, elements)):
         scopes = [[element.get("channel"), element.get("source"), element["id"]] for element in elements]
-        # The time may have been stamped on the way, and then differs each time.
-        untimed = [{key: value for key, value in element.items() if key != "ts"} for element in elements]
+        # The time may have been stamped on the way, and a replay from another place counts its messages anew: both may
+        # differ each time.
+        said = [{key: value for key, value in element.items() if key not in _OF_THE_DELIVERY} for element in elements]
         try:
             distinct = list(dict.fromkeys(msgspec.json.encode(scope).decode() for scope in scopes))
-            content = _digest(untimed if isinstance(payload, list | tuple) else untimed[0])
+            content = _digest(said if isinstance(payload, list | tuple) else said[0])
             return f"id:{distinct[0]}" if len(distinct) == 1 else f"ids:{_digest(distinct).hex()}", content
         except (msgspec.MsgspecError, TypeError, ValueError, RecursionError, UnicodeError):
             return None, b""  # it cannot be read anyway

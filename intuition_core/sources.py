@@ -1,5 +1,6 @@
 """Sources of events: which one reads a file or an address; opened with its parameters, and read in order."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import PurePath
@@ -28,6 +29,7 @@ BY_SCHEME: Final = {"ws": "websocket", "wss": "websocket"}
 """Which source reads an address, by how it begins; `sql` reads the others."""
 
 _BATCH: Final = 1000
+_PARAMETERS: Final = re.compile(r"[?#]")
 
 
 class UnknownData(IntuitionError):
@@ -65,6 +67,18 @@ def reader_of(data: str) -> str:
     if name is None:
         raise UnknownData(data)
     return name
+
+
+def shown(data: str) -> str:
+    """Give what of a file or an address may be shown and kept: of an address no user, no password and no parameters."""
+    scheme, separator, rest = data.partition("://")
+    if not separator:
+        return data
+    if not rest.startswith("/"):  # or else it names a file, and nobody
+        credentials, _, rest = rest.rpartition("@")
+        if any(character in credentials for character in "/?#"):
+            return f"{scheme}://***"  # where the password ends is not certain
+    return f"{scheme}://{_PARAMETERS.split(rest, 1)[0]}"
 
 
 def open_source(
@@ -124,7 +138,7 @@ def open_source(
         raise
     except Exception as error:
         raise PartFailed(label, "initialize", f"{type(error).__name__}: {error}") from error
-    return Opened(plugin.name, label, source, ", ".join(data), **rest)
+    return Opened(plugin.name, label, source, ", ".join(map(shown, data)), **rest)
 
 
 def _data_parameter(label: str, takes: Sequence[str], data: Sequence[str]) -> dict[str, Any]:
@@ -166,7 +180,7 @@ class Opened:
         self._negative_prices = negative_prices
 
     def __str__(self) -> str:
-        """Say which source it is, and what it reads."""
+        """Say which source it is, and what it reads, without passwords."""
         return f"{self.name}: {self._data}" if self._data else self.name
 
     @property

@@ -180,6 +180,15 @@ def test_the_table_of_our_commands_is_true(name: str) -> None:
     assert command.get_short_help_str(limit=200) == built_in.summary
 
 
+@pytest.mark.parametrize("name", sorted(BUILT_IN))
+def test_no_help_shows_the_marks_that_lay_it_out(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([name, "--help"]) == 0
+    out = capsys.readouterr().out
+    assert f"intuition {name}" in out
+    assert "\x08" not in out
+    assert r"\b" not in out
+
+
 def test_a_command_of_a_plugin_runs(folder: Path) -> None:
     result = run(folder, "hello", "world")
     assert (result.returncode, result.stdout, result.stderr) == (0, "hello world\n", "")

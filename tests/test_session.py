@@ -286,6 +286,7 @@ def test_an_id_of_the_publisher_is_scoped_by_channel_and_source() -> None:
     assert one[0] != identity_of({"id": "7", "source": "y", "channel": "quotes", "sid": "A", "quote": 1}, None)[0]
     assert one[0] != identity_of({"id": 7, "source": "x", "channel": "quotes", "sid": "A", "quote": 1}, None)[0]
     assert one[1] != identity_of({"id": "7", "source": "x", "channel": "quotes", "sid": "A", "quote": 2}, None)[1]
+    assert one == identity_of({"id": "7", "source": "x", "channel": "quotes", "sid": "A", "quote": 1, "seq": 3}, None)
     assert identity_of({"goog": 1}, delivery) == ("c:1:1", b"h")
     assert identity_of({"goog": 1}, None) == (None, b"")
     assert identity_of({"id": "7", "deep": object()}, None) == (None, b"")
@@ -310,7 +311,7 @@ def test_an_array_is_known_as_a_whole_by_the_ids_of_its_elements() -> None:
     shared, content = identity_of([tick(7), tick(7, 2)], delivery)
     assert shared == identity_of(tick(7), None)[0]
     assert content not in (identity_of(tick(7), None)[1], identity_of([tick(7), tick(7, 3)], None)[1])
-    assert identity_of([tick(7, ts=1), tick(7, 2, ts=2)], None) == (shared, content)
+    assert identity_of([tick(7, ts=1, seq=3), tick(7, 2, ts=2)], None) == (shared, content)
     several, content = identity_of([tick(7), tick(8)], delivery)
     assert several is not None
     assert several.startswith("ids:")

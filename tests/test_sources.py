@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intuition_core.errors import BadParameter, IntuitionError, PartFailed
-from intuition_core.sources import BadEvent, Opened, UnknownData, open_source, reader_of
+from intuition_core.sources import BadEvent, Opened, UnknownData, open_source, reader_of, shown
 
 
 class Listed:
@@ -186,3 +186,42 @@ def test_what_goes_wrong_at_the_start_is_told_with_the_source() -> None:
 def test_the_model_of_a_source_needs_no_name() -> None:
     with pytest.raises(IntuitionError, match="--source"):
         open_source(FakeCatalogue(Listed))  # type: ignore[arg-type]  # it is not asked
+
+
+@pytest.mark.parametrize(
+    ("data", "seen"),
+    [
+        ("a/prices.csv", "a/prices.csv"),
+        ("postgresql://ann:geheim@db:5432/market?password=geheim", "postgresql://db:5432/market"),
+        ("postgresql://db/market?user=ann@home&password=geheim", "postgresql://***"),
+        ("postgresql://ann:ge/heim@db/market", "postgresql://***"),
+        ("postgresql://ann:ge@heim@db/market", "postgresql://db/market"),
+        ("wss://feed.example/stream?token=geheim", "wss://feed.example/stream"),
+        ("wss://feed.example/stream#geheim", "wss://feed.example/stream"),
+        ("sqlite:////data/a@b/prices.db?mode=ro", "sqlite:////data/a@b/prices.db"),
+    ],
+)
+def test_what_is_read_is_shown_without_passwords(data: str, seen: str) -> None:
+    assert shown(data) == seen
+
+
+@given(st.sampled_from(["x://a:", "x://a:b@", "x://a"]), st.text(), st.text())
+def test_no_password_is_shown_whatever_it_holds(before: str, noise: str, more: str) -> None:
+    for password in (f"geheim{noise}", f"{noise}geheim"):
+        assert "geheim" not in shown(f"{before}{password}@db/market{more}")
+
+
+def test_neither_a_source_nor_its_mistakes_show_a_password() -> None:
+    class Poor:
+        Params = msgspec.defstruct("Params", [("url", str)])
+
+        def initialize(self, params: Any) -> None:
+            assert params.url == "postgresql://ann:geheim@db/market"
+
+        def events(self) -> Iterator[Any]:
+            yield {"sid": "A"}
+
+    source = open_mine(Poor, data=["postgresql://ann:geheim@db/market"])
+    assert str(source) == "mine: postgresql://db/market"
+    with pytest.raises(BadEvent, match="event 1 of mine: postgresql://db/market: "):
+        list(source.events())

@@ -82,7 +82,7 @@ class _Enough(KeyboardInterrupt):
 @config_option
 @verbose_option
 def backtest(*, as_json: bool, verbose: int, **options: Any) -> int:
-    r"""Run an algorithm and a portfolio over recorded events.
+    """Run an algorithm and a portfolio over recorded events.
 
     \b
     intuition backtest --algo sma-cross --portfolio fixed --data prices.csv
@@ -90,7 +90,7 @@ def backtest(*, as_json: bool, verbose: int, **options: Any) -> int:
 
     The parts, the account and the fills are those of `intuition serve`. A summary goes to standard output. Ctrl-C ends
     the run and tells what it came to so far (exit code 130); a second one ends it at once.
-    """
+    """  # noqa: D301  # click's mark is the character, which a raw text would not hold
     from intuition_core.cli.logs import set_up_logging
 
     set_up_logging(verbose=verbose)

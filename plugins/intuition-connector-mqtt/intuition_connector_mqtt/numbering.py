@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import PurePath
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import msgspec
+
+from intuition_core.sources import shown
 
 _NOT_IN_TOPICS: Final = re.compile(r"[+#/\x00]")
 
@@ -57,15 +58,5 @@ class Numbering:
 
 def source_name(plugin: str, data: tuple[str, ...]) -> str:
     """Name a source after its plugin and what it reads, wherever that is kept and whoever may read it."""
-    read = ",".join(map(_shown, data))
+    read = ",".join(shown(each) if "://" in each else PurePath(each).name for each in data)
     return f"{plugin}:{read}"[:128] if read else plugin
-
-
-def _shown(data: str) -> str:
-    if "://" not in data:
-        return PurePath(data).name
-    try:
-        parts = urlsplit(data)
-    except ValueError:
-        return "address"
-    return f"{parts.netloc.rpartition('@')[2]}{parts.path}"

@@ -4,7 +4,6 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -19,14 +18,13 @@ from intuition_connector_mqtt.progress import Bar, Progress
 from intuition_connector_mqtt.publisher import Publisher
 from intuition_connector_mqtt.replay import Replay
 from intuition_core.cli.logs import set_up_logging
-from intuition_core.cli.options import config_option
+from intuition_core.cli.options import Moment, config_option
 from intuition_core.cli.serve import key_and_value
 from intuition_core.compose import connector_params, located
 from intuition_core.config import load_config
 from intuition_core.plugins import Catalogue, discover
 
 _TABLE: Final = "connectors.mqtt"
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 Timed = tuple[Message, int]
 """A message, and the time of its event in nanoseconds UTC."""
@@ -49,20 +47,6 @@ def _number(per: str) -> Callable[[click.Context, click.Parameter, str | None], 
     return read
 
 
-def _moment(_context: click.Context, _parameter: click.Parameter, value: str | None) -> int | None:
-    """Read a date, which is its midnight UTC, or a time with its offset."""
-    if value is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(f"{value}T00:00Z" if len(value) == len("2024-01-31") else value)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        expected = "a date such as 2024-01-31, or a time with its offset such as 2024-01-31T09:30-05:00"
-        raise click.BadParameter(f"{value!r} is not {expected}")
-    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
-
-
 def _symbols(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
     return tuple(word.strip() for word in (value or "").split(",") if word.strip())
 
@@ -73,8 +57,8 @@ def _symbols(_context: click.Context, _parameter: click.Parameter, value: str | 
 @click.option("--source", metavar="NAME", help="Replay a source, a plugin's name, onto TOPIC/<symbol>.")
 @click.option("--data", metavar="PATH", multiple=True, help="What it reads; says also which source, without --source.")
 @click.option("--param", metavar="KEY=VALUE", multiple=True, help="Another parameter of the source.")
-@click.option("--from", "start", metavar="TIME", callback=_moment, help="Leave out what is earlier; a date or a time.")
-@click.option("--to", "end", metavar="TIME", callback=_moment, help="Leave out what is not earlier than this.")
+@click.option("--from", "start", type=Moment(), help="Leave out what is before this time.")
+@click.option("--to", "end", type=Moment(), help="Leave out this time and what is after it.")
 @click.option("--symbols", metavar="A,B,...", callback=_symbols, help="Leave out other symbols.")
 @click.option(
     "--speed", metavar="N", callback=_number("times"), help="Recorded seconds per second, or `max` (the default)."
@@ -108,7 +92,7 @@ def publish(
     config: Path | None,
     **given: str | None,
 ) -> int:
-    r"""Publish PAYLOAD on TOPIC (`quotes` by default); `-` as PAYLOAD publishes each line of the standard input.
+    """Publish PAYLOAD on TOPIC (`quotes` by default); `-` as PAYLOAD publishes each line of the standard input.
 
     \b
     intuition publish quotes '{"goog": 3.45}'
@@ -118,7 +102,7 @@ def publish(
     What is replayed gets ids: the same command again, after a crash, say, publishes the same events again, and a
     session knows them. The broker is the one in [connectors.mqtt] of the configuration, as for `intuition connect`,
     unless flags say otherwise.
-    """
+    """  # noqa: D301  # click's mark is the character, which a raw text would not hold
     replays = source is not None or bool(data)
     if (payload is None) != replays:
         raise click.UsageError("give a payload, `-`, or --source NAME or --data PATH: one of them")

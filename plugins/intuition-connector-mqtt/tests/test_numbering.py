@@ -72,9 +72,9 @@ def test_a_topic_that_is_given_goes_before_the_channel() -> None:
         ((), "csv"),
         (("prices.csv",), "csv:prices.csv"),
         (("./some/where/prices.csv", "more.csv"), "csv:prices.csv,more.csv"),
-        (("postgresql://ann:geheim@db:5432/market?password=geheim",), "csv:db:5432/market"),
-        (("sqlite:///folder/prices.db",), "csv:/folder/prices.db"),
-        (("http://[",), "csv:address"),
+        (("postgresql://ann:geheim@db:5432/market?password=geheim",), "csv:postgresql://db:5432/market"),
+        (("sqlite:///folder/prices.db",), "csv:sqlite:///folder/prices.db"),
+        (("http://[",), "csv:http://["),
     ],
 )
 def test_a_source_is_named_after_what_it_reads(data: tuple[str, ...], name: str) -> None:
