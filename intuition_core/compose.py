@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -101,15 +101,8 @@ def compose(config: Config, catalogue: Catalogue) -> Composition:
     if values.seed is None:
         msg = "compose() takes a settled configuration"
         raise ValueError(msg)
-    table = _one_algorithm(values)
-    portfolio = _portfolio(values)
     return Composition(
-        lines=(
-            Line(
-                algorithm=_part(config, catalogue, "algorithm", table, table.use or table.name, table.name),
-                portfolio=_part(config, catalogue, "portfolio", portfolio, portfolio.use),
-            ),
-        ),
+        lines=tuple(_line(config, catalogue, table, number) for number, table in enumerate(values.algorithms)),
         risks=tuple(
             _part(config, catalogue, "risk", risk, risk.name, number=number) for number, risk in enumerate(values.risks)
         ),
@@ -166,16 +159,20 @@ def located(config: Config, *tables: str) -> Iterator[None]:
 
 
 def session_name(config: Config, catalogue: Catalogue) -> str:
-    """Give a session's default name: ``<algorithm>-<portfolio>``, in characters that a topic can carry.
+    """Give a session's default name: ``<algorithm>-<portfolio>``, or all algorithms; as a topic can carry it.
 
     Raises:
         BadConfiguration: no algorithm is chosen.
         IntuitionError: a plugin is unknown.
     """
-    table = _one_algorithm(_folded(config.values))
-    portfolio = table.portfolio.use if table.portfolio else DEFAULT_PORTFOLIO
-    algorithm = table.name if table.use not in (None, table.name) else catalogue.find("algorithm", table.name).name
-    name = f"{algorithm}-{catalogue.find('portfolio', portfolio).name}".lower()
+    tables = _folded(config.values).algorithms
+    names = [
+        table.name if table.use not in (None, table.name) else catalogue.find("algorithm", table.name).name
+        for table in tables
+    ]
+    if len(tables) == 1:
+        names.append(catalogue.find("portfolio", _portfolio(tables[0]).use).name)
+    name = "-".join(names).lower()[:64]
     return "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in name)
 
 
@@ -193,6 +190,15 @@ def recorded(configuration: Mapping[str, Any], catalogue: Catalogue, changes: Ma
     """
     config = settle(Config(values=convert(configuration, origin="journal")), catalogue)
     return compose(overlay(config, changes, catalogue) if changes else config, catalogue)
+
+
+def _line(config: Config, catalogue: Catalogue, table: AlgorithmTable, number: int) -> Line:
+    portfolio = _portfolio(table)
+    return Line(
+        algorithm=_part(config, catalogue, "algorithm", table, table.use or table.name, table.name, number=number),
+        portfolio=_part(config, catalogue, "portfolio", portfolio, portfolio.use, number=number),
+        share=table.share,
+    )
 
 
 def _part(
@@ -237,19 +243,21 @@ def _read(values: Configuration, catalogue: Catalogue) -> Configuration:
     def read(kind: str, use: str, params: Mapping[str, Any]) -> dict[str, Any]:
         return read_params(catalogue.load(kind, use), params) if _is_typed(params) else dict(params)
 
-    table = _one_algorithm(values)
-    portfolio = _portfolio(values)
-    table = msgspec.structs.replace(
-        table,
-        params=read("algorithm", table.use or table.name, table.params),
-        portfolio=msgspec.structs.replace(portfolio, params=read("portfolio", portfolio.use, portfolio.params)),
-    )
+    def read_algorithm(table: AlgorithmTable) -> AlgorithmTable:
+        portfolio = _portfolio(table)
+        return msgspec.structs.replace(
+            table,
+            params=read("algorithm", table.use or table.name, table.params),
+            portfolio=msgspec.structs.replace(portfolio, params=read("portfolio", portfolio.use, portfolio.params)),
+        )
+
     risks = tuple(msgspec.structs.replace(risk, params=read("risk", risk.name, risk.params)) for risk in values.risks)
     indicators = tuple(
         msgspec.structs.replace(each, params=read("indicator", each.use or each.name, each.params))
         for each in values.indicators
     )
-    return msgspec.structs.replace(values, algorithms=(table,), risks=risks, indicators=indicators)
+    algorithms = tuple(map(read_algorithm, values.algorithms))
+    return msgspec.structs.replace(values, algorithms=algorithms, risks=risks, indicators=indicators)
 
 
 def _is_typed(value: Any) -> bool:
@@ -269,33 +277,45 @@ def _folded(values: Configuration) -> Configuration:
                 ),
             ),
         )
-    table = _one_algorithm(values)
-    if table.portfolio is None:
-        short = values.portfolio or PartTable(name=DEFAULT_PORTFOLIO)
-        table = msgspec.structs.replace(
-            table,
-            portfolio=PortfolioChoice(
-                use=short.name, params=short.params, policy=short.policy, deadline=short.deadline
-            ),
-        )
-    return msgspec.structs.replace(values, portfolio=None, algorithms=(table,))
-
-
-def _one_algorithm(values: Configuration) -> AlgorithmTable:
     if not values.algorithms:
         raise BadConfiguration(
             Mistake("configuration", "algorithm", "none is chosen; name one with --algo, or in [algorithm] name = …")
         )
-    if len(values.algorithms) > 1:
-        names = ", ".join(table.name for table in values.algorithms)
-        raise BadConfiguration(
-            Mistake("configuration", "algorithms", f"one algorithm runs in a session, and {names} are given; keep one")
-        )
-    return values.algorithms[0]
+    short = values.portfolio or PartTable(name=DEFAULT_PORTFOLIO)
+    common = PortfolioChoice(use=short.name, params=short.params, policy=short.policy, deadline=short.deadline)
+    algorithms = tuple(
+        table if table.portfolio is not None else msgspec.structs.replace(table, portfolio=common)
+        for table in values.algorithms
+    )
+    return msgspec.structs.replace(values, portfolio=None, algorithms=algorithms)
 
 
-def _portfolio(values: Configuration) -> PortfolioChoice:
-    return _one_algorithm(values).portfolio or PortfolioChoice(use=DEFAULT_PORTFOLIO)
+def _portfolio(table: AlgorithmTable) -> PortfolioChoice:
+    return table.portfolio or PortfolioChoice(use=DEFAULT_PORTFOLIO)
+
+
+class _Owner(NamedTuple):
+    """A part of an algorithm's line, as a caller calls it, and where the configuration has it."""
+
+    label: str
+    """``algorithm`` or ``portfolio``; where there are several, an algorithm's name, or that and ``.portfolio``."""
+    place: int
+    kind: str
+    use: str
+
+    def param(self, name: str) -> str:
+        """Give the dotted key of a parameter."""
+        return f"{self.label}.params.{name}"
+
+
+def _owners(values: Configuration) -> list[_Owner]:
+    several = len(values.algorithms) > 1
+    owners = []
+    for place, table in enumerate(values.algorithms):
+        names = (table.name, f"{table.name}.portfolio") if several else ("algorithm", "portfolio")
+        owners.append(_Owner(names[0], place, "algorithm", table.use or table.name))
+        owners.append(_Owner(names[1], place, "portfolio", _portfolio(table).use))
+    return owners
 
 
 def _unpinned(assignments: "list[Assignment] | Iterator[Assignment]", pinned: frozenset[str]) -> list[Assignment]:
@@ -308,33 +328,32 @@ def _routed(
     """Bring flat keys to where they belong: the core, the part that declares them, an algorithm that takes any."""
     if not flat:
         return
-    table = _one_algorithm(values)
-    factories = {
-        "algorithm": catalogue.load("algorithm", table.use or table.name),
-        "portfolio": catalogue.load("portfolio", _portfolio(values).use),
-    }
-    declared = {part: parameter_names(factory) for part, factory in factories.items()}
+    owners = {owner.label: owner for owner in _owners(values)}
+    factories = {label: catalogue.load(owner.kind, owner.use) for label, owner in owners.items()}
+    declared = {label: parameter_names(factory) for label, factory in factories.items()}
+    algorithms = [label for label, owner in owners.items() if owner.kind == "algorithm"]
 
-    def given(part: str, name: str, value: Any) -> Assignment:
-        return f"{part}.params.{name}", read_params(factories[part], {name: value})[name]
+    def given(label: str, name: str, value: Any) -> Assignment:
+        return owners[label].param(name), read_params(factories[label], {name: value})[name]
 
     for key, value in flat.items():
         if key in CORE_KEYS:
             yield ALIASES.get(key, key), value
             continue
         named = f"--param {key}" if origin == "--param" else origin
-        part, _, name = key.partition(".")
-        if name and part in declared:
-            yield given(part, name.removeprefix("params."), value)
+        label, _, name = key.rpartition(".")
+        label = label.removesuffix(".params")
+        if label in declared:
+            yield given(label, name, value)
             continue
-        takers = [part for part, names in declared.items() if names is not None and key in names]
+        takers = [label for label, names in declared.items() if names is not None and key in names]
         if len(takers) > 1:
             qualified = " or ".join(f"`{taker}.{key}`" for taker in takers)
-            raise BadConfiguration(Mistake(named, key, f"both parts take it; say {qualified}"))
+            raise BadConfiguration(Mistake(named, key, f"{_several(len(takers))} parts take it; say {qualified}"))
         if takers:
             yield given(takers[0], key, value)
-        elif declared["algorithm"] is None and "." not in key:
-            yield given("algorithm", key, value)
+        elif len(algorithms) == 1 and declared[algorithms[0]] is None and "." not in key:
+            yield given(algorithms[0], key, value)
         else:
             known = sorted(CORE_KEYS | {name for names in declared.values() for name in names or ()})
             hint = did_you_mean(key, known)
@@ -350,17 +369,31 @@ def _assigned(
         return values
     # What connectors are given may still be as it was typed, which is no plain value.
     tree = msgspec.to_builtins(msgspec.structs.replace(values, connectors={}))
-    algorithm = tree["algorithms"][0]
+    owners = {owner.label: owner for owner in _owners(values)}
     for key, value in assignments:
-        part, _, rest = key.partition(".")
-        if part not in ("algorithm", "portfolio"):
+        label, params, name = key.rpartition(".params.")
+        chosen = key.removesuffix(".name")
+        if params and label in owners:
+            table = _table(tree, owners[label])
+            table["params"] = {**table["params"], name: value}
+        elif chosen != key and chosen in owners:
+            table = _table(tree, owners[chosen])
+            if table["use"] != value:
+                table.update({"use": value, "params": {}})
+                if owners[chosen].kind == "algorithm":
+                    table["name"] = value
+        elif chosen in ("algorithm", "portfolio"):
+            problem = "there are several algorithms, so that nobody knows which is meant; change the configuration"
+            raise BadConfiguration(Mistake(origin, chosen, problem))
+        else:
             tree[key] = value
-            continue
-        table = algorithm if part == "algorithm" else algorithm["portfolio"]
-        if rest.startswith("params."):
-            table["params"] = {**table["params"], rest.removeprefix("params."): value}
-        elif table["use"] != value:
-            table.update({"use": value, "params": {}})
-            if part == "algorithm":
-                table["name"] = value
     return msgspec.structs.replace(convert(tree, origin=origin, origins=origins), connectors=values.connectors)
+
+
+def _table(tree: dict[str, Any], owner: _Owner) -> dict[str, Any]:
+    table: dict[str, Any] = tree["algorithms"][owner.place]
+    return table if owner.kind == "algorithm" else table["portfolio"]
+
+
+def _several(count: int) -> str:
+    return "both" if count == 2 else f"{count}"

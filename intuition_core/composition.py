@@ -1,7 +1,7 @@
 """The recipe: which parts, with which parameters, on which account. Frozen; a `Strategy` is cooked from it."""
 
 from collections.abc import Callable, Mapping
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -55,10 +55,11 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """An algorithm and the portfolio that sizes its signals."""
+    """An algorithm and the portfolio that sizes its signals; ``share`` is theirs of the capital, None an even one."""
 
     algorithm: Part
     portfolio: Part
+    share: Decimal | None = None
 
 
 class Composition(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +85,15 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
         lines = (part for line in self.lines for part in (line.algorithm, line.portfolio))
         return (*self.risks, *self.indicators, *lines)
 
+    @property
+    def shares(self) -> dict[str, Decimal]:
+        """Which share of the capital each algorithm has; those that name none share what is left evenly."""
+        named = {line.algorithm.name: line.share for line in self.lines if line.share is not None}
+        rest = [line.algorithm.name for line in self.lines if line.share is None]
+        left = max(Decimal(0), 1 - sum(named.values(), Decimal(0)))
+        each = left if len(rest) == 1 else (left / max(1, len(rest))).quantize(Decimal("0.0001"), rounding=ROUND_FLOOR)
+        return {line.algorithm.name: named.get(line.algorithm.name, each) for line in self.lines}
+
     def plain(self) -> dict[str, Any]:
         """Describe the composition in plain JSON types; two that compare equal decide the same."""
         # What a session of an earlier version could not have is only there if it is: its journal still compares equal.
@@ -92,9 +102,15 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
             more["indicators"] = [indicator.plain() for indicator in self.indicators]
         if self.costs:
             more["costs"] = self.costs.plain()
+        shares = {} if len(self.lines) == 1 else {name: format(share, "f") for name, share in self.shares.items()}
         return {
             "algorithms": [
-                {"algorithm": line.algorithm.plain(), "portfolio": line.portfolio.plain()} for line in self.lines
+                {
+                    "algorithm": line.algorithm.plain(),
+                    "portfolio": line.portfolio.plain(),
+                    **({"share": shares[line.algorithm.name]} if shares else {}),
+                }
+                for line in self.lines
             ],
             "risks": [risk.plain() for risk in self.risks],
             "seed": self.seed,

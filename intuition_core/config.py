@@ -56,10 +56,14 @@ class PortfolioChoice(Table, frozen=True, kw_only=True):
 
 
 class AlgorithmTable(Table, frozen=True, kw_only=True):
-    """One of ``[[algorithms]]``: ``name`` is what records call it, ``use`` the plugin."""
+    """One of ``[[algorithms]]``: ``name`` is what records call it, ``use`` the plugin.
+
+    ``share`` is its part of the capital, from 0 to 1; those that name none share evenly what the others leave.
+    """
 
     name: str
     use: str | None = None
+    share: Decimal | None = None
     params: dict[str, Any] = {}
     policy: Policy | None = None
     deadline: float | None = None
@@ -290,6 +294,7 @@ def load_config(
     origins: dict[str, str] = {}
     for layer in layers:
         tree = resolve({ALIASES.get(key, key): value for key, value in layer.tree.items()}, shape, later=True)
+        tree = anchored(tree, Path() if chosen is None or layer.key else chosen.parent)
         mistakes.extend(_mistakes(Configuration, tree, layer))
         mistakes.extend(_rivals(merged, origins, tree, layer))
         _merge(merged, tree)
@@ -340,6 +345,7 @@ def convert(tree: Mapping[str, Any], *, origin: str, origins: Mapping[str, str] 
     step = values.quantity_step
     if not step.is_finite() or not Decimal("1e-18") <= step <= 10**9:
         mistakes.append(mistake("quantity_step", f"expected a step from 1e-18 to 1e9, got {step}"))
+    mistakes += [mistake(key, problem) for key, problem in _misnamed(values)]
     for name in CostsTable.__struct_fields__:
         amount = getattr(values.costs, name)
         most = 9999 if name.endswith("_bps") else 10**9
@@ -360,6 +366,24 @@ def _found(tree: Mapping[str, Any], key: str) -> Any:
     for word in key.split("."):
         value = value[word]
     return value
+
+
+def _misnamed(values: Configuration) -> Iterator[tuple[str, str]]:
+    """Find algorithms and indicators that cannot be told apart, and shares that cannot be."""
+    for key, names in (
+        ("algorithms", [table.name for table in values.algorithms]),
+        ("indicators", [table.name for table in values.indicators]),
+    ):
+        for n, name in enumerate(names):
+            if name in names[:n]:
+                yield f"{key}.{n}.name", f"another is called `{name}` too; give one another name, and `use`"
+    shares = [table.share for table in values.algorithms if table.share is not None]
+    for n, table in enumerate(values.algorithms):
+        if table.share is not None and not (table.share.is_finite() and 0 <= table.share <= 1):
+            yield f"algorithms.{n}.share", f"expected a number from 0 to 1, got {table.share}"
+            return
+    if sum(shares, Decimal(0)) > 1:
+        yield "algorithms", f"the shares come to {sum(shares, Decimal(0))}, which is more than 1"
 
 
 def _limits(values: Configuration) -> Iterator[tuple[str, str, float | None]]:

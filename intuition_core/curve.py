@@ -8,7 +8,7 @@ from typing import Final
 from intuition_core.contracts import Data
 from intuition_core.data import DEFAULT_CHANNEL
 from intuition_core.history import Day, Slice
-from intuition_core.ledger import Ledger
+from intuition_core.ledger import Readable
 
 MAX_SLICES: Final = 2048
 """The most slices that are kept; when there would be more, pairs of them become one."""
@@ -37,7 +37,7 @@ class Curve:
         benchmark: the symbol to compare with; None for equal amounts of all symbols.
     """
 
-    def __init__(self, ledger: Ledger, *, benchmark: str | None = None) -> None:
+    def __init__(self, ledger: Readable, *, benchmark: str | None = None) -> None:
         self.slices: list[Slice] = []
         self.days: list[Day] = []
         self.priced: list[str] = []

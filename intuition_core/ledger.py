@@ -6,10 +6,10 @@ rest stays with the position, so that cash and positions at cost always add up t
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -80,18 +80,22 @@ class Ledger:
 
     Args:
         cash: what is put in at the start, in the account's currency.
+        marks: the latest quotes, where they are shared.
     """
+
+    ledgers: ClassVar[Mapping[str, "Ledger"]] = {}
+    """The ledgers that this one sums up: none."""
 
     __slots__ = ("cash", "closed", "deposits", "marks", "positions", "realised", "reservations", "reserved")
 
-    def __init__(self, cash: Decimal) -> None:
+    def __init__(self, cash: Decimal, *, marks: dict[str, float] | None = None) -> None:
         self.deposits = cash
         self.cash = cash
         self.realised = _ZERO
         self.reserved = _ZERO
         self.reservations: dict[str, Reservation] = {}
         self.positions: dict[str, Position] = {}
-        self.marks: dict[str, float] = {}
+        self.marks: dict[str, float] = {} if marks is None else marks
         self.closed: deque[ClosedTrade] = deque(maxlen=_KEPT_TRADES)
 
     @property
@@ -204,12 +208,60 @@ class Ledger:
         return proceeds, profit
 
 
+class Readable(Protocol):
+    """What a ledger, or the books of several algorithms together, can be asked."""
+
+    @property
+    def ledgers(self) -> Mapping[str, Ledger]:
+        """The ledgers of single algorithms that this sums up, by their names."""
+
+    @property
+    def deposits(self) -> Decimal:
+        """What was put in."""
+
+    @property
+    def cash(self) -> Decimal:
+        """All cash, reserved or not."""
+
+    @property
+    def reserved(self) -> Decimal:
+        """Cash set aside for open orders."""
+
+    @property
+    def available(self) -> Decimal:
+        """Cash that is not reserved."""
+
+    @property
+    def realised(self) -> Decimal:
+        """Profits of what was sold."""
+
+    @property
+    def equity(self) -> Decimal:
+        """All cash and all positions at their latest marks."""
+
+    @property
+    def positions(self) -> Mapping[str, Position]:
+        """Units held, and what they cost, by symbol."""
+
+    @property
+    def reservations(self) -> Mapping[str, Reservation]:
+        """Cash set aside, by order."""
+
+    @property
+    def marks(self) -> Mapping[str, float]:
+        """The latest quotes, by symbol."""
+
+    @property
+    def closed(self) -> Iterable[ClosedTrade]:
+        """The latest trades that were closed, oldest first."""
+
+
 class LedgerView:
     """The `Account` that parts see: the ledger in floats, and nothing that could change it."""
 
     __slots__ = ("_ledger", "marks")
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Readable) -> None:
         self._ledger = ledger
         self.marks: Mapping[str, float] = MappingProxyType(ledger.marks)
 
@@ -257,9 +309,11 @@ class Statement(NamedTuple):
     realised: Decimal
     positions: Mapping[str, Position]
     marks: Mapping[str, float]
+    algorithms: Mapping[str, "Statement"] = {}
+    """Where several algorithms share the account: each one's part of it; together with idle cash they are the whole."""
 
     @classmethod
-    def of(cls, ledger: Ledger, seq: int) -> "Statement":
+    def of(cls, ledger: Readable, seq: int) -> "Statement":
         """Take the statement of a ledger after an event."""
         return cls(
             seq,
@@ -267,8 +321,9 @@ class Statement(NamedTuple):
             ledger.cash,
             ledger.reserved,
             ledger.realised,
-            ledger.positions.copy(),
-            ledger.marks.copy(),
+            dict(ledger.positions),
+            dict(ledger.marks),
+            {name: cls.of(own, seq) for name, own in ledger.ledgers.items()},
         )
 
     def plain(self) -> dict[str, Any]:
@@ -293,4 +348,5 @@ class Statement(NamedTuple):
             "realised": plain_decimal(self.realised),
             "equity": plain_decimal(equity),
             "positions": positions,
+            **({"algorithms": {name: own.plain() for name, own in self.algorithms.items()}} if self.algorithms else {}),
         }

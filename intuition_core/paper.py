@@ -11,6 +11,7 @@ Costs (`intuition_core.costs`) are part of every amount: the steps that an amoun
 with commission and slippage, so quantities are floored before the cash is looked at.
 """
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
@@ -28,15 +29,15 @@ class PaperBroker:
     """Holds the open orders of one account and fills them against quotes.
 
     Args:
-        ledger: where reservations and fills are booked.
+        ledgers: where reservations and fills are booked, by the algorithm that an order is of.
         step: the smallest number of units; quantities are floored to whole steps before the cash is looked at.
         costs: what every fill pays.
     """
 
-    __slots__ = ("_costs", "_ledger", "_step", "open")
+    __slots__ = ("_costs", "_ledgers", "_step", "open")
 
-    def __init__(self, ledger: Ledger, *, step: Decimal, costs: Costs = NO_COSTS) -> None:
-        self._ledger = ledger
+    def __init__(self, ledgers: Mapping[str, Ledger], *, step: Decimal, costs: Costs = NO_COSTS) -> None:
+        self._ledgers = ledgers
         self._step = step
         self._costs = costs or None  # None is quicker to look at
         self.open: dict[str, list[OpenOrder]] = {}
@@ -56,14 +57,14 @@ class PaperBroker:
             amount = EXACT.add(amount, fees) if order.side == "buy" else EXACT.subtract(amount, fees)
         return quantity, amount
 
-    def to_sell(self, sid: str) -> Decimal:
-        """Give the units held that no open order is selling already."""
-        held = self._ledger.positions.get(sid)
+    def to_sell(self, algorithm: str, sid: str) -> Decimal:
+        """Give the units that an algorithm holds and that no open order of it is selling already."""
+        held = self._ledgers[algorithm].positions.get(sid)
         if held is None:
             return _ZERO
         left = held.quantity
         for open_order in self.open.get(sid, ()):
-            if open_order.order.side == "sell":
+            if open_order.order.side == "sell" and open_order.algorithm == algorithm:
                 left = EXACT.subtract(left, open_order.order.quantity or _ZERO)
         return left
 
@@ -74,7 +75,7 @@ class PaperBroker:
             NotEnough: the cash to reserve is not there.
         """
         if open_order.order.side == "buy":
-            self._ledger.reserve(open_order.id, open_order.order.sid, reserve)
+            self._ledgers[open_order.algorithm].reserve(open_order.id, open_order.order.sid, reserve)
         self.open.setdefault(open_order.order.sid, []).append(open_order)
 
     def on_quote(self, sid: str, data: Data) -> list[tuple[OpenOrder, Filled | Rejection]]:
@@ -98,34 +99,34 @@ class PaperBroker:
         """Take back every open order and its reservation; at the end of history nothing can fill any more."""
         cancelled = [open_order for orders in self.open.values() for open_order in orders]
         for open_order in cancelled:
-            self._ledger.release(open_order.id)
+            self._ledgers[open_order.algorithm].release(open_order.id)
         self.open.clear()
         return cancelled
 
     def _fill(self, open_order: OpenOrder, quote: float, ts: int) -> Filled | Rejection:
         order = open_order.order
-        reserved = self._ledger.release(open_order.id) if order.side == "buy" else _ZERO
+        ledger = self._ledgers[open_order.algorithm]
         try:
             if order.side == "sell":
-                return self._sell(order, quote, ts)
-            return self._buy(order, quote, reserved)
+                return self._sell(ledger, order, quote, ts)
+            return self._buy(ledger, order, quote, ledger.release(open_order.id))
         except NotEnough as error:
             return Rejection(f"{order.sid} at {quote}: {error}")
 
-    def _sell(self, order: Order, quote: float, ts: int) -> Filled | Rejection:
-        held = self._ledger.positions.get(order.sid)
+    def _sell(self, ledger: Ledger, order: Order, quote: float, ts: int) -> Filled | Rejection:
+        held = ledger.positions.get(order.sid)
         quantity = min(order.quantity or _ZERO, held.quantity if held else _ZERO)
         if not quantity:
             return Rejection(f"no {order.sid} left to sell")
         if self._costs is None:
-            cash, profit = self._ledger.sell(order.sid, quantity, exact(quote), ts)
+            cash, profit = ledger.sell(order.sid, quantity, exact(quote), ts)
             return Filled(quantity, quote, cash, _ZERO, _ZERO, profit)
         price, commission, slippage = self._priced(self._costs, "sell", quote, quantity)
         fees = EXACT.add(commission, self._costs.slippage_per_trade)
-        cash, profit = self._ledger.sell(order.sid, quantity, price, ts, fees)
+        cash, profit = ledger.sell(order.sid, quantity, price, ts, fees)
         return Filled(quantity, float(price), cash, commission, slippage, profit)
 
-    def _buy(self, order: Order, quote: float, reserved: Decimal) -> Filled | Rejection:
+    def _buy(self, ledger: Ledger, order: Order, quote: float, reserved: Decimal) -> Filled | Rejection:
         sid = order.sid
         if quote <= 0:
             return Rejection(f"{sid} cannot be bought at {quote}")
@@ -134,10 +135,10 @@ class PaperBroker:
         if not quantity:
             return Rejection(f"{plain_decimal(reserved)} buys less than {plain_decimal(self._step)} {sid} at {quote}")
         if self._costs is None:
-            return Filled(quantity, quote, self._ledger.buy(sid, quantity, price), _ZERO, _ZERO, None)
+            return Filled(quantity, quote, ledger.buy(sid, quantity, price), _ZERO, _ZERO, None)
         price, commission, slippage = self._priced(self._costs, "buy", quote, quantity)
         fees = EXACT.add(commission, self._costs.slippage_per_trade)
-        return Filled(quantity, float(price), self._ledger.buy(sid, quantity, price, fees), commission, slippage, None)
+        return Filled(quantity, float(price), ledger.buy(sid, quantity, price, fees), commission, slippage, None)
 
     def _affordable(self, budget: Decimal, price: Decimal) -> Decimal:
         """Give the most units, in whole steps, that a budget pays with all their costs."""

@@ -10,7 +10,7 @@ from intuition_core.orders import Filled, OpenOrder
 Record: TypeAlias = dict[str, Any]
 """``id, type, seq, ts, sid, cause`` and what the type adds; never changed once written."""
 
-TYPES: Final = ("decision", "fill", "rejection", "message", "error")
+TYPES: Final = ("decision", "fill", "rejection", "message", "error", "control")
 
 
 def plain_decimal(amount: Decimal) -> str:

@@ -395,9 +395,12 @@ def _comparable(composition: Mapping[str, Any]) -> dict[str, Any]:
     """Leave the versions of the parts out: a newer one may go on with what an older one began."""
     plain = dict(composition)
     plain["algorithms"] = [
-        {kind: {**part, "version": None} for kind, part in line.items()} for line in composition["algorithms"]
+        {kind: {**part, "version": None} if isinstance(part, Mapping) else part for kind, part in line.items()}
+        for line in composition["algorithms"]
     ]
-    plain["risks"] = [{**risk, "version": None} for risk in composition["risks"]]
+    for kind in ("risks", "indicators"):
+        if kind in composition:
+            plain[kind] = [{**part, "version": None} for part in composition[kind]]
     return plain
 
 

@@ -16,11 +16,12 @@ from typing import Any, Final, NamedTuple, Protocol
 import msgspec
 
 from intuition_core.answers import answers, bets, check_text
-from intuition_core.composition import Composition, Part
+from intuition_core.books import Books, BooksState
+from intuition_core.composition import Composition, Line, Part
 from intuition_core.contracts import Account, Bet, Context, Data, Message, Order, Rejection, Signal
 from intuition_core.data import DEFAULT_CHANNEL, check_channel, check_sid, plain
 from intuition_core.errors import BadData, PartFailed
-from intuition_core.ledger import EXACT, Ledger, LedgerState, LedgerView, NotEnough, exact
+from intuition_core.ledger import EXACT, Ledger, LedgerView, NotEnough, Readable, exact
 from intuition_core.orders import Filled, OpenOrder
 from intuition_core.paper import PaperBroker
 from intuition_core.randomness import restore_rng, rng_state
@@ -35,6 +36,9 @@ _NOBODY: Final[tuple[Any, ...]] = ()
 _ROUNDING_SLACK: Final = Decimal("1.000000001")
 """A portfolio that bets all of `account.cash`, a float, may name a hair more than there is; this much is forgiven."""
 
+
+CONTROL: Final = "$control"
+"""The channel of what people decide; no publisher can send on it, as no name of a channel begins like this."""
 
 MAX_DERIVED: Final = 1000
 """The most messages of indicators that one event may lead to: beyond it they only answer one another."""
@@ -62,6 +66,10 @@ class Strategy:
     """A composition at work on one account.
 
     Attributes:
+        books: the account, by algorithm.
+        ledger: the account as a whole.
+        account: the same as parts see it.
+        killed: why the kill switch is on; None while it is off.
         parts: the parts in the order in which they were started; they are counted from 1.
         quarantined: the parts that are not called any more, by their number.
         halted: the failure after which, by the part's policy, no more events are to be taken.
@@ -88,12 +96,14 @@ class Strategy:
         self._cell: Cell = cell if cell is not None else [0, 0]
         self._event_id: Any = None
         self.seq = 0
-        self.ledger = Ledger(composition.cash)
+        self.books = Books(composition.cash, composition.shares)
+        self.ledger: Readable = self.books if len(self.books.ledgers) > 1 else next(iter(self.books.ledgers.values()))
         self.account: Account = LedgerView(self.ledger)
-        self._broker = PaperBroker(self.ledger, step=composition.step, costs=composition.costs)
+        self.killed: str | None = None
+        self._broker = PaperBroker(self.books.ledgers, step=composition.step, costs=composition.costs)
         self._recorder = Recorder(run)
         self._open = self._broker.open
-        self._marks = self.ledger.marks
+        self._marks = self.books.marks
         self._written = self._recorder.written
         self._derived: deque[Data] = deque()
         self._answered = 0
@@ -101,9 +111,10 @@ class Strategy:
         self._costly = bool(composition.costs)
         self._log = log
         self._kept: list[_Kept] = []
+        self._accounts: list[Account] = []
         self._risks = [_Risk(self._start(part)) for part in composition.risks]
         self._indicators = [_Indicator(self._start(part)) for part in composition.indicators]
-        self._lines = [_Line(self._start(line.algorithm), self._start(line.portfolio)) for line in composition.lines]
+        self._lines = [self._start_line(line) for line in composition.lines]
         self._several = bool(self._indicators) or len(self._lines) > 1
         self._first = self._cell[1] = self._heard_by[0].number
         self._listeners = self._by_channel()
@@ -132,6 +143,10 @@ class Strategy:
             if sid in self._open:
                 self._fill_orders(sid, data)
             self._marks[sid] = data["quote"]
+        elif channel == CONTROL:
+            self._recorder.open(self.seq, data["ts"])
+            self._control(data)
+            return self._recorder.take()
         self._tell(channel, data)
         return self._rest() if self._written or self._derived else _NOTHING
 
@@ -260,7 +275,8 @@ class Strategy:
         state = _State(
             version=_STATE_VERSION,
             seq=self.seq,
-            ledger=self.ledger.snapshot(),
+            books=self.books.snapshot(),
+            killed=self.killed,
             orders=[order for orders in self._broker.open.values() for order in orders],
             parts=parts,
             quarantined=self.quarantined,
@@ -292,7 +308,8 @@ class Strategy:
                 kept.take(part)
         self._cell[1] = self._first
         self.seq = state.seq
-        self.ledger.restore(state.ledger)
+        self.books.restore(state.books)
+        self.killed = state.killed
         for open_order in state.orders:
             self._broker.open.setdefault(open_order.order.sid, []).append(open_order)
         return True
@@ -394,7 +411,7 @@ class Strategy:
             return
         self._cell[1] = line.number + 1
         try:
-            stake = size(signal, self.account)
+            stake = size(signal, line.account)
             if stake is None:
                 return
             staked = bets(stake)
@@ -424,7 +441,7 @@ class Strategy:
         except BadData as error:
             problem = f"a signal's {error}"
         if quote is None and problem is None:
-            quote = self.ledger.marks.get(signal.sid)
+            quote = self._marks.get(signal.sid)
         if problem is not None:
             pass
         elif signal.side not in _SIDES:
@@ -466,7 +483,7 @@ class Strategy:
             problem = f"a bet cannot be sized at a price of {mark}"
         elif side == "sell":
             units = self._units(bet, sid, quote)
-            if held := self._broker.to_sell(sid):
+            if held := self._broker.to_sell(line.names[0], sid):
                 self._place(line, Order(sid, side, quote, quantity=min(units, held), reason=bet.reason))
                 return
             problem = f"no {sid} held that is not being sold already"
@@ -476,7 +493,7 @@ class Strategy:
             self._place(line, Order(sid, side, quote, quantity=exact(bet.units), reason=bet.reason))
         else:
             cash = exact(bet.cash or 0)
-            there = self.ledger.available
+            there = line.ledger.available
             if there < cash <= EXACT.multiply(there, _ROUNDING_SLACK):
                 cash = there
             self._place(line, Order(sid, side, quote, cash=cash, reason=bet.reason))
@@ -487,7 +504,7 @@ class Strategy:
         return self._broker.estimate(Order(sid, "sell", quote, cash=exact(bet.cash or 0)))[0]
 
     def _close(self, line: "_Line", signal: Signal) -> None:
-        quantity = self._broker.to_sell(signal.sid)
+        quantity = self._broker.to_sell(line.names[0], signal.sid)
         order = Order(signal.sid, "sell", float(signal.quote or 0.0), quantity=quantity)
         if quantity:
             self._place(line, order)
@@ -495,6 +512,9 @@ class Strategy:
             self._refuse(line, order, f"no {signal.sid} held that is not being sold already")
 
     def _place(self, line: "_Line", order: Order) -> None:
+        if self.killed is not None:
+            self._refuse(line, order, f"the kill switch is on: {self.killed}")
+            return
         for risk in self._risks:
             self._cell[1] = risk.number
             try:
@@ -513,14 +533,18 @@ class Strategy:
                 self._refuse(line, order, verdict.reason, risk=risk.part.name)
                 return
             order = verdict
+        self._order(line, order)
+
+    def _order(self, line: "_Line", order: Order) -> None:
+        """Place an order that nobody objects to."""
         quantity, cash = self._broker.estimate(order)
         side = order.side
         if not quantity:
             step = plain_decimal(self.composition.step)
             self._refuse(line, order, f"{plain_decimal(cash)} comes to less than {step} {order.sid} at {order.quote}")
             return
-        if side == "buy" and cash > self.ledger.available:
-            self._refuse(line, order, str(NotEnough("cash", cash, self.ledger.available)))
+        if side == "buy" and cash > line.ledger.available:
+            self._refuse(line, order, str(NotEnough("cash", cash, line.ledger.available)))
             return
         if order.quantity is not None and order.quantity != quantity:
             order = Order(order.sid, side, order.quote, quantity=quantity, reason=order.reason)
@@ -536,6 +560,31 @@ class Strategy:
         self._recorder.open(self.seq, data["ts"])
         for open_order, outcome in self._broker.on_quote(sid, data):
             self._record_outcome(open_order, outcome)
+
+    # -- what people decide
+
+    def _control(self, data: Data) -> None:
+        """Do what an event of the channel `CONTROL` says; `intuition_core.control` makes these."""
+        action = data["action"]
+        more: dict[str, Any] = {}
+        if action == "kill":
+            self.killed = data["reason"]
+            for open_order in self._broker.cancel_all():
+                self._reject(open_order.order, open_order, f"the kill switch is on: {self.killed}")
+            more = {"reason": self.killed, "flatten": data["flatten"]}
+        elif action == "clear":
+            self.killed = None
+            more = {"reason": data["reason"]}
+        elif action == "shares":
+            moved = self.books.share_out({name: Decimal(share) for name, share in data["shares"].items()})
+            shares = {name: format(share, "f") for name, share in self.books.shares.items()}
+            more = {"shares": shares, "moved": {name: plain_decimal(amount) for name, amount in moved.items()}}
+        self._recorder.write("control", None, action=action, by=data.get("by"), **more)
+        if action == "kill" and data["flatten"]:
+            for line in self._lines:
+                for sid, position in list(line.ledger.positions.items()):
+                    quote = self._marks.get(sid, 0.0)
+                    self._order(line, Order(sid, "sell", quote, quantity=position.quantity, reason="kill switch"))
 
     # -- records
 
@@ -621,9 +670,16 @@ class Strategy:
                 listeners.setdefault(channel, []).append(listener)
         return listeners
 
-    def _start(self, part: Part) -> "_Started":
+    def _start_line(self, line: Line) -> "_Line":
+        ledger = self.books.ledgers[line.algorithm.name]
+        account = self.account if ledger is self.ledger else LedgerView(ledger)
+        algorithm = self._start(line.algorithm, account)
+        return _Line(algorithm, self._start(line.portfolio, account), ledger, account)
+
+    def _start(self, part: Part, account: Account | None = None) -> "_Started":
         """Take a part on: make it, and give it with what `initialize` answered."""
         self.parts.append(part)
+        self._accounts.append(account if account is not None else self.account)
         kept, started = self._make(len(self.parts), part)
         self._kept.append(kept)
         return started
@@ -646,7 +702,7 @@ class Strategy:
         context = Context(
             name=part.name,
             rng=rng,
-            account=self.account,
+            account=self._accounts[number - 1],
             log=logging.LoggerAdapter(self._log, {"part": part.name}),
         )
         try:
@@ -707,13 +763,14 @@ class _State(msgspec.Struct, frozen=True, kw_only=True):
 
     version: int
     seq: int
-    ledger: LedgerState
+    books: BooksState
+    killed: str | None
     orders: list[OpenOrder]
     parts: list[_PartState]
     quarantined: dict[int, Quarantine] = {}
 
 
-_STATE_VERSION: Final = 1
+_STATE_VERSION: Final = 2
 
 
 class _NoSnapshot(Exception):
@@ -757,9 +814,22 @@ class _Kept:
 class _Line:
     """An algorithm and its portfolio, started, with their methods looked up once."""
 
-    __slots__ = ("algorithm", "channels", "event", "names", "number", "optimize", "portfolio", "release")
+    __slots__ = (
+        "account",
+        "algorithm",
+        "channels",
+        "event",
+        "ledger",
+        "names",
+        "number",
+        "optimize",
+        "portfolio",
+        "release",
+    )
 
-    def __init__(self, algorithm: _Started, portfolio: _Started) -> None:
+    def __init__(self, algorithm: _Started, portfolio: _Started, ledger: Ledger, account: Account) -> None:
+        self.ledger = ledger
+        self.account = account
         self.number = algorithm.number  # the portfolio's number is the next one
         self.algorithm = algorithm.part
         self.portfolio = portfolio.part

@@ -14,7 +14,7 @@ from intuition_core import Bet, Signal
 from intuition_core.compose import compose, portable, settle
 from intuition_core.config import BadConfiguration, Config, convert, load_config
 from intuition_core.errors import BadData, BadParameter
-from intuition_core.plugins import discover
+from intuition_core.plugins import UnknownPlugin, discover
 from intuition_core.rpc.wire import MAX_MESSAGE
 from intuition_core.service import AlreadyRunning, BadCall, Service, TooManyDecisions
 from intuition_core.session import StaleEpoch
@@ -187,8 +187,8 @@ def test_the_long_form_of_an_algorithm_names_it(tmp_path: Path) -> None:
         "kelly",
     )
     file.write_text(toml + '[[algorithms]]\nname = "other"\n')
-    with pytest.raises(BadConfiguration, match="mine, other"):
-        settle(load_config(file, environment={}), discover())
+    with pytest.raises(UnknownPlugin, match="other"):
+        compose(settle(load_config(file, environment={}), discover()), discover())
 
 
 @pytest.mark.parametrize(

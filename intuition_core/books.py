@@ -1,0 +1,196 @@
+"""One account of several algorithms: a book for each, and what together they are.
+
+Every algorithm has its own cash, positions and reservations, so that what it earns and loses is its own, and the parts
+sum to the whole exactly. Quotes are the same for all. Cash that is no algorithm's share is idle.
+"""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+from intuition_core.contracts import ClosedTrade
+from intuition_core.errors import IntuitionError
+from intuition_core.ledger import EXACT, Ledger, LedgerState, Position, Reservation
+
+_ZERO: Final = Decimal(0)
+_CENT: Final = Decimal("0.01")
+
+
+class BadShares(IntuitionError):
+    """Shares of the capital that cannot be."""
+
+    def __init__(self, problem: str) -> None:
+        self.problem = problem
+        super().__init__(f"shares of the capital: {problem}")
+
+
+class BooksState(msgspec.Struct, frozen=True, kw_only=True):
+    """Books as they can be kept."""
+
+    idle: Decimal
+    shares: dict[str, Decimal]
+    ledgers: dict[str, LedgerState]
+
+
+def check_shares(shares: Mapping[str, Decimal], names: Sequence[str]) -> None:
+    """Check that shares are for these algorithms and come to one at most.
+
+    Raises:
+        BadShares: they are not.
+    """
+    for name in shares:
+        if name not in names:
+            raise BadShares(f"no algorithm is called `{name}`; there are {', '.join(names)}")
+    for name, share in shares.items():
+        if not share.is_finite() or not 0 <= share <= 1:
+            raise BadShares(f"`{name}` has {share}; a share is from 0 to 1")
+    whole = sum(shares.values(), _ZERO)
+    if whole > 1:
+        raise BadShares(f"together they are {whole}, which is more than 1")
+
+
+class Books:
+    """The books of the algorithms of one account.
+
+    Reads like a `Ledger`; booked is in the algorithms' own.
+
+    Args:
+        cash: what is put in at the start, in the account's currency.
+        shares: by algorithm, from 0 to 1; what is left is idle.
+    """
+
+    def __init__(self, cash: Decimal, shares: Mapping[str, Decimal]) -> None:
+        self.shares = dict(shares)
+        self.marks: dict[str, float] = {}
+        self.ledgers = {name: Ledger(_portion(cash, share), marks=self.marks) for name, share in shares.items()}
+        given = sum((ledger.cash for ledger in self.ledgers.values()), _ZERO)
+        self.idle = EXACT.subtract(cash, given)
+
+    @property
+    def deposits(self) -> Decimal:
+        """What was put in."""
+        return self._sum("deposits", self.idle)
+
+    @property
+    def cash(self) -> Decimal:
+        """All cash, reserved or not."""
+        return self._sum("cash", self.idle)
+
+    @property
+    def reserved(self) -> Decimal:
+        """Cash set aside for open orders."""
+        return self._sum("reserved")
+
+    @property
+    def available(self) -> Decimal:
+        """Cash that is not reserved."""
+        return self._sum("available", self.idle)
+
+    @property
+    def realised(self) -> Decimal:
+        """Profits of what was sold."""
+        return self._sum("realised")
+
+    @property
+    def equity(self) -> Decimal:
+        """All cash and all positions at their latest marks."""
+        return self._sum("equity", self.idle)
+
+    @property
+    def positions(self) -> dict[str, Position]:
+        """Units held by all together, and what they cost, by symbol."""
+        together: dict[str, Position] = {}
+        for ledger in self.ledgers.values():
+            for sid, position in ledger.positions.items():
+                other = together.get(sid)
+                together[sid] = (
+                    position
+                    if other is None
+                    else Position(EXACT.add(other.quantity, position.quantity), EXACT.add(other.cost, position.cost))
+                )
+        return together
+
+    @property
+    def reservations(self) -> dict[str, Reservation]:
+        """Cash set aside, by order."""
+        return {order: each for ledger in self.ledgers.values() for order, each in ledger.reservations.items()}
+
+    @property
+    def closed(self) -> list[ClosedTrade]:
+        """The latest trades that were closed, oldest first."""
+        trades = [trade for ledger in self.ledgers.values() for trade in ledger.closed]
+        return sorted(trades, key=lambda trade: trade.ts)[-1000:]
+
+    def share_out(self, shares: Mapping[str, Decimal]) -> dict[str, Decimal]:
+        """Move cash so that each algorithm comes to its share of the whole equity, as far as cash is free; no trade.
+
+        Who has too much gives what is available of it. What was given goes to those who have too little, in
+        proportion to what they lack, in whole cents; the rest is idle.
+
+        Args:
+            shares: by algorithm; who is not named keeps the share there is.
+
+        Returns:
+            What each got, negative for what it gave.
+
+        Raises:
+            BadShares: they are for others, or come to more than one.
+        """
+        wanted = {**self.shares, **shares}
+        check_shares(wanted, list(self.ledgers))
+        equity = self.equity
+        lacking: dict[str, Decimal] = {}
+        moved: dict[str, Decimal] = {}
+        for name, ledger in self.ledgers.items():
+            gap = EXACT.subtract(_portion(equity, wanted[name]), ledger.equity)
+            if gap < 0:
+                given = min(EXACT.minus(gap), max(_ZERO, ledger.available))
+                moved[name] = EXACT.minus(given)
+                self.idle = EXACT.add(self.idle, given)
+            elif gap > 0:
+                lacking[name] = gap
+        there, missing = self.idle, sum(lacking.values(), _ZERO)
+        for name, gap in lacking.items():
+            got = gap if missing <= there else _of(gap, there, missing)
+            moved[name] = got
+            self.idle = EXACT.subtract(self.idle, got)
+        for name, amount in moved.items():
+            ledger = self.ledgers[name]
+            ledger.cash = EXACT.add(ledger.cash, amount)
+            ledger.deposits = EXACT.add(ledger.deposits, amount)
+        self.shares = wanted
+        return {name: amount for name, amount in moved.items() if amount}
+
+    def snapshot(self) -> BooksState:
+        """Give the books as they can be kept."""
+        ledgers = {name: ledger.snapshot() for name, ledger in self.ledgers.items()}
+        return BooksState(idle=self.idle, shares=self.shares, ledgers=ledgers)
+
+    def restore(self, state: BooksState) -> None:
+        """Take up what was kept."""
+        self.idle = state.idle
+        self.shares = dict(state.shares)
+        for name, ledger in self.ledgers.items():
+            ledger.restore(state.ledgers[name])
+
+    def _sum(self, name: str, start: Decimal = _ZERO) -> Decimal:
+        total = start
+        for ledger in self.ledgers.values():
+            total = EXACT.add(total, getattr(ledger, name))
+        return total
+
+
+def _portion(amount: Decimal, share: Decimal) -> Decimal:
+    """Give a share of an amount in whole cents, rounded down; all of it exactly."""
+    if share == 1:
+        return amount
+    cents = EXACT.divide_int(EXACT.multiply(amount, share), _CENT)
+    return max(_ZERO, EXACT.multiply(cents, _CENT))
+
+
+def _of(gap: Decimal, there: Decimal, missing: Decimal) -> Decimal:
+    """Give a gap's part of what is there, in whole cents, rounded down."""
+    cents = EXACT.divide_int(EXACT.multiply(gap, there), EXACT.multiply(missing, _CENT))
+    return EXACT.multiply(cents, _CENT)

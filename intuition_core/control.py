@@ -1,0 +1,89 @@
+"""What people decide while a session runs: events like any other, so that a replay decides the same.
+
+They come on the channel `intuition_core.strategy.CONTROL`, which no publisher can use.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from intuition_core.books import BadShares, check_shares
+from intuition_core.data import Event
+from intuition_core.errors import IntuitionError
+from intuition_core.strategy import CONTROL
+
+
+class BadControl(IntuitionError):
+    """Something asked of a session that it cannot do."""
+
+    def __init__(self, action: str, problem: str) -> None:
+        self.action = action
+        self.problem = problem
+        super().__init__(f"{action}: {problem}")
+
+
+def kill(reason: object, *, ts: int, by: str, flatten: object = False) -> Event:
+    """Stop: no order is placed any more, open ones are cancelled.
+
+    Args:
+        reason: why, for the records.
+        ts: the time in nanoseconds UTC.
+        by: who decided it.
+        flatten: sell all that is held, too.
+
+    Raises:
+        BadControl: there is no reason that could be recorded.
+    """
+    if not isinstance(flatten, bool):
+        raise BadControl("kill", f"flatten is true or false, not {flatten!r:.60}")
+    return {
+        "channel": CONTROL,
+        "ts": ts,
+        "action": "kill",
+        "reason": _reason("kill", reason),
+        "by": by,
+        "flatten": flatten,
+    }
+
+
+def clear(reason: object, *, ts: int, by: str) -> Event:
+    """Let orders be placed again.
+
+    Raises:
+        BadControl: there is no reason that could be recorded.
+    """
+    return {"channel": CONTROL, "ts": ts, "action": "clear", "reason": _reason("clear", reason), "by": by}
+
+
+def share_out(shares: object, *, there: Mapping[str, Decimal], ts: int, by: str) -> Event:
+    """Give algorithms other shares of the capital.
+
+    Args:
+        shares: by algorithm, from 0 to 1, as numbers or text; who is not named keeps the share there is.
+        there: the shares that there are.
+        ts: the time in nanoseconds UTC.
+        by: who decided it.
+
+    Raises:
+        BadControl: they are no shares.
+        BadShares: they are for others, or come to more than one.
+    """
+    if not isinstance(shares, Mapping) or not shares:
+        raise BadControl("shares", f'expected a share for each algorithm, such as {{"trend": 0.5}}, got {shares!r:.60}')
+    if len(there) == 1:
+        raise BadShares("one algorithm has all of it")
+    wanted: dict[str, Decimal] = {}
+    for name, share in shares.items():
+        try:
+            wanted[name] = Decimal(str(share))
+        except InvalidOperation:
+            raise BadControl("shares", f"the share of `{name}` is a number from 0 to 1, not {share!r:.60}") from None
+    check_shares({**there, **wanted}, list(there))
+    plain = {name: format(share, "f") for name, share in wanted.items()}
+    return {"channel": CONTROL, "ts": ts, "action": "shares", "shares": plain, "by": by}
+
+
+def _reason(action: str, reason: Any) -> str:
+    if not isinstance(reason, str) or not reason.strip() or len(reason) > 500 or not reason.isprintable():
+        raise BadControl(action, "say why, in 1 to 500 printable characters")
+    return reason
