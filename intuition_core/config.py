@@ -18,6 +18,7 @@ from msgspec import inspect as shapes
 
 from intuition_core.composition import DEFAULT_CASH, DEFAULT_DEADLINE, DEFAULT_POLICY, DEFAULT_STEP, Fill, Policy
 from intuition_core.errors import IntuitionError, did_you_mean
+from intuition_core.files import anchored
 from intuition_core.journal import Durability
 from intuition_core.typed import Typed, complaint, resolve, shown
 

@@ -18,6 +18,7 @@ import msgspec
 from intuition_core.contracts import CONTRACT_VERSION
 from intuition_core.distributions import Distribution, distributions, headers, normal
 from intuition_core.errors import IntuitionError, did_you_mean
+from intuition_core.files import FILE, is_file, load_part, part_file, version_of
 
 if TYPE_CHECKING:
     import subprocess
@@ -207,7 +208,8 @@ class Catalogue(msgspec.Struct, frozen=True):
 
         Args:
             kind: one of `KINDS`.
-            ref: the plugin's name; or ``distribution:name`` where several distributions offer the name.
+            ref: the plugin's name; or ``distribution:name`` where several distributions offer the name; or a part in a
+                file (`intuition_core.files`).
 
         Raises:
             UnknownPlugin: there is none.
@@ -215,7 +217,11 @@ class Catalogue(msgspec.Struct, frozen=True):
             PluginBlocked: the configuration blocks it.
             PluginIncompatible: it is written for another version of the contract.
             BrokenPlugin: its metadata is damaged.
+            NoSuchFile: it is a file, and cannot be read.
         """
+        if is_file(ref):
+            file = part_file(ref)
+            return Plugin(kind, file.name, FILE, version_of(file), str(file), "")
         named = [plugin for plugin in self.plugins if plugin.kind == kind and _means(ref, plugin)]
         usable = [plugin for plugin in named if plugin.status in {"available", "conflict"}]
         if len(usable) == 1:
@@ -236,11 +242,13 @@ class Catalogue(msgspec.Struct, frozen=True):
 
         Raises:
             BrokenPlugin: the import failed, in whatever way; the error it raised is the cause.
+            BadFile: it is a file, and no such part can be taken from it.
             IntuitionError: there is no such plugin to import, see `find`.
         """
-        from stevedore.driver import DriverManager  # takes longer to import than all plugins take to be listed
-
         plugin = self.find(kind, ref)
+        if is_file(plugin.target):
+            return load_part(part_file(plugin.target), kind, REQUIRED.get(kind, ()))
+        from stevedore.driver import DriverManager  # takes longer to import than all plugins take to be listed
 
         class Chosen(DriverManager[Any]):
             def list_entry_points(self) -> list[Any]:
