@@ -76,6 +76,17 @@ def test_a_locale_that_cannot_write_everything_loses_nothing(tmp_path: Path, sho
     assert (b"scaled by ?252" if not shown else "scaled by √252".encode()) in ran.stdout
 
 
+def test_help_documents_every_option_and_keeps_its_examples_apart(run: Any) -> None:
+    from intuition_core.cli.backtest import backtest
+
+    ran = run("backtest", "--help")
+    assert (ran.code, ran.err) == (0, "")
+    assert "\n  intuition backtest --algo sma-cross --portfolio fixed --data prices.csv\n" in ran.out
+    for option in backtest.params:
+        assert getattr(option, "help", None), option.name
+        assert option.opts[-1] in ran.out
+
+
 # -- what it writes
 
 
