@@ -66,6 +66,7 @@ class Order(msgspec.Struct, frozen=True, gc=False):
     """What is about to be placed. Exactly one of ``cash`` (spend so much) and ``quantity`` (so many units) is set.
 
     ``quote`` is the price that the signal was formed at; ``closing`` marks an order that can only reduce a position.
+    A risk part is also told ``ts``, the time of the event in nanoseconds UTC, and whose order it is.
     """
 
     sid: str
@@ -74,6 +75,8 @@ class Order(msgspec.Struct, frozen=True, gc=False):
     cash: Decimal | None = None
     quantity: Decimal | None = None
     reason: str | None = None
+    ts: int = 0
+    algorithm: str = ""
 
     @property
     def closing(self) -> bool:
@@ -132,6 +135,10 @@ class Account(Protocol):
         """The latest quote, by symbol."""
 
     @property
+    def quoted_at(self) -> Mapping[str, int]:
+        """When each symbol was last quoted, nanoseconds UTC; only kept where there are risk parts."""
+
+    @property
     def closed_trades(self) -> Sequence[ClosedTrade]:
         """The latest trades that were closed, oldest first; at most 1,000."""
 
@@ -172,7 +179,12 @@ class Portfolio(Protocol):
 
 
 class Risk(Protocol):
-    """Are we allowed to? May also define `initialize(params[, context])`."""
+    """Are we allowed to? May also define `initialize(params[, context])`.
+
+    Risk parts see the account as a whole, of all algorithms. One that must know how the account fares between orders
+    also defines ``observe(account, ts)``, which is called after each quote of a symbol that is held and after each
+    fill; a text that it returns is the reason for which the kill switch is turned on there and then.
+    """
 
     def check(self, order: Order, account: Account, /) -> Order | Rejection:
         """Let the order pass, let a smaller one pass, or refuse it with a reason."""

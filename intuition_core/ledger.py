@@ -259,10 +259,11 @@ class Readable(Protocol):
 class LedgerView:
     """The `Account` that parts see: the ledger in floats, and nothing that could change it."""
 
-    __slots__ = ("_ledger", "marks")
+    __slots__ = ("_ledger", "marks", "quoted_at")
 
-    def __init__(self, ledger: Readable) -> None:
+    def __init__(self, ledger: Readable, *, quoted_at: Mapping[str, int] | None = None) -> None:
         self._ledger = ledger
+        self.quoted_at: Mapping[str, int] = MappingProxyType(quoted_at if quoted_at is not None else {})
         self.marks: Mapping[str, float] = MappingProxyType(ledger.marks)
 
     @property

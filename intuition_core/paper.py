@@ -57,6 +57,10 @@ class PaperBroker:
             amount = EXACT.add(amount, fees) if order.side == "buy" else EXACT.subtract(amount, fees)
         return quantity, amount
 
+    def holds(self, sid: str) -> bool:
+        """Say whether any algorithm holds units of a symbol."""
+        return any(sid in ledger.positions for ledger in self._ledgers.values())
+
     def to_sell(self, algorithm: str, sid: str) -> Decimal:
         """Give the units that an algorithm holds and that no open order of it is selling already."""
         held = self._ledgers[algorithm].positions.get(sid)

@@ -39,6 +39,11 @@ class Recorder:
         self._n = 0
         self.written: list[Record] = []
 
+    @property
+    def ts(self) -> int:
+        """The time of the present event, in nanoseconds UTC."""
+        return self._ts
+
     def open(self, seq: int, ts: int) -> None:
         """Begin an event, or go on with it."""
         if seq != self._seq:

@@ -98,7 +98,8 @@ class Strategy:
         self.seq = 0
         self.books = Books(composition.cash, composition.shares)
         self.ledger: Readable = self.books if len(self.books.ledgers) > 1 else next(iter(self.books.ledgers.values()))
-        self.account: Account = LedgerView(self.ledger)
+        self._quoted_at: dict[str, int] = {}
+        self.account: Account = LedgerView(self.ledger, quoted_at=self._quoted_at)
         self.killed: str | None = None
         self._broker = PaperBroker(self.books.ledgers, step=composition.step, costs=composition.costs)
         self._recorder = Recorder(run)
@@ -113,6 +114,7 @@ class Strategy:
         self._kept: list[_Kept] = []
         self._accounts: list[Account] = []
         self._risks = [_Risk(self._start(part)) for part in composition.risks]
+        self._observers = [risk for risk in self._risks if risk.observe is not None]
         self._indicators = [_Indicator(self._start(part)) for part in composition.indicators]
         self._lines = [self._start_line(line) for line in composition.lines]
         self._several = bool(self._indicators) or len(self._lines) > 1
@@ -143,6 +145,10 @@ class Strategy:
             if sid in self._open:
                 self._fill_orders(sid, data)
             self._marks[sid] = data["quote"]
+            if self._risks:
+                self._quoted_at[sid] = data["ts"]
+                if self._observers and (self._written or self._broker.holds(sid)):
+                    self._observe(data)
         elif channel == CONTROL:
             self._recorder.open(self.seq, data["ts"])
             self._control(data)
@@ -158,7 +164,7 @@ class Strategy:
         """
         open_orders, marks, written = self._open, self._marks, self._written
         listeners = self._listeners.get(DEFAULT_CHANNEL, _NOBODY)
-        only = listeners[0] if len(listeners) == 1 else None
+        only = listeners[0] if len(listeners) == 1 and not self._risks else None
         if only is None:
             for data in events:
                 if records := self.step(data):
@@ -235,7 +241,7 @@ class Strategy:
         part = self.parts[number - 1]
         if part.kind == "risk":
             refusal = Rejection(f"{part.label} is in quarantine, and what cannot be checked is not placed")
-            self._seats[number - 1].set_aside(lambda *_: refusal)
+            self._seats[number - 1].set_aside(lambda order, *_: refusal if isinstance(order, Order) else None)
         else:
             self._seats[number - 1].set_aside(lambda *_: None)
 
@@ -277,6 +283,7 @@ class Strategy:
             seq=self.seq,
             books=self.books.snapshot(),
             killed=self.killed,
+            quoted_at=self._quoted_at,
             orders=[order for orders in self._broker.open.values() for order in orders],
             parts=parts,
             quarantined=self.quarantined,
@@ -310,6 +317,7 @@ class Strategy:
         self.seq = state.seq
         self.books.restore(state.books)
         self.killed = state.killed
+        self._quoted_at.update(state.quoted_at)
         for open_order in state.orders:
             self._broker.open.setdefault(open_order.order.sid, []).append(open_order)
         return True
@@ -515,6 +523,8 @@ class Strategy:
         if self.killed is not None:
             self._refuse(line, order, f"the kill switch is on: {self.killed}")
             return
+        if self._risks:
+            order = msgspec.structs.replace(order, ts=self._recorder.ts, algorithm=line.names[0])
         for risk in self._risks:
             self._cell[1] = risk.number
             try:
@@ -560,6 +570,26 @@ class Strategy:
         self._recorder.open(self.seq, data["ts"])
         for open_order, outcome in self._broker.on_quote(sid, data):
             self._record_outcome(open_order, outcome)
+
+    def _observe(self, data: Data) -> None:
+        """Let risk parts see how the account fares; one may turn the kill switch on."""
+        for risk in self._observers:
+            self._cell[1] = risk.number
+            try:
+                reason = risk.observe(self.account, data["ts"])  # type: ignore[misc]  # these have it
+                if reason is not None:
+                    check_text("what `observe` returns", reason)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001  # the same
+                self._recorder.open(self.seq, data["ts"])
+                self._event_id = data.get("id")
+                self._record_failure(risk.number, "observe", error, data.get("sid"))
+                continue
+            if reason is not None and self.killed is None:
+                self._recorder.open(self.seq, data["ts"])
+                self._control({"action": "kill", "reason": reason, "flatten": False, "by": f"risk {risk.part.name}"})
+        self._cell[1] = self._first
 
     # -- what people decide
 
@@ -652,7 +682,7 @@ class Strategy:
     @property
     def _seats(self) -> "list[_Seat]":
         """The places of the parts in the order of `parts`."""
-        seats = [_Seat(risk, ("check",)) for risk in self._risks]
+        seats = [_Seat(risk, ("check", "observe")) for risk in self._risks]
         seats += [_Seat(indicator, ("event",)) for indicator in self._indicators]
         for line in self._lines:
             seats += (_Seat(line, ("event",)), _Seat(line, ("optimize", "release")))
@@ -765,6 +795,7 @@ class _State(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
     books: BooksState
     killed: str | None
+    quoted_at: dict[str, int]
     orders: list[OpenOrder]
     parts: list[_PartState]
     quarantined: dict[int, Quarantine] = {}
@@ -871,17 +902,19 @@ class _Indicator:
 
 
 class _Risk:
-    __slots__ = ("check", "number", "part")
+    __slots__ = ("check", "number", "observe", "part")
 
     def __init__(self, started: _Started) -> None:
         self.number = started.number
         self.part = started.part
         self.check: Callable[[Order, Account], Any]
+        self.observe: Callable[[Account, int], Any] | None
         self.take(started)
 
     def take(self, started: _Started) -> None:
         """Let this live part answer from now on."""
         self.check = _method(self.part, started.live, "check")
+        self.observe = getattr(started.live, "observe", None)
 
 
 def _method(part: Part, live: Any, name: str) -> Callable[..., Any]:
