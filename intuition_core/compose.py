@@ -1,8 +1,9 @@
 """From a configuration and the plugins there are to a `Composition`."""
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -22,8 +23,8 @@ from intuition_core.config import (
     convert,
 )
 from intuition_core.costs import Costs
-from intuition_core.errors import BadParameter, did_you_mean
-from intuition_core.parameters import check_params, parameter_names, read_params
+from intuition_core.errors import BadParameter, IntuitionError, Mistakes, did_you_mean
+from intuition_core.parameters import check_params, parameter_names, read_params, redact_params
 from intuition_core.plugins import Catalogue
 from intuition_core.typed import Typed
 
@@ -96,11 +97,46 @@ def compose(config: Config, catalogue: Catalogue) -> Composition:
         BadConfiguration: no algorithm is chosen.
         BadParameter: a part does not take a parameter.
         IntuitionError: a plugin is unknown, blocked, incompatible, broken, or in conflict with another.
+        Mistakes: several of these.
     """
     values = config.values
     if values.seed is None:
         msg = "compose() takes a settled configuration"
         raise ValueError(msg)
+    try:
+        return _composed(config, catalogue, seed=values.seed)
+    except IntuitionError as error:
+        faults = list(part_faults(config, catalogue))
+        raise Mistakes.of(faults or [error]) from (error.__cause__ if len(faults) < 2 else None)
+
+
+def part_faults(config: Config, catalogue: Catalogue) -> Iterator[IntuitionError]:
+    """Find what is wrong with the choice and the parameters of each part of a settled configuration."""
+    values = config.values
+    attempts: list[Callable[[], object]] = []
+    for number, table in enumerate(values.algorithms):
+        chosen = _portfolio(table)
+        attempts += (
+            partial(_part, config, catalogue, "algorithm", table, table.use or table.name, table.name, number=number),
+            partial(_part, config, catalogue, "portfolio", chosen, chosen.use, number=number),
+        )
+    attempts += (
+        partial(_part, config, catalogue, "risk", risk, risk.name, number=number)
+        for number, risk in enumerate(values.risks)
+    )
+    attempts += (
+        partial(_part, config, catalogue, "indicator", each, each.use or each.name, each.name, number=number)
+        for number, each in enumerate(values.indicators)
+    )
+    for attempt in attempts:
+        try:
+            attempt()
+        except IntuitionError as error:
+            yield error
+
+
+def _composed(config: Config, catalogue: Catalogue, *, seed: int) -> Composition:
+    values = config.values
     return Composition(
         lines=tuple(_line(config, catalogue, table, number) for number, table in enumerate(values.algorithms)),
         risks=tuple(
@@ -110,7 +146,7 @@ def compose(config: Config, catalogue: Catalogue) -> Composition:
             _part(config, catalogue, "indicator", table, table.use or table.name, table.name, number=number)
             for number, table in enumerate(values.indicators)
         ),
-        seed=values.seed,
+        seed=seed,
         cash=values.cash,
         fill=values.fill,
         step=values.quantity_step,
@@ -149,13 +185,21 @@ def connector_params(config: Config, name: str, part: object) -> Any:
 
 @contextmanager
 def located(config: Config, *tables: str) -> Iterator[None]:
-    """Add to a `BadParameter` where the configuration gives the parameter, if one of its tables does."""
+    """Add to each `BadParameter` where the configuration gives the parameter, if one of its tables does."""
+
+    def placed(error: IntuitionError) -> IntuitionError:
+        if not isinstance(error, BadParameter):
+            return error
+        keys = (f"{table}.{error.key}" if error.key else table for table in tables)
+        where = error.where or next(filter(None, map(config.where, keys)), None)
+        return BadParameter(error.part, error.key, error.problem, where=where)
+
     try:
         yield
     except BadParameter as error:
-        keys = (f"{table}.{error.key}" if error.key else table for table in tables)
-        where = error.where or next(filter(None, map(config.where, keys)), None)
-        raise BadParameter(error.part, error.key, error.problem, where=where) from error.__cause__
+        raise placed(error) from error.__cause__
+    except Mistakes as error:
+        raise Mistakes(*map(placed, error.errors)) from error.__cause__
 
 
 def session_name(config: Config, catalogue: Catalogue) -> str:
@@ -176,10 +220,19 @@ def session_name(config: Config, catalogue: Catalogue) -> str:
     return "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in name)
 
 
-def portable(config: Config) -> dict[str, Any]:
+def portable(config: Config, composition: Composition) -> dict[str, Any]:
     """Give what of a settled configuration decides the records, in plain types; no address and no secret."""
     kept = ("seed", "cash", "fill", "quantity_step", "negative_prices", "algorithms", "risks", "indicators", "costs")
-    return {key: msgspec.to_builtins(getattr(config.values, key)) for key in kept}
+    tree: dict[str, Any] = {key: msgspec.to_builtins(getattr(config.values, key)) for key in kept}
+    tables: list[tuple[dict[str, Any], Part]] = [
+        *zip(tree["risks"], composition.risks, strict=True),
+        *zip(tree["indicators"], composition.indicators, strict=True),
+    ]
+    for table, line in zip(tree["algorithms"], composition.lines, strict=True):
+        tables += ((table, line.algorithm), (table["portfolio"], line.portfolio))
+    for table, part in tables:
+        table["params"] = redact_params(part.factory, table["params"])
+    return tree
 
 
 def recorded(configuration: Mapping[str, Any], catalogue: Catalogue, changes: Mapping[str, Any]) -> Composition:

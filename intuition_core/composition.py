@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 
 from intuition_core.costs import NO_COSTS, Costs
-from intuition_core.parameters import plain_params
+from intuition_core.parameters import shown_params
 
 Fill: TypeAlias = Literal["next", "same"]
 
@@ -45,12 +45,12 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.kind} {self.name}{origin}"
 
     def plain(self) -> dict[str, Any]:
-        """Describe the part in plain JSON types."""
+        """Describe the part in plain JSON types, without secrets."""
         return {
             "name": self.name,
             "distribution": self.distribution,
             "version": self.version,
-            "params": plain_params(self.params),
+            "params": shown_params(self.params),
         }
 
 

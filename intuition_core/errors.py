@@ -1,6 +1,6 @@
 """What can go wrong, one sentence each; every error keeps its culprit as attributes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 
@@ -27,6 +27,20 @@ class BadParameter(IntuitionError):
         self.where = where
         place = f"{part}: parameter `{key}`" if key else part
         super().__init__(f"{where}: {problem} ({part})" if where else f"{place}: {problem}")
+
+
+class Mistakes(IntuitionError):
+    """Several mistakes at once, all of them told, one a line."""
+
+    def __init__(self, *errors: IntuitionError) -> None:
+        flat = (inner for error in errors for inner in (error.errors if isinstance(error, Mistakes) else (error,)))
+        self.errors: tuple[IntuitionError, ...] = tuple(dict.fromkeys(flat))
+        super().__init__("\n".join(dict.fromkeys(map(str, self.errors))))
+
+    @classmethod
+    def of(cls, errors: Sequence[IntuitionError]) -> IntuitionError:
+        """Give what to raise for one mistake or more: the one as it is, or all in one."""
+        return errors[0] if len(errors) == 1 else cls(*errors)
 
 
 class PartFailed(IntuitionError):

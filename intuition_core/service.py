@@ -19,6 +19,7 @@ from intuition_core.contracts import CONTRACT_VERSION
 from intuition_core.data import Event, normalise
 from intuition_core.errors import BadData, IntuitionError
 from intuition_core.journal import MEMORY, Delivery, Journal, position
+from intuition_core.parameters import plain_params
 from intuition_core.plugins import Catalogue
 from intuition_core.records import Record
 from intuition_core.rpc.server import Method
@@ -141,7 +142,7 @@ class Service:
         return {
             "composition": composition.plain(),
             "seed": composition.seed,
-            "configuration": portable(self._config),
+            "configuration": portable(self._config, composition),
         }
 
     def methods(self) -> dict[str, Method]:
@@ -176,6 +177,7 @@ class Service:
             if stays is not None:
                 _log.info("initialize: `%s` stays as it was given by flag", stays)
             changed = difference(session.strategy.composition.plain(), composition.plain())
+            changed = changed or difference(_parameters(session.strategy.composition), _parameters(composition))
             if config.values.negative_prices != self._config.values.negative_prices:
                 changed = "negative_prices"
             if changed is not None:
@@ -389,6 +391,11 @@ def _entry(reply: list[Record] | IntuitionError) -> Any:
     if isinstance(reply, IntuitionError):
         return {"error": {"name": type(reply).__name__, "message": str(reply)}}
     return reply
+
+
+def _parameters(composition: Composition) -> dict[str, Any]:
+    """Give the parameters of all parts with the secrets, which `Composition.plain` leaves out, by part."""
+    return {f"{part.kind} {part.name}": plain_params(part.params) for part in composition.parts}
 
 
 def _comparable(composition: Mapping[str, Any]) -> dict[str, Any]:

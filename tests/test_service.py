@@ -255,7 +255,8 @@ def test_what_was_typed_for_a_part_is_read_as_what_it_takes_and_kept_so(tmp_path
     config = settle(load_config(_empty(tmp_path), environment=variables, flat=flat), shelf)
     params = compose(config, shelf).lines[0].algorithm.params
     assert params == Texts.Params(secret="12345", level=0.5, mode="slow", inner={"x": "0.5"})
-    assert compose(settle(Config(values=convert(portable(config), origin="journal")), shelf), shelf) == compose(
+    kept = portable(config, compose(config, shelf))
+    assert compose(settle(Config(values=convert(kept, origin="journal")), shelf), shelf) == compose(
         config, shelf
     )
     free = load_config(_empty(tmp_path), environment={}, flags={"algorithm.name": "contrarian"}, flat={"n": Typed("3")})
