@@ -173,7 +173,7 @@ COSTS = {
 
 # Small steps, so that the averages are often equal, and sometimes a cash that does not suffice.
 prices = st.integers(900, 1100).map(lambda cents: str(Decimal(cents).scaleb(-2)))
-walks = st.lists(st.tuples(st.sampled_from("AAB"), prices, prices), min_size=1, max_size=80)
+walks = st.lists(st.tuples(st.sampled_from("AAB"), prices, prices), min_size=30, max_size=60)
 
 
 @settings(max_examples=40, deadline=None)  # the first run imports what the others find imported
