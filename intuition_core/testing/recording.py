@@ -1,0 +1,31 @@
+"""Real recorded quotes, few enough to go through many times in a second."""
+
+import csv
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+
+def quotes() -> list[dict[str, Any]]:
+    """Give daily bars of IBM and MSFT from 1 July 2008 to 5 January 2009, as normalised events of the caller's.
+
+    Prices are US dollars, not adjusted for dividends; ``ts`` is the close of the session, 16:00 in New York. The half
+    year has quiet weeks and a crash. They are what the source ``sample`` gives for these days.
+    """
+    return [dict(event) for event in _events()]
+
+
+@cache
+def _events() -> list[dict[str, Any]]:
+    text = files("intuition_core.testing").joinpath("quotes.csv").read_text("ascii")
+    return [
+        {
+            "channel": "quotes",
+            "sid": row["sid"],
+            "quote": float(row["close"]),
+            "ts": int(row["ts"]),
+            **{name: float(row[name]) for name in ("open", "high", "low", "close")},
+            "volume": int(row["volume"]),
+        }
+        for row in csv.DictReader(text.splitlines())
+    ]

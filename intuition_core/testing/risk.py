@@ -1,0 +1,113 @@
+"""The contract of risk checks as tests to subclass."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, ClassVar, Final
+
+from intuition_core.answers import check_text
+from intuition_core.contracts import Order, Rejection, Side
+from intuition_core.testing.account import FakeAccount
+from intuition_core.testing.asked import AskedContract
+from intuition_core.testing.contract import Made, must
+
+_TS: Final = 1_700_000_000_000_000_000
+_CASH: Final = (Decimal(0), Decimal("0.01"), Decimal(100), Decimal("9999.99"), Decimal(10_000), Decimal(1_000_000))
+
+
+class RiskContract(AskedContract):
+    """The checks of a risk.
+
+    ::
+
+        class TestMyRisk(RiskContract):
+        part = MyRisk
+        params = {"limit": 1000}
+    """
+
+    kind: ClassVar[str] = "risk"
+
+    def questions(self) -> list[Any]:
+        """Give orders of all sizes, in cash and in units, to buy and to sell, on accounts rich and poor."""
+        sizes: list[tuple[Side, Decimal | None, Decimal | None]] = [("buy", cash, None) for cash in _CASH]
+        sizes += [("buy", None, cash / 100) for cash in _CASH]
+        sizes += [("sell", None, quantity) for quantity in (Decimal(1), Decimal(10))]
+        return [
+            (Order("IBM", side, 100.0, cash, quantity, ts=_TS + number * 10**9, algorithm="test"), account)
+            for number, (side, cash, quantity) in enumerate(sizes)
+            for account in _accounts(_TS + number * 10**9)
+        ]
+
+    def ask(self, made: Made, question: Any) -> Any:
+        """Let the part see how the account fares, if it wants to, and check an order."""
+        order, account = question
+        observe = getattr(made.live, "observe", None)
+        if observe is not None:
+            reason = observe(account, order.ts)
+            if reason is not None:
+                check_text("what `observe` answers", reason)
+        return made.live.check(order, account)
+
+    def read(self, answer: Any) -> Sequence[Order | Rejection]:
+        """Give the verdict."""
+        if isinstance(answer, Rejection):
+            check_text("a Rejection's reason", answer.reason)
+            if not answer.reason.strip():
+                raise ValueError("a Rejection without a reason; say why, to the person who reads the records")
+        elif not isinstance(answer, Order):
+            raise TypeError("expected the Order, a smaller one, or a Rejection")
+        return (answer,)
+
+    def named(self, number: int, question: Any) -> str:
+        """Name an order."""
+        order, account = question
+        size = f"{order.cash} in cash" if order.quantity is None else f"{order.quantity} units"
+        return f"order {number + 1} ({order.side} {size} of {order.sid}, cash {account.cash})"
+
+    # -- the checks
+
+    def test_never_enlarges(self) -> None:
+        """What is let pass is the order, or less of it: the same symbol and side, for no more."""
+        made = self.make()
+        for number, question in enumerate(self.questions()):
+            order = question[0]
+            for verdict in self._read(self._answered(made, number, question), number, question):
+                if isinstance(verdict, Rejection):
+                    continue
+                same = (verdict.sid, verdict.side, verdict.quote) == (order.sid, order.side, order.quote)
+                must(same, f"of {self.named(number, question)} it made {verdict!r}: change nothing but the size of it")
+                one = (verdict.cash is None) != (verdict.quantity is None)
+                must(
+                    one, f"of {self.named(number, question)} it made {verdict!r}: set `cash` or `quantity`, one of them"
+                )
+                must(
+                    _size(verdict) <= _size(order),
+                    f"of {self.named(number, question)} it made one of {_size(verdict):f}: give it back as it is, or a"
+                    " smaller one",
+                )
+
+    def test_same_order_same_verdict(self) -> None:
+        """Asked the same twice, it answers the same: orders that it lets pass may still not be placed."""
+        made = self.make()
+        for number, (question, again) in enumerate(zip(self.questions(), self.questions(), strict=True)):
+            first, second = self._asked(made, number, question), self._asked(made, number, again)
+            must(
+                first == second,
+                f"asked twice about {self.named(number, question)}, it answers otherwise: decide by the order and the"
+                " account alone",
+            )
+
+
+def _accounts(ts: int) -> list[FakeAccount]:
+    marks, at = {"IBM": 100.0, "MSFT": 25.0}, {"IBM": ts, "MSFT": ts - 10**9}
+    held = {"IBM": 10.0, "MSFT": 100.0}
+    return [
+        FakeAccount(marks=marks, quoted_at=at),
+        FakeAccount(cash=0.0, positions={"IBM": 10.0}, marks=marks, quoted_at=at),
+        FakeAccount(cash=5000.0, positions=held, pending={"MSFT": 500.0}, marks=marks, quoted_at=at),
+    ]
+
+
+def _size(order: Order) -> Decimal:
+    if order.quantity is not None:
+        return order.quantity * Decimal(str(order.quote))
+    return order.cash or Decimal(0)
