@@ -26,6 +26,8 @@ def sentence(record: Mapping[str, Any]) -> str:
             return f"not {'buying' if record['side'] == 'buy' else 'selling'} {sid}: {record['reason']}"
         case "message":
             return f"{record['channel']}: {record['data']}"
+        case "control":
+            return _decided(record)
         case _:
             return f"failed: {record['problem']}"
 
@@ -54,6 +56,17 @@ class Console:
             self._stream.flush()
         except (OSError, ValueError):  # closed at the other end, or by us
             self._stream = None
+
+
+def _decided(record: Mapping[str, Any]) -> str:
+    match record["action"]:
+        case "kill":
+            return f"kill switch on ({record['by']}): {record['reason']}"
+        case "clear":
+            return f"kill switch off ({record['by']}): {record['reason']}"
+        case _:
+            moved = ", ".join(f"{name} {amount}" for name, amount in record["moved"].items()) or "nothing"
+            return f"capital moved ({record['by']}): {moved}"
 
 
 def _cash(amount: str) -> str:

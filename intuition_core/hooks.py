@@ -55,6 +55,14 @@ class Specifications:
         """
 
     @hookspec
+    def control(self, session: str, record: Record) -> None:
+        """A person, or a risk part, turned the kill switch on or off, or moved capital among algorithms.
+
+        :param session: the session's name.
+        :param record: the control record; ``action`` is kill, clear or shares.
+        """
+
+    @hookspec
     def rejection(self, session: str, record: Record) -> None:
         """A bet or an order was refused.
 

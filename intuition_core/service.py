@@ -12,6 +12,7 @@ import gevent
 import msgspec
 from msgspec.structs import replace
 
+from intuition_core import control
 from intuition_core.compose import compose, overlay, portable, session_name, settle
 from intuition_core.composition import Composition, difference
 from intuition_core.config import Config
@@ -154,6 +155,9 @@ class Service:
             "attach": Method(self.attach, queued=True),
             "confirm": Method(self.confirm, queued=True),
             "outbox": Method(self.outbox, queued=True),
+            "kill": Method(self.kill, queued=True),
+            "clear": Method(self.clear, queued=True),
+            "shares": Method(self.shares, queued=True),
             "describe": Method(self.describe, queued=False, drives=False),
             "account": Method(self.account, queued=False, drives=False),
             "decisions": Method(self.decisions, queued=False, drives=False),
@@ -260,6 +264,49 @@ class Service:
         self.session.check_epoch(client, epoch)
         self.session.confirm(client, acked=given.acked, published=given.published)
 
+    def kill(self, reason: Any, flatten: Any = None) -> list[Record]:
+        """Turn the kill switch on: open orders are cancelled, and none is placed until it is cleared.
+
+        It is an event of the session, so it survives restarts and is replayed.
+
+        Args:
+            reason: why, for the records.
+            flatten: sell all that is held, too.
+
+        Raises:
+            BadControl: there is no reason that could be recorded.
+        """
+        selling = False if flatten is None else flatten
+        return self._control(control.kill(reason, ts=self._now(), by="rpc", flatten=selling))
+
+    def clear(self, reason: Any) -> list[Record]:
+        """Turn the kill switch off.
+
+        Raises:
+            BadControl: there is no reason that could be recorded, or it is not on.
+        """
+        event = control.clear(reason, ts=self._now(), by="rpc")
+        if self.session.strategy.killed is None:
+            raise control.BadControl("clear", "the kill switch is not on")
+        return self._control(event)
+
+    def shares(self, shares: Any) -> list[Record]:
+        """Give algorithms other shares of the capital; free cash moves at once, and nothing is traded.
+
+        Args:
+            shares: by algorithm, from 0 to 1; who is not named keeps the share there is.
+
+        Raises:
+            BadControl, BadShares: they are no shares, or come to more than one.
+        """
+        there = self.session.strategy.books.shares
+        return self._control(control.share_out(shares, there=there, ts=self._now(), by="rpc"))
+
+    def _control(self, event: Event) -> list[Record]:
+        reply = self.session.deliver((Item((event,)),))[0]
+        assert isinstance(reply, list)  # noqa: S101  # it has no id that could be known
+        return reply
+
     def describe(self) -> dict[str, Any]:
         """Describe the session: its composition, channels, clients and limits."""
         from intuition_core import __version__
@@ -276,6 +323,7 @@ class Service:
             "journal": self.journal.durability if self.journal else None,
             "clients": dict(session.clients()),
             "halted": session.halted,
+            "killed": session.strategy.killed,
             "quarantined": [
                 {"kind": part.kind, "name": part.name, **why._asdict()} for part, why in session.quarantined()
             ],

@@ -66,3 +66,16 @@ def test_a_failure_is_in_the_log_and_not_a_second_time_among_the_sentences() -> 
     Console(lines, json=True)(records)
     assert plain.getvalue() == "buying 1.00 of GOOG at 2\n"
     assert [json.loads(line)["type"] for line in lines.getvalue().splitlines()] == ["error", "decision"]
+
+
+@pytest.mark.parametrize(
+    ("record", "told"),
+    [
+        ({"action": "kill", "reason": "enough", "flatten": False}, "kill switch on (rpc): enough"),
+        ({"action": "clear", "reason": "mended"}, "kill switch off (rpc): mended"),
+        ({"action": "shares", "moved": {"a": "-5", "b": "5"}}, "capital moved (rpc): a -5, b 5"),
+        ({"action": "shares", "moved": {}}, "capital moved (rpc): nothing"),
+    ],
+)
+def test_what_people_decide_is_told(record: dict[str, Any], told: str) -> None:
+    assert sentence({"type": "control", "sid": None, "by": "rpc", **record}) == told

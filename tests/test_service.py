@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from intuition_core import Bet, Signal
 from intuition_core.compose import compose, portable, settle
 from intuition_core.config import BadConfiguration, Config, convert, load_config
-from intuition_core.errors import BadData, BadParameter
+from intuition_core.errors import BadData, BadParameter, IntuitionError
+from intuition_core.journal import Journal
 from intuition_core.plugins import UnknownPlugin, discover
 from intuition_core.rpc.wire import MAX_MESSAGE
 from intuition_core.service import AlreadyRunning, BadCall, Service, TooManyDecisions
@@ -256,9 +257,7 @@ def test_what_was_typed_for_a_part_is_read_as_what_it_takes_and_kept_so(tmp_path
     params = compose(config, shelf).lines[0].algorithm.params
     assert params == Texts.Params(secret="12345", level=0.5, mode="slow", inner={"x": "0.5"})
     kept = portable(config, compose(config, shelf))
-    assert compose(settle(Config(values=convert(kept, origin="journal")), shelf), shelf) == compose(
-        config, shelf
-    )
+    assert compose(settle(Config(values=convert(kept, origin="journal")), shelf), shelf) == compose(config, shelf)
     free = load_config(_empty(tmp_path), environment={}, flags={"algorithm.name": "contrarian"}, flat={"n": Typed("3")})
     assert compose(settle(free, shelf), shelf).lines[0].algorithm.params == {"n": 3}
 
@@ -505,3 +504,94 @@ def test_whatever_a_caller_sends_gets_an_entry_each_and_the_next_quote_is_served
         assert isinstance(reply, list) or reply["error"]["name"] == "BadData"
     assert msgspec.json.decode(msgspec.json.encode(replies)) == replies
     assert isinstance(served.event({"goog": 3.45}), list)
+
+
+# -- what people decide
+
+
+def two_algorithms(tmp_path: Path) -> Config:
+    file = tmp_path / "intuition.toml"
+    file.write_text(
+        'cash = "1000"\nseed = 1\nportfolio.name = "fixed"\nportfolio.params = {cash = "100"}\n'
+        '[[algorithms]]\nname = "one"\nuse = "buy-and-hold"\nshare = 0.6\nparams = {symbols = ["A"]}\n'
+        '[[algorithms]]\nname = "two"\nuse = "buy-and-hold"\nparams = {symbols = ["B"]}\n'
+    )
+    return load_config(file, environment={})
+
+
+def quoted(sid: str, quote: float) -> dict[str, Any]:
+    return {"sid": sid, "quote": quote, "ts": 1}
+
+
+def test_several_algorithms_share_one_account(tmp_path: Path) -> None:
+    service = Service(two_algorithms(tmp_path), discover())
+    account = service.account()
+    assert (account["cash"], account["algorithms"]["one"]["cash"], account["algorithms"]["two"]["cash"]) == (
+        "1000",
+        "600",
+        "400",
+    )
+    [decision] = service.event(quoted("A", 10.0))
+    assert (decision["algorithm"], decision["cash"]) == ("one", "100")
+    service.event(quoted("A", 20.0))
+    account = service.account()
+    assert account["positions"]["A"]["quantity"] == account["algorithms"]["one"]["positions"]["A"]["quantity"] == "5"
+    [record] = service.shares({"one": 0.5, "two": "0.5"})
+    assert record["moved"] == {"one": "-100", "two": "100"}
+    assert service.account()["algorithms"]["two"]["equity"] == "500"
+    assert service.account()["equity"] == "1000"
+
+
+@pytest.mark.parametrize(
+    ("shares", "problem"),
+    [
+        ({"three": 0.1}, "no algorithm is called `three`; there are one, two"),
+        ({"one": 0.7}, "more than 1"),
+        ({"one": "much"}, "a number from 0 to 1"),
+        ({"one": -0.1}, "from 0 to 1"),
+        ({}, "expected a share for each"),
+        ("half", "expected a share for each"),
+    ],
+)
+def test_shares_that_cannot_be_are_refused(tmp_path: Path, shares: Any, problem: str) -> None:
+    service = Service(two_algorithms(tmp_path), discover())
+    with pytest.raises(IntuitionError, match=problem):
+        service.shares(shares)
+    assert service.describe()["last_seq"] == 0
+
+
+def test_the_kill_switch_cancels_refuses_and_survives(tmp_path: Path) -> None:
+    def journal(name: str) -> Journal:
+        return Journal(tmp_path / "session.journal")
+
+    service = Service(two_algorithms(tmp_path), discover(), journal=journal)
+    service.event(quoted("A", 10.0))
+    rejected, switched = service.kill("the feed is wrong")
+    assert "the feed is wrong" in rejected["reason"]
+    assert (switched["type"], switched["action"], switched["by"]) == ("control", "kill", "rpc")
+    [refused] = service.event(quoted("B", 10.0))
+    assert (refused["type"], refused["reason"]) == ("rejection", "the kill switch is on: the feed is wrong")
+    service.close()
+    again = Service(two_algorithms(tmp_path), discover(), journal=journal)
+    assert again.describe()["killed"] == "the feed is wrong"
+    again.clear("mended")
+    assert again.describe()["killed"] is None
+    with pytest.raises(IntuitionError, match="is not on"):
+        again.clear("twice")
+    for reason in ("", " ", "\n", 7, "x" * 501):
+        with pytest.raises(IntuitionError, match="say why"):
+            again.kill(reason)
+    again.close()
+
+
+def test_the_kill_switch_can_sell_all(tmp_path: Path) -> None:
+    service = Service(two_algorithms(tmp_path), discover())
+    service.event(quoted("A", 10.0))
+    service.event(quoted("A", 10.0))
+    switched, order = service.kill("enough", True)
+    assert (switched["flatten"], order["side"], order["quantity"]) == (True, "sell", "10")
+    [fill] = service.event(quoted("A", 11.0))
+    assert (fill["type"], fill["profit"]) == ("fill", "10")
+    assert service.account()["positions"] == {}
+    [only] = service.kill("nothing held", True)
+    assert only["type"] == "control"

@@ -8,7 +8,13 @@ from intuition_core.data import DEFAULT_CHANNEL, check_channel
 from intuition_core.errors import BadData
 
 PREFIX: Final = "intuition/1"
-_BY_TYPE: Final = {"decision": "decisions", "fill": "fills", "rejection": "rejections", "error": "errors"}
+_BY_TYPE: Final = {
+    "decision": "decisions",
+    "fill": "fills",
+    "rejection": "rejections",
+    "error": "errors",
+    "control": "control",
+}
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _NOT_IN_TOPICS: Final = re.compile(r"[+#/\x00]")
 
