@@ -15,6 +15,8 @@ from intuition_connector_mqtt.window import Receipt, Window
 from intuition_core.errors import BackendLost, BackendRefused
 
 CLIENT = "courier"
+_MANY = 5
+"""Acknowledgements of unknown fate that are worth a question aside."""
 
 
 class Wire:
@@ -78,8 +80,24 @@ class Courier:
         elif self._untold:
             self._tell(self._window)
         else:
-            actions = (self._read, self._read, self._deliver, self._send, self._hear, self._acknowledge, self._ask)
-            actions[int(self._rng.random() * len(actions))](self._window, self._inlet, self._outlet)
+            self._act(self._window, self._inlet, self._outlet)
+
+    def _act(self, window: Window, inlet: Wire, outlet: Wire) -> None:
+        actions: list[Callable[[Window, Wire, Wire], None]] = []
+        if inlet.down:
+            actions += self._read, self._read, self._read  # so that batches become larger than one
+        if self._inbox:
+            actions.append(self._deliver)
+        if self._outgoing:
+            actions.append(self._send)
+        if outlet.down:
+            actions.append(self._hear)
+        if window.due:
+            actions.append(self._acknowledge)
+        if window.asks or window.unproven > _MANY:
+            actions.append(self._ask)
+        if actions:
+            actions[int(self._rng.random() * len(actions))](window, inlet, outlet)
 
     def _attach(self) -> None:
         try:
@@ -126,8 +144,6 @@ class Courier:
                 self._inbox.append(delivery)
 
     def _deliver(self, window: Window, _inlet: Wire, _outlet: Wire) -> None:
-        if not self._inbox:
-            return
         batch = list(self._inbox)[: self._rng.randint(1, 12)]
         options = {
             "client": CLIENT,
@@ -181,5 +197,5 @@ class Courier:
     def _ask(self, window: Window, inlet: Wire, _outlet: Wire) -> None:
         if window.asks:
             inlet.up.append(("ask", window.ask()))
-        elif window.unproven > 5:
+        else:
             inlet.up.append(("ask aside", window.ask(in_order=False)))

@@ -30,6 +30,8 @@ from .reference import CASH, NUMBERED, account
 
 EVENTS: Final = 50
 FAULTS: Final = 3
+_PACE: Final = 4
+"""Steps for each event; faults come within them."""
 _PATIENCE: Final = 20_000
 _PACKETS: Final = 300
 """Packet ids that the broker has; it begins at 1 again after them."""
@@ -192,7 +194,7 @@ class World:
         self.arrivals: list[Arrival] = []
         self.befell: list[str] = []
         self._time = 0
-        self._events = self._make_events(EVENTS + rng.randint(0, 20))
+        self._events = self._make_events(EVENTS + rng.randint(0, 5))
         self._next = 0  # the next to be published
         self._broker = SimulatedBroker(self._execute)
         self._saved = (self._broker.state(), 0)
@@ -214,19 +216,21 @@ class World:
             TimeoutError: it does not come to rest.
         """
         rng = self.rng
-        faults = sorted((rng.randrange(len(self._events) * 6) for _ in range(FAULTS + rng.randint(0, 3))), reverse=True)
+        faults = sorted(
+            (rng.randrange(len(self._events) * _PACE) for _ in range(FAULTS + rng.randint(0, 3))), reverse=True
+        )
         mend_at = 0
         for tick in range(_PATIENCE):
             if faults and tick >= faults[-1]:
                 faults.pop()
-                mend_at = tick + rng.randint(5, 120)
+                mend_at = tick + rng.randint(3, 80)
                 self._disturb()
             elif tick == mend_at:
                 self._disk.full = False
             chance = rng.random()
-            if chance < 0.16 and self._next < len(self._events):
+            if chance < 0.25 and self._next < len(self._events):
                 self._publish()
-            elif chance < 0.55:
+            elif chance < 0.6:
                 self._broker.step(rng)
             else:
                 self._courier.step()
