@@ -24,6 +24,7 @@ from intuition_core.contracts import (
     Source,
 )
 from intuition_core.errors import IntuitionError
+from intuition_core.parameters import Secret
 
 __all__ = [
     "CONTRACT_VERSION",
@@ -42,6 +43,7 @@ __all__ = [
     "Portfolio",
     "Rejection",
     "Risk",
+    "Secret",
     "Side",
     "Signal",
     "Source",

@@ -40,6 +40,7 @@ BUILT_IN: Final = {
     ),
     "replay": BuiltIn("replay", "Run a session's events again, and hold the records against its journal."),
     "list-plugins": BuiltIn("list_plugins", "List the plugins that are installed."),
+    "show": BuiltIn("show", "Show a plugin: what it is, what it takes, and how to try it."),
 }
 """Our own commands, in the order of ``--help``. The module holds a click command of its own name."""
 

@@ -10,6 +10,7 @@ from intuition_connector_mqtt.address import DEFAULT_URL, Address, BadAddress, p
 from intuition_connector_mqtt.client import tls_context
 from intuition_connector_mqtt.topics import Messages
 from intuition_core.errors import BadParameter
+from intuition_core.parameters import Secret
 
 _SECRET: Final = ("password", "url")
 
@@ -23,7 +24,7 @@ class MqttParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """What to call the session of a backend that does not name its own; made from its address by default."""
     username: str | None = None
     """The user at the broker; goes before the one in the URL."""
-    password: str | None = None
+    password: Secret | None = None
     """The password; goes before the file's and the URL's."""
     password_file: str | None = None
     """A file whose first line is the password."""
