@@ -3,6 +3,7 @@
 The sessions run in the environment that nox itself runs in, which `uv run` has made from pyproject.toml.
 """
 
+import os
 import tomllib
 from pathlib import Path
 
@@ -35,8 +36,12 @@ def layers(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The tests of the core and of the plugins; arguments after ``--`` go to pytest."""
-    session.run(*PYTHON, "-m", "pytest", "-m", "not chaos", *session.posargs)
+    """The tests of the core and of the plugins; arguments after ``--`` go to pytest.
+
+    They run in several processes, one more than there are cores: many of them wait for processes of their own.
+    """
+    processes = f"--numprocesses={(os.cpu_count() or 1) + 1}"
+    session.run(*PYTHON, "-m", "pytest", "-m", "not chaos", processes, "--dist=worksteal", *session.posargs)
 
 
 @nox.session
