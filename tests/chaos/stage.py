@@ -20,6 +20,10 @@ from .publisher import Publisher
 from .reference import CASH, NUMBERED, account
 
 SESSION: Final = "chaos"
+_SILENCE: Final = 1.5
+"""Seconds without a decision after which none is under way, once all events were taken."""
+_PATIENCE: Final = 15.0
+"""The same before that: a busy machine takes so long to start a backend, and a connector to give up a call."""
 _INTUITION: Final = (sys.executable, "-m", "intuition_core")
 
 
@@ -179,11 +183,14 @@ class Stage:
         confirmed = sum(entry.confirmed for entry in published)
         since = time.monotonic()
         before = -1
-        patience = 15  # a busy machine takes so long to start a backend, and a connector to give up a call
-        while time.monotonic() - since < (1.5 if self.executor.executed >= confirmed else patience):
+        complete = False
+        while time.monotonic() - since < (_SILENCE if complete else _PATIENCE):
             self.tend()
             if self.executor.arrived != before:
                 before, since = self.executor.arrived, time.monotonic()
+            elif not complete and time.monotonic() - since > _SILENCE:
+                # What a broker has lost of the decisions never comes; who asks need not wait for it.
+                complete = self.executor.executed >= confirmed or (asking and self.call("account")["seq"] >= confirmed)
             time.sleep(0.05)
         self.executor.stop()
         if asking:

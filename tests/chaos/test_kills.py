@@ -9,7 +9,7 @@ import pytest
 from .disturbance import ANONYMOUS, NAMED
 from .stage import Stage, Stuck
 
-pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.mosquitto, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.slow, pytest.mark.mosquitto, pytest.mark.timeout(3600)]
 
 
 @pytest.mark.parametrize("named", [False, True], ids=["anonymous", "named"])

@@ -28,8 +28,8 @@ POINTS: Final = {
     "attach": ("rpc", "connector"),
     "attached": ("rpc", "backend"),
 }
-SAMPLE: Final = 30.0
-"""Seconds for a sample of all cells."""
+SAMPLE: Final = 16
+"""Cells that are tried with every change; what is drawn for `test_kills` comes on top."""
 RETURN: Final = {"welcome", "attach", "attached"}
 
 
@@ -63,19 +63,12 @@ def test_at_every_point_everybody_may_die(
 
 
 def test_at_some_points_everybody_may_die(seed: int, tmp_path: Path, tell: Callable[[str], None]) -> None:
-    _walk(list(cells("connector", "backend", "broker")), False, seed, tmp_path, tell, seconds=SAMPLE)
+    sample = random.Random(seed).sample([*cells("connector", "backend", "broker")], SAMPLE)
+    _walk(sample, False, seed, tmp_path, tell)
 
 
-def _walk(
-    order: list[Cell],
-    named: bool,
-    seed: int,
-    folder: Path,
-    tell: Callable[[str], None],
-    *,
-    seconds: float = float("inf"),
-) -> None:
-    """Go through the cells in an order that the seed decides, for so long at most; then judge."""
+def _walk(order: list[Cell], named: bool, seed: int, folder: Path, tell: Callable[[str], None]) -> None:
+    """Go through the cells in an order that the seed decides, then judge."""
     rng = random.Random(seed)
     rng.shuffle(order)
     began = time.monotonic()
@@ -96,8 +89,6 @@ def _walk(
         with stage:
             try:
                 for cell in order:
-                    if time.monotonic() - began > seconds:
-                        break
                     _strike(stage, proxies[POINTS[cell.point][0]], cell, rng, saving=not named)
                     stage.progress(3)
                     done += 1
