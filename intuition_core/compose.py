@@ -26,6 +26,7 @@ from intuition_core.costs import Costs
 from intuition_core.errors import BadParameter, IntuitionError, Mistakes, did_you_mean
 from intuition_core.parameters import check_params, parameter_names, read_params, redact_params
 from intuition_core.plugins import Catalogue
+from intuition_core.requirements import check_requirements
 from intuition_core.typed import Typed
 
 DEFAULT_PORTFOLIO: Final = "naive"
@@ -44,7 +45,9 @@ def settle(config: Config, catalogue: Catalogue, *, seed: int | None = None) -> 
 
     Raises:
         BadConfiguration: a key that nobody takes, or that two parts take.
+        Unmet: the configuration requires what is not installed.
     """
+    check_requirements(config)
     values = config.values
     if values.seed is None:
         values = msgspec.structs.replace(values, seed=secrets.randbits(63) if seed is None else seed)
@@ -161,6 +164,7 @@ def connector(config: Config, catalogue: Catalogue, name: str) -> Any:
         BadParameter: it does not take a parameter of ``[connectors.<name>]``.
         IntuitionError: the plugin cannot be used.
     """
+    check_requirements(config)
     factory: Any = catalogue.load("connector", name)
     part = factory()
     with located(config, f"connectors.{name}"):
@@ -200,6 +204,18 @@ def located(config: Config, *tables: str) -> Iterator[None]:
         raise placed(error) from error.__cause__
     except Mistakes as error:
         raise Mistakes(*map(placed, error.errors)) from error.__cause__
+
+
+@contextmanager
+def chosen(config: Config, *keys: str) -> Iterator[None]:
+    """Add to whatever is wrong with a plugin where the configuration chooses it, if one of the keys does."""
+    try:
+        yield
+    except IntuitionError as error:
+        where = next((config.where(key) for key in keys if key in config.origins), None)
+        if where is not None:
+            error.args = (f"{where}: {error}",)
+        raise
 
 
 def session_name(config: Config, catalogue: Catalogue) -> str:
@@ -264,8 +280,9 @@ def _part(
     *,
     number: int = 0,
 ) -> Part:
-    plugin = catalogue.find(kind, use)
-    factory = catalogue.load(kind, use)
+    with chosen(config, *(f"{place}.{key}".format(number) for place in _TABLES[kind] for key in ("use", "name"))):
+        plugin = catalogue.find(kind, use)
+        factory = catalogue.load(kind, use)
     label = name if name not in (None, use) else plugin.name
     with located(config, *(f"{place}.params".format(number) for place in _TABLES[kind])):
         params = check_params(f"{kind} {label}", factory, table.params)

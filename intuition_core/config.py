@@ -8,7 +8,7 @@ import math
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, NamedTuple, get_type_hints
@@ -159,8 +159,11 @@ class Configuration(Table, frozen=True, kw_only=True):
 
     ``cash`` is in the account's currency; ``seed`` makes draws repeatable, and one is drawn where none is given;
     ``fill`` says whether orders fill on the ``next`` quote or at the ``same`` one; ``quantity_step`` is the smallest
-    number of units; ``negative_prices`` lets zero and negative prices in; ``session`` names the session.
+    number of units; ``negative_prices`` lets zero and negative prices in; ``session`` names the session; ``requires``
+    says which distributions must be installed, as pip writes it (``intuition-random>=0.1``).
     """
+
+    requires: tuple[str, ...] = ()
 
     seed: int | None = None
     cash: Decimal = DEFAULT_CASH
@@ -219,10 +222,11 @@ class Mistake(msgspec.Struct, frozen=True):
 
 
 class BadConfiguration(IntuitionError):
-    """A configuration with one or more mistakes, all of them told."""
+    """A configuration with one or more mistakes, all of them told; ``rest`` is what it is without these, if known."""
 
-    def __init__(self, *mistakes: Mistake) -> None:
+    def __init__(self, *mistakes: Mistake, rest: "Config | None" = None) -> None:
         self.mistakes = mistakes
+        self.rest = rest
         super().__init__("\n".join(map(str, mistakes)))
 
 
@@ -300,15 +304,15 @@ def load_config(
         mistakes.extend(_rivals(merged, origins, tree, layer))
         _merge(merged, tree)
         origins.update(_origins(tree, layer))
-    if mistakes:
-        raise BadConfiguration(*mistakes)
-    return Config(
-        values=convert(merged, origin=str(chosen) if chosen else "configuration", origins=origins),
-        flat=dict(flat or {}),
-        pinned=frozenset(given),
-        file=chosen,
-        origins=origins,
+    values, more = _sifted(
+        merged,
+        [mistake.key for mistake in mistakes],
+        lambda tree: convert(tree, origin=str(chosen) if chosen else "configuration", origins=origins),
     )
+    config = Config(values=values, flat=dict(flat or {}), pinned=frozenset(given), file=chosen, origins=origins)
+    if mistakes or more:
+        raise BadConfiguration(*mistakes, *more, rest=config)
+    return config
 
 
 def convert(tree: Mapping[str, Any], *, origin: str, origins: Mapping[str, str] | None = None) -> Configuration:
@@ -460,6 +464,42 @@ def _merge(below: dict[str, Any], above: Mapping[str, Any]) -> None:
             _merge(below[key], value)
         else:
             below[key] = value
+
+
+def _sifted(
+    tree: dict[str, Any], bad: list[str], make: Callable[[Mapping[str, Any]], Configuration]
+) -> tuple[Configuration, list[Mistake]]:
+    """Make a configuration of what is left without bad keys, and find the others that are bad."""
+    found: list[Mistake] = []
+    known = set(bad)
+    for key in bad:
+        _prune(tree, key)
+    while True:
+        try:
+            return make(tree), found
+        except BadConfiguration as error:
+            for mistake in error.mistakes:
+                if mistake.key not in known:
+                    found.append(mistake)
+                    known.add(mistake.key)
+                _prune(tree, mistake.key)
+
+
+def _prune(tree: dict[str, Any], key: str) -> None:
+    """Take a key out of a tree; where it is not there, the table that lacks it."""
+    *path, last = key.split(".")
+    node: Any = tree
+    for word in path:
+        if isinstance(node, list):
+            node = node[int(word)] if word.isdigit() and int(word) < len(node) else None
+        else:
+            node = node.get(word) if isinstance(node, Mapping) else None
+    if isinstance(node, dict) and last in node:
+        del node[last]
+    elif path and path[0] in tree:
+        del tree[path[0]]
+    else:
+        tree.clear()  # nothing less would be sure to come to an end
 
 
 def _origins(tree: Mapping[str, Any], layer: _Layer, path: str = "") -> Iterator[tuple[str, str]]:

@@ -41,6 +41,9 @@ BUILT_IN: Final = {
     "replay": BuiltIn("replay", "Run a session's events again, and hold the records against its journal."),
     "list-plugins": BuiltIn("list_plugins", "List the plugins that are installed."),
     "show": BuiltIn("show", "Show a plugin: what it is, what it takes, and how to try it."),
+    "init": BuiltIn("init", "Write a commented intuition.toml for the parts that are named."),
+    "config": BuiltIn("config", "Explain a configuration, and all that is wrong with it."),
+    "schema": BuiltIn("schema", "Print a JSON Schema of intuition.toml for the plugins that are installed."),
 }
 """Our own commands, in the order of ``--help``. The module holds a click command of its own name."""
 

@@ -1,0 +1,30 @@
+"""``intuition schema``: what an editor wants to know of ``intuition.toml``."""
+
+from pathlib import Path
+
+import click
+
+from intuition_core.cli.options import blocked_plugins, config_option, verbose_option
+
+
+@click.command()
+@config_option
+@verbose_option
+def schema(*, config: Path | None, verbose: int) -> None:  # noqa: ARG001  # heard by who shows errors
+    r"""Print a JSON Schema of intuition.toml for the plugins that are installed.
+
+    \b
+    intuition schema > intuition.schema.json
+
+    With `#:schema ./intuition.schema.json` as the first line of intuition.toml, editors that know TOML complete and
+    check it. The plugins are imported for this, in a process of its own.
+    """
+    import msgspec
+
+    from intuition_core.plugins import discover
+    from intuition_core.schema import schema as of_plugins
+
+    document, unknown = of_plugins(discover(blocked=blocked_plugins(config)))
+    for plugin, problem in unknown:
+        click.echo(f"{plugin}: its parameters are not known: {problem}", err=True)
+    click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2))
