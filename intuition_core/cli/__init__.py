@@ -40,6 +40,8 @@ BUILT_IN: Final = {
     ),
     "replay": BuiltIn("replay", "Run a session's events again, and hold the records against its journal."),
     "list-plugins": BuiltIn("list_plugins", "List the plugins that are installed."),
+    "doctor": BuiltIn("doctor", "Look whether this machine has what a session needs."),
+    "completion": BuiltIn("completion", "Print a script that lets the shell complete commands and plugins."),
     "show": BuiltIn("show", "Show a plugin: what it is, what it takes, and how to try it."),
     "init": BuiltIn("init", "Write a commented intuition.toml for the parts that are named."),
     "config": BuiltIn("config", "Explain a configuration, and all that is wrong with it."),
@@ -55,17 +57,23 @@ class Commands(click.Group):
         """Name all commands, ours first."""
         return [name for name, _ in self._summaries()]
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # the same
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command; None where there is none of that name.
 
         Raises:
             IntuitionError: a plugin brings the command, and cannot be used.
         """
         if built_in := BUILT_IN.get(cmd_name):
-            command = getattr(importlib.import_module(f"{__name__}.{built_in.module}"), built_in.module)
-            assert isinstance(command, click.Command)  # noqa: S101  # a defect of ours otherwise
-            return command
-        return _command_of_plugin(cmd_name)
+            found = getattr(importlib.import_module(f"{__name__}.{built_in.module}"), built_in.module)
+            assert isinstance(found, click.Command)  # noqa: S101  # a defect of ours otherwise
+            command: click.Command | None = found
+        else:
+            command = _command_of_plugin(cmd_name)
+        if command is not None and ctx.resilient_parsing:  # a shell completes what is typed
+            from intuition_core.cli.completion import complete_names
+
+            complete_names(command)
+        return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -140,7 +148,9 @@ def _command_of_plugin(name: str) -> click.Command | None:
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="A command's own options: intuition COMMAND --help",
+    epilog="""\b
+A command's own options: intuition COMMAND --help
+Exit codes: 0 done; 1 a mistake, or something was found wrong; 2 the command line is wrong; 130 interrupted.""",
 )
 @click.version_option(package_name="intuition-core", message="%(prog)s %(version)s")
 @verbose_option

@@ -251,7 +251,7 @@ def _settings(
 ) -> "tuple[Config, dict[str, Any]]":
     """Read the configuration; give it, and what was given for the source."""
     from intuition_core.cli.serve import key_and_value
-    from intuition_core.config import load_config
+    from intuition_core.diagnosis import read_config
 
     flat = dict(map(key_and_value, params))
     source = {key.removeprefix("source."): flat.pop(key) for key in list(flat) if key.startswith("source.")}
@@ -260,7 +260,7 @@ def _settings(
         keys.get(name) or (f"costs.{name}" if name.startswith(("commission", "slippage")) else name): value
         for name, value in flags.items()
     }
-    return load_config(config, flags=given, flat=flat, spelled=_SPELLED), source
+    return read_config(config, flags=given, flat=flat, spelled=_SPELLED), source
 
 
 def _report_part(catalogue: "Catalogue", *, required: bool) -> Any:

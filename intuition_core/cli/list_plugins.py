@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from intuition_core.cli.options import Seconds, blocked_plugins, config_option, verbose_option
+from intuition_core.distributions import normal
 from intuition_core.plugins import CORE, KINDS, Plugin, check, discover, how_to_install
 
 if TYPE_CHECKING:
@@ -46,6 +47,9 @@ class Row(msgspec.Struct, frozen=True):
 )
 @click.option("--strict", is_flag=True, help="Exit with 1 unless every listed plugin is available.")
 @click.option("--kind", type=click.Choice(KINDS), help="List plugins of this kind only.")
+@click.option(
+    "--requirements", is_flag=True, help="Print what brings them, with its version, for pip and for `requires`."
+)
 @config_option
 @verbose_option
 def list_plugins(
@@ -55,6 +59,7 @@ def list_plugins(
     deadline: float,
     strict: bool,
     kind: str | None,
+    requirements: bool,
     config: Path | None,
     verbose: int,  # noqa: ARG001  # has said what it has to say to whoever shows errors
 ) -> int:
@@ -64,6 +69,9 @@ def list_plugins(
     """
     plugins = discover(blocked=blocked_plugins(config)).plugins
     rows = [Row(plugin) for plugin in plugins if kind in {None, plugin.kind}]
+    if requirements:
+        click.echo("\n".join(_requirements(rows)))
+        return 0
     if checked:
         rows = [_checked(row.plugin, deadline) for row in rows]
     if as_json:
@@ -79,6 +87,12 @@ def list_plugins(
                 err=True,
             )
     return 1 if strict and any(row.plugin.status != "available" for row in rows) else 0
+
+
+def _requirements(rows: Iterable[Row]) -> list[str]:
+    """Give the distributions that bring the plugins, pinned as pip writes it."""
+    brought = {(normal(row.plugin.distribution), row.plugin.version) for row in rows if row.plugin.version}
+    return [f"{name}=={version}" for name, version in sorted(brought)]
 
 
 def _checked(plugin: Plugin, deadline: float) -> Row:
