@@ -10,7 +10,7 @@ from pathlib import Path
 import nox
 
 nox.options.default_venv_backend = "none"
-nox.options.sessions = ["lint", "types", "layers", "constraints", "tests"]
+nox.options.sessions = ["lint", "types", "layers", "constraints", "docs", "tests"]
 
 PYTHON = ("python", "-W", "error::SyntaxWarning")
 
@@ -57,6 +57,12 @@ def bench(session: nox.Session) -> None:
     chosen = session.posargs or ["startup", "session", "mqtt"]
     for name in chosen:
         session.run("python", f"benchmarks/{name}.py")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation into build/site; a broken link or a name that is not there ends it."""
+    session.run("zensical", "build", "--strict", "--clean")
 
 
 @nox.session
