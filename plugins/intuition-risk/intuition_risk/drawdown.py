@@ -1,0 +1,84 @@
+"""How far the account may fall."""
+
+from typing import Annotated, Any, TypeAlias
+
+import msgspec
+
+from intuition_core.contracts import Account, Context, Order, Rejection
+from intuition_risk.amounts import percent, shown, within
+from intuition_risk.memory import Alarm
+
+__all__ = ["Drawdown"]
+
+_Fall: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=1)]
+
+
+class Drawdown:
+    """Refuses to buy when the equity has fallen too far below its peak, or below what the account started with.
+
+    The equity is looked at after each quote of what is held, each fill, and at each order; profits and losses on paper
+    are in it. Sells pass. With ``kill`` the kill switch is turned on at the quote that brings the fall; it refuses
+    sells as well.
+    """
+
+    class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+        """How far the equity may fall, as fractions; one limit at least, and all that are given hold."""
+
+        peak: Annotated[_Fall | None, msgspec.Meta(description="The most that may be lost of the highest equity.")] = (
+            None
+        )
+        start: Annotated[
+            _Fall | None, msgspec.Meta(description="The most that may be lost of what the account started with.")
+        ] = None
+        kill: Annotated[bool, msgspec.Meta(description="Turn the kill switch on, too.")] = False
+
+        def __post_init__(self) -> None:
+            """Refuse to limit nothing.
+
+            Raises:
+                ValueError: no limit is given.
+            """
+            if self.peak is None and self.start is None:
+                raise ValueError("nothing is limited; give peak or start")
+
+    def initialize(self, params: Params, context: Context) -> None:
+        """Take the limits, and what the account has now."""
+        self._limits = params
+        self._alarm = Alarm(armed=params.kill)
+        self._start = self._peak = context.account.equity
+
+    def check(self, order: Order, account: Account) -> Order | Rejection:
+        """Let an order pass unless the account has fallen too far.
+
+        Returns:
+            The order, or a refusal with the amounts.
+        """
+        reason = self._broken(account)
+        return order if reason is None or order.closing else Rejection(reason)
+
+    def observe(self, account: Account, ts: int) -> str | None:  # noqa: ARG002  # the contract gives it
+        """See how the account fares, and give the reason for the kill switch when a limit is passed."""
+        return self._alarm.ring(self._broken(account))
+
+    def _broken(self, account: Account) -> str | None:
+        """Say which limit is broken and how, or None."""
+        equity = account.equity
+        self._peak = max(self._peak, equity)
+        for most, high, name in (
+            (self._limits.peak, self._peak, "its peak"),
+            (self._limits.start, self._start, "its start"),
+        ):
+            if most is not None and not within(high - equity, most * high):
+                lost = percent((high - equity) / high) if high > 0 else "more than all"
+                return f"the equity of {shown(equity)} is {lost} below {name} of {shown(high)}; at most {percent(most)}"
+        return None
+
+    def snapshot(self) -> dict[str, Any]:
+        """Give the start, the peak, and whether the kill switch was asked for."""
+        return {"start": self._start, "peak": self._peak, "rung": self._alarm.rung}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a snapshot; call `initialize` first."""
+        self._start = state["start"]
+        self._peak = state["peak"]
+        self._alarm.rung = state["rung"]

@@ -1,0 +1,168 @@
+"""The limits on accounts of their own: through a whole strategy."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from intuition_risk import DailyLoss, Drawdown, Exposure, MaxPosition, OrderRate, PriceCollar, StaleData
+
+from intuition_core import control
+from intuition_core.composition import Composition, Line, Part
+from intuition_core.contracts import Bet, Data, Signal
+from intuition_core.parameters import check_params
+from intuition_core.strategy import Strategy
+
+SECOND = 1_000_000_000
+DAY = 86_400 * SECOND
+
+
+class Scripted:
+    """Does as the events say: ``do`` is the side, ``by`` the algorithm, ``at`` the price, ``of`` another symbol."""
+
+    def initialize(self, params: str) -> list[str]:
+        self.name = params
+        return ["quotes", "news"]
+
+    def event(self, data: Data) -> Signal | None:
+        if "do" not in data or data.get("by", self.name) != self.name:
+            return None
+        return Signal(data.get("of", data["sid"]), data["do"], data.get("at"))
+
+    def snapshot(self) -> None:
+        pass
+
+    def restore(self, state: None) -> None:
+        pass
+
+
+class Stake:
+    """Bets 1,000, or as many units as it is told."""
+
+    def initialize(self, params: Any) -> None:
+        self.bet = Bet(**params) if params else Bet(cash=1000.0)
+
+    def optimize(self, signal: Signal, account: Any) -> Bet:
+        return self.bet
+
+    def snapshot(self) -> None:
+        pass
+
+    def restore(self, state: None) -> None:
+        pass
+
+
+def strategy(*risks: tuple[type, dict[str, Any]], names: Sequence[str] = ("one",), stake: Any = None) -> Strategy:
+    recipe = Composition(
+        lines=tuple(
+            Line(
+                algorithm=Part(kind="algorithm", name=name, factory=Scripted, params=name),
+                portfolio=Part(kind="portfolio", name="stake", factory=Stake, params=stake),
+            )
+            for name in names
+        ),
+        risks=tuple(
+            Part(kind="risk", name=risk.__name__, factory=risk, params=check_params("risk", risk, params))
+            for risk, params in risks
+        ),
+        seed=1,
+    )
+    return Strategy(recipe, run="r")
+
+
+def quote(price: float, ts: int = 0, sid: str = "A", **more: Any) -> dict[str, Any]:
+    return {"channel": "quotes", "sid": sid, "quote": price, "ts": ts, **more}
+
+
+def types(live: Strategy, *events: dict[str, Any]) -> list[str]:
+    return [record["type"] for event in events for record in live.step(event)]
+
+
+def test_a_refusal_is_recorded_with_its_reason_and_who_refused() -> None:
+    live = strategy((MaxPosition, {"value": 500}))
+    (record,) = live.step(quote(10.0, do="buy"))
+    assert (record["type"], record["risk"]) == ("rejection", "MaxPosition")
+    assert record["reason"] == "A would come to 1000 (0 held, 0 ordered, 1000 more); at most 500"
+
+
+def test_the_account_is_that_of_all_algorithms_and_orders_at_work_count() -> None:
+    for risk in ((Exposure, {"gross": 0.15}), (MaxPosition, {"value": 1500})):
+        live = strategy(risk, names=("one", "two"))
+        assert types(live, quote(10.0, do="buy")) == ["decision", "rejection"]
+        assert types(live, quote(10.0, do="buy")) == ["fill", "rejection", "rejection"]
+        assert types(live, quote(10.0, do="sell", by="one")) == ["decision"]
+        assert types(live, quote(10.0, do="buy", by="two")) == ["fill", "decision"]
+
+
+def test_the_smaller_order_is_the_one_that_is_placed() -> None:
+    live = strategy((MaxPosition, {"value": 1500, "shrink": True}), names=("one", "two"))
+    first, second = live.step(quote(10.0, do="buy"))
+    assert (first["cash"], second["cash"]) == ("1000", "500")
+    live = strategy((Exposure, {"gross": 0.1, "shrink": True}), stake={"units": 333})
+    (record,) = live.step(quote(7.0, do="buy"))
+    assert (record["type"], record["quantity"]) == ("decision", "142.85714285")
+
+
+def test_orders_are_counted_by_the_time_of_events() -> None:
+    live = strategy((OrderRate, {"orders": 1, "seconds": 1}))
+    assert types(live, quote(10.0, do="buy"), quote(10.0, SECOND - 1, do="buy")) == ["decision", "fill", "rejection"]
+    assert types(live, quote(10.0, SECOND, do="buy")) == ["decision"]
+
+
+def test_a_price_that_a_signal_makes_up_is_held_against_the_market() -> None:
+    live = strategy((PriceCollar, {"fraction": 0.1}))
+    assert types(live, quote(100.0, do="buy", at=11.0)) == ["rejection"]
+    assert types(live, quote(100.0, do="buy", at=110.0)) == ["decision"]
+
+
+def test_what_went_silent_is_not_bought() -> None:
+    live = strategy((StaleData, {"seconds": 1}))
+    assert types(live, quote(10.0)) == []
+    news = {"channel": "news", "sid": "A", "quote": 0.0, "do": "buy"}
+    assert types(live, {**news, "ts": SECOND}) == ["decision"]
+    assert types(live, {**news, "ts": SECOND + 1}) == ["rejection"]
+    assert types(live, quote(5.0, 3 * SECOND, "B", do="buy", of="A")) == ["rejection"]
+
+
+def test_a_day_of_losses_stops_buying_and_the_next_day_begins_anew() -> None:
+    live = strategy((DailyLoss, {"cash": 100}))
+    assert types(live, quote(10.0, do="buy"), quote(10.0, 1)) == ["decision", "fill"]
+    assert types(live, quote(9.0, 2, do="buy"), quote(8.99, 3, do="buy")) == ["decision", "fill", "rejection"]
+    assert types(live, quote(8.99, 4, do="sell")) == ["decision"]
+    assert types(live, quote(8.99, DAY, do="buy")) == ["fill", "decision"]
+
+
+def test_a_fall_turns_the_kill_switch_on_and_clearing_it_holds() -> None:
+    live = strategy((Drawdown, {"peak": 0.01, "kill": True}))
+    assert types(live, quote(10.0, do="buy"), quote(10.0, 1), quote(9.0, 2)) == ["decision", "fill"]
+    (record,) = live.step(quote(8.99, 3))
+    assert (record["type"], record["action"], record["by"]) == ("control", "kill", "risk Drawdown")
+    assert record["reason"] == "the equity of 9899 is 1.01% below its peak of 10000; at most 1%"
+    assert types(live, quote(8.9, 4, do="sell")) == ["rejection"]  # the kill switch stops everything
+    assert types(live, control.clear("seen", ts=5, by="me")) == ["control"]
+    assert types(live, quote(8.8, 6, do="buy"), quote(8.8, 7, do="sell")) == ["rejection", "decision"]
+    assert live.killed is None
+
+
+def test_limits_come_out_of_a_snapshot_as_they_went_in() -> None:
+    risks = (
+        (OrderRate, {"orders": 2, "seconds": 3}),
+        (DailyLoss, {"cash": 150, "kill": True}),
+        (Drawdown, {"peak": 0.05}),
+        (MaxPosition, {"value": 3000}),
+        (Exposure, {"gross": 0.5}),
+        (StaleData, {"seconds": 5}),
+    )
+    events = [quote(10.0 - (number % 17) / 5, number * SECOND, do="buy") for number in range(60)]
+    events += [quote(8.0, 61 * SECOND, do="sell"), *[{**event, "ts": event["ts"] + DAY} for event in events]]
+    whole = strategy(*risks)
+    records = [whole.step(event) for event in events]
+    assert {record.get("risk") for each in records for record in each} >= {"OrderRate", "MaxPosition"}
+    assert whole.killed
+    for cut in (1, 10, 20, 61, 80):
+        begun = strategy(*risks)
+        for event in events[:cut]:
+            begun.step(event)
+        kept = begun.snapshot()
+        assert kept is not None
+        other = strategy(*risks)
+        assert other.restore(kept)
+        assert [other.step(event) for event in events[cut:]] == records[cut:]

@@ -1,0 +1,391 @@
+import math
+from decimal import Decimal
+from importlib.metadata import entry_points
+from typing import Any
+
+import intuition_risk
+import msgspec
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from intuition_risk import (
+    DailyLoss,
+    Drawdown,
+    Exposure,
+    MaxPosition,
+    OrderRate,
+    OrderSize,
+    PriceCollar,
+    StaleData,
+)
+
+from intuition_core.contracts import Order, Rejection
+from intuition_core.errors import BadParameter
+from intuition_core.parameters import check_params, plain_params
+from intuition_core.testing.account import FakeAccount
+from intuition_core.testing.risk import RiskContract
+
+SECOND = 1_000_000_000
+HELD = FakeAccount(cash=6000.0, positions={"A": 30.0}, marks={"A": 100.0, "B": 10.0}, pending={"A": 1000.0})
+"""An account of 10,000: A for 3,000, 1,000 set aside for more of it, the rest in cash."""
+
+
+def limit(part: type, account: FakeAccount | None = None, **params: Any) -> Any:
+    class Here(RiskContract):
+        pass
+
+    Here.part = part
+    return Here().make(params, account=account).live
+
+
+def cash(amount: Any, sid: str = "A", quote: float = 100.0, **more: Any) -> Order:
+    return Order(sid, "buy", quote, cash=Decimal(str(amount)), **more)
+
+
+def units(quantity: Any, sid: str = "A", quote: float = 100.0, **more: Any) -> Order:
+    return Order(sid, "buy", quote, quantity=Decimal(str(quantity)), **more)
+
+
+def sell(quantity: Any, sid: str = "A", quote: float = 100.0, **more: Any) -> Order:
+    return Order(sid, "sell", quote, quantity=Decimal(str(quantity)), **more)
+
+
+def refused(verdict: Order | Rejection) -> str:
+    assert isinstance(verdict, Rejection)
+    return verdict.reason
+
+
+def test_each_is_found_under_its_name() -> None:
+    found = {entry.load() for entry in entry_points(group="intuition.v1.risk") if entry.dist.name == "intuition-risk"}
+    assert found == {getattr(intuition_risk, name) for name in intuition_risk.__all__}
+
+
+# -- both sides of every edge
+
+
+@pytest.mark.parametrize(
+    ("part", "params", "account", "passes", "fails", "says"),
+    [
+        # 4,000 are held and ordered
+        (
+            MaxPosition,
+            {"value": 5000},
+            HELD,
+            [cash(1000), units(10), units(10, quote=90.0), cash(5000, "B", 10.0), sell(30)],
+            [cash(1000.01), units(10.001), units(10, quote=101.0)],
+            "A would come to",
+        ),
+        (
+            MaxPosition,
+            {"fraction": 0.5},
+            HELD,
+            [cash(1000)],
+            [cash(1000.01)],
+            "A would come to 5000.01 (3000 held, 1000 ordered, 1000.01 more); at most 5000, 50% of the equity of 10000",
+        ),
+        (
+            MaxPosition,
+            {"units": 50},
+            HELD,
+            [units(10), cash(1000), cash(1000, quote=101.0)],
+            [units(10.000001), cash(1000.01)],
+            "A would come to 50.0",
+        ),
+        (MaxPosition, {"value": 5000, "units": 45}, HELD, [units(5)], [units(6)], "46 units (30 held, 10 ordered"),
+        (MaxPosition, {"units": 5}, FakeAccount(), [cash(50, "B", 10.0)], [cash(50.1, "B", 10.0)], "B would come to"),
+        (
+            Exposure,
+            {"gross": 0.5},
+            HELD,
+            [cash(1000), cash(1000, "B", 10.0), units(100, "B", 10.0), sell(30)],
+            [cash(1000.01), cash(1000.01, "B", 10.0), units(101, "B", 10.0)],
+            "the gross exposure would come to",
+        ),
+        (Exposure, {"net": 0.5}, HELD, [cash(1000)], [cash(1000.01)], "the net exposure would come to 5000.01 (4000"),
+        (Exposure, {"gross": 2, "net": 0.5}, HELD, [cash(1000)], [cash(1000.01)], "50% of the equity of 10000"),
+        (OrderSize, {"cash": 500}, HELD, [cash(500), units(5), sell(30)], [cash(500.01), units(5.01)], "at most 500"),
+        (OrderSize, {"cash": 500}, HELD, [units(5, quote=1.0)], [units(6, quote=1.0)], "an order of 600; at most 500"),
+        (OrderSize, {"units": 5}, HELD, [cash(500), units(5)], [cash(500.01), units(5.01)], " A; at most 5"),
+        (OrderSize, {"units": 5, "closing": True}, HELD, [sell(5)], [sell(5.01)], "an order of 5.01 A; at most 5"),
+        (OrderSize, {"cash": 500, "closing": True}, HELD, [sell(5)], [sell(6)], "an order of 600; at most 500"),
+        (
+            PriceCollar,
+            {"fraction": 0.05},
+            HELD,
+            [cash(1, quote=105.0), cash(1, quote=95.0), sell(1, quote=1.0)],
+            [cash(1, quote=105.01), cash(1, quote=94.99), cash(1, quote=1000.0), cash(1, quote=-100.0)],
+            "away from the latest quote of A, 100; at most 5%",
+        ),
+        (PriceCollar, {"fraction": 0.05, "closing": True}, HELD, [sell(1, quote=95.0)], [sell(1, quote=94.0)], "is 6%"),
+        (PriceCollar, {"fraction": 0.05}, HELD, [], [cash(1, "C")], "C has no quote to hold the price of 100 against"),
+        (
+            PriceCollar,
+            {"fraction": 0.5},
+            FakeAccount(marks={"A": 0.0, "B": -2.0}),
+            [cash(1, quote=0.0), cash(1, "B", -3.0)],
+            [cash(1, quote=0.1), cash(1, "B", -3.1)],
+            "away from",
+        ),
+        (
+            StaleData,
+            {"seconds": 2.5},
+            FakeAccount(quoted_at={"A": 10 * SECOND}),
+            [cash(1, ts=12_500_000_000), cash(1, ts=0), sell(1, ts=99 * SECOND), sell(1, "C", ts=99 * SECOND)],
+            [cash(1, ts=12_500_000_001), cash(1, ts=99 * SECOND)],
+            "A was last quoted",
+        ),
+        (StaleData, {"seconds": 1}, FakeAccount(), [], [cash(1, ts=5)], "A was never quoted"),
+        (
+            StaleData,
+            {"seconds": 2, "closing": True},
+            FakeAccount(quoted_at={"A": 10 * SECOND}),
+            [sell(1, ts=12 * SECOND)],
+            [sell(1, ts=13 * SECOND)],
+            "A was last quoted 3 s ago; at most 2 s",
+        ),
+    ],
+)
+def test_what_is_at_the_limit_passes_and_what_is_beyond_does_not(
+    part: type, params: Any, account: FakeAccount, passes: list[Order], fails: list[Order], says: str
+) -> None:
+    for order in passes:
+        assert limit(part, **params).check(order, account) is order
+    for order in fails:
+        assert says in refused(limit(part, **params).check(order, account))
+
+
+def test_shorts_count_against_the_net_and_add_to_the_gross() -> None:
+    account = FakeAccount(cash=11_000.0, positions={"A": 30.0, "B": -400.0}, marks={"A": 100.0, "B": 10.0})
+    assert account.equity == 10_000  # 3,000 long, 4,000 short
+    assert limit(Exposure, gross=0.8).check(cash(1000), account) == cash(1000)
+    assert "(7000 now" in refused(limit(Exposure, gross=0.8).check(cash(1001), account))
+    assert limit(Exposure, net=0.1).check(cash(2000), account) == cash(2000)
+    assert "(-1000 now" in refused(limit(Exposure, net=0.1).check(cash(2001), account))
+
+
+@pytest.mark.parametrize("broke", [0.0, -5.0, math.nan])
+def test_nothing_is_bought_on_an_account_that_is_worth_nothing(broke: float) -> None:
+    assert "nothing can be bought" in refused(limit(Exposure, gross=1.0).check(cash(1), FakeAccount(cash=broke)))
+
+
+def test_what_is_no_number_is_within_no_limit() -> None:
+    odd = FakeAccount(positions={"A": 1.0}, marks={"A": math.nan})
+    assert refused(limit(MaxPosition, value=1e18).check(cash(1), odd))
+    assert refused(limit(PriceCollar, fraction=1e18).check(cash(1), odd))
+    odd = FakeAccount(cash=math.nan)
+    assert refused(limit(MaxPosition, fraction=1).check(cash(1), odd))
+    assert refused(limit(Drawdown, FakeAccount(), peak=1).check(cash(1), odd))
+    assert refused(limit(DailyLoss, FakeAccount(), cash=1e18).check(cash(1), odd))
+
+
+# -- shrinking
+
+
+@pytest.mark.parametrize(
+    ("part", "params", "order", "smaller"),
+    [
+        (MaxPosition, {"value": 5000}, cash(3000), cash(1000)),
+        (MaxPosition, {"value": 5000}, units(30), units(10)),
+        (MaxPosition, {"fraction": 0.45}, cash(3000), cash(500)),
+        (MaxPosition, {"units": 45}, cash(3000), cash(500)),
+        (MaxPosition, {"units": 45}, units(30), units(5)),
+        (MaxPosition, {"value": 5000, "units": 45}, units(30), units(5)),
+        (MaxPosition, {"value": 4500, "units": 49}, units(30), units(5)),
+        (Exposure, {"gross": 0.5}, cash(3000), cash(1000)),
+        (Exposure, {"gross": 0.5, "net": 0.45}, units(30), units(5)),
+        (OrderSize, {"cash": 500}, cash(501), cash(500)),
+        (OrderSize, {"cash": 500}, units(6), units(5)),
+        (OrderSize, {"units": 5}, units(6), units(5)),
+        (OrderSize, {"units": 5, "closing": True}, sell(6), sell(5)),
+        (OrderSize, {"cash": 500, "units": 3}, cash(501), cash(300)),
+    ],
+)
+def test_an_order_is_made_smaller_only_when_asked(part: type, params: Any, order: Order, smaller: Order) -> None:
+    assert refused(limit(part, **params).check(order, HELD))
+    assert limit(part, shrink=True, **params).check(order, HELD) == smaller
+
+
+@pytest.mark.parametrize(
+    ("part", "params"), [(MaxPosition, {"value": 4000}), (MaxPosition, {"units": 40}), (Exposure, {"gross": 0.4})]
+)
+def test_where_there_is_no_room_nothing_is_left_of_it(part: type, params: Any) -> None:
+    for order in (cash(1), units(1)):
+        assert refused(limit(part, shrink=True, **params).check(order, HELD))
+
+
+amounts = st.decimals(Decimal("0.01"), 10_000, places=2)
+prices = st.floats(0.01, 10_000).map(lambda price: round(price, 2))
+limits = st.one_of(
+    st.fixed_dictionaries({"value": st.floats(1, 10_000)}).map(lambda params: (MaxPosition, params)),
+    st.fixed_dictionaries({"fraction": st.floats(0.01, 1)}).map(lambda params: (MaxPosition, params)),
+    st.fixed_dictionaries({"units": st.floats(0.01, 1000)}).map(lambda params: (MaxPosition, params)),
+    st.fixed_dictionaries({"gross": st.floats(0.01, 2)}).map(lambda params: (Exposure, params)),
+    st.fixed_dictionaries({"cash": st.floats(1, 10_000)}).map(lambda params: (OrderSize, params)),
+    st.fixed_dictionaries({"units": st.floats(0.01, 1000)}).map(lambda params: (OrderSize, params)),
+)
+
+
+@given(
+    chosen=limits,
+    size=amounts,
+    by=st.sampled_from(["cash", "quantity"]),
+    quote=prices,
+    mark=prices,
+    held=st.floats(0, 100),
+    pending=st.floats(0, 1000),
+)
+def test_what_was_made_smaller_passes_the_limit_that_it_was_too_much_for(
+    chosen: Any, size: Decimal, by: str, quote: float, mark: float, held: float, pending: float
+) -> None:
+    part, params = chosen
+    account = FakeAccount(positions={"A": held}, marks={"A": mark}, pending={"A": pending})
+    order = Order("A", "buy", quote, **{by: size})
+    verdict = limit(part, shrink=True, **params).check(order, account)
+    assume(isinstance(verdict, Order))
+    assert getattr(verdict, by) <= size
+    assert limit(part, **params).check(verdict, account) is verdict
+    assert (verdict == order) == isinstance(limit(part, **params).check(order, account), Order)
+
+
+# -- the rate of orders
+
+
+def test_so_many_orders_pass_within_a_time() -> None:
+    rate = limit(OrderRate, orders=2, seconds=1)
+    assert rate.check(cash(1, ts=0), HELD) == cash(1, ts=0)
+    assert isinstance(rate.check(cash(1, "B", ts=SECOND // 2), HELD), Order)
+    reason = refused(rate.check(cash(1, ts=SECOND - 1), HELD))
+    assert reason == "2 orders within 1 s already; the next one passes in 1e-09 s"
+    assert isinstance(rate.check(cash(1, ts=SECOND), HELD), Order)
+    assert refused(rate.check(cash(1, ts=SECOND), HELD))
+    assert isinstance(rate.check(cash(1, ts=SECOND * 3 // 2), HELD), Order)
+
+
+def test_sells_pass_and_do_not_count_unless_said_otherwise() -> None:
+    rate = limit(OrderRate, orders=1, seconds=1)
+    for order in (sell(1), sell(1), cash(1), sell(1)):
+        assert rate.check(order, HELD) is order
+    assert refused(rate.check(cash(1), HELD))
+    rate = limit(OrderRate, orders=1, seconds=1, closing=True)
+    assert rate.check(sell(1), HELD) == sell(1)
+    assert refused(rate.check(sell(1), HELD))
+
+
+@given(
+    times=st.lists(st.integers(0, 10 * SECOND), max_size=50).map(sorted),
+    orders=st.integers(1, 5),
+    seconds=st.floats(0.1, 5),
+    cut=st.integers(0, 50),
+)
+def test_no_window_has_more_orders_than_the_limit(times: list[int], orders: int, seconds: float, cut: int) -> None:
+    params = {"orders": orders, "seconds": seconds}
+    rate, passed = limit(OrderRate, **params), []
+    for number, ts in enumerate(times):
+        if number == cut:
+            state = msgspec.msgpack.decode(msgspec.msgpack.encode(rate.snapshot()))
+            rate = limit(OrderRate, **params)
+            rate.restore(state)
+        within = [before for before in passed if ts - before < round(seconds * SECOND)]
+        verdict = rate.check(cash(1, ts=ts), HELD)
+        assert isinstance(verdict, Order) == (len(within) < orders)
+        if isinstance(verdict, Order):
+            passed.append(ts)
+
+
+def test_a_time_far_in_the_future_does_not_stop_orders_for_ever() -> None:
+    rate = limit(OrderRate, orders=1, seconds=1)
+    assert isinstance(rate.check(cash(1, ts=2**62), HELD), Order)
+    assert isinstance(rate.check(cash(1, ts=0), HELD), Order)
+    assert refused(rate.check(cash(1, ts=SECOND - 1), HELD))
+
+
+# -- bad parameters, and the contract
+
+
+@pytest.mark.parametrize(
+    ("part", "params", "says"),
+    [
+        (MaxPosition, {}, "nothing is limited; give value, units or fraction"),
+        (Exposure, {}, "nothing is limited; give gross or net"),
+        (OrderSize, {}, "nothing is limited; give cash or units"),
+        (DailyLoss, {}, "nothing is limited; give cash or fraction"),
+        (Drawdown, {"kill": True}, "nothing is limited; give peak or start"),
+        (OrderRate, {"seconds": 1}, "`orders`: is missing"),
+        (OrderRate, {"orders": 0, "seconds": 1}, "orders"),
+        (PriceCollar, {}, "`fraction`: is missing"),
+        (StaleData, {"seconds": 0}, "seconds"),
+        (MaxPosition, {"value": math.inf}, "value"),
+        (MaxPosition, {"value": math.nan}, "value"),
+        (Exposure, {"gross": -1}, "gross"),
+        (Drawdown, {"peak": 1.1}, "peak"),
+        (DailyLoss, {"cash": 1, "zone": "Mars/Olympus"}, "no time zone is called Mars/Olympus"),
+        (DailyLoss, {"cash": 1, "zone": "../etc/passwd"}, "no time zone is called"),
+        (DailyLoss, {"cash": 1, "zone": ""}, "no time zone is called"),
+        (OrderSize, {"max": 1}, "max"),
+    ],
+)
+def test_parameters_that_make_no_sense_are_refused(part: type, params: dict[str, Any], says: str) -> None:
+    with pytest.raises(BadParameter) as refusal:
+        check_params("risk", part, params)
+    assert says in str(refusal.value)
+
+
+EACH: dict[type, dict[str, Any]] = {
+    MaxPosition: {"value": 5000, "shrink": True},
+    Exposure: {"gross": 0.5},
+    OrderSize: {"units": 10, "shrink": True, "closing": True},
+    OrderRate: {"orders": 3, "seconds": 10},
+    DailyLoss: {"fraction": 0.02, "zone": "Europe/Berlin", "kill": True},
+    Drawdown: {"peak": 0.1, "start": 0.2, "kill": True},
+    PriceCollar: {"fraction": 0.05},
+    StaleData: {"seconds": 30},
+}
+
+
+@pytest.mark.parametrize("part", EACH)
+def test_parameters_survive_the_journal(part: Any) -> None:
+    params = check_params("risk", part, EACH[part])
+    assert msgspec.convert(msgspec.json.decode(msgspec.json.encode(plain_params(params))), part.Params) == params
+
+
+class TestMaxPosition(RiskContract):
+    part = MaxPosition
+    params = EACH[MaxPosition]
+
+
+class TestExposure(RiskContract):
+    part = Exposure
+    params = EACH[Exposure]
+
+
+class TestOrderSize(RiskContract):
+    part = OrderSize
+    params = EACH[OrderSize]
+
+
+class TestOrderRate(RiskContract):
+    part = OrderRate
+    params = EACH[OrderRate]
+
+    def test_same_order_same_verdict(self) -> None:
+        pytest.skip("it counts the orders that it lets pass, as nobody tells it which of them were placed")
+
+
+class TestDailyLoss(RiskContract):
+    part = DailyLoss
+    params = EACH[DailyLoss]
+
+
+class TestDrawdown(RiskContract):
+    part = Drawdown
+    params = EACH[Drawdown]
+
+
+class TestPriceCollar(RiskContract):
+    part = PriceCollar
+    params = EACH[PriceCollar]
+
+
+class TestStaleData(RiskContract):
+    part = StaleData
+    params = EACH[StaleData]
