@@ -152,8 +152,8 @@ def composition(algorithm: type[SmaCross] = SmaCross) -> Composition:
 def ours(bars: Columns, recipe: Composition) -> tuple[int, float]:
     """Run the columns through a backtest."""
     run = Backtest(recipe)
-    for batch in batches(bars):
-        run.take(batch)
+    for number, batch in enumerate(batches(bars), 1):
+        run.take(batch, part=min(1.0, number * BATCH / len(bars["ts"])))
     assert run.decisions_sha256
     return run.counts["fill"], round(float(run.strategy.ledger.equity), 2)
 
@@ -164,8 +164,8 @@ def direct(bars: Columns) -> None:
     algorithm = Silent()
     algorithm.initialize(SmaCross.Params())
     run.strategy.run_through = lambda events: _called(algorithm.event, events)  # type: ignore[method-assign]  # that is it
-    for batch in batches(bars):
-        run.take(batch)
+    for number, batch in enumerate(batches(bars), 1):
+        run.take(batch, part=min(1.0, number * BATCH / len(bars["ts"])))
 
 
 def _called(event: Callable[[Any], Any], events: Sequence[Any]) -> Iterator[Any]:

@@ -17,6 +17,9 @@ from intuition_core.strategy import Strategy
 RUN: Final = "backtest"
 """What the ids of its records start with: no executor ever sees them, so they need not be unique."""
 
+_UNKNOWN: Final = 0.05
+"""Which part of all the events the first ones are taken for, where nobody knows."""
+
 _AT_ONCE: Final = 1000
 """How many records are kept before they are passed on."""
 
@@ -74,7 +77,7 @@ class Backtest:
             return
         if self._first_ts is None:
             self._first_ts = events[0]["ts"]
-            self._curve.expect((events[-1]["ts"] - self._first_ts) / (part or 1.0))
+            self._curve.expect((events[-1]["ts"] - self._first_ts) / (part or _UNKNOWN))
         self._last_ts = events[-1]["ts"]
         curve = self._curve
         start = 0
