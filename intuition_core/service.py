@@ -5,6 +5,7 @@ import secrets
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from itertools import accumulate, takewhile
 from typing import Any, Final, NamedTuple
 
@@ -15,14 +16,16 @@ from msgspec.structs import replace
 from intuition_core import control
 from intuition_core.compose import compose, overlay, portable, session_name, settle
 from intuition_core.composition import Composition, difference
-from intuition_core.config import Config
+from intuition_core.config import BadConfiguration, Config, Mistake
 from intuition_core.contracts import CONTRACT_VERSION
 from intuition_core.data import Event, normalise
 from intuition_core.errors import BadData, IntuitionError
-from intuition_core.journal import MEMORY, Delivery, Journal, position
+from intuition_core.files import is_file
+from intuition_core.journal import MEMORY, Delivery, Journal, JournalFailed, position
 from intuition_core.parameters import plain_params
 from intuition_core.plugins import Catalogue
 from intuition_core.records import Record
+from intuition_core.reload import Renewal, changed_files
 from intuition_core.rpc.server import Method
 from intuition_core.rpc.wire import MAX_MESSAGE
 from intuition_core.session import IdReused, Item, Session, Watch, identity_of
@@ -80,6 +83,18 @@ class CompositionChanged(IntuitionError):
         )
 
 
+class FileChanged(IntuitionError):
+    """A session with a part from a file whose content is another than it was."""
+
+    def __init__(self, session: str, part: str, remedy: str) -> None:
+        self.session = session
+        self.part = part
+        super().__init__(
+            f"session `{session}` was run with `{part}` from a file that has changed since; {remedy}, give the session "
+            f"another name with --session NAME, or put the old one away with `intuition sessions archive {session}`"
+        )
+
+
 class Service:
     """One session, composed and ready, and its methods.
 
@@ -89,9 +104,11 @@ class Service:
         journal: opens the journal of the session of that name; in memory where None.
         now: the time in nanoseconds UTC, for events that come without.
         watch: who watches the parts.
+        reload: go on where files of parts have changed; those parts begin anew.
 
     Raises:
         CompositionChanged: the journal was begun with another composition.
+        FileChanged: a part's file has changed, and ``reload`` is not set or its state was not kept.
     """
 
     def __init__(
@@ -102,8 +119,10 @@ class Service:
         journal: Callable[[str], Journal] | None = None,
         now: Callable[[], int] = time.time_ns,
         watch: Watch | None = None,
+        reload: bool = False,
     ) -> None:
         self._watch = watch
+        self._renewal = Renewal() if reload else None
         self._catalogue = catalogue
         self._now = now
         name = config.values.session or session_name(config, catalogue)
@@ -111,10 +130,14 @@ class Service:
         noted = self._journal.meta()
         self._config = settle(config, catalogue, seed=noted.get("seed"))
         composition = compose(self._config, catalogue)
+        reloads: list[dict[str, Any]] = []
         if "run" in noted:
             changed = difference(_comparable(noted["composition"]), _comparable(composition.plain()))
             if changed is not None:
                 raise CompositionChanged(name, changed)
+            reloads = changed_files(noted["composition"], composition.plain())
+            if reloads:
+                self._renew(name, reloads)
             self._run = noted["run"]
         else:
             # The run keeps ids unique when a session of the same name is started anew.
@@ -122,6 +145,43 @@ class Service:
             self._journal.note(session=name, run=self._run, begun=now(), **self._recipe(composition))
         self.session = Session(self._builder(composition), journal=self._journal, name=name, watch=watch)
         self.recovery = self.session.recover()
+        if reloads:
+            self._note_reloads(reloads, [*noted.get("reloads", ()), *reloads], composition)
+
+    def _renew(self, name: str, reloads: list[dict[str, Any]]) -> None:
+        """Let parts begin anew whose files have changed, where that is wanted and everything else was kept."""
+        part = reloads[0]["name"]
+        if self._renewal is None:
+            raise FileChanged(name, part, "go on with it as it is now with --reload, put it back as it was")
+        last = self._journal.last_seq
+        if last and last not in [seq for seq, _ in self._journal.snapshots()]:
+            gone = "what it had come to was not kept, and only the file as it was can run the latest events again"
+            raise FileChanged(name, part, f"{gone}: put it back")
+        self._renewal.changed = frozenset((each["kind"], each["name"]) for each in reloads)
+
+    def _note_reloads(
+        self, reloads: list[dict[str, Any]], all_reloads: list[dict[str, Any]], composition: Composition
+    ) -> None:
+        assert self._renewal is not None  # noqa: S101  # `_renew` has seen to it
+        if self.session.last_seq:
+            with self._renewal.ending():
+                self.session.keep_snapshot()
+        for each in reloads:
+            each["seq"] = self.session.last_seq
+            _log.info("%s %s begins anew after event %d", each["kind"], each["name"], each["seq"])
+        self._renewal.changed = frozenset()
+        self._journal.note(reloads=all_reloads, **self._recipe(composition))
+
+    def _note_renewal(self) -> None:
+        """Note after which event parts that keep no state begin anew, whatever the files will then be."""
+        renewals = [*self._journal.meta().get("renewals", ()), self.session.last_seq]
+        with suppress(JournalFailed):
+            self._journal.note(renewals=list(dict.fromkeys(renewals)))
+
+    def hand_over(self) -> None:
+        """Keep on closing what another process needs to go on with changed files."""
+        if self._renewal is not None:
+            self._renewal.over = True
 
     @property
     def journal(self) -> Journal | None:
@@ -130,10 +190,14 @@ class Service:
 
     def close(self) -> None:
         """Keep a snapshot and let the journal go."""
+        if self._renewal is not None and self._renewal.over:
+            self._note_renewal()
         self.session.close()
 
     def _builder(self, composition: Composition) -> Callable[[], Strategy]:
         watch = self._watch
+        if self._renewal is not None:
+            composition = self._renewal.wrapped(composition)
         if watch is None:
             return lambda: Strategy(composition, run=self._run, log=_log)
         watch.introduce(composition.parts)
@@ -173,6 +237,7 @@ class Service:
         if conf is not None and not isinstance(conf, Mapping):
             raise BadCall("initialize", f"expected a table of settings, got {type(conf).__name__}")
         if conf:
+            _refuse_files(conf)
             # As asked first, so that nonsense is refused also where a flag has the last word.
             asked = compose(overlay(replace(self._config, pinned=frozenset()), conf, self._catalogue), self._catalogue)
             config = overlay(self._config, conf, self._catalogue)
@@ -457,6 +522,17 @@ def _comparable(composition: Mapping[str, Any]) -> dict[str, Any]:
         if kind in composition:
             plain[kind] = [{**part, "version": None} for part in composition[kind]]
     return plain
+
+
+def _refuse_files(conf: Mapping[str, Any]) -> None:
+    """Let no caller have a file run: that is for who starts the session."""
+    for key in ("algorithm", "portfolio"):
+        table = conf.get(key)
+        chosen = [table.get("name"), table.get("use")] if isinstance(table, Mapping) else []
+        for reference in chosen:
+            if isinstance(reference, str) and is_file(reference):
+                problem = f"`{reference}` is a file, and callers choose among installed plugins; name it to `serve`"
+                raise BadConfiguration(Mistake("initialize", key, problem))
 
 
 def _epoch(method: str, epoch: Any) -> int:

@@ -364,6 +364,18 @@ class Session:
         with self._watch.running():
             return self._strategy.snapshot()
 
+    def keep_snapshot(self) -> bool:
+        """Keep what the events so far have made; say whether every part gave its state.
+
+        Raises:
+            JournalFailed: it cannot be kept.
+        """
+        state = self._state()
+        if state is not None:
+            self._journal.keep_snapshot(self._strategy.seq, state)
+            self._snapshot_at = self._strategy.seq
+        return state is not None
+
     def close(self) -> None:
         """Keep a snapshot, so that the next start replays nothing, and let the journal go."""
         try:

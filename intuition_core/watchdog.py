@@ -37,11 +37,22 @@ class Watchdog:
     Args:
         command: gives the worker's command, from the descriptors of the `Cell` and of the lifeline.
         log: where to say what happens.
+        saved: says, asked again and again, whether another worker is wanted because a file that it runs was saved. The
+            one that runs is asked by SIGUSR1 to end.
     """
 
-    def __init__(self, command: Callable[[int, int], Sequence[str]], *, log: logging.Logger) -> None:
+    def __init__(
+        self,
+        command: Callable[[int, int], Sequence[str]],
+        *,
+        log: logging.Logger,
+        saved: Callable[[], bool] | None = None,
+    ) -> None:
         self._command = command
         self._log = log
+        self._saved = saved
+        self._renewing = False
+        self._has_served = False
         self._cell = Cell.make()
         self._stop_at: float | None = None
         self._forced = False
@@ -67,18 +78,22 @@ class Watchdog:
                 worker = self._start(lifeline)
                 problem = self._attend(worker)
                 code = worker.returncode
+                self._has_served |= self._cell.ready
+                if self._renewing and problem is None and self._stop_at is None and code in (0, -signal.SIGUSR1):
+                    young = 0
+                    self._cell.renew(None)
+                    continue
                 if self._cell.finished or self._stop_at is not None:
                     return self._end(code, problem)
                 served = self._cell.ready
-                if not served:
-                    if problem is None and code in (1, 2) and self._cell.call is None and self._cell.importing is None:
-                        return code  # it has said why
-                    if self._import_failed(problem, code):
-                        return _exit_code(code)
+                told = not served and self._cannot_start(problem, code)
                 young = 0 if served else young + 1
-                casualty = self._casualty(problem, code)
-                if not self._goes_on(casualty, _how(problem, code), young):
-                    return _exit_code(code)
+                casualty = None if told else self._casualty(problem, code)
+                if told or not self._goes_on(casualty, _how(problem, code), young):
+                    if not self._mended():
+                        return 0 if self._stop_at is not None else _exit_code(code)
+                    young = 0
+                    continue
                 pause = backoff.next()
                 blamed = f" in {self._label(casualty.part)} at event {casualty.seq}" if casualty is not None else ""
                 self._log.warning("the worker %s%s; starting it again in %g s", _how(problem, code), blamed, pause)
@@ -90,7 +105,23 @@ class Watchdog:
             os.close(held)
             self._cell.close()
 
+    def _is_saved(self) -> bool:
+        return self._saved is not None and self._saved()
+
+    def _mended(self) -> bool:
+        """Wait, where that may help, until a file was saved; say whether one was."""
+        if self._saved is None or not self._has_served:
+            return False
+        self._log.warning("nothing is served until the file is saved again")
+        while self._stop_at is None:
+            if self._saved():
+                self._cell.renew(None)
+                return True
+            time.sleep(_TICK)
+        return False
+
     def _start(self, lifeline: int) -> subprocess.Popen[bytes]:
+        self._renewing = False
         # A terminal's Ctrl-C reaches the worker too, and must not hit it before it is able to leave it to us.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
@@ -110,6 +141,9 @@ class Watchdog:
             elif self._stop_at is not None and not asked:
                 worker.terminate()
                 asked = True
+            elif not self._renewing and self._is_saved():
+                worker.send_signal(signal.SIGUSR1)
+                self._renewing = True
             time.sleep(_TICK)
             problem = (
                 self._too_long(self._cell.call, call)
@@ -162,6 +196,12 @@ class Watchdog:
                 return None
             how += ", twice"
         return Casualty(call.seq, abs(call.part), f"the process {how}", state=call.part < 0)
+
+    def _cannot_start(self, problem: str | None, code: int) -> bool:
+        """Say whether the worker ended for a reason that another one would have as well, and that was told."""
+        if problem is None and code in (1, 2) and self._cell.call is None and self._cell.importing is None:
+            return True  # it has said why
+        return self._import_failed(problem, code)
 
     def _import_failed(self, problem: str | None, code: int) -> bool:
         """Say whether the worker ended because of a plugin that it imported; another one would fare no better."""

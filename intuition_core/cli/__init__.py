@@ -39,6 +39,7 @@ BUILT_IN: Final = {
         "sessions", "List the sessions that are kept; show, export or archive one, or lift a quarantine."
     ),
     "replay": BuiltIn("replay", "Run a session's events again, and hold the records against its journal."),
+    "new": BuiltIn("new", "Begin a plugin: a working example with typed parameters and tests."),
     "list-plugins": BuiltIn("list_plugins", "List the plugins that are installed."),
     "doctor": BuiltIn("doctor", "Look whether this machine has what a session needs."),
     "completion": BuiltIn("completion", "Print a script that lets the shell complete commands and plugins."),

@@ -30,7 +30,8 @@ def replay(*, session: str, until: int | None, changes: tuple[str, ...], as_json
     """Run a session's events again, and hold the records against its journal.
 
     SESSION is a name or a file. Every record must be the journal's, byte for byte; the first that is not is shown with
-    the journal's, and the exit code is 1. With --with nothing is compared: both accounts are shown.
+    the journal's, and the exit code is 1. A part in a file is run as the file is now, and it is said where it was
+    another. With --with nothing is compared: both accounts are shown.
     """
     set_up_logging(verbose=verbose)
     from intuition_core.archive import find_session
@@ -43,6 +44,7 @@ def replay(*, session: str, until: int | None, changes: tuple[str, ...], as_json
         meta = journal.meta()
         catalogue = discover()
         as_it_was = recorded(meta["configuration"], catalogue, {})
+        _tell_of_files(meta, as_it_was)
         told: dict[str, Any] = {
             "session": meta["session"],
             **_run(journal, as_it_was, meta["run"], until, compare=True),
@@ -82,6 +84,25 @@ def _run(
         "by_type": dict(counts),
         "account": Statement.of(strategy.ledger, strategy.seq).plain(),
     }
+
+
+def _tell_of_files(meta: Mapping[str, Any], composition: "Composition") -> None:
+    """Say where parts from files were others than those that are run now."""
+    from intuition_core.reload import changed_files
+
+    for each in meta.get("reloads", ()):
+        click.echo(
+            f"{each['kind']} {each['name']}: its file was saved and begun anew after event {each['seq']}", err=True
+        )
+    if renewals := meta.get("renewals"):
+        events = ", ".join(map(str, renewals))
+        click.echo(f"parts that keep no state began anew after event {events}; a replay does not know that", err=True)
+    for each in changed_files(meta["composition"], composition.plain()):
+        click.echo(
+            f"{each['kind']} {each['name']}: run from the file as it is now ({each['version']}), which is not what the "
+            f"session ran last ({each['before']})",
+            err=True,
+        )
 
 
 def _conf(changes: tuple[str, ...]) -> dict[str, Any]:

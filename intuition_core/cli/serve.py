@@ -1,14 +1,21 @@
 """``intuition serve``: a session over zerorpc, in a process of its own that is watched."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from intuition_core.cli.options import Invocation, config_option, verbose_option
 from intuition_core.errors import IntuitionError
 from intuition_core.typed import Typed
+
+if TYPE_CHECKING:
+    import logging
+
+    from intuition_core.config import Config
+    from intuition_core.reload import SavedFiles
 
 
 @click.command()
@@ -25,6 +32,7 @@ from intuition_core.typed import Typed
     type=click.Choice(["process", "power"]),
     help="What a commit survives: the process's end (default), or the machine's power as well.",
 )
+@click.option("--reload", is_flag=True, help="Go on with a part's file (--algo ./my_algo.py) each time it is saved.")
 @click.option("--addr", metavar="ADDRESS", help="Where to serve (default tcp://127.0.0.1:4242).")
 @click.option("--key", metavar="FILE", help="The server's secret key; then only allowed clients may call.")
 @click.option("--clients", metavar="FOLDER", help="The public keys of the clients that may call.")
@@ -45,11 +53,15 @@ def serve(invocation: Invocation, /, *, supervised: tuple[int, int] | None, **op
 
     The parts run in a process of their own. One that takes too long or too much memory ends with it, another takes
     its place, and [worker] in the configuration says what follows.
+
+    A part can be a file that is not installed: --algo ./my_algo.py, or ./my_algo.py:MyAlgo where it has several. With
+    --reload the account and the journal go on when such a file is saved; its part begins anew, and so does each other
+    that does not say by `snapshot()` what it has come to.
     """
     if supervised is not None:
         from intuition_core.cli.worker import work
 
-        work(*supervised, **options)
+        work(*supervised, options)
         return 0
     import signal
 
@@ -62,10 +74,50 @@ def serve(invocation: Invocation, /, *, supervised: tuple[int, int] | None, **op
         given = (*invocation.arguments, "--supervised", str(cell), str(lifeline))
         return (sys.executable, *isolated, "-m", "intuition_core", *given)
 
-    watchdog = Watchdog(command, log=set_up_logging(options["log_format"], options["verbose"]))
+    log = set_up_logging(options["log_format"], options["verbose"])
+    watchdog = Watchdog(command, log=log, saved=_saved_files(options, log) if options["reload"] else None)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, watchdog.stop)
     return watchdog.run()
+
+
+def settings(options: Mapping[str, Any]) -> "Config":
+    """Read the configuration, with these options of the command laid over it.
+
+    Raises:
+        IntuitionError: it has mistakes, or an option has.
+    """
+    from intuition_core.diagnosis import read_config
+
+    return read_config(
+        options["config"],
+        flags={
+            "algorithm.name": options["algo"],
+            "portfolio.name": options["portfolio"],
+            "cash": options["cash"],
+            "seed": options["seed"],
+            "session": options["session"],
+            "journal.path": options["journal"],
+            "journal.enabled": False if options["no_journal"] else None,
+            "journal.durability": options["durability"],
+            "rpc.addr": options["addr"],
+            "rpc.key": options["key"],
+            "rpc.clients": options["clients"],
+        },
+        flat=dict(map(key_and_value, options["params"])),
+    )
+
+
+def _saved_files(options: Mapping[str, Any], log: "logging.Logger") -> "SavedFiles":
+    from intuition_core.reload import SavedFiles, part_paths
+
+    values = settings(options).values
+    paths = part_paths(values)
+    if not paths:
+        raise click.UsageError("--reload: no part comes from a file; name one, as in --algo ./my_algo.py")
+    if not values.journal.enabled:
+        raise click.UsageError("--reload: without a journal the session could not go on; leave --no-journal out")
+    return SavedFiles(paths, log=log)
 
 
 class BadFlag(IntuitionError):

@@ -44,6 +44,7 @@ class PortTaken(IntuitionError):
 @click.option("--seed", type=int, metavar="N", help="Makes every draw repeatable.")
 @click.option("--session", metavar="NAME", help="The session's name (default: <algorithm>-<portfolio>; demo: demo).")
 @click.option("--no-journal", is_flag=True, help="Keep the session in memory alone.")
+@click.option("--reload", is_flag=True, help="Go on with a part's file (--algo ./my_algo.py) each time it is saved.")
 @click.option("--mqtt", "url", metavar="URL", help="Use this broker rather than finding or starting one.")
 @click.option(
     "--mqtt-port",
@@ -67,6 +68,7 @@ def up(
     seed: int | None,
     session: str | None,
     no_journal: bool,
+    reload: bool,
     url: str | None,
     mqtt_port: int,
     embedded: bool,
@@ -131,6 +133,7 @@ def up(
     given = [word for flag, value in options if value is not None for word in (flag, str(value))]
     given += [word for param in params for word in ("--param", param)]
     given += ["--no-journal"] if no_journal else []
+    given += ["--reload"] if reload else []
     given += ["--insecure"] if insecure else []
     if demo and settings.values.portfolio is None and not settings.values.algorithms:
         given += ["--param", "portfolio.max_fraction=0.02"]

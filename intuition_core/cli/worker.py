@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,57 +15,23 @@ from intuition_core.archive import held, session_file
 from intuition_core.cell import Cell
 from intuition_core.cli.logs import set_up_logging
 from intuition_core.cli.options import rpc_address
-from intuition_core.cli.serve import key_and_value
-from intuition_core.config import Config, load_config
+from intuition_core.cli.serve import settings as read_settings
+from intuition_core.config import Config
 from intuition_core.journal import Journal
 from intuition_core.plugins import Catalogue, discover
 
 if TYPE_CHECKING:
+    from intuition_core.rpc.server import Server
     from intuition_core.service import Service
 
 
-def work(
-    cell: int,
-    lifeline: int,
-    *,
-    algo: str | None,
-    portfolio: str | None,
-    params: tuple[str, ...],
-    cash: str | None,
-    seed: int | None,
-    session: str | None,
-    journal: str | None,
-    no_journal: bool,
-    durability: str | None,
-    addr: str | None,
-    key: str | None,
-    clients: str | None,
-    config: Path | None,
-    log_format: str,
-    verbose: int,
-    insecure: bool,
-) -> None:
-    """Serve a session until SIGTERM; then finish the call in flight.
+def work(cell: int, lifeline: int, options: Mapping[str, Any]) -> None:
+    """Serve a session until SIGTERM, or SIGUSR1 where another worker is to go on; then finish the call in flight.
 
     Args:
         cell: the descriptor of the `Cell` that the supervisor made.
         lifeline: the descriptor of a pipe whose other end only the supervisor has.
-        algo: as the option of `serve`.
-        portfolio: as the option of `serve`.
-        params: as the option of `serve`.
-        cash: as the option of `serve`.
-        seed: as the option of `serve`.
-        session: as the option of `serve`.
-        journal: as the option of `serve`.
-        no_journal: as the option of `serve`.
-        durability: as the option of `serve`.
-        addr: as the option of `serve`.
-        key: as the option of `serve`.
-        clients: as the option of `serve`.
-        config: as the option of `serve`.
-        log_format: as the option of `serve`.
-        verbose: as the option of `serve`.
-        insecure: as the option of `serve`.
+        options: those of `serve`.
     """
     began = time.monotonic()
     # A terminal sends Ctrl-C to us as well; the supervisor decides.
@@ -73,28 +39,14 @@ def work(
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     _end_with(lifeline)
     shared = Cell(cell)
-    log = set_up_logging(log_format, verbose)
-    settings = load_config(
-        config,
-        flags={
-            "algorithm.name": algo,
-            "portfolio.name": portfolio,
-            "cash": cash,
-            "seed": seed,
-            "session": session,
-            "journal.path": journal,
-            "journal.enabled": False if no_journal else None,
-            "journal.durability": durability,
-            "rpc.addr": addr,
-            "rpc.key": key,
-            "rpc.clients": clients,
-        },
-        flat=dict(map(key_and_value, params)),
-    )
+    log_format = options["log_format"]
+    log = set_up_logging(log_format, options["verbose"])
+    settings = read_settings(options)
     rpc_address(settings, listening=True)
 
     import gevent
 
+    from intuition_core.compose import hook_plugins
     from intuition_core.console import Console
     from intuition_core.hooks import Hooks
     from intuition_core.rpc.server import Server
@@ -104,20 +56,22 @@ def work(
     catalogue = TimedCatalogue(
         discover(blocked=settings.values.plugins.blocked).plugins, shared, settings.values.worker.import_deadline
     )
-    listening = [(name, catalogue.load("hooks", name)) for name in settings.values.hooks.enabled]
+    listening = hook_plugins(settings, catalogue)
     with ExitStack() as stack:
         stack.callback(shared.leave)
         memory = settings.values.worker.memory
         watch = shared.watch(memory=memory * 2**20 if memory else None)
-        service = Service(settings, catalogue, journal=_journal(settings, stack), watch=watch)
+        service = Service(settings, catalogue, journal=_journal(settings, stack), watch=watch, reload=options["reload"])
         stack.callback(service.close)
         name = service.session.name
-        hooks = Hooks(name, listening)
-        service.session.listen(Console(sys.stdout, json=log_format == "json", messages=verbose > 0))
+        hooks = Hooks(name, listening, essential=settings.values.hooks.essential, stop=service.session.halt)
+        service.session.listen(Console(sys.stdout, json=log_format == "json", messages=options["verbose"] > 0))
         service.session.listen(hooks)
         server = stack.enter_context(Server(service.methods(), name=name, key=rpc.key, clients=rpc.clients))
-        address = server.bind(rpc.addr, insecure=insecure)
+        address = server.bind(rpc.addr, insecure=options["insecure"])
         stack.callback(gevent.signal_handler(signal.SIGTERM, server.stop).cancel)
+        if options["reload"]:
+            stack.callback(gevent.signal_handler(signal.SIGUSR1, _hand_over, service, server).cancel)
         hooks.session_started(service.describe())
         _tell_recovery(log, service, time.monotonic() - began)
         shared.serve()
@@ -140,6 +94,12 @@ class TimedCatalogue(Catalogue, frozen=True):
         """Import a plugin, within the deadline."""
         with self.cell.imports(str(self.find(kind, ref)), deadline=self.deadline):
             return super().load(kind, ref)
+
+
+def _hand_over(service: "Service", server: "Server") -> None:
+    """End, and leave to the next worker what it needs to go on with a changed file."""
+    service.hand_over()
+    server.stop()
 
 
 def _end_with(lifeline: int) -> None:
