@@ -61,12 +61,26 @@ _INDICATORS: Final = (
     *("atr", "donchian", "stochastic", "obv", "vwap"),
 )
 
+_RISKS: Final = (
+    "daily-loss",
+    "drawdown",
+    "exposure",
+    "max-position",
+    "order-rate",
+    "order-size",
+    "price-collar",
+    "stale-data",
+)
+
 FIRST_PARTY: Final = {
     ("algorithm", "random"): "intuition-random",
     ("algorithm", "sma-cross"): "intuition-algorithms",
     ("algorithm", "buy-and-hold"): "intuition-algorithms",
     ("portfolio", "kelly"): "intuition-portfolio-kelly",
     ("portfolio", "fixed"): "intuition-portfolio-fixed",
+    ("portfolio", "equal-weight"): "intuition-portfolio-weights",
+    ("portfolio", "target-weights"): "intuition-portfolio-weights",
+    **{("risk", name): "intuition-risk" for name in _RISKS},
     ("connector", "mqtt"): "intuition-connector-mqtt",
     **{("indicator", name): "intuition-indicators" for name in _INDICATORS},
     ("source", "csv"): "intuition-source-files",

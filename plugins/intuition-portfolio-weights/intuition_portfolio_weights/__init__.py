@@ -1,0 +1,6 @@
+"""Portfolios of given weights: the same for each symbol, or a table of them."""
+
+from intuition_portfolio_weights.equal import EqualWeight
+from intuition_portfolio_weights.target import TargetWeights
+
+__all__ = ["EqualWeight", "TargetWeights"]
