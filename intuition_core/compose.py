@@ -16,6 +16,7 @@ from intuition_core.config import (
     BadConfiguration,
     Config,
     Configuration,
+    HooksTable,
     IndicatorTable,
     Mistake,
     PartTable,
@@ -185,6 +186,26 @@ def connector_params(config: Config, name: str, part: object) -> Any:
         params.setdefault("negative_prices", config.values.negative_prices)
     with located(config, f"connectors.{name}"):
         return check_params(f"connector {name}", part, params)
+
+
+def hook_plugins(config: Config, catalogue: Catalogue) -> list[tuple[str, Any]]:
+    """Give the hook plugins that are enabled, by name, in their order; those that take parameters have them.
+
+    Raises:
+        BadParameter: one does not take a parameter of ``[hooks.params]``.
+        IntuitionError: a plugin cannot be used.
+    """
+    return [(name, _hook_plugin(config, catalogue, name)) for name in config.values.hooks.enabled]
+
+
+def _hook_plugin(config: Config, catalogue: Catalogue, name: str) -> Any:
+    with chosen(config, "hooks.enabled"):
+        found = catalogue.load("hooks", name)
+    plugin = found() if isinstance(found, type) else found
+    if (initialize := getattr(plugin, "initialize", None)) is not None:
+        with located(config, f"hooks.params.{name}"):
+            initialize(check_params(f"hooks {name}", found, config.values.hooks.params.get(name, {})))
+    return plugin
 
 
 @contextmanager
@@ -438,7 +459,7 @@ def _assigned(
     if not assignments:
         return values
     # What connectors are given may still be as it was typed, which is no plain value.
-    tree = msgspec.to_builtins(msgspec.structs.replace(values, connectors={}))
+    tree = msgspec.to_builtins(msgspec.structs.replace(values, connectors={}, hooks=HooksTable()))
     owners = {owner.label: owner for owner in _owners(values)}
     for key, value in assignments:
         label, params, name = key.rpartition(".params.")
@@ -457,7 +478,9 @@ def _assigned(
             raise BadConfiguration(Mistake(origin, chosen, problem))
         else:
             tree[key] = value
-    return msgspec.structs.replace(convert(tree, origin=origin, origins=origins), connectors=values.connectors)
+    return msgspec.structs.replace(
+        convert(tree, origin=origin, origins=origins), connectors=values.connectors, hooks=values.hooks
+    )
 
 
 def _table(tree: dict[str, Any], owner: _Owner) -> dict[str, Any]:

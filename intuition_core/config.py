@@ -143,9 +143,15 @@ class WorkerTable(Table, frozen=True, kw_only=True):
 
 
 class HooksTable(Table, frozen=True, kw_only=True):
-    """``[hooks]``: which hook plugins listen, in which order."""
+    """``[hooks]``: which hook plugins listen, in which order.
+
+    ``essential`` are those without which there must be no trading: where one of them fails, the session takes no more
+    events. ``params`` has the parameters, by the plugin's name.
+    """
 
     enabled: tuple[str, ...] = ()
+    essential: tuple[str, ...] = ()
+    params: dict[str, dict[str, Any]] = {}
 
 
 class PluginsTable(Table, frozen=True, kw_only=True):
@@ -351,6 +357,11 @@ def convert(tree: Mapping[str, Any], *, origin: str, origins: Mapping[str, str] 
     if not step.is_finite() or not Decimal("1e-18") <= step <= 10**9:
         mistakes.append(mistake("quantity_step", f"expected a step from 1e-18 to 1e9, got {step}"))
     mistakes += [mistake(key, problem) for key, problem in _misnamed(values)]
+    for key, names in (("essential", values.hooks.essential), ("params", values.hooks.params)):
+        for name in names:
+            if name not in values.hooks.enabled:
+                problem = f"`{name}` is not enabled; add it to `enabled`, or take it out here"
+                mistakes.append(mistake(f"hooks.{key}", problem))
     for name in CostsTable.__struct_fields__:
         amount = getattr(values.costs, name)
         most = 9999 if name.endswith("_bps") else 10**9

@@ -65,7 +65,9 @@ def _faults(config: Config, catalogue: Catalogue) -> Iterator[IntuitionError]:
     for name in values.hooks.enabled:
         try:
             with chosen(config, "hooks.enabled"):
-                catalogue.load("hooks", name)
+                plugin = catalogue.load("hooks", name)
+            with located(config, f"hooks.params.{name}"):
+                check_params(f"hooks {name}", plugin, values.hooks.params.get(name, {}))
         except IntuitionError as error:
             yield error
 

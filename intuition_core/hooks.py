@@ -1,11 +1,12 @@
 """Those who listen: hook plugins, called through pluggy after the fact. They can tell, never decide.
 
 Only plugins named in ``[hooks] enabled`` are loaded, and they are called in that order. A hook that raises is logged
-and the session goes on.
+and the session goes on, unless ``[hooks] essential`` names it: then the session takes no more events.
+docs/hooks.md has them all.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Final
 
 import pluggy
@@ -16,6 +17,9 @@ PROJECT: Final = "intuition"
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+
+_RECORDS: Final = frozenset({"decision", "fill", "rejection", "error", "control"})
+"""The types of records that have a hook of their own name."""
 
 _log = logging.getLogger(__name__)
 
@@ -72,7 +76,7 @@ class Specifications:
 
     @hookspec
     def error(self, session: str, record: Record) -> None:
-        """A part failed; the session goes on.
+        """A part failed; by its policy the session goes on.
 
         :param session: the session's name.
         :param record: the error: which part, which method, which problem.
@@ -85,10 +89,21 @@ class Hooks:
     Args:
         session: its name.
         plugins: name and plugin, in the order they are to be called.
+        essential: names of those without which there must be no trading.
+        stop: what is told the problem when one of these fails.
     """
 
-    def __init__(self, session: str, plugins: Iterable[tuple[str, Any]] = ()) -> None:
+    def __init__(
+        self,
+        session: str,
+        plugins: Iterable[tuple[str, Any]] = (),
+        *,
+        essential: Collection[str] = (),
+        stop: Callable[[str], None] | None = None,
+    ) -> None:
         self._session = session
+        self._essential = frozenset(essential)
+        self._stop = stop
         self._manager = pluggy.PluginManager(PROJECT)
         self._manager.add_hookspecs(Specifications)
         # pluggy calls the plugin that was registered last first.
@@ -106,7 +121,7 @@ class Hooks:
     def __call__(self, records: Sequence[Record]) -> None:
         """Tell of records, one call each; messages have no hook."""
         for record in records:
-            if record["type"] != "message":
+            if record["type"] in _RECORDS:
                 self._tell(record["type"], record=record)
 
     def _tell(self, name: str, **content: Any) -> None:
@@ -118,3 +133,5 @@ class Hooks:
                 hear(**{argument: given[argument] for argument in implementation.argnames})
             except Exception as error:  # noqa: BLE001  # a listener may raise anything; trading goes on
                 _log.warning("hook plugin %s failed in %s: %s", implementation.plugin_name, name, error)
+                if implementation.plugin_name in self._essential and self._stop is not None:
+                    self._stop(f"the essential hook plugin {implementation.plugin_name} failed in {name}: {error}")

@@ -75,10 +75,12 @@ def _choose(root: dict[str, Any], definitions: dict[str, Any], told: Mapping[Plu
     definitions["SourceTable"] = _naming(definitions["SourceTable"], "name", _known(told, "source"))
     connectors = {name: schema or {"type": "object"} for name, schema in _known(told, "connector").items()}
     properties["connectors"] = {"type": "object", "properties": connectors, "additionalProperties": {"type": "object"}}
-    hooks = list(_known(told, "hooks"))
-    if hooks:
-        items = {"anyOf": [{"enum": hooks}, {"type": "string"}]}
-        definitions["HooksTable"]["properties"]["enabled"]["items"] = items
+    hooks = _known(told, "hooks")
+    of_hooks = definitions["HooksTable"]["properties"]
+    params = {name: schema or {"type": "object"} for name, schema in hooks.items()}
+    of_hooks["params"] = {"type": "object", "properties": params, "additionalProperties": {"type": "object"}}
+    for key in ("enabled", "essential"):
+        of_hooks[key]["items"] = {"anyOf": [{"enum": list(hooks)}, {"type": "string"}]}
 
 
 def _known(told: Mapping[Plugin, Told], kind: str) -> dict[str, dict[str, Any] | None]:

@@ -72,14 +72,12 @@ class BatchFailed(IntuitionError):
 
 
 class Halted(IntuitionError):
-    """A session that takes no more events, because a part failed whose policy is `raise`."""
+    """A session that takes no more events, because something failed without which it must not go on."""
 
-    def __init__(self, problem: str) -> None:
+    def __init__(self, problem: str, *, remedy: str | None = None) -> None:
         self.problem = problem
-        super().__init__(
-            f"the session takes no more events: {problem}, and its policy is `raise`; mend the part, or give it "
-            "another policy, and start the session again"
-        )
+        why = f"; {remedy}" if remedy else ", and its policy is `raise`; mend the part, or give it another policy"
+        super().__init__(f"the session takes no more events: {problem}{why}, and start the session again")
 
 
 class Watch(Protocol):
@@ -406,8 +404,12 @@ class Session:
         elif casualty.event is not None:
             self._journal.mourn(casualty)
 
-    def _halt(self, problem: str) -> None:
-        self._halted = Halted(problem)
+    def halt(self, problem: str) -> None:
+        """Take no more events, for a reason that is no part's: something failed without which there is no trading."""
+        self._halt(problem, remedy="mend that, or declare it inessential")
+
+    def _halt(self, problem: str, *, remedy: str | None = None) -> None:
+        self._halted = Halted(problem, remedy=remedy)
         self._watch.halted = problem
         _log.error("%s", self._halted)
 

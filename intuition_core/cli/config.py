@@ -83,11 +83,12 @@ def _redacted(config: "Config", catalogue: "Catalogue") -> Any:
     """Give the configuration's values as plain types, without secrets; what cannot be imported shows no parameter."""
     import msgspec
 
+    from intuition_core.config import HooksTable
     from intuition_core.errors import IntuitionError
     from intuition_core.parameters import REDACTED, redact_params
 
     values = config.values
-    tree = msgspec.to_builtins(msgspec.structs.replace(values, connectors={}))
+    tree = msgspec.to_builtins(msgspec.structs.replace(values, connectors={}, hooks=HooksTable()))
 
     def shown(kind: str, name: Any, params: Mapping[str, Any]) -> dict[str, Any]:
         if not params:
@@ -106,6 +107,12 @@ def _redacted(config: "Config", catalogue: "Catalogue") -> Any:
         if table is not None:
             table["params"] = shown(kind, table.get("use") or table["name"], table["params"])
     tree["connectors"] = {name: shown("connector", name, params) for name, params in values.connectors.items()}
+    hooks = values.hooks
+    tree["hooks"] = {
+        "enabled": list(hooks.enabled),
+        "essential": list(hooks.essential),
+        "params": {name: shown("hooks", name, params) for name, params in hooks.params.items()},
+    }
     return tree
 
 
