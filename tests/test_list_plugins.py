@@ -99,8 +99,8 @@ def test_a_kind_without_plugins_is_said_to_have_none(tmp_path: Path) -> None:
 
 
 def test_check_finds_what_cannot_be_imported(folder: Path) -> None:
-    plugins = listed("--check", folder=folder)
-    assert all(list(plugin) == [*FIELDS, "load_s"] for plugin in plugins.values())
+    plugins = listed("--check", "--kind", "algorithm", folder=folder)
+    assert all(list(plugin) == [*FIELDS, "load_s", "tier"] for plugin in plugins.values())
     assert {name: plugin["status"] for name, plugin in plugins.items()} == {
         "good": "available",
         "raising": "broken",
@@ -108,7 +108,8 @@ def test_check_finds_what_cannot_be_imported(folder: Path) -> None:
         "same": "conflict",
     }
     assert plugins["good"]["load_s"] >= 0
-    assert plugins["raising"]["load_s"] is None
+    assert plugins["good"]["tier"] == "contract"  # nobody has described it
+    assert plugins["raising"]["load_s"] is plugins["raising"]["tier"] is None
     assert "RuntimeError: not today" in plugins["raising"]["reason"]
     assert "reinstall acme_raising" in plugins["raising"]["reason"]
 
@@ -198,7 +199,7 @@ def test_people_get_a_table_that_fits_and_the_reasons_below(folder: Path, column
 def test_the_table_of_a_check_gives_the_times(folder: Path) -> None:
     result = run("--check", "--kind", "algorithm", folder=folder)
     (good,) = (line for line in result.stdout.splitlines() if " good " in line)
-    assert re.search(r"available +\d+\.\d\d s +acme_good", good)
+    assert re.search(r"available +\d+\.\d\d s +contract +acme_good", good)
     assert "RuntimeError: not today" in result.stdout
 
 
@@ -284,6 +285,7 @@ def test_somebody_elses_plugin_appears_when_installed_and_disappears_when_remove
     try:
         (plugin,) = json.loads(intuition(fresh, "list-plugins", "--json", "--check", "--kind", "algorithm").stdout)
         assert plugin.pop("load_s") >= 0
+        assert plugin.pop("tier") == "contract"  # no word on its parameters
         assert plugin == {
             "kind": "algorithm",
             "name": "contrarian",

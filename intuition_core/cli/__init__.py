@@ -41,6 +41,7 @@ BUILT_IN: Final = {
     "replay": BuiltIn("replay", "Run a session's events again, and hold the records against its journal."),
     "new": BuiltIn("new", "Begin a plugin: a working example with typed parameters and tests."),
     "list-plugins": BuiltIn("list_plugins", "List the plugins that are installed."),
+    "check": BuiltIn("check", "Hold a plugin to the contract of its kind, and say what to change."),
     "doctor": BuiltIn("doctor", "Look whether this machine has what a session needs."),
     "completion": BuiltIn("completion", "Print a script that lets the shell complete commands and plugins."),
     "show": BuiltIn("show", "Show a plugin: what it is, what it takes, and how to try it."),

@@ -1,5 +1,6 @@
 """``intuition list-plugins``: which plugins are installed, and in what state each is."""
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -28,15 +29,23 @@ _NARROW: Final = 70
 
 
 class Row(msgspec.Struct, frozen=True):
-    """A plugin, and how long its import took in seconds where that was tried and succeeded."""
+    """A plugin, and what came of trying it."""
 
     plugin: Plugin
     load_s: float | None = None
+    """How long its import took in seconds, where that was tried and succeeded."""
+    tier: str | None = None
+    """What it reaches of `checklist.TIERS`, where that was tried; ``intuition check`` says what it lacks."""
 
 
 @click.command("list-plugins")
 @click.option("--json", "as_json", is_flag=True, help="Print an array of objects, for programs.")
-@click.option("--check", "checked", is_flag=True, help="Import each, in a process of its own, and time it.")
+@click.option(
+    "--check",
+    "checked",
+    is_flag=True,
+    help="Import each, in a process of its own, time it, and hold it to its contract.",
+)
 @click.option(
     "--deadline",
     type=Seconds(),
@@ -73,7 +82,9 @@ def list_plugins(
         click.echo("\n".join(_requirements(rows)))
         return 0
     if checked:
+        # One import at a time, so that their times can be compared.
         rows = [_checked(row.plugin, deadline) for row in rows]
+        rows = _held_to_contracts(rows)
     if as_json:
         click.echo(_json(rows, timed=checked))
     elif not rows:
@@ -109,8 +120,25 @@ def _checked(plugin: Plugin, deadline: float) -> Row:
     return Row(msgspec.structs.replace(plugin, status="broken", reason=reason))
 
 
+def _held_to_contracts(rows: Iterable[Row]) -> list[Row]:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from intuition_core.cli.checklist import examine, metadata
+
+    def held(row: Row) -> Row:
+        if row.load_s is None:
+            return row
+        return msgspec.structs.replace(row, tier=examine(row.plugin, metadata(row.plugin)).tier)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(held, rows))
+
+
 def _json(rows: Iterable[Row], *, timed: bool) -> str:
-    objects = [{**msgspec.structs.asdict(row.plugin), **({"load_s": row.load_s} if timed else {})} for row in rows]
+    objects = [
+        {**msgspec.structs.asdict(row.plugin), **({"load_s": row.load_s, "tier": row.tier} if timed else {})}
+        for row in rows
+    ]
     return msgspec.json.format(msgspec.json.encode(objects), indent=2).decode()
 
 
@@ -125,7 +153,9 @@ def _print(rows: Sequence[Row], *, timed: bool) -> None:
             plugin = row.plugin
             state = Text(plugin.status, style=_COLOURS[plugin.status])
             load = "" if row.load_s is None else f" {row.load_s:.2f} s"
-            console.print(Text.assemble(f"{plugin.kind} ", (plugin.name, "bold"), " ", state, load), overflow="fold")
+            tier = f" {row.tier}" if row.tier else ""
+            head = Text.assemble(f"{plugin.kind} ", (plugin.name, "bold"), " ", state, load, tier)
+            console.print(head, overflow="fold")
             for line in (f"{plugin.distribution} {plugin.version}".strip(), plugin.summary):
                 console.print(Padding(Text(line, style="dim", overflow="fold"), (0, 0, 0, 2)))
     else:
@@ -148,6 +178,7 @@ def _print_table(console: "Console", rows: Sequence[Row], *, timed: bool) -> Non
         table.add_column(heading, no_wrap=True)
     if timed:
         table.add_column("load", justify="right", no_wrap=True)
+        table.add_column("tier", no_wrap=True)
     table.add_column("distribution", overflow="fold")
     table.add_column("version", no_wrap=True)
     if roomy:
@@ -161,6 +192,7 @@ def _print_table(console: "Console", rows: Sequence[Row], *, timed: bool) -> Non
         ]
         if timed:
             cells.append(Text("" if row.load_s is None else f"{row.load_s:.2f} s"))
+            cells.append(Text(row.tier or ""))
         cells.append(Text(plugin.distribution))
         cells.append(Text(plugin.version))
         if roomy:

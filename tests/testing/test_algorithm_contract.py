@@ -5,7 +5,7 @@ import time
 from datetime import datetime
 from decimal import Decimal
 from random import Random
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 import pytest
@@ -197,7 +197,7 @@ class Repaints(Good):
 
 
 class SharesCounts(Good):
-    counts: dict[str, int] = {}
+    counts: ClassVar[dict[str, int]] = {}
 
     def initialize(self, params, context):
         self.counts.clear()

@@ -1,0 +1,7 @@
+from intuition_report import Html
+
+from intuition_core.testing import ReportContract
+
+
+class TestHtml(ReportContract):
+    part = Html

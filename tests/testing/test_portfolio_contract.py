@@ -1,0 +1,110 @@
+import re
+import time
+from decimal import Decimal
+
+import msgspec
+import pytest
+
+from intuition_core.contracts import Bet
+from intuition_core.naive import Naive
+from intuition_core.testing import PortfolioContract
+
+
+class Good:
+    """Bets a tenth of the cash."""
+
+    def optimize(self, signal, account):
+        return Bet(cash=account.cash / 10)
+
+
+def test_good_parts_pass(passes):
+    passes(PortfolioContract, part=Good)
+    passes(PortfolioContract, part=Naive)
+
+
+class BetsTooMuch(Good):
+    def optimize(self, signal, account):
+        return Bet(cash=5000.0 if account.cash else 0.0)
+
+
+class BetsTooManyUnits(Good):
+    def optimize(self, signal, account):
+        return Bet(units=1000)
+
+
+class BetsNothing(Good):
+    """Bets a number that is none where there is no cash."""
+
+    def optimize(self, signal, account):
+        return Bet(cash=account.cash / 10 if account.cash > 1 else float("nan"))
+
+
+class DividesByCash(Good):
+    def optimize(self, signal, account):
+        return Bet(cash=account.cash * (account.cash / 10) / account.cash)
+
+
+class DividesByVariance(Good):
+    def optimize(self, signal, account):
+        share = 1.0 if signal.variance is None else signal.mean / signal.variance
+        return Bet(cash=account.cash / 10 * min(max(share, 0.0), 1.0))
+
+
+class NeedsWholeEdge(Good):
+    def optimize(self, signal, account):
+        edge = 1.0 if signal.probability is None else signal.probability * signal.win
+        return Bet(cash=round(account.cash / 10 * min(edge, 1.0), 2))
+
+
+class BooksForItself(Good):
+    def optimize(self, signal, account):
+        account.cash *= 0.9
+        return Bet(cash=account.cash / 10)
+
+
+class ReleasesText(Good):
+    def release(self, signal, account):
+        return "all of it"
+
+
+class ReleasesWhatIsNotHeld(Good):
+    def release(self, signal, account):
+        return Bet(units=account.positions[signal.sid])
+
+
+class ReadsClock(Good):
+    def optimize(self, signal, account):
+        self.asked = time.monotonic()
+        return super().optimize(signal, account)
+
+
+class SaysMuch(Good):
+    class Params(msgspec.Struct, frozen=True):
+        fraction: float = 0.1
+
+    def initialize(self, params):
+        self.fraction = params.fraction
+
+    def optimize(self, signal, account):
+        return Bet(cash=Decimal(str(account.cash)) * Decimal(str(self.fraction)))
+
+
+@pytest.mark.parametrize(
+    ("part", "check", "says"),
+    [
+        (BetsTooMuch, "test_bets_are_bounded", r"it bets 5000\.0: bet no more than `account\.cash`"),
+        (BetsTooManyUnits, "test_bets_are_bounded", "bet no more"),
+        (BetsNothing, "test_no_cash_is_no_failure", "finite and not negative"),
+        (DividesByCash, "test_no_cash_is_no_failure", "ZeroDivisionError"),
+        (DividesByVariance, "test_odd_edges_are_no_failure", "ZeroDivisionError"),
+        (NeedsWholeEdge, "test_odd_edges_are_no_failure", "TypeError"),
+        (BooksForItself, "test_input_is_not_changed", "copy what you change"),
+        (ReleasesText, "test_releases_are_bets", "answer a Bet"),
+        (ReleasesWhatIsNotHeld, "test_releases_are_bets", "a symbol that is not held"),
+        (ReadsClock, "test_no_wall_clock", "time.monotonic"),
+        (SaysMuch, "test_bad_parameters_are_refused", r"`fraction = -1` is taken.*msgspec\.Meta"),
+    ],
+)
+def test_each_fault_fails_its_check_alone(fails_only, part, check, says):
+    message = fails_only(PortfolioContract, check, part=part)
+    assert re.search(says, message, re.DOTALL), message
