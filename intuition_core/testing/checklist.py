@@ -22,7 +22,7 @@ from msgspec import inspect as shapes
 
 from intuition_core.errors import IntuitionError
 from intuition_core.files import NoSuchPart, is_file, load_part, part_file
-from intuition_core.parameters import params_class
+from intuition_core.parameters import parameter_names, params_class
 from intuition_core.plugin_probe import lacking, load, one_line
 from intuition_core.plugins import KINDS, REQUIRED
 from intuition_core.testing import (
@@ -52,6 +52,9 @@ CONTRACTS: Final[dict[str, type[Contract]]] = {
     )
 }
 """The contracts that a part can be held to without anything else."""
+
+_NUMBERS: Final = (0.5, 1, 10)
+"""What is tried for numbers that a part needs and of which nothing is known."""
 
 _EVENTS: Final = 200
 """Enough for windows of some dozens, and soon gone through."""
@@ -147,6 +150,8 @@ def _contract(job: Job, kind: str, factory: Callable[[], Any], folder: Path) -> 
     yield {"begin": "parameters"}
     try:
         params = {**example_params(kind, job.name, factory, folder), **job.params}
+        if not job.params:
+            params = _enough(contract, factory, params)
         missing = missing_params(factory, params)
     except Exception as error:  # noqa: BLE001  # what a part declares may be anything
         yield _found("parameters", "fail", f"its `Params` cannot be read: {one_line(error)}")
@@ -154,6 +159,11 @@ def _contract(job: Job, kind: str, factory: Callable[[], Any], folder: Path) -> 
     if missing:
         wanted = " ".join(f"--param {name}=…" for name in missing)
         yield _found("contract", "skip", f"it needs {', '.join(f'`{name}`' for name in missing)}: {wanted}")
+        return
+    problem = _refused(contract, factory, params)
+    if problem is not None:
+        advice = "" if job.params else "; say with which by --param KEY=VALUE"
+        yield _found("parameters", "fail" if job.params else "skip", f"it refuses its parameters: {problem}{advice}")
         return
     checked = type("Checked", (contract,), {"part": factory, "params": params})()
     if isinstance(checked, ListeningContract):
@@ -166,6 +176,31 @@ def _contract(job: Job, kind: str, factory: Callable[[], Any], folder: Path) -> 
     if isinstance(checked, AskedContract):
         yield {"begin": "timing"}
         yield _timing(checked)
+
+
+def _refused(contract: type[Contract], factory: Callable[[], Any], params: dict[str, Any]) -> str | None:
+    """Say why a part does not take parameters; None where it does."""
+    try:
+        type("Tried", (contract,), {"part": factory, "params": params})().make()
+    except (IntuitionError, ValueError) as error:
+        return str(error)
+    except Exception:  # noqa: BLE001  # the checks come across the same, and tell
+        return None
+    return None
+
+
+def _enough(contract: type[Contract], factory: Callable[[], Any], params: dict[str, Any]) -> dict[str, Any]:
+    """Add a number where a part takes nothing without: a limit, say, that some risk is there to hold."""
+    missing = missing_params(factory, params)
+    names = [name for name in parameter_names(factory) or () if name not in params and name not in missing]
+    for extra in ([], *([name] for name in names)):
+        for value in _NUMBERS:
+            tried = params | dict.fromkeys((*missing, *extra), value)
+            if _refused(contract, factory, tried) is None:
+                return tried
+            if not missing and not extra:
+                break
+    return params
 
 
 def _give_events(checked: ListeningContract) -> None:

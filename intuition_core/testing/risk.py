@@ -85,15 +85,18 @@ class RiskContract(AskedContract):
                     " smaller one",
                 )
 
-    def test_same_order_same_verdict(self) -> None:
-        """Asked the same twice, it answers the same: orders that it lets pass may still not be placed."""
+    def test_asked_again_lets_no_more_through(self) -> None:
+        """Asked the same again at once, it lets no more through; a limit of how often may let less through."""
         made = self.make()
         for number, (question, again) in enumerate(zip(self.questions(), self.questions(), strict=True)):
-            first, second = self._asked(made, number, question), self._asked(made, number, again)
+            first, second = (
+                sum(map(_passed, self._read(self._answered(made, number, each), number, each)), Decimal(0))
+                for each in (question, again)
+            )
             must(
-                first == second,
-                f"asked twice about {self.named(number, question)}, it answers otherwise: decide by the order and the"
-                " account alone",
+                second <= first,
+                f"asked twice about {self.named(number, question)}, it lets {first:f} through and then {second:f}:"
+                " decide by the order, the account and what was before, not by how often you are asked",
             )
 
 
@@ -111,3 +114,7 @@ def _size(order: Order) -> Decimal:
     if order.quantity is not None:
         return order.quantity * Decimal(str(order.quote))
     return order.cash or Decimal(0)
+
+
+def _passed(verdict: Order | Rejection) -> Decimal:
+    return Decimal(0) if isinstance(verdict, Rejection) else _size(verdict)

@@ -40,7 +40,7 @@ class Alternates(Good):
 
     def check(self, order, account):
         self.count += 1
-        return order if self.count % 2 else Rejection("every other one")
+        return Rejection("every other one") if self.count % 2 else order
 
     def snapshot(self):
         return self.count
@@ -75,7 +75,7 @@ class ObservesInNumbers(Good):
     [
         (Doubles, "test_never_enlarges", "a smaller one"),
         (Turns, "test_never_enlarges", "change nothing but the size"),
-        (Alternates, "test_same_order_same_verdict", "by the order and the account alone"),
+        (Alternates, "test_asked_again_lets_no_more_through", "how often you are asked"),
         (SellsForItself, "test_input_is_not_changed", "copy what you change"),
     ],
 )
