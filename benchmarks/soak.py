@@ -162,7 +162,10 @@ def soak(events: int) -> bool:
                 command,
                 stdout=subprocess.DEVNULL,
                 stderr=(folder / "log").open("a"),
-                env={**os.environ, "PYTHONPATH": str(folder)},
+                env={
+                    **os.environ,
+                    "PYTHONPATH": os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH")))),
+                },
             )
             stack.callback(lambda: (process.terminate(), process.wait(20)))
             return process.pid

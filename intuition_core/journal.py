@@ -170,11 +170,16 @@ class Journal:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[self.durability]}")
             if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                db.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
+                # All at once, or a process that ends in between leaves what nobody can open.
+                db.executescript(f"BEGIN; {_SCHEMA}")
                 db.execute("INSERT INTO meta VALUES ('format', ?)", (str(FORMAT),))
-        written = self.meta().get("format")
+                db.execute("COMMIT")
+        noted = self.meta()
+        written = noted.get("format")
         if written != FORMAT:
             raise BadJournal(self.path, f"its format is {written}; this version reads {FORMAT}")
+        if read_only and "session" not in noted:
+            raise BadJournal(self.path, "no session was begun in it; `intuition serve` ended before it could")
 
     def close(self) -> None:
         """Let the file go."""

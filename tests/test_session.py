@@ -337,7 +337,7 @@ def test_replay_stops_at_the_first_difference_and_shows_both(tmp_path: Path) -> 
     for n in range(80):
         session.deliver([item(n)])
     session.close()
-    journal_ = Journal(path, read_only=True)
+    journal_ = Journal(path)
     assert sum(1 for _ in replayed_events(builder()(), journal_)) == 80
     assert sum(1 for _ in replayed_events(builder()(), journal_, until=30)) == 30
     with pytest.raises(ReplayDiffers) as caught:
@@ -373,6 +373,9 @@ def test_a_file_that_is_no_journal_is_said_to_be_none(tmp_path: Path) -> None:
         Journal(tmp_path / "none.sqlite", read_only=True)
     with pytest.raises(JournalFailed):
         Journal(tmp_path / "no folder" / "x.sqlite")
+    Journal(tmp_path / "empty.sqlite").close()
+    with pytest.raises(BadJournal, match="no session was begun in it"):
+        Journal(tmp_path / "empty.sqlite", read_only=True)
 
 
 def test_a_journal_in_memory_keeps_the_latest(monkeypatch: pytest.MonkeyPatch) -> None:
