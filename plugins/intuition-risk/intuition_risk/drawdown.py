@@ -64,13 +64,10 @@ class Drawdown:
         """Say which limit is broken and how, or None."""
         equity = account.equity
         self._peak = max(self._peak, equity)
-        for most, high, name in (
-            (self._limits.peak, self._peak, "its peak"),
-            (self._limits.start, self._start, "its start"),
-        ):
-            if most is not None and not within(high - equity, most * high):
-                lost = percent((high - equity) / high) if high > 0 else "more than all"
-                return f"the equity of {shown(equity)} is {lost} below {name} of {shown(high)}; at most {percent(most)}"
+        if self._limits.peak is not None and not within(self._peak - equity, self._limits.peak * self._peak):
+            return _told(equity, self._peak, "its peak", self._limits.peak)
+        if self._limits.start is not None and not within(self._start - equity, self._limits.start * self._start):
+            return _told(equity, self._start, "its start", self._limits.start)
         return None
 
     def snapshot(self) -> dict[str, Any]:
@@ -82,3 +79,8 @@ class Drawdown:
         self._start = state["start"]
         self._peak = state["peak"]
         self._alarm.rung = state["rung"]
+
+
+def _told(equity: float, high: float, name: str, most: float) -> str:
+    lost = percent((high - equity) / high) if high > 0 else "more than all"
+    return f"the equity of {shown(equity)} is {lost} below {name} of {shown(high)}; at most {percent(most)}"
