@@ -2,7 +2,7 @@
 
 Only plugins named in ``[hooks] enabled`` are loaded, and they are called in that order. A hook that raises is logged
 and the session goes on, unless ``[hooks] essential`` names it: then the session takes no more events.
-docs/hooks.md has them all.
+docs/reference/hooks.md has them all.
 """
 
 import logging

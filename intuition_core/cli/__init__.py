@@ -43,7 +43,7 @@ BUILT_IN: Final = {
     "list-plugins": BuiltIn("list_plugins", "List the plugins that are installed."),
     "check": BuiltIn("check", "Hold a plugin to the contract of its kind, and say what to change."),
     "doctor": BuiltIn("doctor", "Look whether this machine has what a session needs."),
-    "completion": BuiltIn("completion", "Print a script that lets the shell complete commands and plugins."),
+    "completion": BuiltIn("completion", "Print a script by which the shell completes commands and plugins."),
     "show": BuiltIn("show", "Show a plugin: what it is, what it takes, and how to try it."),
     "init": BuiltIn("init", "Write a commented intuition.toml for the parts that are named."),
     "config": BuiltIn("config", "Explain a configuration, and all that is wrong with it."),

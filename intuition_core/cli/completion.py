@@ -52,13 +52,13 @@ def complete_names(command: click.Command) -> None:
 @click.argument("shell", type=click.Choice(SHELLS))
 @verbose_option
 def completion(*, shell: str, verbose: int) -> None:  # noqa: ARG001  # heard by who shows errors
-    r"""Print a script that lets the shell complete commands, options and names of plugins.
+    """Print a script by which the shell completes commands and plugins.
 
     \b
     bash:  source <(intuition completion bash)     in ~/.bashrc
     zsh:   source <(intuition completion zsh)      in ~/.zshrc, after compinit
     fish:  intuition completion fish > ~/.config/fish/completions/intuition.fish
-    """
+    """  # noqa: D301  # click wants the character itself
     from click.shell_completion import get_completion_class
 
     from intuition_core.cli import cli

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def config() -> None:
-    """Explain and check a configuration."""
+    """Explain a configuration, and all that is wrong with it."""
 
 
 @config.command()

@@ -45,7 +45,9 @@ class Finding(NamedTuple):
 @config_option
 @verbose_option
 def doctor(*, as_json: bool, config: Path | None, verbose: int) -> int:  # noqa: ARG001  # heard by who shows errors
-    """Look at what a session needs: Python, packages, configuration, addresses, the journals' folder, the clock.
+    """Look whether this machine has what a session needs.
+
+    That is Python, packages, the configuration, addresses, the folder of the journals and the clock.
 
     Nothing is changed, and no plugin is imported. The exit code is 1 where something is bad.
     """

@@ -64,7 +64,10 @@ def init(
     output: str,
     verbose: int,  # noqa: ARG001  # heard by who shows errors
 ) -> None:
-    """Write a commented intuition.toml for the parts that are named; a file that is there stays as it is."""
+    """Write a commented intuition.toml for the parts that are named.
+
+    A file that is there already stays as it is.
+    """
     from intuition_core.plugins import discover
 
     catalogue = discover()

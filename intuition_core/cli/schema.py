@@ -11,14 +11,14 @@ from intuition_core.cli.options import blocked_plugins, config_option, verbose_o
 @config_option
 @verbose_option
 def schema(*, config: Path | None, verbose: int) -> None:  # noqa: ARG001  # heard by who shows errors
-    r"""Print a JSON Schema of intuition.toml for the plugins that are installed.
+    """Print a JSON Schema of intuition.toml for the plugins that are installed.
 
     \b
     intuition schema > intuition.schema.json
 
     With `#:schema ./intuition.schema.json` as the first line of intuition.toml, editors that know TOML complete and
     check it. The plugins are imported for this, in a process of its own.
-    """
+    """  # noqa: D301  # click wants the character itself
     import msgspec
 
     from intuition_core.plugins import discover

@@ -10,7 +10,7 @@ import pytest
 from intuition_core.config import BadConfiguration, load_config
 from intuition_core.hooks import Hooks, Specifications, hookimpl
 
-DOCS = Path(__file__).parents[2] / "docs" / "hooks.md"
+DOCS = Path(__file__).parents[2] / "docs" / "reference" / "hooks.md"
 SPECIFIED = {
     name: [argument for argument in inspect.signature(function).parameters if argument != "self"]
     for name, function in vars(Specifications).items()
