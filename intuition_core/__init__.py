@@ -19,12 +19,12 @@ from intuition_core.contracts import (
     Portfolio,
     Rejection,
     Risk,
+    Secret,
     Side,
     Signal,
     Source,
 )
 from intuition_core.errors import IntuitionError
-from intuition_core.parameters import Secret
 
 __all__ = [
     "CONTRACT_VERSION",

@@ -8,7 +8,7 @@ from decimal import Decimal
 from logging import Logger, LoggerAdapter
 from pathlib import Path
 from random import Random
-from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import Annotated, Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
@@ -19,6 +19,9 @@ Data: TypeAlias = Mapping[str, Any]
 
 Params: TypeAlias = Any
 """What `initialize` receives: a plain dict, or an instance of the part's nested ``Params`` class where it has one."""
+
+Secret: TypeAlias = Annotated[str, msgspec.Meta(extra_json_schema={"writeOnly": True})]
+"""The type of a parameter that nobody is shown: a password, a token, a key."""
 
 Side: TypeAlias = Literal["buy", "sell"]
 

@@ -1,22 +1,19 @@
 """A part's parameters: checked against its nested ``Params`` class where it has one, passed as they are where not.
 
-A parameter is secret where its type says so: annotated with `Secret`, or with a ``msgspec.Meta`` whose
+A parameter is secret where its type says so: annotated with `intuition_core.Secret`, or with a ``msgspec.Meta`` whose
 ``extra_json_schema`` has ``writeOnly``, as JSON Schema marks what is given and never shown. Passwords in addresses are
 secret wherever they are.
 """
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Final, TypeAlias, get_type_hints
+from typing import Any, Final, get_type_hints
 
 import msgspec
 from msgspec import inspect as shapes
 
 from intuition_core.errors import BadParameter, Mistakes, did_you_mean
 from intuition_core.typed import complaint, resolve
-
-Secret: TypeAlias = Annotated[str, msgspec.Meta(extra_json_schema={"writeOnly": True})]
-"""The type of a parameter that nobody is shown: a password, a token, a key."""
 
 REDACTED: Final = "***"
 """What is shown in place of a secret."""

@@ -1,6 +1,7 @@
 """Options that several commands share, and what they mean."""
 
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,9 +89,15 @@ def blocked_plugins(config: Path | None = None) -> tuple[str, ...]:
     Raises:
         BadConfiguration: the configuration has mistakes.
     """
+    if config is None and not any(name.startswith("INTUITION_") for name in os.environ) and not _is_configured():
+        return ()  # which saves what reading a configuration imports, a third of `intuition --help`
     from intuition_core.config import load_config
 
     return load_config(config).values.plugins.blocked
+
+
+def _is_configured() -> bool:
+    return os.path.lexists("intuition.toml")  # `config.FILE`, which takes time to import
 
 
 def rpc_address(config: "Config", *, listening: bool = False) -> "Address":

@@ -9,8 +9,8 @@ import msgspec
 from intuition_connector_mqtt.address import DEFAULT_URL, Address, BadAddress, parse_address, redacted
 from intuition_connector_mqtt.client import tls_context
 from intuition_connector_mqtt.topics import Messages
+from intuition_core.contracts import Secret
 from intuition_core.errors import BadParameter
-from intuition_core.parameters import Secret
 
 _SECRET: Final = ("password", "url")
 
