@@ -91,6 +91,7 @@ FIRST_PARTY: Final = {
     ("source", "websocket"): "intuition-source-websocket",
     ("command", "broker"): "intuition-connector-mqtt",
     ("command", "publish"): "intuition-connector-mqtt",
+    ("hooks", "notify"): "intuition-notify",
 }
 """The project's own plugins, by kind and name: the distribution that brings each."""
 

@@ -112,14 +112,14 @@ def new(
     alone: bool,
     verbose: int,  # noqa: ARG001  # has said what it has to say to whoever shows errors
 ) -> None:
-    r"""Begin a plugin: a working example with typed parameters and tests, to change into your own.
+    """Begin a plugin: a working example with typed parameters and tests.
 
     \b
     intuition new algorithm my-algo         # a distribution, in ./intuition-my-algo
     intuition new algorithm my-algo --file  # ./my_algo.py alone, for --algo ./my_algo.py
 
     On a terminal, what is not given is asked. Nothing that exists is overwritten.
-    """
+    """  # noqa: D301  # click's mark is the character, which a raw text would not hold
     if kind is None or name is None:
         if not sys.stdin.isatty():
             raise click.UsageError(f"say what to begin: intuition new {kind or 'KIND'} NAME")
