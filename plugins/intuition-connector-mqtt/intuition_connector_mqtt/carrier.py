@@ -369,8 +369,9 @@ class Carrier:
             letter["topic"] = delivery.topic
             letter["payload"] = delivery.payload[:EXCERPT].decode("utf-8", "replace")
             letter["size"] = delivery.size
-        self._tell_dead(letter.get("topic"), reason)
-        return Publication(self._topics.dead, msgspec.json.encode(_encodable(letter)))
+        letter = _encodable(letter)
+        self._tell_dead(letter.get("topic"), letter["reason"])
+        return Publication(self._topics.dead, msgspec.json.encode(letter))
 
     def _tell_dead(self, topic: str | None, reason: str) -> None:
         """Say why a message went to `dead`, once a second at most, with how many did so meanwhile."""
