@@ -79,6 +79,16 @@ def test_page_can_be_followed(
             assert block.language in {"toml", "json"}, where
 
 
+def test_client_of_the_readme_gets_records(reader: Any) -> None:
+    [client] = [b.code for b in _pages.blocks(ROOT / "README.md") if "zerorpc.Client" in b.code]
+    reader.leave_running("intuition serve --algo random --param threshold=0 --no-journal", "ready")
+    answers = "\n".join(re.sub(r"^(session\..*?\))  #.*", r"print(\1)", line) for line in client.splitlines())
+    said = reader.run(answers, sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-c").splitlines()
+    assert said[0] == "['quotes']"
+    assert "'type': 'decision'" in said[1]
+    assert "'quote': 345.0" in said[1]
+
+
 def test_every_page_with_commands_is_tried() -> None:
     with_commands = {page.name for page in PAGES if any(block.language == "sh" for block in _pages.blocks(page))}
     assert with_commands <= {*FOLLOWED, *ELSEWHERE}
