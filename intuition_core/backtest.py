@@ -34,6 +34,7 @@ class Backtest:
         composition: the recipe.
         benchmark: the symbol to compare with; None for equal amounts of all symbols.
         listen: called with the records, in order, some at once.
+        strategy: makes the live parts; `Strategy`, or one that tells what they do.
 
     Raises:
         PartFailed: a part cannot be made or initialised.
@@ -45,8 +46,9 @@ class Backtest:
         *,
         benchmark: str | None = None,
         listen: Callable[[Sequence[Record]], None] | None = None,
+        strategy: Callable[..., Strategy] = Strategy,
     ) -> None:
-        self.strategy = Strategy(composition, run=RUN)
+        self.strategy = strategy(composition, run=RUN)
         self.counts: Counter[str] = Counter()
         self._benchmark = benchmark
         self._listen = listen

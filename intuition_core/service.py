@@ -105,6 +105,7 @@ class Service:
         now: the time in nanoseconds UTC, for events that come without.
         watch: who watches the parts.
         reload: go on where files of parts have changed; those parts begin anew.
+        strategy: makes the live parts; `Strategy`, or one that tells what they do.
 
     Raises:
         CompositionChanged: the journal was begun with another composition.
@@ -120,8 +121,10 @@ class Service:
         now: Callable[[], int] = time.time_ns,
         watch: Watch | None = None,
         reload: bool = False,
+        strategy: Callable[..., Strategy] = Strategy,
     ) -> None:
         self._watch = watch
+        self._strategy = strategy
         self._renewal = Renewal() if reload else None
         self._catalogue = catalogue
         self._now = now
@@ -199,9 +202,9 @@ class Service:
         if self._renewal is not None:
             composition = self._renewal.wrapped(composition)
         if watch is None:
-            return lambda: Strategy(composition, run=self._run, log=_log)
+            return lambda: self._strategy(composition, run=self._run, log=_log)
         watch.introduce(composition.parts)
-        return lambda: Strategy(composition, run=self._run, log=_log, cell=watch.cell)
+        return lambda: self._strategy(composition, run=self._run, log=_log, cell=watch.cell)
 
     def _recipe(self, composition: Composition) -> dict[str, Any]:
         return {

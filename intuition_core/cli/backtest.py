@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from intuition_core.cli.options import Moment, config_option, verbose_option
+from intuition_core.cli.options import Moment, config_option, strategy_maker, trace_option, verbose_option
 from intuition_core.errors import IntuitionError, did_you_mean
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ class _Enough(KeyboardInterrupt):
 )
 @click.option("--check-lookahead", is_flag=True, help="Run beginnings of the history too: they must decide the same.")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object to standard output, and nothing else.")
+@trace_option
 @config_option
 @verbose_option
 def backtest(*, as_json: bool, verbose: int, **options: Any) -> int:
@@ -113,6 +114,7 @@ class _Command:
         report: Path | None,
         decisions: Path | None,
         check_lookahead: bool,
+        trace: int | None,
         config: Path | None,
         **flags: Any,
     ) -> None:
@@ -129,6 +131,7 @@ class _Command:
         self._report = report
         self._decisions = decisions
         self._check_lookahead = check_lookahead
+        self._trace = trace
         settings, self._source_params = _settings(config, params, flags)
         self._catalogue: Catalogue = discover(blocked=settings.values.plugins.blocked)
         self._settings: Config = settle(settings, self._catalogue, seed=SEED)
@@ -148,7 +151,9 @@ class _Command:
         source = self._open()
         with ExitStack() as stack:
             listen = stack.enter_context(_written(self._decisions)) if self._decisions else None
-            backtest = Backtest(self._composition, benchmark=self._benchmark, listen=listen)
+            backtest = Backtest(
+                self._composition, benchmark=self._benchmark, listen=listen, strategy=strategy_maker(self._trace)
+            )
             stack.enter_context(self._interruptible())
             load_s, run_s = self._run(backtest, source)
             complete = not self._interrupted
@@ -170,6 +175,8 @@ class _Command:
                 click.echo("for more figures and --report: pip install intuition-report", err=True)
         if not history.events and complete:
             click.echo(f"{source}: no events, or none that --from, --to and --symbols leave", err=True)
+        if self._trace is not None and self._trace > history.events:
+            click.echo(f"--trace {self._trace}: there were {history.events:,} events only", err=True)
         if self._report is not None and report is not None:
             _write_report(report, history, self._report)
         if not complete:
@@ -200,7 +207,7 @@ class _Command:
         """Take all events; give the seconds that reading them took, and those that running them took."""
         clock = time.perf_counter
         load_s = run_s = 0.0
-        with _progress(source, quiet=self._as_json) as advance, suppress(_Enough):
+        with _progress(source, quiet=self._as_json or self._trace is not None) as advance, suppress(_Enough):
             batches = source.batches()
             while not self._interrupted:
                 began = clock()

@@ -1,8 +1,9 @@
 """Options that several commands share, and what they mean."""
 
+import logging
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import click
 if TYPE_CHECKING:
     from intuition_core.config import Config
     from intuition_core.rpc.address import Address
+    from intuition_core.strategy import Strategy
 
 
 class Seconds(click.FloatRange):
@@ -53,6 +55,22 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # it takes a type only
         return (moment - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1) * 1000
 
 
+class EventNumber(click.ParamType):  # type: ignore[type-arg]  # the same
+    """The number of an event, from 1 on; 0 for ``all``."""
+
+    name = "event"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read the number."""
+        if isinstance(value, int):
+            return value
+        if value == "all":
+            return 0
+        if not (value.isascii() and value.isdigit()) or int(value) < 1:
+            self.fail(f"{value!r} is neither the number of an event, which are counted from 1, nor `all`", param, ctx)
+        return int(value)
+
+
 class Invocation:
     """What is known about one run of the command line, from its first option on; click's ``ctx.obj``."""
 
@@ -74,6 +92,14 @@ verbose_option = click.option(
 )
 """``-v``, repeatable. The command receives ``verbose: int``, which counts those before the command's name too."""
 
+trace_option = click.option(
+    "--trace",
+    type=EventNumber(),
+    metavar="SEQ|all",
+    help="Tell which parts are called for an event, in which order, for how long, with what result.",
+)
+"""``--trace``. The command receives ``trace: int | None``, 0 for all events."""
+
 config_option = click.option(
     "--config",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -81,6 +107,18 @@ config_option = click.option(
     help="Configuration file (default: $INTUITION_CONFIG, else `intuition.toml` in this folder, if there is one).",
 )
 """``--config FILE``. The command receives ``config: Path | None``."""
+
+
+def strategy_maker(trace: int | None) -> "Callable[..., Strategy]":
+    """Give what makes the live parts: ones that log what they do, where `trace_option` was given."""
+    from intuition_core.strategy import Strategy
+
+    if trace is None:
+        return Strategy
+    from intuition_core.cli.logs import LOGGER
+    from intuition_core.trace import Trace
+
+    return Trace(trace or None, write=logging.getLogger(LOGGER).info).strategy
 
 
 def blocked_plugins(config: Path | None = None) -> tuple[str, ...]:

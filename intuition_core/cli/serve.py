@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from intuition_core.cli.options import Invocation, config_option, verbose_option
+from intuition_core.cli.options import Invocation, config_option, trace_option, verbose_option
 from intuition_core.errors import IntuitionError
 from intuition_core.typed import Typed
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 @click.option("--addr", metavar="ADDRESS", help="Where to serve (default tcp://127.0.0.1:4242).")
 @click.option("--key", metavar="FILE", help="The server's secret key; then only allowed clients may call.")
 @click.option("--clients", metavar="FOLDER", help="The public keys of the clients that may call.")
+@trace_option
 @config_option
 @click.option(
     "--log-format", type=click.Choice(["text", "json"]), default="text", help="How records and logs are written."

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from intuition_core.archive import held, session_file
 from intuition_core.cell import Cell
 from intuition_core.cli.logs import set_up_logging
-from intuition_core.cli.options import rpc_address
+from intuition_core.cli.options import rpc_address, strategy_maker
 from intuition_core.cli.serve import settings as read_settings
 from intuition_core.config import Config
 from intuition_core.journal import Journal
@@ -61,7 +61,14 @@ def work(cell: int, lifeline: int, options: Mapping[str, Any]) -> None:
         stack.callback(shared.leave)
         memory = settings.values.worker.memory
         watch = shared.watch(memory=memory * 2**20 if memory else None)
-        service = Service(settings, catalogue, journal=_journal(settings, stack), watch=watch, reload=options["reload"])
+        service = Service(
+            settings,
+            catalogue,
+            journal=_journal(settings, stack),
+            watch=watch,
+            reload=options["reload"],
+            strategy=strategy_maker(options["trace"]),
+        )
         stack.callback(service.close)
         name = service.session.name
         hooks = Hooks(name, listening, essential=settings.values.hooks.essential, stop=service.session.halt)
