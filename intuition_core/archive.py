@@ -18,6 +18,18 @@ class SessionInUse(IntuitionError):
         super().__init__(f"{path} is being served by another process; end that one, or name another --session")
 
 
+class CannotKeep(IntuitionError):
+    """A place where no session can be kept."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        self.path = path
+        self.problem = problem
+        super().__init__(
+            f"a session cannot be kept in {path}: {problem}; name another file with --journal, or keep it in memory "
+            "with --no-journal"
+        )
+
+
 class NoSuchSession(IntuitionError):
     """A session that is not there."""
 
@@ -63,15 +75,18 @@ def held(path: Path) -> Iterator[None]:
 
     Raises:
         SessionInUse: another process holds it.
+        CannotKeep: nothing can be written there.
     """
     import filelock
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(path.with_suffix(path.suffix + ".lock"))
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except filelock.Timeout:
         raise SessionInUse(path) from None
+    except OSError as error:
+        raise CannotKeep(path, error.strerror or str(error)) from None
     try:
         yield
     finally:
