@@ -56,6 +56,13 @@ class Trade(NamedTuple):
     """For a sell: what it brought over what the units had cost."""
 
 
+class Section(NamedTuple):
+    """Something that a hook plugin adds to a report: a title, and lines that have a name and a text."""
+
+    title: str
+    lines: Sequence[tuple[str, str]]
+
+
 class History(msgspec.Struct, frozen=True, kw_only=True):
     """A run over recorded events, finished or interrupted.
 
@@ -89,3 +96,5 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     """The account at the end, see `Statement.plain`."""
     complete: bool
     """Whether all events were taken, rather than a person having ended it."""
+    sections: Sequence[Section] = ()
+    """What hook plugins add to a report."""

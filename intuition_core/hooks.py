@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import pluggy
 
+from intuition_core.history import History, Section
 from intuition_core.records import Record
 
 PROJECT: Final = "intuition"
@@ -57,6 +58,18 @@ class Specifications:
         :param session: the session's name.
         :param record: the fill; its ``cause`` is the decision's id.
         """
+
+    @hookspec
+    def report_sections(
+        self,
+        history: History,  # noqa: ARG002  # it is for implementations
+    ) -> list[tuple[str, list[tuple[str, str]]]]:
+        """A report is about to be written; what is returned is added to it.
+
+        :param history: what the run came to.
+        :returns: sections: a title, and lines that have a name and a text each.
+        """
+        return []
 
     @hookspec
     def control(self, session: str, record: Record) -> None:
@@ -123,6 +136,19 @@ class Hooks:
         for record in records:
             if record["type"] in _RECORDS:
                 self._tell(record["type"], record=record)
+
+    def report_sections(self, history: History) -> list[Section]:
+        """Gather what plugins add to a report; one that fails, or answers nonsense, adds nothing."""
+        sections: list[Section] = []
+        for implementation in reversed(self._manager.hook.report_sections.get_hookimpls()):
+            try:
+                given: Any = implementation.function(*(history for _ in implementation.argnames))
+                sections += [
+                    Section(str(title), tuple((str(name), str(text)) for name, text in lines)) for title, lines in given
+                ]
+            except Exception as error:  # noqa: BLE001  # a listener may raise anything; the report is written all the same
+                _log.warning("hook plugin %s failed in report_sections: %s", implementation.plugin_name, error)
+        return sections
 
     def _tell(self, name: str, **content: Any) -> None:
         caller = getattr(self._manager.hook, name)

@@ -2,7 +2,9 @@ from typing import Any
 
 import pytest
 
+from intuition_core.history import Section
 from intuition_core.hooks import Hooks, hookimpl
+from intuition_core.testing import empty_history
 
 
 class Listener:
@@ -55,3 +57,22 @@ def test_a_failing_listener_is_logged_and_silences_no_other(caplog: pytest.LogCa
 
 def test_a_listener_may_be_given_as_a_class() -> None:
     Hooks("s", [("failing", Failing)])([{"type": "decision", "id": "d"}])
+
+
+class Telling:
+    @hookimpl
+    def report_sections(self, history: Any) -> Any:
+        return [("Weather", [("events", history.events), ("sky", "<b>clear</b>")])]
+
+
+class Mumbling:
+    @hookimpl
+    def report_sections(self) -> Any:
+        return [("no lines",)]
+
+
+def test_what_plugins_add_to_a_report_is_gathered(caplog: pytest.LogCaptureFixture) -> None:
+    hooks = Hooks("s", [("mumbling", Mumbling()), ("telling", Telling()), ("failing", Failing())])
+    history = empty_history()
+    assert hooks.report_sections(history) == [Section("Weather", (("events", "0"), ("sky", "<b>clear</b>")))]
+    assert "mumbling failed in report_sections" in caplog.text

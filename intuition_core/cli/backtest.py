@@ -178,13 +178,25 @@ class _Command:
         if self._trace is not None and self._trace > history.events:
             click.echo(f"--trace {self._trace}: there were {history.events:,} events only", err=True)
         if self._report is not None and report is not None:
-            _write_report(report, history, self._report)
+            _write_report(report, self._with_sections(history), self._report)
         if not complete:
             click.echo(f"interrupted after {history.events:,} events", err=True)
             return 130
         if self._check_lookahead:
             return self._look_ahead()
         return 0
+
+    def _with_sections(self, history: "History") -> "History":
+        """Let the hook plugins that are enabled add to the report; they are told of nothing else in a backtest."""
+        if not self._settings.values.hooks.enabled:
+            return history
+        import msgspec
+
+        from intuition_core.compose import hook_plugins
+        from intuition_core.hooks import Hooks
+
+        hooks = Hooks("backtest", hook_plugins(self._settings, self._catalogue))
+        return msgspec.structs.replace(history, sections=hooks.report_sections(history))
 
     def _open(self, *, end: int | None = None) -> "Opened":
         from intuition_core.compose import located

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from intuition_report import Html
 
-from intuition_core.history import History
+from intuition_core.history import History, Section
 
 HistoryOf = Callable[..., History]
 
@@ -236,3 +236,15 @@ def test_a_page_that_loaded_something_would_be_noticed(browser: Any, sample: His
     page = write(sample, tmp_path).replace(b"<main>", b'<main><img src="https://example.com/x.png">')
     _, console = browser.look(page, width=390, probe="return {};")
     assert any("Content Security Policy" in line for line in console)
+
+
+def test_sections_of_hook_plugins_are_shown_as_text(tmp_path: Path) -> None:
+    from msgspec.structs import replace
+
+    from intuition_core.testing import recorded_history
+
+    history = replace(recorded_history(), sections=[Section("Weather & wind", [("sky", "<b>clear</b>")])])
+    Html().write(history, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert "Weather &amp; wind" in page
+    assert "&lt;b&gt;clear&lt;/b&gt;" in page
