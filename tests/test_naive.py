@@ -27,6 +27,7 @@ class Purse:
     marks: Mapping[str, float] = field(default_factory=dict)
     closed_trades: Sequence[ClosedTrade] = ()
     pending: Mapping[str, float] = field(default_factory=dict)
+    quoted_at: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def equity(self) -> float:

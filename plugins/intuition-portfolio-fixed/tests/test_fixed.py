@@ -28,6 +28,7 @@ class Purse:
     marks: Mapping[str, float] = field(default_factory=dict)
     closed_trades: Sequence[ClosedTrade] = ()
     pending: Mapping[str, float] = field(default_factory=dict)
+    quoted_at: Mapping[str, int] = field(default_factory=dict)
 
 
 BUY = Signal("GOOG", "buy", 345.0)

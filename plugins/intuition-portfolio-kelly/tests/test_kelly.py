@@ -25,6 +25,7 @@ class Purse:
     marks: Mapping[str, float] = field(default_factory=dict)
     closed_trades: Sequence[ClosedTrade] = ()
     pending: Mapping[str, float] = field(default_factory=dict)
+    quoted_at: Mapping[str, int] = field(default_factory=dict)
 
 
 def kelly(**params: object) -> Kelly:
