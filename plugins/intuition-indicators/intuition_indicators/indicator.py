@@ -1,6 +1,7 @@
 """What all indicators share: which events they listen to, what they say, and their state."""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from logging import Logger, LoggerAdapter
 from typing import Annotated, Any, ClassVar, Final, TypeAlias
@@ -34,7 +35,7 @@ class Values(Channels, frozen=True, kw_only=True):
     field: Annotated[str, msgspec.Meta(description="The field of the events to compute from.")] = "quote"
 
 
-class Indicator:
+class Indicator(ABC):
     """One indicator, for each symbol by itself.
 
     It is silent until its window is full, and at events that lack a number that it needs; such events do not count.
@@ -111,9 +112,9 @@ class Indicator:
             series.restore(values)
             self._series[sid] = session, series
 
+    @abstractmethod
     def _make(self) -> Any:
         """Make the talipp indicator."""
-        raise NotImplementedError
 
     def _session(self, data: Data) -> int | None:  # noqa: ARG002  # for those that begin anew in each
         """Give the session that an event belongs to."""
