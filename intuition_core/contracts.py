@@ -25,6 +25,12 @@ Secret: TypeAlias = Annotated[str, msgspec.Meta(extra_json_schema={"writeOnly": 
 
 Side: TypeAlias = Literal["buy", "sell"]
 
+OrderType: TypeAlias = Literal["market", "limit", "stop", "stop_limit"]
+
+Tif: TypeAlias = Literal["gtc", "day", "ioc", "fok"]
+"""Time in force: until it is filled or cancelled; until the end of its day or its exchange's session; what can be had
+at the first chance, the rest cancelled; all of it at the first chance, or nothing."""
+
 
 class Signal(msgspec.Struct, frozen=True, gc=False):
     """An algorithm's opinion that something is worth acting on.
@@ -32,6 +38,11 @@ class Signal(msgspec.Struct, frozen=True, gc=False):
     ``quote`` is the price the opinion was formed at, in the account's currency; without it the latest quote of the
     symbol counts. The edge may come along, either discrete (``probability`` of winning, ``win`` and ``loss`` per unit
     staked, all positive) or continuous (``mean`` and ``variance`` of the return per period, and ``risk_free``).
+
+    How to trade on it may come along, too. ``limit`` is the worst price to accept, ``stop`` the price that the market
+    must reach first; with neither, the order is filled at the market. ``tif`` is how long it is good, ``until`` a time
+    in nanoseconds UTC at which it ends in any case. ``tag`` is a name of the algorithm's own for the order: a later
+    signal on the symbol with the same tag replaces it while it is open, and a `Cancel` can name it.
     """
 
     sid: str
@@ -43,6 +54,18 @@ class Signal(msgspec.Struct, frozen=True, gc=False):
     mean: float | None = None
     variance: float | None = None
     risk_free: float | None = None
+    limit: float | None = None
+    stop: float | None = None
+    tif: Tif = "gtc"
+    until: int | None = None
+    tag: str | None = None
+
+
+class Cancel(msgspec.Struct, frozen=True, gc=False):
+    """An algorithm's wish to take back open orders of its own: those on a symbol, those with a tag; all by default."""
+
+    sid: str | None = None
+    tag: str | None = None
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -56,19 +79,26 @@ class Bet(msgspec.Struct, frozen=True, gc=False):
     """How much a portfolio stakes: ``cash`` in the account's currency, or a number of ``units``; never both.
 
     A bet of nothing with a ``reason`` is recorded as a rejection with that reason.
-    ``sid`` names another symbol than the signal's.
+    ``sid`` and ``side`` name another symbol or the other side than the signal's; what `observe` returns names both.
+    ``limit``, ``stop``, ``tif`` and ``until`` say how to trade, as in a `Signal`, whose own count where a bet has none.
     """
 
     cash: float | Decimal | None = None
     units: float | Decimal | None = None
     sid: str | None = None
     reason: str | None = None
+    side: Side | None = None
+    limit: float | None = None
+    stop: float | None = None
+    tif: Tif | None = None
+    until: int | None = None
 
 
 class Order(msgspec.Struct, frozen=True, gc=False):
     """What is about to be placed. Exactly one of ``cash`` (spend so much) and ``quantity`` (so many units) is set.
 
-    ``quote`` is the price that the signal was formed at; ``closing`` marks an order that can only reduce a position.
+    ``quote`` is the price that the signal was formed at. ``short`` marks an order about a short position: a sell opens
+    it, a buy closes it. ``limit``, ``stop``, ``tif``, ``until`` and ``tag`` are as in a `Signal`.
     A risk part is also told ``ts``, the time of the event in nanoseconds UTC, and whose order it is.
     """
 
@@ -80,11 +110,24 @@ class Order(msgspec.Struct, frozen=True, gc=False):
     reason: str | None = None
     ts: int = 0
     algorithm: str = ""
+    short: bool = False
+    limit: float | None = None
+    stop: float | None = None
+    tif: Tif = "gtc"
+    until: int | None = None
+    tag: str | None = None
 
     @property
     def closing(self) -> bool:
         """Whether the order reduces a position rather than opening one."""
-        return self.side == "sell"
+        return (self.side == "sell") is not self.short
+
+    @property
+    def type(self) -> OrderType:
+        """What kind of order the prices make it."""
+        if self.limit is None:
+            return "market" if self.stop is None else "stop"
+        return "limit" if self.stop is None else "stop_limit"
 
 
 class Rejection(msgspec.Struct, frozen=True, gc=False):
@@ -157,7 +200,7 @@ class Context(msgspec.Struct, frozen=True):
     log: "Logger | LoggerAdapter[Logger]"
 
 
-Outcome: TypeAlias = Signal | Message | Iterable[Signal | Message] | None
+Outcome: TypeAlias = Signal | Cancel | Message | Iterable[Signal | Cancel | Message] | None
 """What an algorithm may answer to an event."""
 
 Stake: TypeAlias = Bet | float | Decimal | Iterable[Bet] | None
@@ -175,10 +218,17 @@ class Algorithm(Protocol):
 
 
 class Portfolio(Protocol):
-    """How much do we bet on it? May also define `initialize(params[, context])` and `release(signal, account)`."""
+    """How much do we bet on it? May also define `initialize(params[, context])` and two methods more.
+
+    ``release(signal, account)`` sizes what a signal takes back: a sell of a symbol that is held, or a buy of one that
+    was sold short. Without it the whole position is closed.
+
+    ``observe(data, account)`` is shown every quote after the algorithm has had it, and may answer with bets of its own,
+    each naming its ``sid`` and ``side``: how a portfolio moves to new weights on a schedule, by the time of events.
+    """
 
     def optimize(self, signal: Signal, account: Account, /) -> Stake:
-        """Size a buy. A sell closes the position unless the part defines ``release(signal, account)``."""
+        """Size what a signal puts at stake: a buy, or, where the account may sell short, a sell of what is not held."""
 
 
 class Risk(Protocol):

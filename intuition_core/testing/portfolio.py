@@ -14,14 +14,14 @@ from intuition_core.testing.recording import quotes
 _SLACK: Final = Decimal("1.000000001")
 """The account shows floats, and all of its cash may be a hair more than there is."""
 
-_EDGES: Final[tuple[dict[str, float], ...]] = (
+_EDGES: Final[tuple[dict[str, Any], ...]] = (
     {},
     {"probability": 0.6, "win": 1.0, "loss": 1.0},
     {"probability": 0.2, "win": 1.0, "loss": 1.0},
     {"mean": 0.001, "variance": 0.0004, "risk_free": 0.0},
     {"mean": -0.001, "variance": 0.0004},
 )
-_ODD_EDGES: Final[tuple[dict[str, float], ...]] = (
+_ODD_EDGES: Final[tuple[dict[str, Any], ...]] = (
     {"probability": 1.0, "win": 1.0, "loss": 1.0},
     {"probability": 0.0, "win": 1.0, "loss": 1.0},
     {"probability": 0.6, "win": 0.0, "loss": 0.0},
