@@ -13,6 +13,8 @@ import msgspec
 from intuition_core.contracts import ClosedTrade
 from intuition_core.errors import IntuitionError
 from intuition_core.ledger import EXACT, Ledger, LedgerState, Position, Reservation
+from intuition_core.margin import Margin
+from intuition_core.market import Market
 
 _ZERO: Final = Decimal(0)
 _CENT: Final = Decimal("0.01")
@@ -59,12 +61,24 @@ class Books:
     Args:
         cash: what is put in at the start, in the account's currency.
         shares: by algorithm, from 0 to 1; what is left is idle.
+        market: the quotes that all share; one without instruments where None.
+        margin: the permission to sell short, for each algorithm with its own cash.
     """
 
-    def __init__(self, cash: Decimal, shares: Mapping[str, Decimal]) -> None:
+    def __init__(
+        self,
+        cash: Decimal,
+        shares: Mapping[str, Decimal],
+        *,
+        market: Market | None = None,
+        margin: Margin | None = None,
+    ) -> None:
         self.shares = dict(shares)
-        self.marks: dict[str, float] = {}
-        self.ledgers = {name: Ledger(_portion(cash, share), marks=self.marks) for name, share in shares.items()}
+        self.market = market = Market() if market is None else market
+        self.marks = market.marks
+        self.ledgers = {
+            name: Ledger(_portion(cash, share), market=market, margin=margin) for name, share in shares.items()
+        }
         given = sum((ledger.cash for ledger in self.ledgers.values()), _ZERO)
         self.idle = EXACT.subtract(cash, given)
 
@@ -85,8 +99,13 @@ class Books:
 
     @property
     def available(self) -> Decimal:
-        """Cash that is not reserved."""
+        """Cash that is neither reserved nor has to cover short positions."""
         return self._sum("available", self.idle)
+
+    @property
+    def margin_held(self) -> Decimal:
+        """Cash that has to cover short positions."""
+        return self._sum("margin_held")
 
     @property
     def realised(self) -> Decimal:
@@ -100,7 +119,7 @@ class Books:
 
     @property
     def positions(self) -> dict[str, Position]:
-        """Units held by all together, and what they cost, by symbol."""
+        """Units held by all together, and what they cost, by symbol; no units where one owes what another holds."""
         together: dict[str, Position] = {}
         for ledger in self.ledgers.values():
             for sid, position in ledger.positions.items():

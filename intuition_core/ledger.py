@@ -3,30 +3,34 @@
 Everything booked here is a `Decimal` made by ``Decimal(str(x))``. Additions and multiplications are exact: a context
 that would have to round raises instead. The one division, the cost of a part of a position, is rounded once and the
 rest stays with the position, so that cash and positions at cost always add up to what was put in and what was realised.
+
+What was sold short is a position of less than no units. Its cost is negative, too: what the sales brought, less their
+fees. The same sum holds with it: a short sale adds to the cash what it takes from the cost, and realises nothing until
+units are bought back.
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
-from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, NamedTuple, Protocol
 
 import msgspec
 
+from intuition_core.amounts import EXACT as EXACT
+from intuition_core.amounts import exact as exact
+from intuition_core.amounts import floor_to_step as floor_to_step
+from intuition_core.amounts import part_of_cost
 from intuition_core.contracts import ClosedTrade
-from intuition_core.errors import IntuitionError
+from intuition_core.margin import Margin
+from intuition_core.market import Market, Unbookable
 from intuition_core.records import plain_decimal
 
-EXACT: Final = Context(prec=250, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
-"""Arithmetic that raises rather than rounds; wide enough for any price and any amount that the edges let in."""
-
-_ROUNDING: Final = Context(prec=250, rounding=ROUND_HALF_EVEN)
-_COST_STEP: Final = Decimal("1e-12")
 _ZERO: Final = Decimal(0)
 _KEPT_TRADES: Final = 1000
 
 
-class NotEnough(IntuitionError):
+class NotEnough(Unbookable):
     """An amount of cash or a number of units that the account does not have."""
 
     def __init__(self, what: str, asked: Decimal, there: Decimal) -> None:
@@ -36,28 +40,38 @@ class NotEnough(IntuitionError):
         super().__init__(f"{plain_decimal(asked)} {what} asked for, {plain_decimal(there)} available")
 
 
+class WrongSide(Unbookable):
+    """An order that opens on one side of a symbol while there are units on the other."""
+
+    def __init__(self, sid: str, *, short: bool) -> None:
+        self.sid = sid
+        self.short = short
+        way = "is sold short; buy it back" if short else "is held; sell it"
+        super().__init__(f"{sid} {way} first: one order never both closes a position and opens the opposite one")
+
+
+class NoMargin(Unbookable):
+    """A short sale on an account that has no permission for it."""
+
+    def __init__(self, sid: str) -> None:
+        self.sid = sid
+        super().__init__(
+            f"{sid} cannot be sold short without a margin; the table [margin] of the configuration permits it"
+        )
+
+
 class Position(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """Units of one symbol and what they cost together, in the account's currency."""
+    """Units of one symbol and what they cost together, in the account's currency.
+
+    Both are negative for what was sold short: the units that are owed, and what their sale brought less its fees.
+    """
 
     quantity: Decimal
     cost: Decimal
 
 
-def exact(number: float | str | Decimal) -> Decimal:
-    """Give the decimal that a number is written as: ``exact(0.1)`` is one tenth, not the nearest binary fraction."""
-    kind = type(number)
-    if kind is Decimal:
-        return number  # type: ignore[return-value]  # as just looked at
-    return Decimal(number) if kind is int else Decimal(str(number))
-
-
-def floor_to_step(amount: Decimal, price: Decimal, step: Decimal) -> Decimal:
-    """Give the most units, in whole steps, that an amount buys at a price."""
-    return EXACT.multiply(EXACT.divide_int(amount, EXACT.multiply(price, step)), step)
-
-
 class Reservation(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """Cash set aside for an order to buy one symbol."""
+    """Cash set aside for an order to open a position in one symbol."""
 
     sid: str
     cash: Decimal
@@ -78,39 +92,93 @@ class LedgerState(msgspec.Struct, frozen=True, kw_only=True):
 class Ledger:
     """Books what happened; decides nothing.
 
+    Prices and fees are in the account's currency: `Market.unit` gives what a unit is worth. Always and exactly, what
+    was put in and what was realised is the cash and the positions at cost.
+
+    Attributes:
+        deposits: what was put in, less what was taken out.
+        cash: all of it: reserved or not, what short sales brought included. Negative only where buying back what was
+            sold short, or a dividend on it, took more than there was.
+        realised: profits over what was sold or bought back, and dividends.
+        reserved: cash set aside for orders.
+        positions: units and their cost by symbol, negative for what was sold short; none of no units.
+        margin: what has to cover short positions; None where nothing may be sold short.
+        market: the latest quotes, and what they come to.
+        marks: the market's.
+
     Args:
         cash: what is put in at the start, in the account's currency.
-        marks: the latest quotes, where they are shared.
+        market: where it is shared with others; one of its own, without instruments, where None.
+        margin: the permission to sell short.
     """
 
     ledgers: ClassVar[Mapping[str, "Ledger"]] = {}
     """The ledgers that this one sums up: none."""
 
-    __slots__ = ("cash", "closed", "deposits", "marks", "positions", "realised", "reservations", "reserved")
+    __slots__ = (
+        "cash",
+        "closed",
+        "deposits",
+        "margin",
+        "market",
+        "marks",
+        "positions",
+        "realised",
+        "reservations",
+        "reserved",
+    )
 
-    def __init__(self, cash: Decimal, *, marks: dict[str, float] | None = None) -> None:
+    def __init__(self, cash: Decimal, *, market: Market | None = None, margin: Margin | None = None) -> None:
         self.deposits = cash
         self.cash = cash
         self.realised = _ZERO
         self.reserved = _ZERO
         self.reservations: dict[str, Reservation] = {}
         self.positions: dict[str, Position] = {}
-        self.marks: dict[str, float] = {} if marks is None else marks
+        self.market = Market() if market is None else market
+        self.marks = self.market.marks
+        self.margin = margin
         self.closed: deque[ClosedTrade] = deque(maxlen=_KEPT_TRADES)
 
     @property
     def available(self) -> Decimal:
-        """Cash that is not reserved."""
-        return EXACT.subtract(self.cash, self.reserved)
+        """Cash that is neither reserved nor has to cover short positions; negative where these have risen too far."""
+        free = EXACT.subtract(self.cash, self.reserved)
+        return free if self.margin is None else EXACT.subtract(free, self.margin_held)
+
+    @property
+    def margin_held(self) -> Decimal:
+        """Cash that has to cover short positions: ``Margin.initial`` times what buying them back would take."""
+        return _ZERO if self.margin is None else EXACT.multiply(self.margin.initial, self._owed())
+
+    @property
+    def margin_call(self) -> bool:
+        """Whether too little stands behind the short positions.
+
+        That is when all cash and what is held are worth less than ``Margin.maintenance`` times what buying back would
+        take; in other words, when the equity is less than ``maintenance - 1`` times that.
+        """
+        if self.margin is None:
+            return False
+        owed = self._owed()
+        return bool(owed) and EXACT.add(self.equity, owed) < EXACT.multiply(self.margin.maintenance, owed)
 
     @property
     def equity(self) -> Decimal:
-        """All cash and all positions at their latest marks; a position never marked counts at cost."""
+        """All cash and all positions at their latest marks; a position never marked counts at cost.
+
+        So does one in a currency of which no rate is known. What was sold short counts negative.
+        """
         total = self.cash
         for sid, position in self.positions.items():
             mark = self.marks.get(sid)
-            worth = position.cost if mark is None else EXACT.multiply(position.quantity, exact(mark))
-            total = EXACT.add(total, worth)
+            if mark is None:
+                worth: Decimal | None = position.cost
+            elif self.market.plain:
+                worth = EXACT.multiply(position.quantity, exact(mark))
+            else:
+                worth = self.market.worth(sid, position.quantity)
+            total = EXACT.add(total, position.cost if worth is None else worth)
         return total
 
     def snapshot(self) -> LedgerState:
@@ -139,7 +207,7 @@ class Ledger:
         self.closed.extend(state.closed)
 
     def reserve(self, order_id: str, sid: str, amount: Decimal) -> None:
-        """Set cash aside for an order to buy a symbol.
+        """Set cash aside for an order: to buy a symbol, or, as much as `Margin.to_short` says, to sell it short.
 
         Raises:
             NotEnough: more than is available.
@@ -162,14 +230,17 @@ class Ledger:
 
         Raises:
             NotEnough: more than the cash that is available.
+            WrongSide: the symbol is sold short, which `cover` buys back.
         """
         cost = EXACT.multiply(quantity, price)
         if fees:
             cost = EXACT.add(cost, fees)
         if cost > self.available:
             raise NotEnough("cash", cost, self.available)
-        self.cash = EXACT.subtract(self.cash, cost)
         held = self.positions.get(sid)
+        if held is not None and held.quantity < 0:
+            raise WrongSide(sid, short=True)
+        self.cash = EXACT.subtract(self.cash, cost)
         if held is not None:
             quantity = EXACT.add(held.quantity, quantity)
             total = EXACT.add(held.cost, cost)
@@ -188,7 +259,7 @@ class Ledger:
         """
         held = self.positions.get(sid)
         if held is None or quantity > held.quantity:
-            raise NotEnough(f"units of {sid}", quantity, held.quantity if held else _ZERO)
+            raise NotEnough(f"units of {sid}", quantity, max(_ZERO, held.quantity) if held else _ZERO)
         proceeds = EXACT.multiply(quantity, price)
         if fees:
             proceeds = EXACT.subtract(proceeds, fees)
@@ -198,14 +269,81 @@ class Ledger:
             cost = held.cost
             del self.positions[sid]
         else:
-            share = _ROUNDING.divide(_ROUNDING.multiply(held.cost, quantity), held.quantity)
-            cost = share.quantize(_COST_STEP, context=_ROUNDING)
+            cost = part_of_cost(held.cost, quantity, held.quantity)
             self.positions[sid] = Position(EXACT.subtract(held.quantity, quantity), EXACT.subtract(held.cost, cost))
         profit = EXACT.subtract(proceeds, cost)
         self.cash = EXACT.add(self.cash, proceeds)
         self.realised = EXACT.add(self.realised, profit)
         self.closed.append(ClosedTrade(sid, float(quantity), float(cost), float(proceeds), ts))
         return proceeds, profit
+
+    def short(self, sid: str, quantity: Decimal, price: Decimal, fees: Decimal = _ZERO) -> Decimal:
+        """Book units sold that are not held, and give what they brought, less the fees.
+
+        Nothing is realised: what was brought is the position's cost, negative, until the units are bought back.
+
+        Raises:
+            NoMargin: nothing may be sold short.
+            NotEnough: the sale's margin, less what it brings, is more than the cash that is available.
+            WrongSide: units of the symbol are held, which `sell` sells.
+        """
+        if self.margin is None:
+            raise NoMargin(sid)
+        held = self.positions.get(sid)
+        if held is not None and held.quantity > 0:
+            raise WrongSide(sid, short=False)
+        proceeds = EXACT.multiply(quantity, price)
+        needed = self.margin.to_short(proceeds, fees)
+        if needed > self.available:
+            raise NotEnough("cash", needed, self.available)
+        proceeds = EXACT.subtract(proceeds, fees)
+        owed, cost = EXACT.minus(quantity), EXACT.minus(proceeds)
+        if held is not None:
+            owed, cost = EXACT.add(held.quantity, owed), EXACT.add(held.cost, cost)
+        self.positions[sid] = Position(owed, cost)
+        self.cash = EXACT.add(self.cash, proceeds)
+        return proceeds
+
+    def cover(
+        self, sid: str, quantity: Decimal, price: Decimal, ts: int, fees: Decimal = _ZERO
+    ) -> tuple[Decimal, Decimal]:
+        """Book units bought back that were sold short; give what they cost with the fees, and the profit.
+
+        The profit is what their sale had brought, less what they cost now. It is never refused for want of cash: who
+        loses must be able to end it, and what is missing is a debt, as negative cash.
+
+        Raises:
+            NotEnough: more than the units that are short.
+        """
+        held = self.positions.get(sid)
+        if held is None or quantity > EXACT.minus(held.quantity):
+            there = max(_ZERO, EXACT.minus(held.quantity)) if held else _ZERO
+            raise NotEnough(f"units of {sid} sold short", quantity, there)
+        paid = EXACT.add(EXACT.multiply(quantity, price), fees)
+        brought = EXACT.minus(self._take(sid, held, EXACT.minus(quantity)))
+        profit = EXACT.subtract(brought, paid)
+        self.cash = EXACT.subtract(self.cash, paid)
+        self.realised = EXACT.add(self.realised, profit)
+        self.closed.append(ClosedTrade(sid, float(quantity), float(paid), float(brought), ts))
+        return paid, profit
+
+    def _take(self, sid: str, held: Position, quantity: Decimal) -> Decimal:
+        """Take units out of a position, of its sign, and give what of its cost was theirs."""
+        if quantity == held.quantity:
+            del self.positions[sid]
+            return held.cost
+        cost = part_of_cost(held.cost, quantity, held.quantity)
+        self.positions[sid] = Position(EXACT.subtract(held.quantity, quantity), EXACT.subtract(held.cost, cost))
+        return cost
+
+    def _owed(self) -> Decimal:
+        """Give what it would take to buy back all that is short, at the latest marks; at entry where there is none."""
+        total = _ZERO
+        for sid, position in self.positions.items():
+            if position.quantity < 0:
+                worth = self.market.worth(sid, position.quantity)
+                total = EXACT.add(total, abs(position.cost if worth is None else worth))
+        return total
 
 
 class Readable(Protocol):
@@ -229,7 +367,11 @@ class Readable(Protocol):
 
     @property
     def available(self) -> Decimal:
-        """Cash that is not reserved."""
+        """Cash that is neither reserved nor has to cover short positions."""
+
+    @property
+    def margin_held(self) -> Decimal:
+        """Cash that has to cover short positions."""
 
     @property
     def realised(self) -> Decimal:
@@ -241,11 +383,15 @@ class Readable(Protocol):
 
     @property
     def positions(self) -> Mapping[str, Position]:
-        """Units held, and what they cost, by symbol."""
+        """Units held, and what they cost, by symbol; negative for what was sold short."""
 
     @property
     def reservations(self) -> Mapping[str, Reservation]:
         """Cash set aside, by order."""
+
+    @property
+    def market(self) -> Market:
+        """What a unit is worth."""
 
     @property
     def marks(self) -> Mapping[str, float]:
@@ -268,23 +414,42 @@ class LedgerView:
 
     @property
     def cash(self) -> float:
-        """Cash that can be bet."""
-        return float(self._ledger.available)
+        """Cash that can be bet; 0 where less than nothing is left of it."""
+        cash = float(self._ledger.available)
+        return cash if cash > 0 else 0.0
 
     @property
     def equity(self) -> float:
         """All cash and all positions at their latest marks."""
         ledger = self._ledger
         total = float(ledger.cash)
+        plain = ledger.market.plain
         for sid, position in ledger.positions.items():
             mark = ledger.marks.get(sid)
-            total += float(position.cost) if mark is None else float(position.quantity) * mark
+            if mark is None:
+                total += float(position.cost)
+            elif plain:
+                total += float(position.quantity) * mark
+            else:
+                worth = ledger.market.worth(sid, position.quantity)
+                total += float(position.cost if worth is None else worth)
         return total
 
     @property
+    def values(self) -> Mapping[str, float]:
+        """What each position is worth at its latest mark, in the account's currency; negative where sold short."""
+        values = {}
+        for sid, position in self._ledger.positions.items():
+            worth = self._ledger.market.worth(sid, position.quantity)
+            values[sid] = float(position.cost if worth is None else worth)
+        return values
+
+    @property
     def positions(self) -> Mapping[str, float]:
-        """Units held, by symbol."""
-        return {sid: float(position.quantity) for sid, position in self._ledger.positions.items()}
+        """Units held, by symbol; negative for what was sold short."""
+        # An algorithm may hold what another has sold short: together they have no units, but a cost.
+        held = self._ledger.positions.items()
+        return {sid: float(position.quantity) for sid, position in held if position.quantity}
 
     @property
     def pending(self) -> Mapping[str, float]:
@@ -312,6 +477,10 @@ class Statement(NamedTuple):
     marks: Mapping[str, float]
     algorithms: Mapping[str, "Statement"] = {}
     """Where several algorithms share the account: each one's part of it; together with idle cash they are the whole."""
+    margin: Decimal = _ZERO
+    """Cash that has to cover short positions."""
+    worth: Mapping[str, Decimal] = {}
+    """What each position is worth, where that is more than units times marks: where there are instruments."""
 
     @classmethod
     def of(cls, ledger: Readable, seq: int) -> "Statement":
@@ -325,6 +494,8 @@ class Statement(NamedTuple):
             dict(ledger.positions),
             dict(ledger.marks),
             {name: cls.of(own, seq) for name, own in ledger.ledgers.items()},
+            ledger.margin_held,
+            {} if ledger.market.plain else dict(_worth(ledger)),
         )
 
     def plain(self) -> dict[str, Any]:
@@ -333,7 +504,9 @@ class Statement(NamedTuple):
         positions = {}
         for sid, position in self.positions.items():
             mark = self.marks.get(sid)
-            worth = position.cost if mark is None else EXACT.multiply(position.quantity, exact(mark))
+            worth = self.worth.get(sid)
+            if worth is None:
+                worth = position.cost if mark is None else EXACT.multiply(position.quantity, exact(mark))
             equity = EXACT.add(equity, worth)
             positions[sid] = {
                 "quantity": plain_decimal(position.quantity),
@@ -344,10 +517,17 @@ class Statement(NamedTuple):
         return {
             "seq": self.seq,
             "deposits": plain_decimal(self.deposits),
-            "cash": plain_decimal(EXACT.subtract(self.cash, self.reserved)),
+            "cash": plain_decimal(EXACT.subtract(EXACT.subtract(self.cash, self.reserved), self.margin)),
             "reserved": plain_decimal(self.reserved),
+            **({"margin": plain_decimal(self.margin)} if self.margin else {}),
             "realised": plain_decimal(self.realised),
             "equity": plain_decimal(equity),
             "positions": positions,
             **({"algorithms": {name: own.plain() for name, own in self.algorithms.items()}} if self.algorithms else {}),
         }
+
+
+def _worth(ledger: Readable) -> Iterator[tuple[str, Decimal]]:
+    for sid, position in ledger.positions.items():
+        worth = ledger.market.worth(sid, position.quantity)
+        yield sid, position.cost if worth is None else worth

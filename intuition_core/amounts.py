@@ -1,0 +1,30 @@
+"""Exact arithmetic for money and units, and the places where something has to be rounded."""
+
+from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
+from typing import Final
+
+EXACT: Final = Context(prec=250, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
+"""Arithmetic that raises rather than rounds; wide enough for any price and any amount that the edges let in."""
+
+ROUNDING: Final = Context(prec=250, rounding=ROUND_HALF_EVEN)
+"""For divisions: half to even, at 250 digits, after which `to_cost_step` or the caller rounds for good."""
+
+_COST_STEP: Final = Decimal("1e-12")
+
+
+def exact(number: float | str | Decimal) -> Decimal:
+    """Give the decimal that a number is written as: ``exact(0.1)`` is one tenth, not the nearest binary fraction."""
+    kind = type(number)
+    if kind is Decimal:
+        return number  # type: ignore[return-value]  # as just looked at
+    return Decimal(number) if kind is int else Decimal(str(number))
+
+
+def floor_to_step(amount: Decimal, price: Decimal, step: Decimal) -> Decimal:
+    """Give the most units, in whole steps, that an amount buys at a price."""
+    return EXACT.multiply(EXACT.divide_int(amount, EXACT.multiply(price, step)), step)
+
+
+def part_of_cost(cost: Decimal, quantity: Decimal, whole: Decimal) -> Decimal:
+    """Give the cost of a part of a position, ``cost * quantity / whole``, rounded half to even to 12 decimals."""
+    return ROUNDING.divide(ROUNDING.multiply(cost, quantity), whole).quantize(_COST_STEP, context=ROUNDING)
