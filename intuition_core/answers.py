@@ -3,10 +3,10 @@
 import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, get_args
 
-from intuition_core.contracts import Bet, Message, Signal
-from intuition_core.data import check_sid
+from intuition_core.contracts import Bet, Cancel, Message, Signal, Tif
+from intuition_core.data import MAX_PRICE, check_sid
 from intuition_core.ledger import exact
 
 MAX_AMOUNT: Final = 10**18
@@ -16,19 +16,28 @@ MAX_DECIMALS: Final = 40
 """The most decimals that a bet may have; exact arithmetic needs a bound."""
 
 
-def answers(outcome: Any) -> Sequence[Signal | Message]:
+TIFS: Final = get_args(Tif)
+"""The times in force that there are."""
+
+MAX_TAG: Final = 64
+"""The most characters of a tag."""
+
+_INT64: Final = range(-(2**63), 2**63)
+
+
+def answers(outcome: Any) -> Sequence[Signal | Cancel | Message]:
     """Give an algorithm's answers as a sequence.
 
     Raises:
-        TypeError: something in it is no Signal and no Message.
+        TypeError: something in it is no Signal, no Cancel and no Message.
     """
-    if isinstance(outcome, Signal | Message):
+    if isinstance(outcome, Signal | Message | Cancel):
         return (outcome,)
     if isinstance(outcome, str | bytes | Mapping) or not hasattr(outcome, "__iter__"):
         raise TypeError(f"expected a Signal, a Message, or an iterable of these, got {_shown(outcome)}")
     given = tuple(answer for answer in outcome if answer is not None)
     for answer in given:
-        if not isinstance(answer, Signal | Message):
+        if not isinstance(answer, Signal | Message | Cancel):
             raise TypeError(f"expected a Signal or a Message, got {_shown(answer)}")
     return given
 
@@ -63,6 +72,29 @@ def check_text(what: str, text: Any) -> None:
     text.encode()  # half a surrogate pair cannot be written anywhere
 
 
+def check_terms(what: str, limit: Any, stop: Any, tif: Any, until: Any, tag: Any = None) -> None:
+    """Check how something is to be traded.
+
+    Raises:
+        TypeError, ValueError: a price is none, or the time in force, its end or the tag make no sense.
+    """
+    for name, price in (("limit", limit), ("stop", stop)):
+        if price is None:
+            continue
+        if isinstance(price, bool) or not isinstance(price, int | float):
+            raise TypeError(f"{what}'s {name} is a price, not {_shown(price)}")
+        if not math.isfinite(price) or abs(price) > MAX_PRICE:
+            raise ValueError(f"{what}'s {name} is a finite price, not {price}")
+    if tif not in TIFS:
+        raise ValueError(f"{what}'s tif is one of {', '.join(TIFS)}, not {_shown(tif)}")
+    if until is not None and (isinstance(until, bool) or not isinstance(until, int) or until not in _INT64):
+        raise TypeError(f"{what}'s until is a time in nanoseconds UTC, not {_shown(until)}")
+    if tag is not None:
+        check_text(f"{what}'s tag", tag)
+        if not 0 < len(tag) <= MAX_TAG:
+            raise ValueError(f"{what}'s tag is 1 to {MAX_TAG} characters, not {len(tag)}")
+
+
 def _check_bet(bet: Any) -> None:
     if not isinstance(bet, Bet):
         raise TypeError(f"expected a Bet, got {_shown(bet)}")
@@ -70,6 +102,10 @@ def _check_bet(bet: Any) -> None:
         check_text("a Bet's reason", bet.reason)
     if bet.sid is not None:
         check_sid(bet.sid)
+    if bet.side not in (None, "buy", "sell"):
+        raise ValueError(f"a Bet's side is `buy` or `sell`, not {_shown(bet.side)}")
+    if bet.limit is not None or bet.stop is not None or bet.tif is not None or bet.until is not None:
+        check_terms("a Bet", bet.limit, bet.stop, bet.tif or "gtc", bet.until)
     if bet.cash is not None:
         if bet.units is not None:
             raise ValueError("a Bet names cash or units, not both")

@@ -129,6 +129,10 @@ class Trace:
         return replace(part, factory=lambda: _TracedPart(part.factory(), part, self))
 
 
+_NEVER: Final = object()
+"""What no field is equal to."""
+
+
 class _TracedStrategy(Strategy):
     """A strategy whose every event goes through the trace."""
 
@@ -182,8 +186,10 @@ def _shown(answer: Any) -> str:
         if isinstance(answer, list | tuple) and type(answer) in (list, tuple):
             return _shortened(f"[{', '.join(map(_shown, answer))}]")
         if isinstance(answer, msgspec.Struct):
-            fields = ((name, getattr(answer, name)) for name in answer.__struct_fields__)
-            told = ", ".join(f"{name}={value!r}" for name, value in fields if value is not None)
+            fields = [(name, getattr(answer, name)) for name in answer.__struct_fields__]
+            usual = (_NEVER,) * (len(fields) - len(answer.__struct_defaults__)) + answer.__struct_defaults__
+            each = zip(fields, usual, strict=True)
+            told = ", ".join(f"{name}={value!r}" for (name, value), default in each if value != default)
             return _shortened(_printable(f"{type(answer).__name__}({told})"))
         return _shortened(_printable(repr(answer)))
     except Exception:  # noqa: BLE001  # the repr of a stranger's object may raise anything
