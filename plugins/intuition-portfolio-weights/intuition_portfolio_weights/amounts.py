@@ -9,7 +9,7 @@ from decimal import ROUND_DOWN, ROUND_UP, Decimal
 from decimal import Context as Arithmetic
 from typing import Final
 
-from intuition_core.contracts import Account, Bet
+from intuition_core.contracts import Account, Bet, Side
 
 _CENT: Final = Decimal("0.01")
 _NOISE: Final = Decimal("1e-9")
@@ -51,9 +51,14 @@ def senseless(account: Account) -> str | None:
     return f"the account makes no sense: equity {account.equity}, cash {account.cash}"
 
 
-def nothing(reason: str, sid: str | None = None) -> Bet:
+def share_of(cash: Decimal, part: Decimal, whole: Decimal) -> Decimal:
+    """Give the share of an amount of cash that a part of a whole has, in whole cents, rounded down."""
+    return _WIDE.divide(_WIDE.multiply(cash, part), whole).quantize(_CENT, ROUND_DOWN, _WIDE)
+
+
+def nothing(reason: str, sid: str | None = None, side: Side | None = None) -> Bet:
     """Give a bet of nothing, with the reason."""
-    return Bet(cash=Decimal(0), sid=sid, reason=reason)
+    return Bet(cash=Decimal(0), sid=sid, side=side, reason=reason)
 
 
 def _worth(sid: str, account: Account) -> Decimal:

@@ -1,12 +1,15 @@
 """The same part of the equity for each symbol."""
 
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
-from intuition_core.contracts import Account, Bet, Signal
+from intuition_core.contracts import Account, Bet, Data, Signal
 from intuition_portfolio_weights.amounts import available, bought, exact, nothing, part_of, senseless
+from intuition_portfolio_weights.rebalance import Rebalance
+from intuition_portfolio_weights.schedule import Schedule
 
 __all__ = ["EqualWeight"]
 
@@ -15,8 +18,11 @@ class EqualWeight:
     """Brings each symbol that is signalled to an equal part of the equity; a sell closes the position.
 
     What is held of the symbol, at its latest quote, and what is ordered already count towards its part; the cash
-    available is the limit. It never sells what has grown beyond its part. Without ``symbols`` or ``count`` there are as
-    many parts as symbols were quoted so far: while only one was, it gets all.
+    available is the limit. Without ``symbols`` or ``count`` there are as many parts as symbols were quoted so far;
+    while only one was, it gets all.
+
+    With ``days``, what is held is made equal again once a period, by the time of the quotes: what has grown beyond its
+    part is sold down to it, what lacks is bought. Which symbols are held stays the algorithm's business.
     """
 
     class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -35,6 +41,11 @@ class EqualWeight:
             msgspec.Meta(description="Leave a symbol alone that lacks no more than this, of the equity."),
         ] = 0.0
 
+        days: Annotated[
+            Annotated[float, msgspec.Meta(ge=1e-6, le=36_500)] | None,
+            msgspec.Meta(description="Make what is held equal again once in so many days of 24 hours; never without."),
+        ] = None
+
         def __post_init__(self) -> None:
             """Refuse two numbers of parts.
 
@@ -51,6 +62,8 @@ class EqualWeight:
         self._symbols = params.symbols
         self._count = params.count if params.symbols is None else len(params.symbols)
         self._band = exact(params.band)
+        self._schedule = None if params.days is None else Schedule(params.days)
+        self._rebalance = Rebalance(band=self._band)
 
     def optimize(self, signal: Signal, account: Account) -> Bet:
         """Bet what the symbol lacks of its part.
@@ -73,8 +86,31 @@ class EqualWeight:
             return nothing("less than a cent of cash is available")
         return Bet(cash=min(part - there, cash))
 
-    def snapshot(self) -> None:
-        """Give nothing: the parameters and the account say it all."""
+    def observe(self, data: Data, account: Account) -> Sequence[Bet]:
+        """Make what is held equal again, when a period begins and as the orders for it are filled.
 
-    def restore(self, state: None) -> None:
-        """Take nothing."""
+        Returns:
+            Bets of cash in the account's currency, in whole cents; see `Rebalance.observe`.
+        """
+        if self._schedule is None:
+            return ()
+        towards = self._equal(account) if self._schedule.begins(data["ts"]) else None
+        bets = self._rebalance.observe(data, account, towards=towards)
+        # What the algorithm has sold in the meantime is not bought again.
+        return [bet for bet in bets if bet.sid in account.positions] if bets else bets
+
+    def _equal(self, account: Account) -> dict[str, Decimal]:
+        part = Decimal(1) / (self._count or max(1, len(account.marks)))
+        return {sid: part for sid in account.positions if self._symbols is None or sid in self._symbols}
+
+    def snapshot(self) -> dict[str, Any] | None:
+        """Give the schedule and what is still to be done; nothing where there is no schedule."""
+        if self._schedule is None:
+            return None
+        return {"schedule": self._schedule.snapshot(), "rebalance": self._rebalance.snapshot()}
+
+    def restore(self, state: dict[str, Any] | None) -> None:
+        """Go on from a snapshot; call `initialize` first."""
+        if self._schedule is not None and state is not None:
+            self._schedule.restore(state["schedule"])
+            self._rebalance.restore(state["rebalance"])

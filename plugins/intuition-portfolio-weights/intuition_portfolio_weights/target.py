@@ -1,29 +1,33 @@
 """A table of weights, kept on a schedule."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from decimal import Decimal
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from intuition_core.contracts import Account, Bet, Signal
+from intuition_core.contracts import Account, Bet, Data, Side, Signal
 from intuition_portfolio_weights.amounts import available, bought, exact, held, nothing, part_of, senseless
+from intuition_portfolio_weights.rebalance import Rebalance
+from intuition_portfolio_weights.schedule import Schedule
 
 __all__ = ["TargetWeights"]
 
 _DAY: Final = 86_400_000_000_000
+_NONE: Final[Sequence[Bet]] = ()
 
 
 class TargetWeights:
     """Keeps symbols at given parts of the equity; what is no symbol's is cash.
 
-    A portfolio acts when an algorithm signals, and a signal to buy can only buy. So a signal to buy buys what every
-    symbol lacks, and a signal to sell sells what every symbol has too much of; which symbol the signal is about makes
-    no difference. An algorithm that signals both at each of its quotes leaves all the deciding to the schedule.
+    Time is divided into periods by the time of the quotes. With ``trigger = "quote"``, the first quote of each period
+    begins a rebalancing: what there is too much of is sold, then what lacks is bought, see `Rebalance`. Signals change
+    nothing.
 
-    Time is divided into periods from the first signal on, by the time of the quotes. In each period every symbol is
-    bought at most once and sold at most once, at the first signal for it at which the symbol has a quote. Signals after
-    that cause nothing. What a sale brings is there to buy with when it is filled.
+    With ``trigger = "signal"`` a signal to buy buys what every symbol lacks, and a signal to sell sells what every
+    symbol has too much of; which symbol the signal is about makes no difference. In each period every symbol is bought
+    at most once and sold at most once, at the first signal for it at which the symbol has a quote. Signals after that
+    cause nothing. What a sale brings is there to buy with when it is filled.
     """
 
     class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,6 +45,10 @@ class TargetWeights:
             Annotated[float, msgspec.Meta(ge=0, le=1)],
             msgspec.Meta(description="Leave a symbol alone that is off its part by no more than this, of the equity."),
         ] = 0.0
+        trigger: Annotated[
+            Literal["signal", "quote"],
+            msgspec.Meta(description="What begins the rebalancing of a period: the first signal, or the first quote."),
+        ] = "signal"
 
         def __post_init__(self) -> None:
             """Refuse weights that come to more than all.
@@ -57,71 +65,117 @@ class TargetWeights:
         self._weights = {sid: exact(weight) for sid, weight in params.weights.items()}
         self._period = round(params.days * _DAY)
         self._band = exact(params.band)
+        self._by_quotes = params.trigger == "quote"
+        self._schedule = Schedule(params.days)
+        self._rebalance = Rebalance(band=self._band)
         self._begin: int | None = None
         self._bought: dict[str, int] = {}
         self._sold: dict[str, int] = {}
+        self._quoted: set[str] = set()
+        self._wanted: list[Side] = []
 
-    def optimize(self, signal: Signal, account: Account) -> list[Bet]:  # noqa: ARG002  # whatever the signal is about
+    def optimize(self, signal: Signal, account: Account) -> Sequence[Bet]:
         """Buy what symbols lack, in the order of the table, as far as there is cash.
 
         Returns:
             Bets of cash in the account's currency, in whole cents; or one of nothing, with the reason.
         """
-        if problem := self._problem(account):
-            return [nothing(problem)]
-        left = available(account)
-        bets = []
-        for sid, weight in self._due(self._bought, account):
-            lack = part_of(account.equity, weight) - bought(sid, account)
-            if lack <= part_of(account.equity, self._band):
-                continue
-            cash = min(lack, left)
-            left -= cash
-            bets.append(Bet(cash=cash, sid=sid) if cash > 0 else nothing(f"it lacks {lack}, and no cash is left", sid))
-        return bets
+        return self._on_signal(signal, account)
 
-    def release(self, signal: Signal, account: Account) -> list[Bet]:  # noqa: ARG002  # whatever the signal is about
+    def release(self, signal: Signal, account: Account) -> Sequence[Bet]:
         """Sell what symbols have too much of.
 
         Returns:
             Bets of cash in the account's currency, in whole cents; of units for a symbol whose weight is 0, all of it.
         """
-        if problem := self._problem(account):
+        return self._on_signal(signal, account)
+
+    def observe(self, data: Data, account: Account) -> Sequence[Bet]:
+        """Rebalance, where quotes begin it; answer the signals that came without a time, where they do.
+
+        Returns:
+            As `optimize` and `release` do, each bet with its side; see `Rebalance.observe`.
+        """
+        ts = data["ts"]
+        if self._by_quotes:
+            towards = self._weights if self._schedule.begins(ts) else None
+            return self._rebalance.observe(data, account, towards=towards)
+        self._quoted.add(data["sid"])
+        if not self._wanted:
+            return _NONE
+        wanted, self._wanted = self._wanted, []
+        if problem := senseless(account):
+            return [nothing(problem, data["sid"], wanted[0])]
+        return [bet for side in wanted for bet in self._bets(side, account, ts, self._quoted)]
+
+    def _on_signal(self, signal: Signal, account: Account) -> Sequence[Bet]:
+        if self._by_quotes:
+            return [nothing("`trigger` is `quote`: the schedule says what is bought and sold, not signals")]
+        if problem := senseless(account):
             return [nothing(problem)]
+        if account.quoted_at:
+            return self._bets(signal.side, account, max(account.quoted_at.values()), account.quoted_at)
+        # The account of one algorithm among several does not tell the time; the quote that `observe` gets next does.
+        if signal.side not in self._wanted:
+            self._wanted.append(signal.side)
+        return _NONE
+
+    def _bets(self, side: Side, account: Account, now: int, quoted: Collection[str]) -> list[Bet]:
+        return self._buys(account, now, quoted) if side == "buy" else self._sells(account, now, quoted)
+
+    def _buys(self, account: Account, now: int, quoted: Collection[str]) -> list[Bet]:
+        left = available(account)
         bets = []
-        for sid, weight in self._due(self._sold, account):
+        for sid, weight in self._due(self._bought, now, quoted):
+            lack = part_of(account.equity, weight) - bought(sid, account)
+            if lack <= part_of(account.equity, self._band):
+                continue
+            cash = min(lack, left)
+            left -= cash
+            if cash > 0:
+                bets.append(Bet(cash=cash, sid=sid, side="buy"))
+            else:
+                bets.append(nothing(f"it lacks {lack}, and no cash is left", sid, "buy"))
+        return bets
+
+    def _sells(self, account: Account, now: int, quoted: Collection[str]) -> list[Bet]:
+        bets = []
+        for sid, weight in self._due(self._sold, now, quoted):
             units = account.positions.get(sid)
             if units is None:
                 continue
             excess = held(sid, account) - part_of(account.equity, weight)
             if not weight:
-                bets.append(Bet(units=units, sid=sid))
+                bets.append(Bet(units=units, sid=sid, side="sell"))
             elif excess > part_of(account.equity, self._band):
-                bets.append(Bet(cash=excess, sid=sid))
+                bets.append(Bet(cash=excess, sid=sid, side="sell"))
         return bets
 
-    def _problem(self, account: Account) -> str | None:
-        if not account.quoted_at:
-            return "the account does not tell when symbols were quoted, and the schedule goes by that"
-        return senseless(account)
-
-    def _due(self, done: dict[str, int], account: Account) -> Iterator[tuple[str, Decimal]]:
+    def _due(self, done: dict[str, int], now: int, quoted: Collection[str]) -> Iterator[tuple[str, Decimal]]:
         """Give the symbols, with their weights, whose turn it is, and note that they had it."""
-        now = max(account.quoted_at.values())
         if self._begin is None:
             self._begin = now
         period = (now - self._begin) // self._period
         for sid, weight in self._weights.items():
-            if sid in account.quoted_at and done.get(sid, -1) < period:
+            if sid in quoted and done.get(sid, -1) < period:
                 done[sid] = period
                 yield sid, weight
 
     def snapshot(self) -> dict[str, Any]:
-        """Give when the first period began, and the periods in which symbols were bought and sold last."""
-        return {"begin": self._begin, "bought": self._bought, "sold": self._sold}
+        """Give when the first period began, what was bought and sold in which, and what is still to be done."""
+        state: dict[str, Any] = {"begin": self._begin, "bought": self._bought, "sold": self._sold}
+        if self._by_quotes:
+            return {**state, "schedule": self._schedule.snapshot(), "rebalance": self._rebalance.snapshot()}
+        return {**state, "quoted": sorted(self._quoted), "wanted": self._wanted}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a snapshot; call `initialize` first."""
         self._begin = state["begin"]
         self._bought = dict(state["bought"])
         self._sold = dict(state["sold"])
+        if self._by_quotes:
+            self._schedule.restore(state["schedule"])
+            self._rebalance.restore(state["rebalance"])
+        else:
+            self._quoted = set(state.get("quoted", ()))
+            self._wanted = list(state.get("wanted", ()))

@@ -112,6 +112,35 @@ def test_a_symbol_never_comes_to_more_than_its_part(
         assert float(bet.cash) + there <= account.equity / count * (1 + 1e-12) + 1e-6
 
 
+def quote(sid: str, ts: int, price: float = 1.0) -> dict[str, Any]:
+    return {"channel": "quotes", "sid": sid, "quote": price, "ts": ts}
+
+
+def test_without_a_schedule_equal_weights_are_a_matter_of_signals() -> None:
+    part = made(EqualWeight, symbols=["A", "B"])
+    assert part.observe(quote("A", 0), FakeAccount(positions={"A": 60.0}, marks={"A": 100.0})) == ()
+    assert part.snapshot() is None
+
+
+def test_what_is_held_is_made_equal_again() -> None:
+    part = made(EqualWeight, symbols=["A", "B", "C"], days=1)
+    account = FakeAccount(cash=0.0, positions={"A": 60.0, "B": 30.0, "D": 30.0}, marks=dict.fromkeys("ABCD", 1.0))
+    assert part.observe(quote("A", 0), account) == [Bet(cash=Decimal(20), sid="A", side="sell")]
+    sold = FakeAccount(cash=20.0, positions={"A": 40.0, "B": 30.0, "D": 30.0}, marks=dict.fromkeys("ABCD", 1.0))
+    assert part.observe(quote("B", 1), sold) == []
+    assert part.observe(quote("A", 2), sold) == [Bet(cash=Decimal(10), sid="B", side="buy")]
+    assert part.observe(quote("A", 3), sold) == ()
+
+
+def test_what_the_algorithm_has_sold_is_not_bought_again() -> None:
+    part = made(EqualWeight, symbols=["A", "B"], days=1)
+    account = FakeAccount(cash=0.0, positions={"A": 60.0, "B": 30.0}, marks={"A": 1.0, "B": 1.0})
+    assert part.observe(quote("A", 0), account) == [Bet(cash=Decimal(15), sid="A", side="sell")]
+    assert part.observe(quote("B", 0), account) == []
+    gone = FakeAccount(cash=45.0, positions={"A": 45.0}, marks={"A": 1.0, "B": 1.0})
+    assert part.observe(quote("A", 1), gone) == []
+
+
 # -- target weights
 
 
@@ -135,9 +164,9 @@ def test_a_sell_sells_what_every_symbol_has_too_much_of() -> None:
     part = made(TargetWeights, weights={"A": 0.5, "B": 0.3, "C": 0.0})
     account = told(500.0, positions={"A": 60.0, "B": 340.0, "C": 1.0}, marks={"A": 100.0, "B": 10.0, "C": 100.0})
     assert part.release(SELL, account) == [
-        Bet(cash=Decimal(1000), sid="A"),
-        Bet(cash=Decimal(400), sid="B"),
-        Bet(units=1.0, sid="C"),
+        Bet(cash=Decimal(1000), sid="A", side="sell"),
+        Bet(cash=Decimal(400), sid="B", side="sell"),
+        Bet(units=1.0, sid="C", side="sell"),
     ]
 
 
@@ -175,14 +204,32 @@ def test_the_cash_goes_to_the_first_of_the_table() -> None:
     part = made(TargetWeights, weights={"A": 0.5, "B": 0.5, "C": 0.0})
     account = told(400.0, positions={"C": 6.0}, marks={"A": 1.0, "B": 1.0, "C": 100.0})
     first, second = part.optimize(BUY, account)
-    assert first == Bet(cash=Decimal(400), sid="A")
+    assert first == Bet(cash=Decimal(400), sid="A", side="buy")
     assert nothing(second) == "it lacks 500.00, and no cash is left"
 
 
-def test_without_times_nothing_is_bet() -> None:
-    part = made(TargetWeights, weights={"A": 0.5})
-    for answer in (part.optimize(BUY, FakeAccount()), part.release(SELL, FakeAccount())):
-        assert "does not tell when symbols were quoted" in nothing(answer[0])
+def test_where_the_account_does_not_tell_the_time_the_quote_does() -> None:
+    part = made(TargetWeights, weights={"A": 0.5, "B": 0.3}, days=2)
+    account = FakeAccount(cash=500.0, positions={"A": 60.0}, marks={"A": 100.0, "B": 10.0})
+    assert part.observe(quote("A", 0), account) == ()
+    for signal in (SELL, BUY, BUY):
+        answer = part.release(signal, account) if signal is SELL else part.optimize(signal, account)
+        assert answer == ()
+    assert part.observe(quote("B", HOUR), account) == [
+        Bet(cash=Decimal(2750), sid="A", side="sell"),
+        Bet(cash=Decimal(500), sid="B", side="buy"),
+    ]
+    part.release(SELL, account)
+    assert part.observe(quote("A", HOUR + 2 * DAY - 1), account) == []
+    part.release(SELL, account)
+    assert part.observe(quote("A", HOUR + 2 * DAY), account) == [Bet(cash=Decimal(2750), sid="A", side="sell")]
+
+
+def test_only_what_was_quoted_is_bought() -> None:
+    part = made(TargetWeights, weights={"A": 0.5, "B": 0.3})
+    account = FakeAccount(marks={"A": 100.0})
+    part.optimize(BUY, account)
+    assert part.observe(quote("A", 0), account) == [Bet(cash=Decimal(5000), sid="A", side="buy")]
 
 
 @given(
@@ -236,6 +283,8 @@ def test_a_snapshot_keeps_the_schedule() -> None:
         (TargetWeights, {"weights": {"A": math.nan}}, "weights"),
         (TargetWeights, {"weights": {"A": 0.7, "B": 0.4}}, "the weights come to 1.1, which is more than 1"),
         (TargetWeights, {"weights": {"A": 1}, "days": 0}, "days"),
+        (TargetWeights, {"weights": {"A": 1}, "trigger": "clock"}, "trigger"),
+        (EqualWeight, {"days": 0}, "days"),
     ],
 )
 def test_parameters_that_make_no_sense_are_refused(part: type, params: dict[str, Any], says: str) -> None:

@@ -1,0 +1,128 @@
+"""From what is held to given weights: sells first, then buys from the cash there is.
+
+A sale's cash is there when its order is filled, and a purchase's cash is set aside when its order is placed. So what
+there is too much of is sold first. When each symbol that was to be sold has been quoted again, and with it the order
+filled or refused, the others are bought, from the cash that is then there. If that is less than they lack, each gets
+the same part of what it lacks.
+
+A symbol can be traded when it has a price that is not too old: it was quoted since the rebalancing before this one
+began, or it is quoted now. Others have their turn at their first quote, as long as no new rebalancing begins.
+"""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+from intuition_core.contracts import Account, Bet, Data
+from intuition_portfolio_weights.amounts import available, bought, held, nothing, part_of, senseless, share_of
+
+_NONE: Final[Sequence[Bet]] = ()
+
+
+class Rebalance:
+    """Moves an account to weights, over as many quotes as that takes.
+
+    Args:
+        band: leave a symbol alone that is off its weight by no more than this, as a fraction of the equity; one whose
+            weight is 0 is always sold.
+    """
+
+    def __init__(self, *, band: Decimal) -> None:
+        self._band = band
+        self._weights: dict[str, Decimal] = {}
+        self._quoted: set[str] = set()
+        self._priced: set[str] = set()
+        self._to_sell: set[str] = set()
+        self._to_buy: set[str] = set()
+        self._awaited: set[str] = set()
+
+    def observe(self, data: Data, account: Account, *, towards: Mapping[str, Decimal] | None = None) -> Sequence[Bet]:
+        """Look at a quote, and give the bets that are due now.
+
+        Args:
+            data: the quote.
+            account: as it is after the quote.
+            towards: begin anew with these weights, fractions of the equity that come to at most 1; symbols that are
+                not among them are left alone.
+
+        Returns:
+            Bets of cash in the account's currency, in whole cents, each with its symbol and side; of units where all of
+            a position is sold; of nothing, with the reason, where something lacks and cannot be bought.
+        """
+        sid = data["sid"]
+        if towards is not None:
+            self._weights = dict(towards)
+            self._to_sell, self._to_buy, self._awaited = set(towards), set(towards), set()
+            self._priced, self._quoted = self._quoted, set()
+        self._quoted.add(sid)
+        self._priced.add(sid)
+        if towards is None and not (sid in self._to_sell or sid in self._to_buy or sid in self._awaited):
+            return _NONE
+        self._awaited.discard(sid)
+        if problem := senseless(account):
+            self._to_sell, self._to_buy = set(), set()
+            return [nothing(problem, sid, "buy")]
+        bets = self._sells(account)
+        return bets if self._awaited else [*bets, *self._buys(account)]
+
+    def _sells(self, account: Account) -> list[Bet]:
+        bets = []
+        for sid in self._turn(self._to_sell):
+            units = account.positions.get(sid, 0.0)
+            if units <= 0:
+                continue
+            weight = self._weights[sid]
+            excess = held(sid, account) - part_of(account.equity, weight)
+            if not weight:
+                bets.append(Bet(units=units, sid=sid, side="sell"))
+            elif excess > part_of(account.equity, self._band):
+                bets.append(Bet(cash=excess, sid=sid, side="sell"))
+            else:
+                continue
+            self._awaited.add(sid)
+        return bets
+
+    def _buys(self, account: Account) -> list[Bet]:
+        lacks = {}
+        for sid in self._turn(self._to_buy):
+            lack = part_of(account.equity, self._weights[sid]) - bought(sid, account)
+            if lack > part_of(account.equity, self._band):
+                lacks[sid] = lack
+        if not lacks:
+            return []
+        there = max(Decimal(0), available(account))
+        whole = sum(lacks.values(), Decimal(0))
+        bets = []
+        for sid, lack in lacks.items():
+            cash = lack if whole <= there else share_of(there, lack, whole)
+            if cash:
+                bets.append(Bet(cash=cash, sid=sid, side="buy"))
+            else:
+                bets.append(nothing(f"it lacks {lack}, and no cash is left", sid, "buy"))
+        return bets
+
+    def _turn(self, due: set[str]) -> list[str]:
+        """Give the symbols whose turn it is, in the order of the weights, and take them off what is due."""
+        turn = [sid for sid in self._weights if sid in due and sid in self._priced]
+        due.difference_update(turn)
+        return turn
+
+    def snapshot(self) -> dict[str, Any]:
+        """Give what is still to be done, in types that MessagePack carries."""
+        return {
+            "weights": {sid: str(weight) for sid, weight in self._weights.items()},
+            "quoted": sorted(self._quoted),
+            "priced": sorted(self._priced),
+            "to_sell": sorted(self._to_sell),
+            "to_buy": sorted(self._to_buy),
+            "awaited": sorted(self._awaited),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a snapshot."""
+        self._weights = {sid: Decimal(weight) for sid, weight in state["weights"].items()}
+        self._quoted = set(state["quoted"])
+        self._priced = set(state["priced"])
+        self._to_sell = set(state["to_sell"])
+        self._to_buy = set(state["to_buy"])
+        self._awaited = set(state["awaited"])
