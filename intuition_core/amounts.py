@@ -7,9 +7,9 @@ EXACT: Final = Context(prec=250, traps=[Inexact, InvalidOperation, DivisionByZer
 """Arithmetic that raises rather than rounds; wide enough for any price and any amount that the edges let in."""
 
 ROUNDING: Final = Context(prec=250, rounding=ROUND_HALF_EVEN)
-"""For divisions: half to even, at 250 digits, after which `to_cost_step` or the caller rounds for good."""
+"""For divisions: half to even at 250 digits, before what is booked of them is `rounded` for good."""
 
-_COST_STEP: Final = Decimal("1e-12")
+_BOOKED_STEP: Final = Decimal("1e-12")
 
 
 def exact(number: float | str | Decimal) -> Decimal:
@@ -25,6 +25,11 @@ def floor_to_step(amount: Decimal, price: Decimal, step: Decimal) -> Decimal:
     return EXACT.multiply(EXACT.divide_int(amount, EXACT.multiply(price, step)), step)
 
 
+def rounded(amount: Decimal) -> Decimal:
+    """Give an amount rounded half to even to 12 decimals, as the outcome of every division that is booked."""
+    return amount.quantize(_BOOKED_STEP, context=ROUNDING)
+
+
 def part_of_cost(cost: Decimal, quantity: Decimal, whole: Decimal) -> Decimal:
     """Give the cost of a part of a position, ``cost * quantity / whole``, rounded half to even to 12 decimals."""
-    return ROUNDING.divide(ROUNDING.multiply(cost, quantity), whole).quantize(_COST_STEP, context=ROUNDING)
+    return rounded(ROUNDING.divide(ROUNDING.multiply(cost, quantity), whole))

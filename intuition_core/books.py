@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from intuition_core.actions import Action, Booked, Split
 from intuition_core.contracts import ClosedTrade
 from intuition_core.errors import IntuitionError
 from intuition_core.ledger import EXACT, Ledger, LedgerState, Position, Reservation
@@ -28,12 +29,13 @@ class BadShares(IntuitionError):
         super().__init__(f"shares of the capital: {problem}")
 
 
-class BooksState(msgspec.Struct, frozen=True, kw_only=True):
+class BooksState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Books as they can be kept."""
 
     idle: Decimal
     shares: dict[str, Decimal]
     ledgers: dict[str, LedgerState]
+    rates: dict[str, Decimal] = {}
 
 
 def check_shares(shares: Mapping[str, Decimal], names: Sequence[str]) -> None:
@@ -182,10 +184,24 @@ class Books:
         self.shares = wanted
         return {name: amount for name, amount in moved.items() if amount}
 
+    def act(self, action: Action) -> dict[str, Booked]:
+        """Book a split or a dividend, and bring the mark to what it is after a split.
+
+        Returns:
+            What it did, by algorithm, for those that have a position in the symbol.
+
+        Raises:
+            NoRate: a dividend is in a currency of which no rate is known; nothing is booked then.
+        """
+        booked = {name: done for name, ledger in self.ledgers.items() if (done := ledger.act(action)) is not None}
+        if isinstance(action, Split):
+            self.market.split(action)
+        return booked
+
     def snapshot(self) -> BooksState:
         """Give the books as they can be kept."""
         ledgers = {name: ledger.snapshot() for name, ledger in self.ledgers.items()}
-        return BooksState(idle=self.idle, shares=self.shares, ledgers=ledgers)
+        return BooksState(idle=self.idle, shares=self.shares, ledgers=ledgers, rates=self.market.snapshot())
 
     def restore(self, state: BooksState) -> None:
         """Take up what was kept."""
@@ -193,6 +209,7 @@ class Books:
         self.shares = dict(state.shares)
         for name, ledger in self.ledgers.items():
             ledger.restore(state.ledgers[name])
+        self.market.restore(state.rates)
 
     def _sum(self, name: str, start: Decimal = _ZERO) -> Decimal:
         total = start

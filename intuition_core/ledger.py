@@ -17,10 +17,11 @@ from typing import Any, ClassVar, Final, NamedTuple, Protocol
 
 import msgspec
 
+from intuition_core.actions import Action, Booked, Dividend, Split
 from intuition_core.amounts import EXACT as EXACT
+from intuition_core.amounts import ROUNDING, part_of_cost, rounded
 from intuition_core.amounts import exact as exact
 from intuition_core.amounts import floor_to_step as floor_to_step
-from intuition_core.amounts import part_of_cost
 from intuition_core.contracts import ClosedTrade
 from intuition_core.margin import Margin
 from intuition_core.market import Market, Unbookable
@@ -326,6 +327,54 @@ class Ledger:
         self.realised = EXACT.add(self.realised, profit)
         self.closed.append(ClosedTrade(sid, float(quantity), float(paid), float(brought), ts))
         return paid, profit
+
+    def act(self, action: Action) -> Booked | None:
+        """Book what a split or a dividend does to a position; None where there is none. It changes no mark.
+
+        A split multiplies the units and leaves their cost, exactly. What comes to less than a whole `Market.grain` is
+        paid out (cash in lieu): it is booked as if it had been sold at the latest mark, or at what it had cost where
+        there is none, rounded half to even to 12 decimals. A dividend is cash for every unit, and realised; who is
+        short pays it, if need be with cash that is not there.
+
+        Call it before `Market.split`, which brings the mark to what it is after the split.
+
+        Raises:
+            NoRate: a dividend is in a currency of which no rate is known.
+        """
+        held = self.positions.get(action.sid)
+        if held is None:
+            return None
+        return self._split(held, action) if isinstance(action, Split) else self._dividend(held, action)
+
+    def _split(self, held: Position, split: Split) -> Booked:
+        new, old = Decimal(split.new), Decimal(split.old)
+        times = EXACT.multiply(held.quantity, new)  # the units after the split, times `old`
+        grain = EXACT.multiply(self.market.grain(split.sid), old)
+        rest = EXACT.remainder(times, grain)
+        after = EXACT.divide(EXACT.subtract(times, rest), old)
+        if not rest:
+            self.positions[split.sid] = Position(after, held.cost)
+            return Booked(before=held.quantity, after=after, paid_out=_ZERO, cash=_ZERO, profit=_ZERO)
+        if after:
+            cost = part_of_cost(held.cost, rest, times)
+            self.positions[split.sid] = Position(after, EXACT.subtract(held.cost, cost))
+        else:
+            cost = held.cost
+            del self.positions[split.sid]
+        value = self.market.value(split.sid)
+        cash = cost if value is None else rounded(ROUNDING.divide(ROUNDING.multiply(rest, value), new))
+        profit = EXACT.subtract(cash, cost)
+        self.cash = EXACT.add(self.cash, cash)
+        self.realised = EXACT.add(self.realised, profit)
+        return Booked(
+            before=held.quantity, after=after, paid_out=rounded(ROUNDING.divide(rest, old)), cash=cash, profit=profit
+        )
+
+    def _dividend(self, held: Position, dividend: Dividend) -> Booked:
+        cash = EXACT.multiply(held.quantity, self.market.convert(dividend.sid, dividend.amount))
+        self.cash = EXACT.add(self.cash, cash)
+        self.realised = EXACT.add(self.realised, cash)
+        return Booked(before=held.quantity, after=held.quantity, paid_out=_ZERO, cash=cash, profit=cash)
 
     def _take(self, sid: str, held: Position, quantity: Decimal) -> Decimal:
         """Take units out of a position, of its sign, and give what of its cost was theirs."""

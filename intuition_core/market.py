@@ -1,14 +1,25 @@
-"""What all ledgers of an account share about the market: the latest quotes, and what a unit is worth."""
+"""What all ledgers of an account share about the market: the latest quotes, rates, and what a unit is worth."""
 
-from decimal import Decimal
+from collections.abc import Iterable, Mapping
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from math import isfinite
 from typing import Final
 
-from intuition_core.amounts import EXACT, exact
-from intuition_core.errors import IntuitionError
+from intuition_core.actions import Split
+from intuition_core.amounts import EXACT, ROUNDING, exact
+from intuition_core.errors import BadData, IntuitionError
+from intuition_core.hours import Hours
+from intuition_core.instruments import Instrument, check_currency
+
+RATES: Final = "rates"
+"""The channel of what currencies are worth."""
 
 DEFAULT_STEP: Final = Decimal("1e-8")
 DAY: Final = 86_400 * 10**9
 """A day in nanoseconds."""
+
+_INVERSE: Final = Context(prec=15, rounding=ROUND_HALF_EVEN)
+_ONE: Final = Decimal(1)
 
 
 class Unbookable(IntuitionError):
@@ -24,56 +35,219 @@ class NoRate(Unbookable):
         self.account = account
         super().__init__(
             f"{sid} is quoted in {currency} and no rate of {currency} and {account} is known yet; "
-            f"publish one on the channel `rates` as {currency}/{account} or {account}/{currency}"
+            f"publish one on the channel `{RATES}` as {currency}/{account} or {account}/{currency}"
         )
 
 
+class NoCurrency(IntuitionError):
+    """Instruments in currencies, on an account that does not say what its own is."""
+
+    def __init__(self, symbol: str, currency: str) -> None:
+        self.symbol = symbol
+        self.currency = currency
+        super().__init__(f'{symbol} is quoted in {currency}; say what the account is kept in, such as currency = "EUR"')
+
+
+class NoCalendar(IntuitionError):
+    """An instrument whose trading calendar is not there."""
+
+    def __init__(self, symbol: str, calendar: str) -> None:
+        self.symbol = symbol
+        self.calendar = calendar
+        super().__init__(f"{symbol} trades by the calendar {calendar}, whose hours are not there")
+
+
 class Market:
-    """The latest quotes of all symbols, and how units, prices and days are counted.
+    """The latest quotes of all symbols, and how units, prices, currencies and days are counted.
+
+    A symbol without an instrument is quoted in the account's currency, a unit of it is worth its price, it is ordered
+    in the account's steps, and its days end at midnight UTC.
 
     Attributes:
         marks: the latest quote by symbol, in the currency that the symbol is quoted in. It stays the same object:
             views look at it.
-        plain: whether every symbol is counted the same way: a unit is worth its price, and days end at midnight UTC.
-            Then `unit`, `step`, `tick` and `value` need not be asked.
+        plain: whether there are no instruments at all. Then `unit`, `step`, `tick` and `value` need not be asked.
+        currency: the account's; None where nothing is in another.
 
     Args:
         step: the smallest number of units, where no instrument has another.
+        currency: the account's.
+        instruments: what is known of symbols.
+        hours: the trading hours of the calendars that instruments name.
+
+    Raises:
+        NoCurrency: an instrument has a currency, and the account none.
+        NoCalendar: an instrument names a calendar without hours.
     """
 
-    __slots__ = ("_step", "marks", "plain")
+    __slots__ = ("_foreign", "_hours", "_instruments", "_pairs", "_rates", "_step", "currency", "marks", "plain")
 
-    def __init__(self, *, step: Decimal = DEFAULT_STEP) -> None:
+    def __init__(
+        self,
+        *,
+        step: Decimal = DEFAULT_STEP,
+        currency: str | None = None,
+        instruments: Iterable[Instrument] = (),
+        hours: Iterable[Hours] = (),
+    ) -> None:
         self.marks: dict[str, float] = {}
-        self.plain = True
+        self.currency = currency
         self._step = step
+        self._instruments = {instrument.symbol: instrument for instrument in instruments}
+        self.plain = not self._instruments
+        self._foreign: set[str] = set()
+        self._pairs: dict[tuple[str, str], Decimal] = {}
+        self._rates: dict[str, Decimal] = {}
+        known = {each.name: each for each in hours}
+        self._hours: dict[str, Hours] = {}
+        for sid, instrument in self._instruments.items():
+            if instrument.currency is not None and currency is None:
+                raise NoCurrency(sid, instrument.currency)
+            if instrument.currency not in (None, currency):
+                self._foreign.add(instrument.currency)
+            if instrument.calendar is not None:
+                if instrument.calendar not in known:
+                    raise NoCalendar(sid, instrument.calendar)
+                self._hours[sid] = known[instrument.calendar]
 
-    def unit(self, sid: str, price: Decimal) -> Decimal:  # noqa: ARG002  # until there are instruments
+    # -- what a unit is worth
+
+    def unit(self, sid: str, price: Decimal) -> Decimal:
         """Give what one unit is worth at a price, in the account's currency: price * multiplier * rate, exactly.
 
         Raises:
             NoRate: the symbol is quoted in a currency of which no rate is known yet.
         """
-        return price
+        instrument = self._instruments.get(sid)
+        if instrument is None:
+            return price
+        if instrument.multiplier != 1:
+            price = EXACT.multiply(price, instrument.multiplier)
+        return self.convert(sid, price)
+
+    def convert(self, sid: str, amount: Decimal) -> Decimal:
+        """Give what an amount in the currency of a symbol is in the account's: amount * rate, exactly.
+
+        Raises:
+            NoRate: no rate of the currency is known yet.
+        """
+        instrument = self._instruments.get(sid)
+        if instrument is None or instrument.currency in (None, self.currency):
+            return amount
+        rate = self._rates.get(instrument.currency or "")
+        if rate is None:
+            raise NoRate(sid, str(instrument.currency), str(self.currency))
+        return EXACT.multiply(amount, rate)
 
     def value(self, sid: str) -> Decimal | None:
         """Give what one unit is worth at its latest quote; None where it has none, or no rate is known yet."""
         mark = self.marks.get(sid)
-        return None if mark is None else self.unit(sid, exact(mark))
-
-    def step(self, sid: str) -> Decimal:  # noqa: ARG002  # the same
-        """Give the smallest number of units that can be ordered: the instrument's lot, or the account's step."""
-        return self._step
-
-    def tick(self, sid: str) -> Decimal | None:  # noqa: ARG002  # the same
-        """Give the smallest step of a symbol's price; None where prices have none."""
-        return None
-
-    def day_end(self, sid: str, ts: int) -> int:  # noqa: ARG002  # the same
-        """Give when the day of a time ends for a symbol, nanoseconds UTC: the first moment that is no more of it."""
-        return (ts // DAY + 1) * DAY
+        if mark is None:
+            return None
+        try:
+            return self.unit(sid, exact(mark))
+        except NoRate:
+            return None
 
     def worth(self, sid: str, quantity: Decimal) -> Decimal | None:
         """Give what units are worth at the latest quote, negative for what was sold short; None as in `value`."""
         value = self.value(sid)
         return None if value is None else EXACT.multiply(quantity, value)
+
+    # -- in what steps
+
+    def step(self, sid: str) -> Decimal:
+        """Give the smallest number of units that can be ordered: the instrument's lot, or the account's step."""
+        instrument = self._instruments.get(sid)
+        return self._step if instrument is None or instrument.lot is None else instrument.lot
+
+    def grain(self, sid: str) -> Decimal:
+        """Give the smallest number of units that can be held: the account's step, or the lot where that is smaller."""
+        return min(self._step, self.step(sid))
+
+    def tick(self, sid: str) -> Decimal | None:
+        """Give the smallest step of a symbol's price; None where prices have none."""
+        instrument = self._instruments.get(sid)
+        return None if instrument is None else instrument.tick
+
+    # -- when
+
+    def day_end(self, sid: str, ts: int) -> int:
+        """Give when the day of a time ends for a symbol, nanoseconds UTC: the first moment that is no more of it.
+
+        With a calendar that is the close of the session that the time falls into, or else of the next one; without,
+        and after the last session that the calendar knows, midnight UTC.
+        """
+        if self._hours and (hours := self._hours.get(sid)) is not None and (end := hours.end(ts)) is not None:
+            return end
+        return (ts // DAY + 1) * DAY
+
+    def is_open(self, sid: str, ts: int) -> bool:
+        """Say whether a symbol is traded at a time, nanoseconds UTC; without a calendar it always is."""
+        hours = self._hours.get(sid)
+        return hours is None or hours.is_open(ts)
+
+    # -- what events change
+
+    def rate(self, sid: object, quote: object) -> None:
+        """Take a rate: with ``EUR/USD`` and 1.08, one EUR is 1.08 USD from now on, and one USD is 1 / 1.08 EUR.
+
+        The inverse is rounded once, here, half to even to 15 significant digits. What is in a currency without a rate
+        of its own to the account's is counted through one that has rates to both, the first by name, as the product of
+        the two. A pair that no instrument needs is forgotten.
+
+        Raises:
+            BadData: the symbol is no pair of currencies, or the quote no number above zero.
+        """
+        base, other = _pair(sid)
+        if isinstance(quote, bool) or not isinstance(quote, int | float | Decimal) or not isfinite(quote) or quote <= 0:
+            raise BadData(f"expected a rate above zero, got {quote!r:.60}", field="quote")
+        if base != self.currency and other != self.currency and not {base, other} & self._foreign:
+            return
+        rate = exact(quote)
+        self._pairs[base, other] = rate
+        self._pairs[other, base] = _INVERSE.divide(_ONE, rate)
+        self._find_rates()
+
+    def split(self, split: Split) -> None:
+        """Bring the latest quote of a symbol to what it is after a split."""
+        mark = self.marks.get(split.sid)
+        if mark is not None:
+            self.marks[split.sid] = float(
+                ROUNDING.divide(ROUNDING.multiply(exact(mark), Decimal(split.old)), Decimal(split.new))
+            )
+
+    def snapshot(self) -> dict[str, Decimal]:
+        """Give the rates as they can be kept, by pair; the marks are kept with the ledgers."""
+        return {f"{base}/{other}": rate for (base, other), rate in self._pairs.items()}
+
+    def restore(self, rates: Mapping[str, Decimal]) -> None:
+        """Take up what was kept."""
+        self._pairs.update((_pair(sid), rate) for sid, rate in rates.items())
+        self._find_rates()
+
+    def _find_rates(self) -> None:
+        account = str(self.currency)
+        for currency in self._foreign:
+            rate = self._pairs.get((currency, account))
+            if rate is None:
+                rate = self._crossed(currency, account)
+            if rate is not None:
+                self._rates[currency] = rate
+
+    def _crossed(self, currency: str, account: str) -> Decimal | None:
+        commons = sorted(other for base, other in self._pairs if base == currency and (other, account) in self._pairs)
+        if not commons:
+            return None
+        return EXACT.multiply(self._pairs[currency, commons[0]], self._pairs[commons[0], account])
+
+
+def _pair(sid: object) -> tuple[str, str]:
+    base, slash, other = sid.partition("/") if isinstance(sid, str) else ("", "", "")
+    try:
+        pair = check_currency(base), check_currency(other)
+    except BadData:
+        pair = None
+    if pair is None or not slash or pair[0] == pair[1]:
+        raise BadData(f"expected two currencies such as EUR/USD, got {sid!r:.60}", field="sid")
+    return pair
