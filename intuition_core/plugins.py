@@ -90,6 +90,7 @@ FIRST_PARTY: Final = {
     ("source", "sql"): "intuition-source-sql",
     ("source", "websocket"): "intuition-source-websocket",
     ("command", "broker"): "intuition-connector-mqtt",
+    ("command", "compare"): "intuition-compare",
     ("command", "publish"): "intuition-connector-mqtt",
     ("hooks", "notify"): "intuition-notify",
 }

@@ -1,0 +1,1 @@
+"""Variants of a composition side by side on the same events, on history or beside a session."""

@@ -1,0 +1,124 @@
+"""Variants on recorded events: read once, run side by side, told as a table, as JSON and as a picture."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import click
+import msgspec
+
+from intuition_compare.comparison import Comparison, Drawing, compared
+from intuition_compare.interruption import Interruption, interruptible
+from intuition_compare.runs import Backtests
+from intuition_compare.table import console, headline, table
+from intuition_compare.variants import Recipes, combined, on_history
+from intuition_core.cli.options import blocked_plugins
+from intuition_core.cli.serve import key_and_value
+from intuition_core.compose import located
+from intuition_core.plugins import discover
+from intuition_core.sources import Opened, open_source
+
+SEED: Final = 0
+"""The seed where none is given, as for a backtest."""
+
+_SPELLED: Final = {"source.name": "--source"}
+
+
+def compare_history(
+    *,
+    portfolio: str | None,
+    algo: str | None,
+    vary: Sequence[str],
+    data: Sequence[str],
+    source: str | None,
+    params: Sequence[str],
+    cash: str | None,
+    seed: int | None,
+    start: int | None,
+    end: int | None,
+    symbols: str | None,
+    level: float,
+    replications: int,
+    picture: Path | None,
+    as_json: bool,
+    config: Path | None,
+) -> int:
+    """Compare variants on recorded events, and give the exit code.
+
+    Raises:
+        IntuitionError: what was asked for makes no sense, or cannot be run.
+    """
+    if start is not None and end is not None and start >= end:
+        raise click.UsageError("--from is not before --to, so that nothing is left")
+    if picture is not None:
+        from intuition_compare.picture import check_picture
+
+        check_picture(picture)
+    given = dict(map(key_and_value, params))
+    for_source = {key.removeprefix("source."): given.pop(key) for key in list(given) if key.startswith("source.")}
+    catalogue = discover(blocked=blocked_plugins(config))
+    recipes = on_history(
+        combined(portfolio=portfolio, algo=algo, vary=vary),
+        catalogue=catalogue,
+        config=config,
+        flags={"source.name": source, "cash": cash, "seed": seed},
+        flat=given,
+        spelled=_SPELLED,
+        seed=SEED,
+    )
+    values = recipes.config.values
+    if not data and values.source.name is None:
+        raise click.UsageError("no data: name a file with --data, a source with --source, or a session with --session")
+    with located(recipes.config, "source.params"):
+        opened = open_source(
+            catalogue,
+            values.source.name,
+            data=data,
+            params={**values.source.params, **for_source},
+            start=start,
+            end=end,
+            symbols=tuple(filter(None, (symbols or "").split(","))),
+            negative_prices=values.negative_prices,
+        )
+    drawing = Drawing(level, replications, SEED if values.seed is None else values.seed)
+    with interruptible() as interruption:
+        comparison = _run(recipes, opened, drawing, interruption)
+    tell(comparison, as_json=as_json, title=headline(comparison))
+    if picture is not None:
+        from intuition_compare.picture import draw
+
+        draw(comparison, picture)
+        click.echo(f"picture written to {picture}", err=True)
+    if interruption.asked:
+        click.echo(f"interrupted after {comparison.history.events:,} events", err=True)
+        return 130
+    if not comparison.history.events:
+        click.echo(f"{opened}: no events, or none that --from, --to and --symbols leave", err=True)
+    return 0
+
+
+def tell(comparison: Comparison, *, as_json: bool, title: str) -> None:
+    """Write a comparison to standard output."""
+    if as_json:
+        sys.stdout.buffer.write(msgspec.json.encode(comparison.plain()) + b"\n")  # JSON is UTF-8 whatever the locale
+        return
+    out = console()
+    out.print(table(comparison, width=out.width, title=title))
+
+
+def _run(recipes: Recipes, opened: Opened, drawing: Drawing, interruption: Interruption) -> Comparison:
+    backtests = Backtests(recipes.variants)
+    batches = opened.batches()
+    while not interruption.asked:
+        try:
+            interruption.waiting = True
+            batch = next(batches, None)
+        except KeyboardInterrupt:
+            break
+        finally:
+            interruption.waiting = False
+        if batch is None:
+            break
+        backtests.take(batch, part=opened.progress)
+    return compared(backtests.finish(source=str(opened), complete=not interruption.asked), drawing)

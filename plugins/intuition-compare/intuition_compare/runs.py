@@ -1,0 +1,65 @@
+"""Variants at work on the same events, and what each came to."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from intuition_report import Html
+
+from intuition_compare.variants import Variant
+from intuition_core.backtest import Backtest
+from intuition_core.contracts import Data, Metric
+from intuition_core.errors import IntuitionError
+from intuition_core.history import History
+
+FIGURES: Final = ("total_return", "annual_return", "annual_volatility", "sharpe", "max_drawdown")
+"""The figures of the report that a comparison shows."""
+
+
+class Run(NamedTuple):
+    """What one variant came to."""
+
+    name: str
+    history: History
+    sha256: str
+    """The hash of its decisions, as every other command gives it."""
+    metrics: Mapping[str, Metric]
+
+
+def run_of(name: str, history: History, sha256: str) -> Run:
+    """Give what a variant came to, with its figures: those of the report, each with its convention."""
+    metrics = {metric.name: metric for metric in Html().metrics(history)}
+    return Run(name, history, sha256, {key: metrics[key] for key in FIGURES})
+
+
+class Backtests:
+    """Variants that take the same recorded events, side by side.
+
+    Raises:
+        PartFailed: a part cannot be made or initialised.
+    """
+
+    def __init__(self, variants: Sequence[Variant]) -> None:
+        self._runs = [(each.name, Backtest(each.composition)) for each in variants]
+        self.events = 0
+
+    def take(self, events: Sequence[Data], *, part: float | None = None) -> None:
+        """Let every variant take the next events; see `Backtest.take`.
+
+        Raises:
+            PartFailed: a part failed whose policy is to end the run.
+        """
+        for name, backtest in self._runs:
+            try:
+                # A part that changes an event must not change what the other variants see.
+                backtest.take(list(map(dict, events)), part=part)
+            except IntuitionError as error:
+                error.args = (f"{name}: {error}",)
+                raise
+        self.events += len(events)
+
+    def finish(self, *, source: str, complete: bool = True) -> list[Run]:
+        """End every variant, and give what each came to."""
+        return [
+            run_of(name, backtest.finish(source=source, complete=complete), backtest.decisions_sha256)
+            for name, backtest in self._runs
+        ]
