@@ -1,49 +1,115 @@
 """The paper broker: open orders, and how they fill.
 
 By default an order fills on the next quote of its symbol, at that quote's ``open`` where it has one and at ``quote``
-otherwise, on history and on live events alike. With ``fill = "same"`` it fills at once, at the quote of its signal.
+otherwise, on history and on live events alike. With ``fill = "same"`` a market order fills at once, at the quote of its
+signal, and so does a limit order whose limit that quote meets; no other order fills at the event that placed it. Limits
+and stops are held against an event's ``open``, ``high`` and ``low``, as `intuition_core.bars` says.
 
 - A buy of an amount of cash spends what was reserved: the most whole steps it buys at the fill's price.
 - A buy of a number of units is filled whole or refused: a price that rose beyond the cash there is refuses it.
-- A sell fills what is still held, at most what was ordered.
+- A sell fills what is still held, at most what was ordered; an order that buys back what was sold short, what is
+  still short.
+- Where fills are limited to a part of the volume (`intuition_core.orders.FillRules`), orders take what there is in the
+  order in which they were placed, and the rest of them stays open.
+- What is ``ioc`` (immediate or cancel) or ``fok`` (fill or kill) has one chance, the first event of its symbol after it
+  was placed; with a stop, the event that triggers it. What is not filled then is cancelled; of a fok, all or nothing.
 
 Costs (`intuition_core.costs`) are part of every amount: the steps that an amount of cash buys are those that it pays
-with commission and slippage, so quantities are floored before the cash is looked at.
+with commission and slippage, so quantities are floored before the cash is looked at. Slippage never makes a price worse
+than an order's limit.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Final
+from functools import partial
+from typing import Final, TypeAlias
 
+import msgspec
+
+from intuition_core.bars import Bar, reached
 from intuition_core.contracts import Data, Order, Rejection, Side
-from intuition_core.costs import NO_COSTS, Costs
+from intuition_core.costs import NO_COSTS, Costs, Terms, to_tick
+from intuition_core.errors import IntuitionError
 from intuition_core.ledger import EXACT, Ledger, NotEnough, exact, floor_to_step
-from intuition_core.orders import Filled, OpenOrder
+from intuition_core.market import Market
+from intuition_core.orders import NO_RULES, Filled, FillRules, OpenOrder
 from intuition_core.records import plain_decimal
 
 _ZERO: Final = Decimal(0)
 _ONE: Final = Decimal(1)
+_NONE: Final[tuple[OpenOrder, ...]] = ()
+
+Outcome: TypeAlias = Filled | Rejection
+"""What became of an order: a rejection ends it, and so does a fill that leaves nothing."""
 
 
 class PaperBroker:
     """Holds the open orders of one account and fills them against quotes.
 
+    Attributes:
+        open: the open orders by symbol, in the order they were placed; always the same object.
+        expiring: when open orders end, in nanoseconds UTC, by their ids; empty while none does, and always the same
+            object.
+
     Args:
         ledgers: where reservations and fills are booked, by the algorithm that an order is of.
         step: the smallest number of units; quantities are floored to whole steps before the cash is looked at.
         costs: what every fill pays.
+        rules: how much of the market orders may have.
+        market: what units are worth, their steps and their days; without it the price, ``step``, and those of UTC.
     """
 
-    __slots__ = ("_costs", "_ledgers", "_step", "open")
+    __slots__ = (
+        "_always",
+        "_careful",
+        "_costs",
+        "_every_cost",
+        "_ledgers",
+        "_market",
+        "_next_end",
+        "_rules",
+        "_step",
+        "_working",
+        "expiring",
+        "open",
+    )
 
-    def __init__(self, ledgers: Mapping[str, Ledger], *, step: Decimal, costs: Costs = NO_COSTS) -> None:
+    def __init__(
+        self,
+        ledgers: Mapping[str, Ledger],
+        *,
+        step: Decimal,
+        costs: Costs = NO_COSTS,
+        rules: FillRules = NO_RULES,
+        market: Market | None = None,
+    ) -> None:
         self._ledgers = ledgers
         self._step = step
         self._costs = costs or None  # None is quicker to look at
+        self._every_cost = costs
+        self._rules = rules
+        self._market = market if market is not None else Market(step=step)
+        # Plain orders on a plain market take the short way, `_fill`, as long as no open order needs `_trade`.
+        self._always = bool(rules) or not costs.plain_rates or not self._market.plain
+        self._careful = self._always
+        self._working: set[str] = set()
+        self._next_end = 0
+        self.expiring: dict[str, int] = {}
         self.open: dict[str, list[OpenOrder]] = {}
 
+    # -- before an order is placed
+
     def estimate(self, order: Order) -> tuple[Decimal, Decimal]:
-        """Give the units and the cash that an order comes to at its signal's quote, costs included."""
+        """Give the units and the cash that an order comes to, costs included.
+
+        A market order is estimated at its signal's quote, an order with a limit at that, one with a stop at the worse
+        of stop and quote. That is also the cash to be reserved for a buy.
+
+        Raises:
+            Unbookable: the symbol's currency has no rate yet.
+        """
+        if self._always or order.limit is not None or order.stop is not None:
+            return self._estimate(order)
         quote = exact(order.quote)
         costs = self._costs
         price = costs.price(order.side, quote) if costs else quote
@@ -53,51 +119,77 @@ class PaperBroker:
         quantity = EXACT.multiply(EXACT.divide_int(order.quantity, self._step), self._step)
         amount = EXACT.multiply(quantity, price)
         if costs:
-            fees = EXACT.add(costs.commission(amount), costs.slippage_per_trade)
+            fees = EXACT.add(costs.commission(amount, quantity), costs.slippage_per_trade)
             amount = EXACT.add(amount, fees) if order.side == "buy" else EXACT.subtract(amount, fees)
         return quantity, amount
 
+    def fit(self, order: Order) -> Order:
+        """Give an order with its limit and its stop on whole ticks of its symbol, rounded towards not trading."""
+        tick = None if self._market.plain else self._market.tick(order.sid)
+        if tick is None or (order.limit is None and order.stop is None):
+            return order
+        buying = order.side == "buy"
+        limit, stop = order.limit, order.stop
+        if limit is not None:
+            limit = float(to_tick(exact(limit), tick, up=not buying))
+        if stop is not None:
+            stop = float(to_tick(exact(stop), tick, up=buying))
+        return msgspec.structs.replace(order, limit=limit, stop=stop)
+
     def holds(self, sid: str) -> bool:
-        """Say whether any algorithm holds units of a symbol."""
+        """Say whether any algorithm holds units of a symbol, or is short of them."""
         return any(sid in ledger.positions for ledger in self._ledgers.values())
 
     def to_sell(self, algorithm: str, sid: str) -> Decimal:
         """Give the units that an algorithm holds and that no open order of it is selling already."""
         held = self._ledgers[algorithm].positions.get(sid)
-        if held is None:
+        if held is None or held.quantity < 0:
             return _ZERO
-        left = held.quantity
+        return self._unclosed(held.quantity, algorithm, sid) if sid in self.open else held.quantity
+
+    def to_cover(self, algorithm: str, sid: str) -> Decimal:
+        """Give the units that an algorithm has sold short and that no open order of it is buying back already."""
+        held = self._ledgers[algorithm].positions.get(sid)
+        if held is None or held.quantity > 0:
+            return _ZERO
+        return self._unclosed(held.quantity.copy_abs(), algorithm, sid)
+
+    def _unclosed(self, left: Decimal, algorithm: str, sid: str) -> Decimal:
         for open_order in self.open.get(sid, ()):
-            if open_order.order.side == "sell" and open_order.algorithm == algorithm:
+            if open_order.algorithm == algorithm and open_order.order.closing:
                 left = EXACT.subtract(left, open_order.order.quantity or _ZERO)
         return left
 
-    def place(self, open_order: OpenOrder, reserve: Decimal) -> None:
-        """Take an order; a buy's cash is set aside until it fills.
+    # -- placing and taking back
+
+    def place(self, open_order: OpenOrder, reserve: Decimal) -> OpenOrder:
+        """Take an order, and give it as it is kept; the cash of a buy is set aside until it fills.
+
+        A ``day`` order ends with the day of its ``ts``. What buys back units that were sold short reserves nothing.
 
         Raises:
             NotEnough: the cash to reserve is not there.
         """
-        if open_order.order.side == "buy":
-            self._ledgers[open_order.algorithm].reserve(open_order.id, open_order.order.sid, reserve)
-        self.open.setdefault(open_order.order.sid, []).append(open_order)
+        order = open_order.order
+        if order.side == "buy" and not order.short:
+            self._ledgers[open_order.algorithm].reserve(open_order.id, order.sid, reserve)
+        if not _is_plain(order):
+            open_order = self._with_end(msgspec.structs.replace(open_order, order=self.fit(order)))
+            self._watch(open_order)
+        self.open.setdefault(order.sid, []).append(open_order)
+        return open_order
 
-    def on_quote(self, sid: str, data: Data) -> list[tuple[OpenOrder, Filled | Rejection]]:
-        """Fill every open order of a symbol against its next quote, in the order they were placed."""
-        price = data["open"] if "open" in data else data["quote"]
-        ts = data["ts"]
-        orders = self.open.pop(sid)
-        if len(orders) == 1:
-            return [(orders[0], self._fill(orders[0], price, ts))]
-        return [(open_order, self._fill(open_order, price, ts)) for open_order in orders]
+    def restore(self, orders: Iterable[OpenOrder]) -> None:
+        """Take up the open orders of a snapshot; what is reserved for them is the ledgers' to restore."""
+        for open_order in orders:
+            self.open.setdefault(open_order.order.sid, []).append(open_order)
+            if not _is_plain(open_order.order):
+                self._watch(open_order)
 
-    def fill_now(self, open_order: OpenOrder, ts: int) -> Filled | Rejection:
-        """Fill one order at the quote of its own signal."""
-        orders = self.open[open_order.order.sid]
-        orders.remove(open_order)
-        if not orders:
-            del self.open[open_order.order.sid]
-        return self._fill(open_order, open_order.order.quote, ts)
+    def cancel(self, open_order: OpenOrder) -> None:
+        """Take back an open order and its reservation; one that is not open any more is let be."""
+        self._ledgers[open_order.algorithm].release(open_order.id)
+        self._remove(open_order)
 
     def cancel_all(self) -> list[OpenOrder]:
         """Take back every open order and its reservation; at the end of history nothing can fill any more."""
@@ -105,9 +197,231 @@ class PaperBroker:
         for open_order in cancelled:
             self._ledgers[open_order.algorithm].release(open_order.id)
         self.open.clear()
+        self.expiring.clear()
+        self._working.clear()
+        self._careful = self._always
         return cancelled
 
-    def _fill(self, open_order: OpenOrder, quote: float, ts: int) -> Filled | Rejection:
+    def expire(self, ts: int) -> Sequence[OpenOrder]:
+        """Take back the orders that end at a time or before, and give them; asked while there are `expiring` ones."""
+        if ts < self._next_end:
+            return _NONE
+        ended = [
+            open_order
+            for orders in self.open.values()
+            for open_order in orders
+            if open_order.expires is not None and open_order.expires <= ts
+        ]
+        for open_order in ended:
+            self.cancel(open_order)
+        self._next_end = min(self.expiring.values(), default=0)
+        return ended
+
+    def _with_end(self, open_order: OpenOrder) -> OpenOrder:
+        order = open_order.order
+        ends = [order.until] if order.until is not None else []
+        if order.tif == "day":
+            ends.append(self._market.day_end(order.sid, order.ts))
+        return msgspec.structs.replace(open_order, expires=min(ends)) if ends else open_order
+
+    def _watch(self, open_order: OpenOrder) -> None:
+        """Note an order that is not filled whole by whatever event comes next."""
+        self._working.add(open_order.id)
+        self._careful = True
+        end = open_order.expires
+        if end is not None:
+            self._next_end = end if not self.expiring else min(end, self._next_end)
+            self.expiring[open_order.id] = end
+
+    def _forget(self, order_id: str) -> None:
+        self._working.discard(order_id)
+        self.expiring.pop(order_id, None)
+        self._careful = self._always or bool(self._working)
+
+    def _remove(self, open_order: OpenOrder) -> None:
+        sid = open_order.order.sid
+        left = [each for each in self.open.get(sid, ()) if each.id != open_order.id]
+        if left:
+            self.open[sid] = left
+        else:
+            self.open.pop(sid, None)
+        self._forget(open_order.id)
+
+    # -- filling
+
+    def on_quote(self, sid: str, data: Data) -> list[tuple[OpenOrder, Outcome]]:
+        """Fill the open orders of a symbol against its next quote, in the order they were placed.
+
+        Returns:
+            What became of those of which something became. An order may be there twice: filled in part, and the rest
+            of it cancelled.
+        """
+        if self._careful:
+            return self._trade(sid, Bar.of(data), data["ts"])
+        price = data["open"] if "open" in data else data["quote"]
+        ts = data["ts"]
+        orders = self.open.pop(sid)
+        if len(orders) == 1:
+            return [(orders[0], self._fill(orders[0], price, ts))]
+        return [(open_order, self._fill(open_order, price, ts)) for open_order in orders]
+
+    def fill_now(self, open_order: OpenOrder, ts: int) -> Outcome | None:
+        """Fill one order at the quote of its own signal; None where it stays open.
+
+        That quote is no event with a volume, so that nothing limits how much is filled, and it triggers no stop.
+        """
+        if not self._careful:
+            orders = self.open[open_order.order.sid]
+            orders.remove(open_order)
+            if not orders:
+                del self.open[open_order.order.sid]
+            return self._fill(open_order, open_order.order.quote, ts)
+        order = open_order.order
+        [kept] = [each for each in self.open[order.sid] if each.id == open_order.id]
+        if order.stop is not None or (kept.expires is not None and kept.expires <= ts):
+            return None
+        price, _ = reached(kept.order, Bar(order.quote, order.quote, order.quote))
+        outcome: Outcome | None = None
+        if price is not None:
+            outcome, _ = self._attempt(kept, price, None, None, ts)
+        elif _has_one_chance(kept):
+            outcome = _missed(kept)
+        if outcome is not None:
+            self.cancel(kept)
+        return outcome
+
+    def _trade(self, sid: str, bar: Bar, ts: int) -> list[tuple[OpenOrder, Outcome]]:
+        """Hold every open order of a symbol against a bar."""
+        outcomes: list[tuple[OpenOrder, Outcome]] = []
+        still_open: list[OpenOrder] = []
+        room = self._room(sid, bar.volume)
+        for placed in self.open[sid]:
+            price, triggered = reached(placed.order, bar, triggered=placed.triggered)
+            rest: OpenOrder | None = placed
+            if triggered and not placed.triggered:
+                rest = placed = msgspec.structs.replace(placed, triggered=True)
+            if price is not None:
+                outcome, rest = self._attempt(placed, price, room, bar.volume, ts)
+                if outcome is not None:
+                    outcomes.append((placed, outcome))
+                    if room is not None and isinstance(outcome, Filled):
+                        room = EXACT.subtract(room, outcome.quantity)
+            if rest is not None and _has_one_chance(rest):
+                self._ledgers[rest.algorithm].release(rest.id)
+                outcomes.append((rest, _missed(rest)))
+                rest = None
+            if rest is None:
+                self._forget(placed.id)
+            else:
+                still_open.append(rest)
+        if still_open:
+            self.open[sid] = still_open
+        else:
+            del self.open[sid]
+        return outcomes
+
+    def _attempt(
+        self, placed: OpenOrder, price: float, room: Decimal | None, volume: Decimal | None, ts: int
+    ) -> tuple[Outcome | None, OpenOrder | None]:
+        """Fill an order at a price, as far as there is room; give what came of it, and what of it stays open."""
+        order = placed.order
+        ledger = self._ledgers[placed.algorithm]
+        reserved = ledger.reservations.get(placed.id)
+        budget = _ZERO if reserved is None else reserved.cash
+        terms = self._terms(order, exact(price), volume)
+        try:
+            wanted = self._wanted(ledger, order, terms, budget)
+            if isinstance(wanted, Rejection):
+                ledger.release(placed.id)
+                return wanted, None
+            quantity = wanted if room is None else min(wanted, room)
+            if not quantity or (order.tif == "fok" and quantity < wanted):
+                return None, placed
+            ledger.release(placed.id)
+            filled = _book(ledger, order, terms, quantity, ts)
+        except IntuitionError as error:
+            ledger.release(placed.id)
+            return Rejection(f"{order.sid} at {price}: {error}"), None
+        if quantity == wanted:
+            return filled, None
+        return self._leave(placed, filled, EXACT.subtract(wanted, quantity), EXACT.subtract(budget, filled.cash))
+
+    def _wanted(self, ledger: Ledger, order: Order, terms: Terms, budget: Decimal) -> Decimal | Rejection:
+        """Give the units that an order would fill were there room for all of it."""
+        sid, quote = order.sid, terms.quote
+        held = ledger.positions.get(sid)
+        there = held.quantity if held else _ZERO
+        if order.closing:
+            quantity = min(order.quantity or _ZERO, max(_ZERO, EXACT.minus(there) if order.short else there))
+            what = f"no {sid} left to buy back" if order.short else f"no {sid} left to sell"
+            return quantity or Rejection(what)
+        if order.side == "sell":
+            return order.quantity or Rejection(f"no {sid} to sell")
+        if quote <= 0:
+            return Rejection(f"{sid} cannot be bought at {float(quote)}")
+        if order.quantity is not None:
+            return order.quantity
+        step = self._step_of(sid)
+        reason = f"{plain_decimal(budget)} buys less than {plain_decimal(step)} {sid} at {float(quote)}"
+        return terms.most(budget, step) or Rejection(reason)
+
+    def _leave(
+        self, placed: OpenOrder, filled: Filled, units: Decimal, unspent: Decimal
+    ) -> tuple[Filled, OpenOrder | None]:
+        """Keep the rest of an order open: the cash that it has not spent, or the units that it has not filled."""
+        order = placed.order
+        ledger = self._ledgers[placed.algorithm]
+        if order.side == "sell" or order.short:
+            unspent = _ZERO
+        unspent = max(_ZERO, min(unspent, ledger.available))
+        if order.quantity is not None:
+            order = msgspec.structs.replace(order, quantity=units)
+            filled = msgspec.structs.replace(filled, left_quantity=units)
+        elif not unspent:
+            return filled, None
+        else:
+            order = msgspec.structs.replace(order, cash=unspent)
+            filled = msgspec.structs.replace(filled, left_cash=unspent)
+        if unspent:
+            ledger.reserve(placed.id, order.sid, unspent)
+        return filled, msgspec.structs.replace(placed, order=order)
+
+    def _estimate(self, order: Order) -> tuple[Decimal, Decimal]:
+        order = self.fit(order)
+        price = order.quote
+        if order.limit is not None:
+            price = order.limit
+        elif order.stop is not None:
+            price = max(price, order.stop) if order.side == "buy" else min(price, order.stop)
+        terms = self._terms(order, exact(price), None)
+        step = self._step_of(order.sid)
+        if order.quantity is None:
+            cash = order.cash or _ZERO
+            return terms.most(cash, step), cash
+        quantity = EXACT.multiply(EXACT.divide_int(order.quantity, step), step)
+        return quantity, terms.cash(quantity)
+
+    def _terms(self, order: Order, price: Decimal, volume: Decimal | None) -> Terms:
+        limit = None if order.limit is None else exact(order.limit)
+        market = self._market
+        if market.plain:
+            return Terms(self._every_cost, order.side, price, limit, None, volume)
+        worth = partial(market.unit, order.sid)
+        return Terms(self._every_cost, order.side, price, limit, market.tick(order.sid), volume, worth)
+
+    def _step_of(self, sid: str) -> Decimal:
+        return self._step if self._market.plain else self._market.step(sid)
+
+    def _room(self, sid: str, volume: Decimal | None) -> Decimal | None:
+        """Give how many units can be filled at an event, in whole steps; None for any number."""
+        share = self._rules.volume_share
+        if share is None or volume is None:
+            return None
+        return floor_to_step(EXACT.multiply(volume, share), _ONE, self._step_of(sid))
+
+    # -- the short way
+
+    def _fill(self, open_order: OpenOrder, quote: float, ts: int) -> Outcome:
         order = open_order.order
         ledger = self._ledgers[open_order.algorithm]
         try:
@@ -117,7 +431,7 @@ class PaperBroker:
         except NotEnough as error:
             return Rejection(f"{order.sid} at {quote}: {error}")
 
-    def _sell(self, ledger: Ledger, order: Order, quote: float, ts: int) -> Filled | Rejection:
+    def _sell(self, ledger: Ledger, order: Order, quote: float, ts: int) -> Outcome:
         held = ledger.positions.get(order.sid)
         quantity = min(order.quantity or _ZERO, held.quantity if held else _ZERO)
         if not quantity:
@@ -130,7 +444,7 @@ class PaperBroker:
         cash, profit = ledger.sell(order.sid, quantity, price, ts, fees)
         return Filled(quantity, float(price), cash, commission, slippage, profit)
 
-    def _buy(self, ledger: Ledger, order: Order, quote: float, reserved: Decimal) -> Filled | Rejection:
+    def _buy(self, ledger: Ledger, order: Order, quote: float, reserved: Decimal) -> Outcome:
         sid = order.sid
         if quote <= 0:
             return Rejection(f"{sid} cannot be bought at {quote}")
@@ -159,6 +473,51 @@ class PaperBroker:
         """Give the price, the commission, and what slippage came to."""
         exact_quote = exact(quote)
         price = costs.price(side, exact_quote)
-        worse = EXACT.multiply(quantity, abs(EXACT.subtract(price, exact_quote)))
-        commission = costs.commission(EXACT.multiply(quantity, price))
+        worse = EXACT.multiply(quantity, EXACT.subtract(price, exact_quote).copy_abs())
+        commission = costs.commission(EXACT.multiply(quantity, price), quantity)
         return price, commission, EXACT.add(worse, costs.slippage_per_trade)
+
+
+def _is_plain(order: Order) -> bool:
+    """Say whether an order fills at whatever its symbol's next quote is."""
+    return order.limit is order.stop is order.until is None and order.tif == "gtc" and not order.short
+
+
+def _has_one_chance(open_order: OpenOrder) -> bool:
+    """Say whether an event that might have filled an order was its only chance."""
+    order = open_order.order
+    return order.tif in ("ioc", "fok") and (order.stop is None or open_order.triggered)
+
+
+def _missed(open_order: OpenOrder) -> Rejection:
+    order = open_order.order
+    if order.tif == "fok":
+        return Rejection(f"not all of it could be filled at once at {order.sid}'s first quote, as fok asks for")
+    what = f"{plain_decimal(order.quantity or order.cash or _ZERO)}{' units' if order.quantity is not None else ''}"
+    return Rejection(f"{what} could not be filled at {order.sid}'s first quote, and ioc waits for no other")
+
+
+def _book(ledger: Ledger, order: Order, terms: Terms, quantity: Decimal, ts: int) -> Filled:
+    """Book a fill.
+
+    Raises:
+        Unbookable: the ledger does not have it.
+    """
+    sid = order.sid
+    price = terms.price(quantity)
+    unit = price if terms.worth is None else terms.worth(price)
+    amount = EXACT.multiply(quantity, unit)
+    commission = terms.costs.commission(amount, quantity)
+    per_trade = terms.costs.slippage_per_trade
+    fees = EXACT.add(commission, per_trade)
+    slippage = EXACT.add(EXACT.subtract(amount, terms.amount(quantity, terms.quote)).copy_abs(), per_trade)
+    profit: Decimal | None = None
+    if order.side == "sell" and order.short:
+        cash = ledger.short(sid, quantity, unit, fees)
+    elif order.side == "sell":
+        cash, profit = ledger.sell(sid, quantity, unit, ts, fees)
+    elif order.short:
+        cash, profit = ledger.cover(sid, quantity, unit, ts, fees)
+    else:
+        cash = ledger.buy(sid, quantity, unit, fees)
+    return Filled(quantity, float(price), cash, commission, slippage, profit)
