@@ -5,12 +5,19 @@ They come on the channel `intuition_core.strategy.CONTROL`, which no publisher c
 
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, Final
 
 from intuition_core.books import BadShares, check_shares
 from intuition_core.data import Event
 from intuition_core.errors import IntuitionError
 from intuition_core.strategy import CONTROL
+
+_KEYS: Final[Mapping[str, frozenset[str]]] = {
+    "kill": frozenset({"reason", "flatten"}),
+    "clear": frozenset({"reason"}),
+    "shares": frozenset({"shares"}),
+}
+_OF_ALL: Final = frozenset({"action", "id", "source"})
 
 
 class BadControl(IntuitionError):
@@ -20,6 +27,36 @@ class BadControl(IntuitionError):
         self.action = action
         self.problem = problem
         super().__init__(f"{action}: {problem}")
+
+
+def read(command: object, *, there: Mapping[str, Decimal], ts: int, by: str) -> Event:
+    """Read what was asked in one piece: an object with ``action``, what the action takes, and maybe ``id, source``.
+
+    Args:
+        command: the object.
+        there: the shares that there are.
+        ts: the time in nanoseconds UTC.
+        by: who decided it.
+
+    Raises:
+        BadControl: it is no such object; a misspelt key counts as a mistake, since ``flaten`` would sell nothing.
+        BadShares: the shares are for others, or come to more than one.
+    """
+    if not isinstance(command, Mapping):
+        raise BadControl(
+            "control", f'expected an object such as {{"action": "kill", "reason": "…"}}, got {command!r:.60}'
+        )
+    action = command.get("action")
+    if not isinstance(action, str) or action not in _KEYS:
+        raise BadControl("control", f"`action` is one of {', '.join(_KEYS)}, not {action!r:.60}")
+    unknown = sorted(str(key) for key in command.keys() - _KEYS[action] - _OF_ALL)
+    if unknown:
+        raise BadControl(action, f"it does not take `{unknown[0]:.60}`; it takes {', '.join(sorted(_KEYS[action]))}")
+    if action == "kill":
+        return kill(command.get("reason"), ts=ts, by=by, flatten=command.get("flatten", False))
+    if action == "clear":
+        return clear(command.get("reason"), ts=ts, by=by)
+    return share_out(command.get("shares"), there=there, ts=ts, by=by)
 
 
 def kill(reason: object, *, ts: int, by: str, flatten: object = False) -> Event:

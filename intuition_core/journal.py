@@ -103,7 +103,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """What one transaction writes: events ``first`` to ``last`` and their records; none where ``last < first``.
 
     ``events`` may be encoded already, by `encoded`: as they were before any part had them in hand. ``settled`` are the
-    numbers of the casualties whose events have come again.
+    numbers of the casualties whose events have come again; ``controls`` those of the events that have a control record.
     """
 
     first: int
@@ -118,6 +118,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     snapshot: bytes | None = None
     verdicts: Sequence[Verdict] = ()
     settled: Sequence[int] = ()
+    controls: Sequence[int] = ()
 
 
 class Known(NamedTuple):
@@ -241,6 +242,9 @@ class Journal:
                         for delivery in batch.deliveries
                     ],
                 )
+            if batch.controls:
+                noted = [*self.control_events(), *((batch.first, seq) for seq in batch.controls)]
+                db.execute("INSERT OR REPLACE INTO meta VALUES ('controls', ?)", (msgspec.json.encode(noted).decode(),))
             if batch.client is not None:
                 self._confirm(batch.client, batch.acked, batch.published)
             if batch.snapshot is not None:
@@ -278,16 +282,20 @@ class Journal:
         with _Transaction(self):
             self._confirm(client, acked, published)
 
-    def attach(self, client: str) -> int:
+    def attach(self, client: str, *, before: str | None = None) -> int:
         """Begin a new epoch of a client, and give its number.
+
+        Args:
+            client: its name.
+            before: the place in the session, as a record's id, up to which a client that is new has nothing to publish.
 
         Raises:
             JournalFailed: it cannot be written.
         """
         with _Transaction(self):
             self._db.execute(
-                "INSERT INTO clients VALUES (?, 1, NULL) ON CONFLICT (client) DO UPDATE SET epoch = epoch + 1",
-                (client,),
+                "INSERT INTO clients VALUES (?, 1, ?) ON CONFLICT (client) DO UPDATE SET epoch = epoch + 1",
+                (client, before),
             )
             return self._db.execute("SELECT epoch FROM clients WHERE client = ?", (client,)).fetchone()[0]  # type: ignore[no-any-return]  # the same
 
@@ -422,16 +430,43 @@ class Journal:
                 raise BadJournal(self.path, f"cannot be read: {error}") from error
 
     def outbox(self, client: str, after: tuple[int, int], limit: int) -> list[Record]:
-        """Give the records that a client's items caused after a (seq, n), oldest first."""
+        """Give what a client is to publish after a (seq, n), oldest first.
+
+        That are the records of its own items, and those of each event that has a control record, whoever sent it.
+        """
         found: list[Record] = []
+        controls = {seq: first for first, seq in self.control_events() if seq >= after[0]}
         rows = self._db.execute(
-            "SELECT records FROM batches WHERE client = ? AND last >= ? ORDER BY first", (client, after[0])
+            "SELECT records, client IS ? FROM batches WHERE (client = ? AND last >= ?) "
+            "OR first IN (SELECT value FROM json_each(?)) ORDER BY first",
+            (client, client, after[0], msgspec.json.encode(list(controls.values())).decode()),
         )
-        for (records,) in rows:
-            found.extend(record for record in _decode_records(records) if position(record["id"]) > after)
+        for records, own in rows:
+            found.extend(
+                record
+                for record in _decode_records(records)
+                if (own or record["seq"] in controls) and position(record["id"]) > after
+            )
             if len(found) >= limit:
                 break
         return found[:limit]
+
+    def records_of(self, events: Iterable[tuple[int, int]]) -> Iterator[Record]:
+        """Give the records of some events, each named by the first event of its batch and its own number.
+
+        Any thread may read, as it may `decisions`.
+
+        Raises:
+            BadJournal: the file cannot be read.
+        """
+        for first, seq in events:
+            for (records,) in self._read("SELECT records FROM batches WHERE first = ?", first):
+                yield from (record for record in _decode_records(records) if record["seq"] == seq)
+
+    def control_events(self) -> list[tuple[int, int]]:
+        """Give the events that have a control record, each as the first event of its batch and its own number."""
+        row = self._db.execute("SELECT value FROM meta WHERE key = 'controls'").fetchone()
+        return msgspec.json.decode(row[0], type=list[tuple[int, int]]) if row else []
 
     def snapshots(self) -> list[tuple[int, bytes]]:
         """Give the snapshots there are, the latest first."""

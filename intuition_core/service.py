@@ -225,6 +225,8 @@ class Service:
             "kill": Method(self.kill, queued=True),
             "clear": Method(self.clear, queued=True),
             "shares": Method(self.shares, queued=True),
+            "control": Method(self.control, queued=True),
+            "controls": Method(self.controls, queued=False, drives=False),
             "describe": Method(self.describe, queued=False, drives=False),
             "account": Method(self.account, queued=False, drives=False),
             "decisions": Method(self.decisions, queued=False, drives=False),
@@ -278,10 +280,12 @@ class Service:
         Args:
             batch: payloads, each as `event` takes it.
             options: of an attached client: ``client`` and ``epoch``; ``deliveries``, one ``[key, packet, topic, hash]``
-                or null for each payload; and what it has passed on, as `confirm` takes it.
+                or null for each payload; what it has passed on, as `confirm` takes it; and, if it publishes the records
+                of `controls` too, ``heard``, the id of the last one that it has taken, or null.
 
         Raises:
             StaleEpoch: a newer instance of the client has attached; nothing was run.
+            Unheard: there are records of `controls` after ``heard``; nothing was run.
         """
         if not isinstance(batch, list | tuple):
             raise BadCall("events", f"expected an array of payloads, got {type(batch).__name__}")
@@ -301,7 +305,9 @@ class Service:
                 items.append(Item((), delivery=delivery))
             else:
                 items.append(Item(events, *identity_of(payload, delivery), delivery))
-        replies = self.session.deliver(items, client=given.client, acked=given.acked, published=given.published)
+        replies = self.session.deliver(
+            items, client=given.client, acked=given.acked, published=given.published, heard=given.heard
+        )
         return [_entry(errors.get(n, reply)) for n, reply in enumerate(replies)]
 
     def attach(self, client: Any) -> dict[str, Any]:
@@ -335,14 +341,15 @@ class Service:
     def kill(self, reason: Any, flatten: Any = None) -> list[Record]:
         """Turn the kill switch on: open orders are cancelled, and none is placed until it is cleared.
 
-        It is an event of the session, so it survives restarts and is replayed.
+        It is an event of the session, so it survives restarts and is replayed. Decisions whose orders it cancels are
+        given to nobody any more, neither again nor for the first time.
 
         Args:
             reason: why, for the records.
             flatten: sell all that is held, too.
 
         Raises:
-            BadControl: there is no reason that could be recorded.
+            BadControl: there is no reason that could be recorded, or it is on already and nothing is left to be done.
         """
         selling = False if flatten is None else flatten
         return self._control(control.kill(reason, ts=self._now(), by="rpc", flatten=selling))
@@ -353,10 +360,7 @@ class Service:
         Raises:
             BadControl: there is no reason that could be recorded, or it is not on.
         """
-        event = control.clear(reason, ts=self._now(), by="rpc")
-        if self.session.strategy.killed is None:
-            raise control.BadControl("clear", "the kill switch is not on")
-        return self._control(event)
+        return self._control(control.clear(reason, ts=self._now(), by="rpc"))
 
     def shares(self, shares: Any) -> list[Record]:
         """Give algorithms other shares of the capital; free cash moves at once, and nothing is traded.
@@ -370,10 +374,70 @@ class Service:
         there = self.session.strategy.books.shares
         return self._control(control.share_out(shares, there=there, ts=self._now(), by="rpc"))
 
-    def _control(self, event: Event) -> list[Record]:
-        reply = self.session.deliver((Item((event,)),))[0]
-        assert isinstance(reply, list)  # noqa: S101  # it has no id that could be known
+    def control(self, command: Any, options: Any = None) -> list[Record]:
+        """Do what `kill`, `clear` or `shares` does, told in one piece, which is known again like any payload.
+
+        Args:
+            command: ``{"action": "kill", "reason": …, "flatten": …}``, ``{"action": "clear", "reason": …}`` or
+                ``{"action": "shares", "shares": …}``; with an ``id``, and maybe a ``source``, it is done once.
+            options: of an attached client, as `events` takes them, with one delivery.
+
+        Raises:
+            BadControl, BadShares: it cannot be done.
+            IdReused: the id was given to another command before.
+            StaleEpoch: a newer instance of the client has attached.
+        """
+        given = Options.read(options, 1) if options is not None else Options()
+        if given.client is not None:
+            self.session.check_epoch(given.client, given.epoch)
+        delivery = given.deliveries[0] if given.deliveries else None
+        there = self.session.strategy.books.shares
+        event = control.read(command, there=there, ts=self._now(), by=given.client or "rpc")
+        # Its ids are its own, whatever ids quotes have.
+        identity, content = identity_of({**command, "channel": event["channel"]}, delivery)
+        return self._control(event, Item((event,), identity, content, delivery), given)
+
+    def _control(self, event: Event, item: Item | None = None, given: "Options | None" = None) -> list[Record]:
+        item, given = item or Item((event,)), given or Options()
+        if not self.session.knows(item.identity):
+            self._check_use(event)
+        reply = self.session.deliver(
+            (item,), client=given.client, acked=given.acked, published=given.published, control=True
+        )[0]
+        if isinstance(reply, IdReused):
+            raise reply
         return reply
+
+    def _check_use(self, event: Event) -> None:
+        """Refuse what would change nothing."""
+        strategy = self.session.strategy
+        if event["action"] == "clear" and strategy.killed is None:
+            raise control.BadControl("clear", "the kill switch is not on")
+        if event["action"] == "kill" and strategy.killed is not None:
+            # Orders placed since can only be those that sell all; to place them anew would sell it twice.
+            selling = {order.order.sid for order in strategy.open_orders}
+            if not event["flatten"]:
+                raise control.BadControl("kill", f"the kill switch is on already: {strategy.killed}")
+            if selling and selling >= strategy.ledger.positions.keys():
+                raise control.BadControl("kill", f"the kill switch is on already, and sells all: {strategy.killed}")
+
+    def controls(self, since: Any = None) -> list[Record]:
+        """Give the records of all events by which the kill switch or the shares were changed, whoever did it.
+
+        They may be fewer than there are, as an answer has to be carried; none are the end.
+
+        Args:
+            since: the id of a record, to go on right after it; null for all.
+        """
+        after = _place("controls", "since", since)
+        records: list[Record] = []
+        size = 0
+        for record in self.session.controls(after):
+            size += _size(record)
+            if size > MAX_ANSWER and records:
+                break
+            records.append(record)
+        return records
 
     def describe(self) -> dict[str, Any]:
         """Describe the session: its composition, channels, clients and limits."""
@@ -440,6 +504,7 @@ class Options(NamedTuple):
     deliveries: Sequence[Delivery | None] = ()
     acked: str | None = None
     published: str | None = None
+    heard: tuple[int, int] | None = None
 
     @classmethod
     def read(cls, options: Any, count: int) -> "Options":
@@ -464,7 +529,16 @@ class Options(NamedTuple):
             _deliveries(options.get("deliveries") or (), count),
             acked,
             published,
+            _place("events", "heard", options["heard"]) if "heard" in options else None,
         )
+
+
+def _place(method: str, name: str, record: Any) -> tuple[int, int]:
+    """Read the id of a record as its place; none is the place before the first."""
+    try:
+        return (0, 0) if record is None else position(record)
+    except (ValueError, AttributeError):
+        raise BadCall(method, f"expected {name} as the id of a record, got {record!r:.60}") from None
 
 
 def _deliveries(given: Any, count: int) -> Sequence[Delivery | None]:

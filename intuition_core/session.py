@@ -5,7 +5,8 @@ and only then answered. Status is read from the last committed state by any thre
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple, Protocol
@@ -69,6 +70,19 @@ class BatchFailed(IntuitionError):
     def __init__(self, error: BaseException) -> None:
         self.error = error
         super().__init__(f"nothing of the batch was run, because of a defect: {type(error).__name__}: {error}")
+
+
+class Unheard(IntuitionError):
+    """A batch from a client that has not heard what was decided with the kill switch or the shares meanwhile.
+
+    It publishes records in the order in which they came about, and must take those of that decision first.
+    """
+
+    def __init__(self, client: str | None) -> None:
+        self.client = client
+        super().__init__(
+            f"client `{client}` has not heard what was decided since; nothing was run: ask for `controls`, then go on"
+        )
 
 
 class Halted(IntuitionError):
@@ -176,6 +190,10 @@ class Session:
         self._unwritten: Batch | None = None
         self._snapshot_at = 0
         self._clients = {name: epoch for name, (epoch, _) in journal.clients().items()}
+        self._controls = tuple(journal.control_events())
+        self._controlled = (0, 0)
+        self._withheld: frozenset[str] = frozenset()
+        self._heed(journal.records_of(self._controls))
 
     @property
     def strategy(self) -> Strategy:
@@ -255,16 +273,23 @@ class Session:
         client: str | None = None,
         acked: str | None = None,
         published: str | None = None,
+        heard: tuple[int, int] | None = None,
+        control: bool = False,
     ) -> list[list[Record] | IdReused]:
         """Run what is new, answer what is known, and give each item's records.
+
+        Decisions whose orders a kill has cancelled are left out: from its commit on nobody is to act on them.
 
         Args:
             items: in the order of their arrival.
             client: whose items they are.
             acked: the key of the client's last settled delivery.
             published: the id of the last record that the client has published.
+            heard: the place up to which the client has heard of control events; it need not, where None.
+            control: whether the items are control events.
 
         Raises:
+            Unheard: there was a control event that the client has not heard of; nothing was run.
             JournalFailed: nothing can be promised; the same items are to be sent again.
             BatchFailed: nothing of the batch was run.
             Halted: the session takes no more events; items before the one at which that came about were taken, and
@@ -273,9 +298,12 @@ class Session:
         self._write_what_was_not()
         if self._halted is not None:
             raise self._halted
+        if heard is not None and heard < self._controlled:
+            raise Unheard(client)
         known = self._journal.find(item.identity for item in items if item.identity is not None)
         strategy = self._strategy
         first = strategy.seq + 1
+        killed = strategy.killed
         replies: list[list[Record] | IdReused] = []
         ahead = list(_new_events(items, known))
         content_ahead = encoded(ahead)  # before a part can change them
@@ -309,6 +337,9 @@ class Session:
                     fresh[item.identity] = (item.content, records)
                     identities.append(Identity(item.identity, item.content, start, strategy.seq))
         ran = strategy.seq - first + 1
+        controls: Sequence[int] = ()
+        if control or strategy.killed is not killed:
+            controls = list(dict.fromkeys(record["seq"] for record in happened if record["type"] == "control"))
         batch = Batch(
             first=first,
             last=strategy.seq,
@@ -322,6 +353,7 @@ class Session:
             snapshot=self._snapshot(),
             verdicts=run.verdicts(strategy, first),
             settled=run.settled,
+            controls=controls,
         )
         if strategy.halted is not None:
             self._halt(str(strategy.halted))
@@ -332,7 +364,31 @@ class Session:
             self._casualties.pop(n, None)
         if len(replies) < len(items):
             raise Halted(str(strategy.halted))
+        if self._withheld:
+            return [reply if isinstance(reply, IdReused) else self._without_withheld(reply) for reply in replies]
         return replies
+
+    def knows(self, identity: str | None) -> bool:
+        """Say whether an item was taken before; what nothing makes known again was not.
+
+        Raises:
+            JournalFailed: what was run last is not kept yet, and cannot be.
+        """
+        self._write_what_was_not()
+        return identity is not None and bool(self._journal.find((identity,)))
+
+    def _without_withheld(self, records: list[Record]) -> list[Record]:
+        withheld = self._withheld
+        return [record for record in records if record["id"] not in withheld] if withheld else records
+
+    def _heed(self, records: Iterable[Record]) -> None:
+        """Take note of the records of control events: which came last, and which decisions nobody is to act on."""
+        cancelled: list[str] = []
+        for record in records:
+            self._controlled = max(self._controlled, position(record["id"]))
+            if record["type"] == "rejection":
+                cancelled.append(record["cause"])
+        self._withheld = self._withheld.union(cancelled)
 
     def _write_what_was_not(self) -> None:
         """Commit the batch in hand. Memory may be one batch ahead of the journal, and never runs on from there."""
@@ -343,6 +399,9 @@ class Session:
         self._unwritten = None
         if batch.snapshot is not None:
             self._snapshot_at = batch.last
+        if batch.controls:
+            self._controls += tuple((batch.first, seq) for seq in batch.controls)
+            self._heed(record for record in batch.records if record["seq"] in batch.controls)
         self._statement = Statement.of(self._strategy.ledger, self._strategy.seq)
         if batch.records:
             for listener in self._listeners:
@@ -422,7 +481,10 @@ class Session:
             JournalFailed: the epoch cannot be kept.
         """
         self._write_what_was_not()
-        epoch = self._journal.attach(client)
+        seq = self._strategy.seq
+        # What was decided before it came for the first time is none of its business.
+        before = f"{self._strategy.run}:{seq}:{sys.maxsize}" if seq else None
+        epoch = self._journal.attach(client, before=before)
         self._clients = {**self._clients, client: epoch}
         _, published = self._journal.clients()[client]
         return Attachment(
@@ -455,9 +517,17 @@ class Session:
             self._journal.confirm(client, acked, published)
 
     def outbox(self, client: str, limit: int) -> list[Record]:
-        """Give the records of a client's items that it has not confirmed as published, oldest first."""
+        """Give the records that a client has not confirmed as published, oldest first.
+
+        They are those of its own items and of control events, without decisions whose orders a kill has cancelled.
+        """
         _, published = self._journal.clients().get(client, (0, None))
-        return self._journal.outbox(client, position(published) if published else (0, 0), limit)
+        after = position(published) if published else (0, 0)
+        while found := self._journal.outbox(client, after, limit):
+            if kept := self._without_withheld(found):
+                return kept
+            after = position(found[-1]["id"])
+        return []
 
     def clients(self) -> Mapping[str, int]:
         """Give the clients that have attached, and their epochs."""
@@ -465,13 +535,25 @@ class Session:
 
     # -- status, for any thread
 
-    def decisions(self, after: tuple[int, int]) -> Iterator[list[Record]]:
-        """Give the decisions after a (seq, n), oldest first, some at a time, as `Journal.decisions` does.
+    def controls(self, after: tuple[int, int]) -> Iterator[Record]:
+        """Give the records after a (seq, n) of each event by which the switch or the shares were changed, oldest first.
 
         Raises:
             BadJournal: the journal cannot be read.
         """
-        return self._journal.decisions(after)
+        if after < self._controlled:
+            events = [(first, seq) for first, seq in self._controls if seq >= after[0]]
+            yield from (record for record in self._journal.records_of(events) if position(record["id"]) > after)
+
+    def decisions(self, after: tuple[int, int]) -> Iterator[list[Record]]:
+        """Give the decisions after a (seq, n), oldest first, some at a time, as `Journal.decisions` does.
+
+        Those whose orders a kill has cancelled are left out: nobody is to act on them any more.
+
+        Raises:
+            BadJournal: the journal cannot be read.
+        """
+        return map(self._without_withheld, self._journal.decisions(after))
 
 
 def replayed_events(
