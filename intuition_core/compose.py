@@ -1,9 +1,10 @@
 """From a configuration and the plugins there are to a `Composition`."""
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -24,7 +25,12 @@ from intuition_core.config import (
     convert,
 )
 from intuition_core.costs import Costs
-from intuition_core.errors import BadParameter, IntuitionError, Mistakes, did_you_mean
+from intuition_core.errors import BadParameter, IntuitionError, Mistakes, PartFailed, did_you_mean
+from intuition_core.hours import Hours
+from intuition_core.instruments import Instrument, read_instruments
+from intuition_core.listings import Row, read_listing
+from intuition_core.margin import Margin
+from intuition_core.orders import FillRules
 from intuition_core.parameters import check_params, parameter_names, read_params, redact_params
 from intuition_core.plugins import Catalogue
 from intuition_core.requirements import check_requirements
@@ -132,6 +138,7 @@ def part_faults(config: Config, catalogue: Catalogue) -> Iterator[IntuitionError
         partial(_part, config, catalogue, "indicator", each, each.use or each.name, each.name, number=number)
         for number, each in enumerate(values.indicators)
     )
+    attempts.append(partial(_instruments, config, catalogue))
     for attempt in attempts:
         try:
             attempt()
@@ -141,7 +148,7 @@ def part_faults(config: Config, catalogue: Catalogue) -> Iterator[IntuitionError
 
 def _composed(config: Config, catalogue: Catalogue, *, seed: int) -> Composition:
     values = config.values
-    return Composition(
+    composition = Composition(
         lines=tuple(_line(config, catalogue, table, number) for number, table in enumerate(values.algorithms)),
         risks=tuple(
             _part(config, catalogue, "risk", risk, risk.name, number=number) for number, risk in enumerate(values.risks)
@@ -155,7 +162,71 @@ def _composed(config: Config, catalogue: Catalogue, *, seed: int) -> Composition
         fill=values.fill,
         step=values.quantity_step,
         costs=Costs(**msgspec.structs.asdict(values.costs)),
+        fills=FillRules(**msgspec.structs.asdict(values.fills)),
+        margin=None if values.margin is None else Margin(**msgspec.structs.asdict(values.margin)),
+        currency=values.currency,
+        instruments=(instruments := _instruments(config, catalogue)),
+        hours=_hours(config, catalogue, instruments),
     )
+    composition.market()  # a currency that is missing is found before anything starts
+    return composition
+
+
+def _instruments(config: Config, catalogue: Catalogue) -> tuple[Instrument, ...]:
+    """Give the instruments of the file, of the plugin and of the configuration itself; all mistakes at once."""
+    values = config.values.instruments
+    rows: list[Row] = []
+    if values.file is not None:
+        near = config.file is not None and config.origins.get("instruments.file") == str(config.file)
+        rows += read_listing(config.file.parent / values.file if near and config.file else Path(values.file))
+    if values.name is not None:
+        label = f"instruments {values.name}"
+        with chosen(config, "instruments.name"):
+            part = _initialized(config, catalogue, "instruments", values.name, values.params, "instruments.params")
+        try:
+            rows += ((f"{label}, no. {number}", dict(row)) for number, row in enumerate(part.instruments(), 1))
+        except Exception as error:
+            raise PartFailed(label, "instruments", f"{type(error).__name__}: {error}") from error
+    for number, table in enumerate(values.table):
+        key = f"instruments.table.{number}"
+        rows.append((config.where(key) or key, msgspec.structs.asdict(table)))
+    return read_instruments(rows)
+
+
+def _hours(config: Config, catalogue: Catalogue, instruments: Iterable[Instrument]) -> tuple[Hours, ...]:
+    """Give the hours of the calendars that instruments name; without one no plugin is looked for."""
+    symbols = {each.calendar: each.symbol for each in reversed([*instruments]) if each.calendar is not None}
+    if not symbols:
+        return ()
+    name = config.values.instruments.calendars
+    with chosen(config, "instruments.calendars"):
+        part = _initialized(config, catalogue, "calendar", name, {}, "instruments.calendars")
+    return tuple(_hours_of(part, f"calendar {name}", calendar, symbols[calendar]) for calendar in sorted(symbols))
+
+
+def _hours_of(part: Any, label: str, calendar: str, symbol: str) -> Hours:
+    try:
+        breaks = part.breaks(calendar) if hasattr(part, "breaks") else ()
+        return Hours(calendar, part.sessions(calendar), breaks)
+    except LookupError as error:
+        raise PartFailed(label, "sessions", f"{symbol} trades by `{calendar}`: {error}") from error
+    except IntuitionError:
+        raise
+    except Exception as error:
+        raise PartFailed(label, "sessions", f"{calendar}: {type(error).__name__}: {error}") from error
+
+
+def _initialized(
+    config: Config, catalogue: Catalogue, kind: str, name: str, params: Mapping[str, Any], place: str
+) -> Any:
+    """Make a part that is asked once, at the start, and give it its parameters if it takes any."""
+    factory: Any = catalogue.load(kind, name)
+    with located(config, place):
+        checked = check_params(f"{kind} {name}", factory, dict(params))
+    part = factory()
+    if hasattr(part, "initialize"):
+        part.initialize(checked)
+    return part
 
 
 def connector(config: Config, catalogue: Catalogue, name: str) -> Any:
@@ -259,7 +330,18 @@ def session_name(config: Config, catalogue: Catalogue) -> str:
 
 def portable(config: Config, composition: Composition) -> dict[str, Any]:
     """Give what of a settled configuration decides the records, in plain types; no address and no secret."""
-    kept = ("seed", "cash", "fill", "quantity_step", "negative_prices", "algorithms", "risks", "indicators", "costs")
+    kept = (
+        "seed",
+        "cash",
+        "fill",
+        "quantity_step",
+        "negative_prices",
+        "algorithms",
+        "risks",
+        "indicators",
+        "costs",
+        "fills",
+    )
     tree: dict[str, Any] = {key: msgspec.to_builtins(getattr(config.values, key)) for key in kept}
     tables: list[tuple[dict[str, Any], Part]] = [
         *zip(tree["risks"], composition.risks, strict=True),
@@ -267,6 +349,13 @@ def portable(config: Config, composition: Composition) -> dict[str, Any]:
     ]
     for table, line in zip(tree["algorithms"], composition.lines, strict=True):
         tables += ((table, line.algorithm), (table["portfolio"], line.portfolio))
+    if config.values.margin is not None:
+        tree["margin"] = msgspec.to_builtins(config.values.margin)
+    if config.values.currency is not None:
+        tree["currency"] = config.values.currency
+    if composition.instruments:  # as they are now: a file may say something else tomorrow
+        table = [instrument.plain() for instrument in composition.instruments]
+        tree["instruments"] = {"calendars": config.values.instruments.calendars, "table": table}
     for table, part in tables:
         table["params"] = redact_params(part.factory, table["params"])
     return tree

@@ -7,6 +7,12 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 
 from intuition_core.costs import NO_COSTS, Costs
+from intuition_core.hours import Hours
+from intuition_core.instruments import Instrument
+from intuition_core.margin import Margin
+from intuition_core.market import DEFAULT_STEP as DEFAULT_STEP
+from intuition_core.market import Market
+from intuition_core.orders import NO_RULES, FillRules
 from intuition_core.parameters import shown_params
 
 Fill: TypeAlias = Literal["next", "same"]
@@ -16,7 +22,6 @@ Policy: TypeAlias = Literal["raise", "skip", "quarantine"]
 part has no say in that event; or it has none from then on."""
 
 DEFAULT_CASH: Final = Decimal(10_000)
-DEFAULT_STEP: Final = Decimal("1e-8")
 DEFAULT_POLICY: Final[Policy] = "skip"
 DEFAULT_DEADLINE: Final = 30.0
 """Seconds that one call of a part may take."""
@@ -67,7 +72,9 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
 
     ``cash`` is what the account starts with, in its currency; ``step`` the smallest number of units;
     ``seed`` makes every draw of every part repeatable; ``risks`` are asked in their order; ``indicators`` see an event
-    in their order, before the algorithms do; ``costs`` are what every fill pays.
+    in their order, before the algorithms do; ``costs`` are what every fill pays; ``fills`` limit what orders may have
+    of the market; ``margin`` is the permission to sell short; ``instruments`` are what is known of symbols, ``hours``
+    those of the calendars that they name, and ``currency`` is what the account is kept in.
     """
 
     lines: tuple[Line, ...]
@@ -78,6 +85,20 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
     fill: Fill = "next"
     step: Decimal = DEFAULT_STEP
     costs: Costs = NO_COSTS
+    fills: FillRules = NO_RULES
+    margin: Margin | None = None
+    currency: str | None = None
+    instruments: tuple[Instrument, ...] = ()
+    hours: tuple[Hours, ...] = ()
+
+    def market(self) -> Market:
+        """Give the market of one run, in which nothing is quoted yet.
+
+        Raises:
+            NoCurrency: an instrument has a currency, and the account none.
+            NoCalendar: an instrument names a calendar without hours.
+        """
+        return Market(step=self.step, currency=self.currency, instruments=self.instruments, hours=self.hours)
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -102,6 +123,16 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
             more["indicators"] = [indicator.plain() for indicator in self.indicators]
         if self.costs:
             more["costs"] = self.costs.plain()
+        if self.fills:
+            more["fills"] = self.fills.plain()
+        if self.margin is not None:
+            more["margin"] = self.margin.plain()
+        if self.currency is not None:
+            more["currency"] = self.currency
+        if self.instruments:
+            more["instruments"] = [instrument.plain() for instrument in self.instruments]
+        if self.hours:
+            more["hours"] = [hours.plain() for hours in self.hours]
         shares = {} if len(self.lines) == 1 else {name: format(share, "f") for name, share in self.shares.items()}
         return {
             "algorithms": [

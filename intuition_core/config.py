@@ -17,9 +17,11 @@ import msgspec
 from msgspec import inspect as shapes
 
 from intuition_core.composition import DEFAULT_CASH, DEFAULT_DEADLINE, DEFAULT_POLICY, DEFAULT_STEP, Fill, Policy
-from intuition_core.errors import IntuitionError, did_you_mean
+from intuition_core.errors import BadData, IntuitionError, did_you_mean
 from intuition_core.files import anchored
+from intuition_core.instruments import check_currency
 from intuition_core.journal import Durability
+from intuition_core.margin import Margin
 from intuition_core.typed import Typed, complaint, resolve, shown
 
 FILE: Final = "intuition.toml"
@@ -92,12 +94,67 @@ class CostsTable(Table, frozen=True, kw_only=True):
     """``[costs]``: what every fill pays, see `intuition_core.costs`.
 
     Shares of the amount traded are in basis points (hundredths of a percent), the others in the account's currency.
+    ``commission_min`` and ``commission_max`` are what the commission of one fill is at least and at most.
+    ``commission_tiers`` are pairs of an amount and the rate up to it, rising; ``commission_bps`` is the rate above.
+    ``slippage_impact`` is the part of the price that filling all of an event's volume moves it by, with the square of
+    the part that is filled.
     """
 
     commission_bps: Decimal = Decimal(0)
     commission_per_trade: Decimal = Decimal(0)
     slippage_bps: Decimal = Decimal(0)
     slippage_per_trade: Decimal = Decimal(0)
+    commission_per_unit: Decimal = Decimal(0)
+    commission_min: Decimal = Decimal(0)
+    commission_max: Decimal | None = None
+    commission_tiers: tuple[tuple[Decimal, Decimal], ...] = ()
+    slippage_impact: Decimal = Decimal(0)
+
+
+class FillsTable(Table, frozen=True, kw_only=True):
+    """``[fills]``: how much of the market orders may have.
+
+    ``volume_share`` is the part of an event's ``volume`` that all orders for its symbol together can fill at that
+    event, above 0 and at most 1; without it there is no limit.
+    """
+
+    volume_share: Decimal | None = None
+
+
+class MarginTable(Table, frozen=True, kw_only=True):
+    """``[margin]``: that the table is there permits short selling, see `intuition_core.margin`.
+
+    ``initial`` is how much cash covers a short position, in parts of what buying it back would take, the proceeds of
+    the sale included; below ``maintenance`` there is a margin call.
+    """
+
+    initial: Decimal = Margin().initial
+    maintenance: Decimal = Margin().maintenance
+
+
+class InstrumentTable(Table, frozen=True, kw_only=True):
+    """One of ``[[instruments.table]]``, see `intuition_core.instruments`."""
+
+    symbol: str
+    currency: str | None = None
+    lot: Decimal | None = None
+    tick: Decimal | None = None
+    multiplier: Decimal = Decimal(1)
+    calendar: str | None = None
+
+
+class InstrumentsTable(Table, frozen=True, kw_only=True):
+    """``[instruments]``: what is known of symbols: in a ``file`` (CSV or TOML), in ``table``, by a plugin; or in several.
+
+    A relative path starts from the folder of the file that names it. ``name`` and ``params`` choose a plugin of the
+    kind `instruments`, ``calendars`` the plugin of the kind `calendar` that knows the calendars which they name.
+    """
+
+    file: str | None = None
+    name: str | None = None
+    params: dict[str, Any] = {}
+    calendars: str = "exchange"
+    table: tuple[InstrumentTable, ...] = ()
 
 
 class RpcTable(Table, frozen=True, kw_only=True):
@@ -166,7 +223,8 @@ class Configuration(Table, frozen=True, kw_only=True):
     ``cash`` is in the account's currency; ``seed`` makes draws repeatable, and one is drawn where none is given;
     ``fill`` says whether orders fill on the ``next`` quote or at the ``same`` one; ``quantity_step`` is the smallest
     number of units; ``negative_prices`` lets zero and negative prices in; ``session`` names the session; ``requires``
-    says which distributions must be installed, as pip writes it (``intuition-random>=0.1``).
+    says which distributions must be installed, as pip writes it (``intuition-random>=0.1``); ``currency`` is what the
+    account is kept in, and only needed where instruments are quoted in another.
     """
 
     requires: tuple[str, ...] = ()
@@ -183,6 +241,10 @@ class Configuration(Table, frozen=True, kw_only=True):
     risks: tuple[PartTable, ...] = ()
     indicators: tuple[IndicatorTable, ...] = ()
     costs: CostsTable = CostsTable()
+    fills: FillsTable = FillsTable()
+    margin: MarginTable | None = None
+    currency: str | None = None
+    instruments: InstrumentsTable = InstrumentsTable()
     source: SourceTable = SourceTable()
     rpc: RpcTable = RpcTable()
     journal: JournalTable = JournalTable()
@@ -211,6 +273,11 @@ _EXPECTED: Final = {
     "costs.commission_per_trade": 'an amount such as 1 or "0.35"',
     "costs.slippage_bps": "a number of basis points such as 2",
     "costs.slippage_per_trade": 'an amount such as 1 or "0.35"',
+    "costs.commission_per_unit": 'an amount such as "0.005"',
+    "costs.commission_min": 'an amount such as 1 or "0.35"',
+    "costs.commission_max": 'an amount such as 30 or "29.90"',
+    "costs.slippage_impact": 'a part of the price such as "0.1"',
+    "fills.volume_share": 'a part of the volume such as "0.1"',
 }
 _SESSION: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -362,11 +429,8 @@ def convert(tree: Mapping[str, Any], *, origin: str, origins: Mapping[str, str] 
             if name not in values.hooks.enabled:
                 problem = f"`{name}` is not enabled; add it to `enabled`, or take it out here"
                 mistakes.append(mistake(f"hooks.{key}", problem))
-    for name in CostsTable.__struct_fields__:
-        amount = getattr(values.costs, name)
-        most = 9999 if name.endswith("_bps") else 10**9
-        if not amount.is_finite() or not 0 <= amount <= most:
-            mistakes.append(mistake(f"costs.{name}", f"expected a number from 0 to {most}, got {amount}"))
+    mistakes += [mistake(key, problem) for key, problem in _mispriced(values)]
+    mistakes += [mistake(key, problem) for key, problem in _uncovered(values)]
     if values.seed is not None and not -(2**63) <= values.seed < 2**63:
         mistakes.append(mistake("seed", "expected a whole number of at most 64 bits"))
     if values.session is not None and not _SESSION.fullmatch(values.session):
@@ -400,6 +464,53 @@ def _misnamed(values: Configuration) -> Iterator[tuple[str, str]]:
             return
     if sum(shares, Decimal(0)) > 1:
         yield "algorithms", f"the shares come to {sum(shares, Decimal(0))}, which is more than 1"
+
+
+def _mispriced(values: Configuration) -> Iterator[tuple[str, str]]:
+    """Find costs and limits of fills that cannot be."""
+    costs = values.costs
+    for name in CostsTable.__struct_fields__:
+        if name == "commission_tiers":
+            continue
+        amount: Decimal | None = getattr(costs, name)
+        most = 9999 if name.endswith("_bps") else 1 if name == "slippage_impact" else 10**9
+        if amount is not None and not (amount.is_finite() and 0 <= amount <= most):
+            yield f"costs.{name}", f"expected a number from 0 to {most}, got {amount}"
+        elif name == "commission_max" and amount is not None:
+            least = costs.commission_min
+            if least.is_finite() and amount < least:
+                yield "costs.commission_max", f"expected at least the {least} of `commission_min`, got {amount}"
+    below = Decimal(0)
+    for bound, rate in costs.commission_tiers:
+        if not (bound.is_finite() and below < bound <= 10**18):
+            problem = f"expected amounts that rise, each above 0 and at most 1e18; got {bound} after {below}"
+        elif not (rate.is_finite() and 0 <= rate <= 9999):
+            problem = f"expected rates from 0 to 9999 basis points, got {rate}"
+        else:
+            below = bound
+            continue
+        yield "costs.commission_tiers", problem
+        return
+    share = values.fills.volume_share
+    if share is not None and not (share.is_finite() and 0 < share <= 1):
+        yield "fills.volume_share", f"expected a number above 0 and at most 1, got {share}"
+
+
+def _uncovered(values: Configuration) -> Iterator[tuple[str, str]]:
+    """Find margins that would cover nothing, and a currency that is none."""
+    if values.margin is not None:
+        for name in MarginTable.__struct_fields__:
+            part = getattr(values.margin, name)
+            if not part.is_finite() or not 1 <= part <= 100:
+                yield f"margin.{name}", f"expected a number from 1 to 100, got {part}"
+                return
+        if values.margin.maintenance > values.margin.initial:
+            yield "margin.maintenance", f"{values.margin.maintenance} is more than `initial`, {values.margin.initial}"
+    if values.currency is not None:
+        try:
+            check_currency(values.currency)
+        except BadData as error:
+            yield "currency", error.problem
 
 
 def _limits(values: Configuration) -> Iterator[tuple[str, str, float | None]]:
