@@ -84,6 +84,12 @@ class Fixed:
                 return _nothing(f"{signal.sid} is ordered already, and `pyramiding` is off")
         return self._bet or self._part_of(account)
 
+    def snapshot(self) -> None:
+        """Give nothing: the parameters and the account say it all."""
+
+    def restore(self, state: None) -> None:
+        """Take nothing."""
+
     def _part_of(self, account: Account) -> Bet:
         equity, cash = account.equity, account.cash
         if not (math.isfinite(equity) and math.isfinite(cash)):

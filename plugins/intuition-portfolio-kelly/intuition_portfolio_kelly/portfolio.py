@@ -80,6 +80,12 @@ class Kelly:
             return _nothing(f"{held:.2f} of {signal.sid} held or ordered already, and the Kelly stake is {stake:.2f}")
         return _nothing(f"{share:.2%} of the equity of {equity:.2f} is less than a cent")
 
+    def snapshot(self) -> None:
+        """Give nothing: the parameters and the account say it all."""
+
+    def restore(self, state: None) -> None:
+        """Take nothing."""
+
 
 def _held(signal: Signal, account: Account) -> float:
     """Give the worth of what the account holds of the signal's symbol, and is about to hold: orders not yet filled."""

@@ -1,0 +1,36 @@
+"""A session with the portfolio can be kept, and goes on from what was kept."""
+
+from intuition_portfolio_fixed import Fixed
+
+from intuition_core.contracts import Data, Signal
+from intuition_core.records import Record
+from intuition_core.strategy import Strategy
+from intuition_core.testing import quotes, strategy_of
+
+
+class Turns:
+    """Buys and sells in turn, by the time; keeps nothing."""
+
+    def event(self, data: Data) -> Signal:
+        side = "buy" if data["ts"] // 86_400_000_000_000 % 2 else "sell"
+        return Signal(data["sid"], side, data["quote"], probability=0.6, win=1.0, loss=1.0)
+
+
+def session() -> Strategy:
+    return strategy_of(Turns, (Fixed, {"fraction": 0.3}))
+
+
+def taken(strategy: Strategy, events: list[Data]) -> list[Record]:
+    return [record for event in events for record in strategy.step(event)]
+
+
+def test_a_session_goes_on_from_its_snapshot() -> None:
+    events = quotes()[:200]
+    whole, first, again = session(), session(), session()
+    expected = taken(whole, events)
+    got = taken(first, events[:100])
+    kept = first.snapshot()
+    assert kept is not None
+    assert again.restore(kept)
+    assert got + taken(again, events[100:]) == expected
+    assert {record["type"] for record in got} >= {"decision", "fill"}
