@@ -82,6 +82,7 @@ FIRST_PARTY: Final = {
     ("portfolio", "target-weights"): "intuition-portfolio-weights",
     **{("risk", name): "intuition-risk" for name in _RISKS},
     ("connector", "mqtt"): "intuition-connector-mqtt",
+    ("portfolio", "optimal-weights"): "intuition-portfolio-optimal",
     **{("indicator", name): "intuition-indicators" for name in _INDICATORS},
     ("source", "csv"): "intuition-source-files",
     ("source", "parquet"): "intuition-source-files",
