@@ -144,7 +144,7 @@ class InstrumentTable(Table, frozen=True, kw_only=True):
 
 
 class InstrumentsTable(Table, frozen=True, kw_only=True):
-    """``[instruments]``: what is known of symbols: in a ``file`` (CSV or TOML), in ``table``, by a plugin; or in several.
+    """``[instruments]``: what is known of symbols: from a ``file`` (CSV or TOML), from ``table``, from a plugin.
 
     A relative path starts from the folder of the file that names it. ``name`` and ``params`` choose a plugin of the
     kind `instruments`, ``calendars`` the plugin of the kind `calendar` that knows the calendars which they name.

@@ -3,6 +3,7 @@
 The contracts are structural. A plain class with the right methods is a part; it need not inherit from anything here.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from logging import Logger, LoggerAdapter
@@ -136,6 +137,18 @@ class Rejection(msgspec.Struct, frozen=True, gc=False):
     reason: str
 
 
+class Watch(msgspec.Struct, frozen=True, gc=False):
+    """What a risk part waits for: until then it need not be shown how the account fares.
+
+    It is shown again when the equity is ``below`` or less, ``above`` or more, or at the first event of a time of
+    ``until`` (nanoseconds UTC) or later: then first as the event finds it, with the time of the event before.
+    """
+
+    below: float = -math.inf
+    above: float = math.inf
+    until: int = 2**63 - 1
+
+
 class ClosedTrade(NamedTuple):
     """Units sold, against what they had cost. Amounts in the account's currency, as floats, for convenience."""
 
@@ -236,7 +249,8 @@ class Risk(Protocol):
 
     Risk parts see the account as a whole, of all algorithms. One that must know how the account fares between orders
     also defines ``observe(account, ts)``, which is called after each quote of a symbol that is held and after each
-    fill; a text that it returns is the reason for which the kill switch is turned on there and then.
+    fill; a text that it returns is the reason for which the kill switch is turned on there and then. A `Watch` that it
+    returns spares the calls at which nothing could happen, and with them most of what observing costs.
     """
 
     def check(self, order: Order, account: Account, /) -> Order | Rejection:
@@ -300,6 +314,29 @@ class Broker(Protocol):
 
         Raises:
             VenueUnavailable: the venue did not answer, which is not the same as not knowing the order.
+        """
+
+
+class Instruments(Protocol):
+    """What is known of symbols besides their price? May also define `initialize(params)`."""
+
+    def instruments(self) -> Iterable[Mapping[str, Any]]:
+        """Give the instruments, each with fields of `intuition_core.instruments.Instrument`; asked at each start."""
+
+
+class Calendar(Protocol):
+    """When is an exchange open? May also define `initialize(params)`.
+
+    ``breaks(name)``, if there is one, gives when trading pauses within sessions and when it goes on.
+    """
+
+    def sessions(self, name: str, /) -> Iterable[tuple[int, int]]:
+        """Give when each session opens and closes, in order, nanoseconds UTC; asked at each start.
+
+        The same name always gives the same sessions: a replay asks again.
+
+        Raises:
+            LookupError: it knows no calendar of that name.
         """
 
 
