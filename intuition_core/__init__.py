@@ -24,6 +24,7 @@ from intuition_core.contracts import (
     Side,
     Signal,
     Source,
+    Watch,
 )
 from intuition_core.errors import IntuitionError
 
@@ -49,6 +50,7 @@ __all__ = [
     "Side",
     "Signal",
     "Source",
+    "Watch",
 ]
 
 

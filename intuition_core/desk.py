@@ -11,13 +11,15 @@ from typing import Any, Final
 
 import msgspec
 
+from intuition_core.actions import Split, read_action
 from intuition_core.answers import bets, check_terms, check_text
 from intuition_core.books import Books
 from intuition_core.composition import Composition
-from intuition_core.contracts import Account, Bet, Cancel, Data, Message, Order, Rejection, Side, Signal
+from intuition_core.contracts import Account, Bet, Cancel, Data, Message, Order, Rejection, Side, Signal, Watch
 from intuition_core.data import check_channel, check_sid, plain
 from intuition_core.errors import BadData
-from intuition_core.ledger import EXACT, LedgerView, NotEnough, Readable, exact
+from intuition_core.ledger import EXACT, LedgerView, NoMargin, NotEnough, Readable, exact
+from intuition_core.market import Unbookable
 from intuition_core.orders import Filled, OpenOrder
 from intuition_core.paper import PaperBroker
 from intuition_core.records import Record, Recorder, plain_decimal
@@ -29,8 +31,16 @@ _ALWAYS: Final = math.inf
 _ROUNDING_SLACK: Final = Decimal("1.000000001")
 """A portfolio that bets all of `account.cash`, a float, may name a hair more than there is; this much is forgiven."""
 
+_NOTHING_TO_CLOSE: Final[dict[Side, str]] = {
+    "sell": "no {} held that is not being sold already",
+    "buy": "no {} sold short that is not being bought back already",
+}
 _CLOSING: Final = Bet()
 """Says nothing of its own about how to close a position."""
+
+_NEVER: Final = 2**63 - 1
+_EVERYTHING: Final = Watch(below=math.inf, above=-math.inf)
+"""What a risk part waits for that does not say: every quote of what is held, and every fill."""
 
 Fail = Callable[[int, str, BaseException, str | None], None]
 """Told that a part failed: its number, the method, what it raised, and the symbol that it was about."""
@@ -49,6 +59,7 @@ class Desk:
         killed: why the kill switch is on; None while it is off.
         lines: whom it trades for.
         risks: who is asked before an order is placed, in their order.
+        until: the time, in nanoseconds UTC, from which on a risk part wants to see how the account fares.
 
     Args:
         composition: the recipe.
@@ -58,13 +69,18 @@ class Desk:
     """
 
     __slots__ = (
+        "_above",
         "_at_once",
+        "_below",
+        "_cash",
         "_cell",
         "_costly",
         "_fail",
+        "_held",
+        "_margin",
+        "_market",
         "_marks",
         "_observers",
-        "_step",
         "account",
         "books",
         "broker",
@@ -74,21 +90,33 @@ class Desk:
         "quoted_at",
         "recorder",
         "risks",
+        "until",
     )
 
     def __init__(self, composition: Composition, *, run: str, cell: Any, fail: Fail) -> None:
-        self.books = Books(composition.cash, composition.shares)
+        self._margin = composition.margin
+        self._market = composition.market()
+        self.books = Books(composition.cash, composition.shares, market=self._market, margin=self._margin)
         self.ledger: Readable = self.books if len(self.books.ledgers) > 1 else next(iter(self.books.ledgers.values()))
         self.quoted_at: dict[str, int] = {}
         self.account: Account = LedgerView(self.ledger, quoted_at=self.quoted_at)
-        self.broker = PaperBroker(self.books.ledgers, step=composition.step, costs=composition.costs)
+        self.broker = PaperBroker(
+            self.books.ledgers,
+            step=composition.step,
+            costs=composition.costs,
+            rules=composition.fills,
+            market=self._market,
+        )
         self.recorder = Recorder(run)
         self.killed: str | None = None
         self.lines: Sequence[LineSeat] = ()
         self.risks: Sequence[RiskSeat] = ()
         self._observers: Sequence[RiskSeat] = ()
+        self.until = _NEVER
+        self._below, self._above = -_ALWAYS, _ALWAYS
+        self._cash = 0.0
+        self._held: dict[str, float] = {}
         self._marks = self.books.marks
-        self._step = composition.step
         self._at_once = composition.fill == "same"
         self._costly = bool(composition.costs)
         self._cell = cell
@@ -99,6 +127,7 @@ class Desk:
         self.lines = lines
         self.risks = risks
         self._observers = [risk for risk in risks if risk.observe is not None]
+        self.look_again()
 
     # -- what algorithms and portfolios ask for
 
@@ -129,7 +158,11 @@ class Desk:
             if checked is None:
                 return
             signal = checked
-        if signal.side == "sell":
+        closing = signal.side == "sell"
+        if self._margin is not None:
+            held = line.ledger.positions.get(signal.sid)
+            closing = held is not None and (held.quantity > 0) is closing
+        if closing:
             size, method = line.release, "release"
             if size is None:
                 self._close(line, signal)
@@ -197,12 +230,7 @@ class Desk:
 
     def _take_back(self, orders: Sequence[OpenOrder], reason: str) -> None:
         for open_order in orders:
-            sid = open_order.order.sid
-            there = self.broker.open[sid]
-            there.remove(open_order)
-            if not there:
-                del self.broker.open[sid]
-            self.books.ledgers[open_order.algorithm].release(open_order.id)
+            self.broker.cancel(open_order)
             self._reject(open_order, reason)
 
     def _checked(self, line: LineSeat, signal: Signal, data: Data) -> Signal | None:
@@ -251,12 +279,19 @@ class Desk:
             problem = bet.reason
         elif quote <= 0 and (side == "buy" or bet.units is None):
             problem = f"a bet cannot be sized at a price of {mark}"
+        elif (closable := self._closable(line, sid, side)) is not None:
+            units = self._units(bet, sid, quote)
+            if closable:
+                short = side == "buy"
+                self._place(
+                    line, self._order(line, signal, bet, sid, side, quote, None, min(units, closable), short=short)
+                )
+                return
+            problem = _NOTHING_TO_CLOSE[side].format(sid)
         elif side == "sell":
             units = self._units(bet, sid, quote)
-            if held := self.broker.to_sell(line.names[0], sid):
-                self._place(line, self._order(line, signal, bet, sid, side, quote, None, min(units, held)))
-                return
-            problem = f"no {sid} held that is not being sold already"
+            self._place(line, self._order(line, signal, bet, sid, side, quote, None, units, short=True))
+            return
         if problem is not None:
             self._refuse(line, Order(sid, side, quote, reason=bet.reason), problem)
         elif bet.units is not None:
@@ -268,6 +303,15 @@ class Desk:
                 cash = there
             self._place(line, self._order(line, signal, bet, sid, side, quote, cash, None))
 
+    def _closable(self, line: LineSeat, sid: str, side: Side) -> Decimal | None:
+        """Give the units of a position that a side closes and no open order closes already; None where it opens one."""
+        if self._margin is None:
+            return self.broker.to_sell(line.names[0], sid) if side == "sell" else None
+        held = line.ledger.positions.get(sid)
+        if held is None or (held.quantity > 0) is (side == "buy"):
+            return None
+        return (self.broker.to_sell if side == "sell" else self.broker.to_cover)(line.names[0], sid)
+
     def _order(
         self,
         line: LineSeat,
@@ -278,6 +322,8 @@ class Desk:
         quote: float,
         cash: Decimal | None,
         quantity: Decimal | None,
+        *,
+        short: bool = False,
     ) -> Order:
         """Make an order of a bet; how to trade on it the bet says, or else the signal, where it is about the symbol."""
         limit, stop, tif, until, tag = bet.limit, bet.stop, bet.tif or "gtc", bet.until, None
@@ -289,7 +335,6 @@ class Desk:
             if limit is None and stop is None:
                 limit, stop = signal.limit, signal.stop
         ts = self.recorder.ts
-        short = False
         return Order(
             sid, side, quote, cash, quantity, bet.reason, ts, line.names[0], short, limit, stop, tif, until, tag
         )
@@ -297,16 +342,21 @@ class Desk:
     def _units(self, bet: Bet, sid: str, quote: float) -> Decimal:
         if bet.units is not None:
             return exact(bet.units)
-        return self.broker.estimate(Order(sid, "sell", quote, cash=exact(bet.cash or 0)))[0]
+        try:
+            return self.broker.estimate(Order(sid, "sell", quote, cash=exact(bet.cash or 0)))[0]
+        except Unbookable:  # the order will be refused for it
+            return _ZERO
 
     def _close(self, line: LineSeat, signal: Signal) -> None:
-        sid = signal.sid
-        quantity = self.broker.to_sell(line.names[0], sid)
-        order = self._order(line, signal, _CLOSING, sid, "sell", float(signal.quote or 0.0), None, quantity)
+        """Close what a line has of a symbol."""
+        sid, side = signal.sid, signal.side
+        quantity = self._closable(line, sid, side) or _ZERO
+        quote, short = float(signal.quote or 0.0), side == "buy"
+        order = self._order(line, signal, _CLOSING, sid, side, quote, None, quantity, short=short)
         if quantity:
             self._place(line, order)
         else:
-            self._refuse(line, order, f"no {sid} held that is not being sold already")
+            self._refuse(line, order, _NOTHING_TO_CLOSE[side].format(sid))
 
     def _place(self, line: LineSeat, order: Order) -> None:
         """Put an order to the risk parts, and place what they let pass."""
@@ -335,58 +385,190 @@ class Desk:
 
     def _book(self, line: LineSeat, order: Order) -> None:
         """Place an order that nobody objects to."""
-        quantity, cash = self.broker.estimate(order)
         side = order.side
+        try:
+            quantity, cash = self.broker.estimate(order)
+            if order.short and side == "sell":
+                cash = self._to_short(order, quantity, cash)
+        except Unbookable as error:
+            self._refuse(line, order, str(error))
+            return
         if not quantity:
-            step = plain_decimal(self._step)
+            step = plain_decimal(self._market.step(order.sid))
             self._refuse(line, order, f"{plain_decimal(cash)} comes to less than {step} {order.sid} at {order.quote}")
             return
-        if side == "buy" and cash > line.ledger.available:
-            self._refuse(line, order, str(NotEnough("cash", cash, line.ledger.available)))
-            return
+        ledger = line.ledger
+        replaced = () if order.tag is None else self._tagged(line, order)
+        if (side == "buy") is not order.short and cash > ledger.available:
+            there = ledger.available
+            for open_order in replaced:
+                if (reservation := ledger.reservations.get(open_order.id)) is not None:
+                    there = EXACT.add(there, reservation.cash)
+            if cash > there:
+                self._refuse(line, order, str(NotEnough("cash", cash, there)))
+                return
         if order.quantity is not None and order.quantity != quantity:
             order = msgspec.structs.replace(order, quantity=quantity)
-        if order.tag is not None:
-            self._take_back(self._tagged(line, order), "replaced")
+        if replaced:
+            self._take_back(replaced, "replaced")
         algorithm, portfolio = line.names
         record = self.recorder.decision(order, quantity, cash, algorithm, portfolio)
         open_order = OpenOrder(record["id"], order, algorithm, portfolio)
-        self.broker.place(open_order, cash)
-        if self._at_once:
-            self._record_outcome(open_order, self.broker.fill_now(open_order, record["ts"]))
+        if order.limit is None and order.stop is None and order.tif == "gtc" and order.until is None:
+            self.broker.place(open_order, cash)
+        else:
+            open_order = self.broker.place(open_order, cash)
+            _write_terms(record, open_order)
+        if order.short:
+            record["short"] = True
+        if order.tag is not None:
+            record["tag"] = order.tag
+            if replaced:
+                record["replaces"] = [each.id for each in replaced]
+        if self._at_once and (outcome := self.broker.fill_now(open_order, record["ts"])) is not None:
+            self._record_outcome(open_order, outcome)
+
+    def _to_short(self, order: Order, quantity: Decimal, proceeds: Decimal) -> Decimal:
+        """Give what of the cash that is available a short sale needs: the margin, less what the sale brings."""
+        if self._margin is None:
+            raise NoMargin(order.sid)
+        value = EXACT.multiply(quantity, self._market.unit(order.sid, exact(order.quote)))
+        return EXACT.subtract(EXACT.multiply(self._margin.initial, value), proceeds)
 
     def _tagged(self, line: LineSeat, order: Order) -> list[OpenOrder]:
         """Give a line's open orders with the symbol and the tag of a new one."""
         there = self.broker.open.get(order.sid, ())
         return [each for each in there if each.order.tag == order.tag and each.algorithm == line.names[0]]
 
-    # -- what quotes bring about
+    # -- what events bring about
 
     def fill(self, sid: str, data: Data) -> None:
-        """Fill a symbol's open orders against its next quote; the recorder is at its event."""
-        for open_order, outcome in self.broker.on_quote(sid, data):
+        """Fill a symbol's open orders against its next quote; the recorder is at its event.
+
+        Orders of any symbol that end at its time or before are taken back first. Where the symbol's exchange is closed
+        by its calendar, its orders wait.
+        """
+        broker = self.broker
+        if broker.expiring:
+            for open_order in broker.expire(data["ts"]):
+                self._reject(open_order, "its time is over")
+        if sid not in broker.open or not (self._market.plain or self._market.is_open(sid, data["ts"])):
+            return
+        for open_order, outcome in broker.on_quote(sid, data):
             self._record_outcome(open_order, outcome)
 
-    def watch(self, data: Data) -> None:
-        """Let risk parts see how the account fares; one may turn the kill switch on. The recorder is at the event."""
+    def take_rate(self, data: Data) -> None:
+        """Take a rate between two currencies; the recorder is at its event."""
+        try:
+            self._market.rate(data.get("sid"), data.get("quote"))
+        except BadData as error:
+            self._refuse_event(data, str(error))
+            return
+        self.look_again()
+
+    def act(self, data: Data) -> None:
+        """Book a split or a dividend; the recorder is at its event."""
+        try:
+            action = read_action(data)
+            booked = self.books.act(action)
+        except (BadData, Unbookable) as error:
+            self._refuse_event(data, str(error))
+            return
+        if isinstance(action, Split):
+            self.broker.split(action)
+        what = {"action": data["action"]}
+        for key in ("ratio", "amount"):
+            if key in data:
+                what[key] = str(data[key])
+        for algorithm, done in booked.items():
+            self.recorder.write("action", action.sid, algorithm=algorithm, **what, **done.plain())
+        if self._observers:
+            self.settle()
+            self.look_again()
+
+    def call_margins(self) -> None:
+        """Buy back what is short where too little stands behind it; the recorder is at the event."""
+        for line in self.lines:
+            ledger = line.ledger
+            if not ledger.margin_call:
+                continue
+            for sid, position in list(ledger.positions.items()):
+                if position.quantity < 0 and (owed := self.broker.to_cover(line.names[0], sid)):
+                    self._liquidate(line, sid, "buy", owed, "margin call")
+
+    def _refuse_event(self, data: Data, reason: str) -> None:
+        self.recorder.write("rejection", data.get("sid"), reason=f"an event of `{data['channel']}`: {reason}")
+
+    def _liquidate(self, line: LineSeat, sid: str, side: Side, quantity: Decimal, reason: str) -> None:
+        """Place an order that no part was asked about: it ends a position."""
+        quote, ts = self._marks.get(sid, 0.0), self.recorder.ts
+        short = side == "buy"
+        order = Order(sid, side, quote, None, quantity, reason, ts, line.names[0], short)
+        self._book(line, order)
+
+    @property
+    def observed(self) -> bool:
+        """Whether any risk part wants to see how the account fares."""
+        return bool(self._observers)
+
+    @property
+    def watched(self) -> Watch:
+        """What risk parts wait for, all together."""
+        return Watch(self._below, self._above, self.until)
+
+    @watched.setter
+    def watched(self, watch: Watch) -> None:
+        self._below, self._above, self.until = watch.below, watch.above, watch.until
+
+    def look_again(self) -> None:
+        """Show the account to risk parts at the next occasion, whatever they wait for."""
+        if self._observers:
+            self.watched = _EVERYTHING
+
+    def settle(self) -> None:
+        """Look at what is held anew, to know without much work how the account fares: something was booked."""
+        self._cash = float(self.ledger.cash)
+        self._held = {sid: float(position.quantity) for sid, position in self.ledger.positions.items()}
+
+    def calm(self, sid: str) -> bool:
+        """Say whether a quote of a symbol brings nothing that a risk part waits for."""
+        units = self._held
+        if sid not in units:
+            return True
+        marks = self._marks
+        if self._market.plain and len(units) == 1 and sid in marks:
+            return self._below < self._cash + units[sid] * marks[sid] < self._above
+        equity = self.account.equity
+        return self._below < equity < self._above
+
+    def watch(self, ts: int, sid: str | None) -> None:
+        """Let risk parts see how the account fares; one may turn the kill switch on. The recorder is at the event.
+
+        Args:
+            ts: the time that is told them, nanoseconds UTC.
+            sid: the symbol of the event.
+        """
+        below, above, until = -_ALWAYS, _ALWAYS, _NEVER
         for risk in self._observers:
             self._cell[1] = risk.number
+            seen = _EVERYTHING
             try:
-                reason = risk.observe(self.account, data["ts"])  # type: ignore[misc]  # these have it
-                if reason is not None:
+                reason = risk.observe(self.account, ts)  # type: ignore[misc]  # these have it
+                if isinstance(reason, Watch):
+                    seen, reason = reason, None
+                elif reason is not None:
                     check_text("what `observe` returns", reason)
+                below, above = max(below, seen.below), min(above, seen.above)
+                until = min(until, seen.until)
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # noqa: BLE001  # the same
-                self._fail(risk.number, "observe", error, data.get("sid"))
+                self._fail(risk.number, "observe", error, sid)
+                below, above = _ALWAYS, -_ALWAYS
                 continue
             if reason is not None and self.killed is None:
                 self.control({"action": "kill", "reason": reason, "flatten": False, "by": f"risk {risk.part.name}"})
-
-    @property
-    def watched(self) -> bool:
-        """Whether any risk part wants to see how the account fares."""
-        return bool(self._observers)
+        self._below, self._above, self.until = below, above, until
 
     def cancel_all(self, reason: str) -> None:
         """Take back every open order."""
@@ -415,11 +597,11 @@ class Desk:
             self._flatten()
 
     def _flatten(self) -> None:
-        """Sell all that is held."""
+        """Sell all that is held, and buy back all that was sold short."""
         for line in self.lines:
             for sid, position in list(line.ledger.positions.items()):
-                quote = self._marks.get(sid, 0.0)
-                self._book(line, Order(sid, "sell", quote, quantity=position.quantity, reason="kill switch"))
+                side: Side = "sell" if position.quantity > 0 else "buy"
+                self._liquidate(line, sid, side, position.quantity.copy_abs(), "kill switch")
 
     # -- records
 
@@ -427,10 +609,16 @@ class Desk:
         if isinstance(outcome, Rejection):
             self._reject(open_order, outcome.reason)
             return
+        if self._observers:
+            self.settle()
         fill = self.recorder.fill(open_order, outcome)
         if self._costly:
             fill["commission"] = plain_decimal(outcome.commission)
             fill["slippage"] = plain_decimal(outcome.slippage)
+        if outcome.left_quantity is not None:
+            fill["left_quantity"] = plain_decimal(outcome.left_quantity)
+        if outcome.left_cash is not None:
+            fill["left_cash"] = plain_decimal(outcome.left_cash)
 
     def _reject(self, open_order: OpenOrder, reason: str) -> Record:
         order = open_order.order
@@ -456,3 +644,15 @@ class Desk:
             portfolio=line.portfolio.name,
             **more,
         )
+
+
+def _write_terms(record: Record, open_order: OpenOrder) -> None:
+    """Write into a decision how it is to be traded."""
+    order = open_order.order
+    record["order"] = order.type
+    for name in ("limit", "stop"):
+        if (price := getattr(order, name)) is not None:
+            record[name] = price
+    record["tif"] = order.tif
+    if open_order.expires is not None:
+        record["expires"] = open_order.expires

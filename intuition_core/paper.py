@@ -26,6 +26,8 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from intuition_core.actions import Split
+from intuition_core.amounts import ROUNDING
 from intuition_core.bars import Bar, reached
 from intuition_core.contracts import Data, Order, Rejection, Side
 from intuition_core.costs import NO_COSTS, Costs, Terms, to_tick
@@ -163,15 +165,15 @@ class PaperBroker:
     # -- placing and taking back
 
     def place(self, open_order: OpenOrder, reserve: Decimal) -> OpenOrder:
-        """Take an order, and give it as it is kept; the cash of a buy is set aside until it fills.
+        """Take an order, and give it as it is kept; what it needs of the cash is set aside until it fills.
 
-        A ``day`` order ends with the day of its ``ts``. What buys back units that were sold short reserves nothing.
+        A ``day`` order ends with the day of its ``ts``. What closes a position reserves nothing.
 
         Raises:
             NotEnough: the cash to reserve is not there.
         """
         order = open_order.order
-        if order.side == "buy" and not order.short:
+        if (order.side == "buy") is not order.short:
             self._ledgers[open_order.algorithm].reserve(open_order.id, order.sid, reserve)
         if not _is_plain(order):
             open_order = self._with_end(msgspec.structs.replace(open_order, order=self.fit(order)))
@@ -216,6 +218,25 @@ class PaperBroker:
             self.cancel(open_order)
         self._next_end = min(self.expiring.values(), default=0)
         return ended
+
+    def split(self, split: Split) -> None:
+        """Bring the open orders of a symbol to what they are after a split: units, limits and stops, not cash."""
+        orders = self.open.get(split.sid)
+        if not orders:
+            return
+        new, old = Decimal(split.new), Decimal(split.old)
+        step = self._step_of(split.sid)
+        for at, placed in enumerate(orders):
+            order = placed.order
+            quantity = order.quantity
+            if quantity is not None:
+                quantity = floor_to_step(EXACT.multiply(quantity, new), old, step)
+            limit, stop = (
+                None if price is None else float(ROUNDING.divide(ROUNDING.multiply(exact(price), old), new))
+                for price in (order.limit, order.stop)
+            )
+            order = msgspec.structs.replace(order, quantity=quantity, limit=limit, stop=stop)
+            orders[at] = msgspec.structs.replace(placed, order=self.fit(order))
 
     def _with_end(self, open_order: OpenOrder) -> OpenOrder:
         order = open_order.order

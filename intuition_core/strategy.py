@@ -11,14 +11,16 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
+from intuition_core.actions import ACTIONS
 from intuition_core.answers import answers
 from intuition_core.books import BooksState
 from intuition_core.composition import Composition, Line, Part
-from intuition_core.contracts import Account, Cancel, Data, Message, Order, Rejection, Signal
+from intuition_core.contracts import Account, Cancel, Data, Message, Order, Rejection, Signal, Watch
 from intuition_core.data import DEFAULT_CHANNEL, check_channel, check_sid, plain
 from intuition_core.desk import Desk
 from intuition_core.errors import BadData, PartFailed
 from intuition_core.ledger import LedgerView
+from intuition_core.market import RATES
 from intuition_core.orders import OpenOrder
 from intuition_core.records import Record
 from intuition_core.seats import IndicatorSeat, Kept, LineSeat, NoSnapshot, PartState, RiskSeat, Seat, Started, start
@@ -89,10 +91,13 @@ class Strategy:
         self.books, self.ledger, self.account = desk.books, desk.ledger, desk.account
         self._recorder = desk.recorder
         self._open = desk.broker.open
+        self._expiring = desk.broker.expiring
         self._marks = desk.books.marks
+        self._booking = {CONTROL: desk.control, RATES: desk.take_rate, ACTIONS: desk.act}
         self._written = desk.recorder.written
         self._derived: deque[Data] = deque()
         self._answered = 0
+        self._last_ts: int | None = None
         self._log = log
         self._kept: list[Kept] = []
         self._accounts: list[Account] = []
@@ -100,6 +105,7 @@ class Strategy:
         self._indicators = [IndicatorSeat(self._start(part)) for part in composition.indicators]
         self._lines = [self._start_line(line) for line in composition.lines]
         desk.open(self._lines, self._risks)
+        self._guarded = bool(self._risks) or composition.margin is not None
         self._several = bool(self._indicators) or len(self._lines) > 1
         self._first = self._cell[1] = self._heard_by[0].number
         self._listeners = self._by_channel()
@@ -131,18 +137,18 @@ class Strategy:
         channel = data["channel"]
         if channel == DEFAULT_CHANNEL:
             sid = data["sid"]
-            if sid in self._open:
-                self._recorder.open(self.seq, data["ts"])
-                self._desk.fill(sid, data)
-            self._marks[sid] = data["quote"]
-            if self._risks:
-                self._desk.quoted_at[sid] = data["ts"]
-                if self._desk.watched and (self._written or self._desk.broker.holds(sid)):
-                    self._watch(data)
-        elif channel == CONTROL:
+            if self._guarded:
+                self._mark_guarded(sid, data)
+            else:
+                if sid in self._open or self._expiring:
+                    self._recorder.open(self.seq, data["ts"])
+                    self._desk.fill(sid, data)
+                self._marks[sid] = data["quote"]
+        elif channel in self._booking:
             self._recorder.open(self.seq, data["ts"])
-            self._desk.control(data)
-            return self._recorder.take()
+            self._booking[channel](data)
+            if channel == CONTROL:
+                return self._recorder.take()
         self._tell(channel, data)
         return self._rest(data) if self._written or self._derived or self._rebalanced else _NOTHING
 
@@ -153,8 +159,9 @@ class Strategy:
         short way here, with nothing looked up twice; what comes of them is the same.
         """
         open_orders, marks, written = self._open, self._marks, self._written
+        expiring, guarded = self._expiring, self._guarded
         listeners = self._listeners.get(DEFAULT_CHANNEL, _NOBODY)
-        only = listeners[0] if len(listeners) == 1 and not self._risks and not self._rebalanced else None
+        only = listeners[0] if len(listeners) == 1 and not self._rebalanced else None
         if only is None:
             for data in events:
                 if records := self.step(data):
@@ -170,11 +177,15 @@ class Strategy:
                         yield records
                     continue
                 sid = data["sid"]
-                if sid in open_orders:
+                if guarded:
                     self.seq = seq
-                    self._recorder.open(seq, data["ts"])
-                    self._desk.fill(sid, data)
-                marks[sid] = data["quote"]
+                    self._mark_guarded(sid, data)
+                else:
+                    if sid in open_orders or expiring:
+                        self.seq = seq
+                        self._recorder.open(seq, data["ts"])
+                        self._desk.fill(sid, data)
+                    marks[sid] = data["quote"]
                 try:
                     outcome = only.event(data)  # looked up each time: the part may be set aside
                     if outcome is None:
@@ -251,6 +262,7 @@ class Strategy:
         self._kept[number - 1] = started.kept
         self._seats[number - 1].holder.take(started)
         self._listeners = self._by_channel()
+        self._desk.look_again()
         del self.quarantined[number]
 
     # -- state
@@ -274,6 +286,8 @@ class Strategy:
             books=self.books.snapshot(),
             killed=self.killed,
             quoted_at=self._desk.quoted_at,
+            last_ts=self._last_ts,
+            watch=self._desk.watched,
             orders=self.open_orders,
             parts=parts,
             quarantined=self.quarantined,
@@ -308,8 +322,11 @@ class Strategy:
         self.books.restore(state.books)
         self._desk.killed = state.killed
         self._desk.quoted_at.update(state.quoted_at)
-        for open_order in state.orders:
-            self._open.setdefault(open_order.order.sid, []).append(open_order)
+        self._last_ts = state.last_ts
+        self._desk.settle()
+        if state.watch is not None:
+            self._desk.watched = state.watch
+        self._desk.broker.restore(state.orders)
         return True
 
     def _state_of(self, number: int) -> PartState:
@@ -355,11 +372,29 @@ class Strategy:
             self._desk.rebalance(line, data)
         self._cell[1] = self._first
 
-    def _watch(self, data: Data) -> None:
+    def _mark_guarded(self, sid: str, data: Data) -> None:
+        """Let a quote fill orders and mark its symbol where there are risk parts, or short positions may be."""
+        desk = self._desk
+        ts = data["ts"]
+        if ts >= desk.until:
+            self._watch(ts if self._last_ts is None else self._last_ts, data)
+        filled = sid in self._open or bool(self._expiring)
+        if filled:
+            self._recorder.open(self.seq, ts)
+            desk.fill(sid, data)
+        self._marks[sid] = data["quote"]
+        desk.quoted_at[sid] = self._last_ts = ts
+        if self.composition.margin is not None:
+            self._recorder.open(self.seq, ts)
+            desk.call_margins()
+        if desk.observed and (filled or ts >= desk.until or not desk.calm(sid)):
+            self._watch(ts, data)
+
+    def _watch(self, ts: int, data: Data) -> None:
         """Let risk parts see how the account fares."""
         self._recorder.open(self.seq, data["ts"])
         self._event_id = data.get("id")
-        self._desk.watch(data)
+        self._desk.watch(ts, data.get("sid"))
         self._cell[1] = self._first
 
     def _fail(self, listener: LineSeat | IndicatorSeat, error: BaseException, data: Data) -> None:
@@ -504,6 +539,8 @@ class _State(msgspec.Struct, frozen=True, kw_only=True):
     orders: list[OpenOrder]
     parts: list[PartState]
     quarantined: dict[int, Quarantine] = {}
+    last_ts: int | None = None
+    watch: Watch | None = None
 
 
 _STATE_VERSION: Final = 2
