@@ -27,12 +27,10 @@ class Bar(NamedTuple):
 
     @classmethod
     def of(cls, data: Data) -> "Bar":
-        """Read an event. A high or a low that is missing, or that others exceed, is taken from the other prices."""
+        """Read an event: its high is the highest of all prices in it, and its low the lowest."""
         quote = data["quote"]
-        first = data.get("open", quote)
-        high = max(first, quote, data.get("high", quote))
-        low = min(first, quote, data.get("low", quote))
-        return cls(first, high, low, _volume(data.get("volume")))
+        prices = data.get("open", quote), data.get("high", quote), data.get("low", quote), quote
+        return cls(prices[0], max(prices), min(prices), _volume(data.get("volume")))
 
 
 def reached(order: Order, bar: Bar, *, triggered: bool = False) -> tuple[float | None, bool]:
