@@ -24,7 +24,12 @@ from intuition_core.cli.options import Moment, config_option, verbose_option
     help="A parameter of the parts that take it, of the core, or (source.KEY=VALUE) of the source; repeatable.",
 )
 @click.option("--cash", metavar="AMOUNT", help="What each account starts with, in its currency (default 10000).")
-@click.option("--seed", type=int, metavar="N", help="Makes every draw repeatable, the intervals' too (default 0).")
+@click.option(
+    "--seed",
+    type=int,
+    metavar="N",
+    help="Makes every draw repeatable (default 0); with --session, those of the intervals.",
+)
 @click.option("--from", "start", type=Moment(), help="Leave out what is before this time.")
 @click.option("--to", "end", type=Moment(), help="Leave out this time and what is after it.")
 @click.option("--symbols", metavar="A,B", help="Only these symbols.")

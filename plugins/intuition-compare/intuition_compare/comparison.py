@@ -1,11 +1,14 @@
 """What a comparison found: what each variant came to, and its difference to the first."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from intuition_compare.differences import METHOD, Difference, difference
 from intuition_compare.runs import Run
 from intuition_core.history import History
+from intuition_core.ledger import EXACT
+from intuition_core.records import plain_decimal
 
 
 class Drawing(NamedTuple):
@@ -28,6 +31,12 @@ class Comparison(NamedTuple):
         """What the first came to: its events and their times are those of all."""
         return self.runs[0].history
 
+    @property
+    def apart(self) -> list[Decimal]:
+        """By how much the equity of each of the others is more than that of the first, exact, in its currency."""
+        first, *others = (run.history.equity for run in self.runs)
+        return [EXACT.subtract(equity, first) for equity in others]
+
     def plain(self) -> dict[str, Any]:
         """Give it in plain JSON types: exact amounts as decimal text, rates as fractions of one, times in ns UTC."""
         history = self.history
@@ -39,20 +48,16 @@ class Comparison(NamedTuple):
             "complete": history.complete,
             "variants": [_variant(run) for run in self.runs],
             "bootstrap": {"method": METHOD, **self.drawing._asdict()},
-            "differences": [_difference(each) for each in self.differences],
+            "differences": [
+                {"final_equity": plain_decimal(apart), **_difference(each)}
+                for apart, each in zip(self.apart, self.differences, strict=True)
+            ],
         }
 
 
-def compared(runs: Sequence[Run], drawing: Drawing, *, open_day: bool = False) -> Comparison:
-    """Hold each of several runs against the first.
-
-    Args:
-        runs: of variants that saw the same events.
-        drawing: how the intervals are drawn.
-        open_day: whether the last day goes on still, so that it does not count yet.
-    """
-    found = [difference(runs[0], run, **drawing._asdict(), open_day=open_day) for run in runs[1:]]
-    return Comparison(runs, found, drawing)
+def compared(runs: Sequence[Run], drawing: Drawing) -> Comparison:
+    """Hold each of several runs on the same events against the first."""
+    return Comparison(runs, [difference(runs[0], run, **drawing._asdict()) for run in runs[1:]], drawing)
 
 
 def _variant(run: Run) -> dict[str, Any]:
@@ -79,7 +84,6 @@ def _difference(found: Difference) -> dict[str, Any]:
     return {
         "variant": found.variant,
         "to": found.to,
-        "final_equity": found.equity,
         "days": found.days,
         "block_length": found.block_length,
         "undefined": found.undefined,

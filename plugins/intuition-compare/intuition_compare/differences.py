@@ -18,6 +18,9 @@ REPLICATIONS: Final = 2000
 MIN_DAYS: Final = 30
 """Days below which nothing is said: neither the length of blocks nor the ends of an interval could be told."""
 
+MIN_BLOCKS: Final = 10
+"""Blocks below which nothing is said: the days hang together so much that there are few to draw from."""
+
 METHOD: Final = "stationary block bootstrap of paired daily returns, percentile interval"
 
 _ROUNDING: Final = 1e-12
@@ -42,8 +45,6 @@ class Difference(NamedTuple):
 
     variant: str
     to: str
-    equity: float
-    """Equity at the end less the other's, in the account's currency."""
     days: int
     """On how many days both returned something."""
     level: float
@@ -82,12 +83,17 @@ def difference(
     intervals: tuple[Interval, ...] = ()
     undefined = _why_not(one, two)
     if undefined is None:
-        periods = periods_per_year(first.history.days)
-        block, intervals = _drawn(one, two, periods, level=level, replications=replications, seed=seed)
+        block = _block_length(one, two)
+        if len(one) < MIN_BLOCKS * block:
+            undefined = (
+                f"{len(one)} days of returns that hang together for {block} days, and it takes {MIN_BLOCKS} times that"
+            )
+        else:
+            periods = periods_per_year(first.history.days)
+            intervals = _drawn(one, two, periods, block, level=level, replications=replications, seed=seed)
     return Difference(
         variant=other.name,
         to=first.name,
-        equity=float(other.history.equity - first.history.equity),
         days=len(one),
         level=level,
         replications=replications,
@@ -116,12 +122,28 @@ def _why_not(one: Sequence[float], two: Sequence[float]) -> str | None:
     return None
 
 
-def _drawn(
-    one: Sequence[float], two: Sequence[float], periods: int, *, level: float, replications: int, seed: int
-) -> tuple[int, tuple[Interval, ...]]:
-    """Draw the days anew, and give the length of blocks and the intervals that are defined."""
+def _block_length(one: Sequence[float], two: Sequence[float]) -> int:
+    """Give how many days are best drawn together."""
     import numpy as np
-    from arch.bootstrap import StationaryBootstrap, optimal_block_length
+    from arch.bootstrap import optimal_block_length
+
+    best = float(optimal_block_length(np.subtract(two, one))["stationary"].iloc[0])
+    return max(1, math.ceil(best)) if math.isfinite(best) else 1
+
+
+def _drawn(
+    one: Sequence[float],
+    two: Sequence[float],
+    periods: int,
+    block: int,
+    *,
+    level: float,
+    replications: int,
+    seed: int,
+) -> tuple[Interval, ...]:
+    """Draw the days anew, and give the intervals that are defined."""
+    import numpy as np
+    from arch.bootstrap import StationaryBootstrap
 
     pairs = np.column_stack([one, two])
     root = math.sqrt(periods)
@@ -131,9 +153,7 @@ def _drawn(
         sharpe = np.divide(mean, spread, out=np.full(2, np.nan), where=spread > _ROUNDING)
         return np.array([mean[1] - mean[0], spread[1] - spread[0], sharpe[1] - sharpe[0]]) * (periods, root, root)
 
-    best = float(optimal_block_length(pairs[:, 1] - pairs[:, 0])["stationary"].iloc[0])
-    block = max(1, math.ceil(best)) if math.isfinite(best) else 1
-    drawn = StationaryBootstrap(block, pairs, seed=np.random.default_rng(seed)).apply(figures, replications)
+    drawn = StationaryBootstrap(block, pairs, seed=np.random.default_rng(abs(seed))).apply(figures, replications)
     tail = (1 - level) / 2
     intervals = []
     for column, (name, label, unit, convention) in enumerate(_STATISTICS):
@@ -141,7 +161,7 @@ def _drawn(
         if math.isfinite(value) and np.isfinite(found).all():  # or some drawn days have no spread, and no Sharpe ratio
             low, high = map(float, np.quantile(found, (tail, 1 - tail)))
             intervals.append(Interval(name, label, value, low, high, unit, convention.format(periods=periods)))
-    return block, tuple(intervals)
+    return tuple(intervals)
 
 
 _STATISTICS: Final = (

@@ -11,19 +11,29 @@ class Interruption:
 
     Attributes:
         asked: whether that was so.
-        waiting: whether what runs waits for something, so that it is to be ended there and then.
     """
 
     def __init__(self) -> None:
         self.asked = False
-        self.waiting = False
+        self._waiting = False
 
     def __call__(self, _number: int, _frame: Any) -> None:
         """Take the signal."""
-        if self.asked or self.waiting:
-            self.asked = True
-            raise KeyboardInterrupt
+        at_once = self.asked or self._waiting
         self.asked = True
+        if at_once:
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def wait(self) -> Iterator[None]:
+        """Wait for something meanwhile: Ctrl-C ends that there and then."""
+        self._waiting = True
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.asked = True
+        finally:
+            self._waiting = False
 
 
 @contextmanager

@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import click
+
 from intuition_compare.comparison import Comparison
-from intuition_compare.table import headline
+from intuition_compare.rows import headline
 from intuition_core.errors import IntuitionError, did_you_mean
 from intuition_core.tables import CannotWrite
 
@@ -36,34 +38,39 @@ class UnknownFormat(IntuitionError):
         super().__init__(f"--picture {path}: its name must end in one of {known}{did_you_mean(path.suffix, FORMATS)}")
 
 
-def check_picture(path: Path) -> None:
+def check_picture(path: Path | None) -> None:
     """Refuse what cannot be written before the run rather than after it.
 
     Raises:
         UnknownFormat: its name does not end as a picture's.
         CannotWrite: there is no such folder.
     """
+    if path is None:
+        return
     if path.suffix.lower() not in FORMATS:
         raise UnknownFormat(path)
     if not path.absolute().parent.is_dir():
         raise CannotWrite(path, "there is no such folder")
 
 
-def draw(comparison: Comparison, path: Path) -> None:
-    """Draw a comparison; the same one gives the same bytes.
+def draw(comparison: Comparison, path: Path | None) -> None:
+    """Draw a comparison, where a picture is asked for; the same one gives the same bytes.
 
     Raises:
         CannotWrite: the file cannot be written.
     """
+    if path is None:
+        return
     try:
         if path.suffix.lower() == ".html":
             from intuition_compare.page import render
 
-            path.write_bytes(render(comparison))
+            path.write_bytes(render(comparison, COLOURS))
         else:
             _save(comparison, path)
     except OSError as error:
         raise CannotWrite(path, error.strerror or str(error)) from None
+    click.echo(f"picture written to {path}", err=True)
 
 
 def _save(comparison: Comparison, path: Path) -> None:
@@ -88,20 +95,20 @@ def _figure(comparison: Comparison) -> "Figure":
     for n, run in enumerate(comparison.runs):
         style = {"color": COLOURS[n % len(COLOURS)], "linestyle": _DASHES[n // len(COLOURS) % len(_DASHES)]}
         equity = [part.close for part in run.history.slices]
-        above.plot(times, equity, label=run.name, linewidth=1.4, **style)  # type: ignore[arg-type]  # its stubs know no **
+        above.plot(times, equity, label=run.name, linewidth=1.4, **style)
         if n:
             apart = [mine - theirs for mine, theirs in zip(equity, first, strict=True)]
-            below.plot(times, apart, linewidth=1.4, **style)  # type: ignore[arg-type]  # the same
+            below.plot(times, apart, linewidth=1.4, **style)
     below.axhline(0, color=COLOURS[0], linewidth=0.8)
     above.set_title("Equity", loc="left")
     below.set_title(f"Less {comparison.runs[0].name}", loc="left")
-    locator = AutoDateLocator(maxticks=7)
+    locator = AutoDateLocator(maxticks=7)  # type: ignore[no-untyped-call]  # its stubs leave it out
     for axes in (above, below):
         axes.grid(visible=True, color="#dddddd", linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
         axes.yaxis.set_major_formatter("{x:,.0f}")
         axes.xaxis.set_major_locator(locator)
-        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]  # the same
     figure.legend(loc="outside upper left", ncols=min(3, len(comparison.runs)), frameon=False)
     figure.supxlabel(headline(comparison), fontsize=8, color="#555555")
     return figure

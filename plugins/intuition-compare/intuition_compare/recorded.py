@@ -1,18 +1,17 @@
 """Variants on recorded events: read once, run side by side, told as a table, as JSON and as a picture."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import click
-import msgspec
 
 from intuition_compare.comparison import Comparison, Drawing, compared
 from intuition_compare.interruption import Interruption, interruptible
+from intuition_compare.picture import check_picture, draw
 from intuition_compare.runs import Backtests
-from intuition_compare.table import console, headline, table
-from intuition_compare.variants import Recipes, combined, on_history
+from intuition_compare.telling import tell
+from intuition_compare.variants import Variant, combined, on_history
 from intuition_core.cli.options import blocked_plugins
 from intuition_core.cli.serve import key_and_value
 from intuition_core.compose import located
@@ -51,26 +50,23 @@ def compare_history(
     """
     if start is not None and end is not None and start >= end:
         raise click.UsageError("--from is not before --to, so that nothing is left")
-    if picture is not None:
-        from intuition_compare.picture import check_picture
-
-        check_picture(picture)
+    check_picture(picture)
     given = dict(map(key_and_value, params))
     for_source = {key.removeprefix("source."): given.pop(key) for key in list(given) if key.startswith("source.")}
     catalogue = discover(blocked=blocked_plugins(config))
-    recipes = on_history(
+    variants, settled = on_history(
         combined(portfolio=portfolio, algo=algo, vary=vary),
         catalogue=catalogue,
-        config=config,
+        file=config,
         flags={"source.name": source, "cash": cash, "seed": seed},
         flat=given,
         spelled=_SPELLED,
         seed=SEED,
     )
-    values = recipes.config.values
+    values = settled.values
     if not data and values.source.name is None:
         raise click.UsageError("no data: name a file with --data, a source with --source, or a session with --session")
-    with located(recipes.config, "source.params"):
+    with located(settled, "source.params"):
         opened = open_source(
             catalogue,
             values.source.name,
@@ -83,13 +79,9 @@ def compare_history(
         )
     drawing = Drawing(level, replications, SEED if values.seed is None else values.seed)
     with interruptible() as interruption:
-        comparison = _run(recipes, opened, drawing, interruption)
-    tell(comparison, as_json=as_json, title=headline(comparison))
-    if picture is not None:
-        from intuition_compare.picture import draw
-
-        draw(comparison, picture)
-        click.echo(f"picture written to {picture}", err=True)
+        comparison = _run(variants, opened, drawing, interruption)
+    tell(comparison, as_json=as_json)
+    draw(comparison, picture)
     if interruption.asked:
         click.echo(f"interrupted after {comparison.history.events:,} events", err=True)
         return 130
@@ -98,26 +90,13 @@ def compare_history(
     return 0
 
 
-def tell(comparison: Comparison, *, as_json: bool, title: str) -> None:
-    """Write a comparison to standard output."""
-    if as_json:
-        sys.stdout.buffer.write(msgspec.json.encode(comparison.plain()) + b"\n")  # JSON is UTF-8 whatever the locale
-        return
-    out = console()
-    out.print(table(comparison, width=out.width, title=title))
-
-
-def _run(recipes: Recipes, opened: Opened, drawing: Drawing, interruption: Interruption) -> Comparison:
-    backtests = Backtests(recipes.variants)
+def _run(variants: Sequence[Variant], opened: Opened, drawing: Drawing, interruption: Interruption) -> Comparison:
+    backtests = Backtests(variants)
     batches = opened.batches()
     while not interruption.asked:
-        try:
-            interruption.waiting = True
+        batch = None
+        with interruption.wait():  # a source may take its time
             batch = next(batches, None)
-        except KeyboardInterrupt:
-            break
-        finally:
-            interruption.waiting = False
         if batch is None:
             break
         backtests.take(batch, part=opened.progress)

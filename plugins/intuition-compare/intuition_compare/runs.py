@@ -11,7 +11,7 @@ from intuition_core.contracts import Data, Metric
 from intuition_core.errors import IntuitionError
 from intuition_core.history import History
 
-FIGURES: Final = ("total_return", "annual_return", "annual_volatility", "sharpe", "max_drawdown")
+FIGURES: Final = ("total_return", "annual_volatility", "sharpe", "max_drawdown")
 """The figures of the report that a comparison shows."""
 
 

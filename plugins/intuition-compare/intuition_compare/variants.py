@@ -1,15 +1,17 @@
 """The variants: every combination of what is to be compared, each composed as a run of its own would be."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from intuition_core.cli.serve import BadFlag
-from intuition_core.compose import compose, settle
+from intuition_core.compose import compose, overlay, settle
 from intuition_core.composition import Composition
-from intuition_core.config import CORE_KEYS, Config
+from intuition_core.config import CORE_KEYS, Config, convert
 from intuition_core.diagnosis import read_config
 from intuition_core.errors import IntuitionError
 from intuition_core.parameters import parameter_names
@@ -18,6 +20,11 @@ from intuition_core.typed import Typed
 
 ALGORITHM: Final = "--algo"
 PORTFOLIO: Final = "--portfolio"
+
+_PARTS: Final = {ALGORITHM: "algorithm.name", PORTFOLIO: "portfolio.name"}
+_FLAGS: Final = {key: flag for flag, key in _PARTS.items()}
+_USED: Final = {"algorithm.name": "use", "portfolio.name": "portfolio.use"}
+"""Where the configuration has a part, by flag; the flag again; and where a settled one has it."""
 
 _COMMA: Final = re.compile(r",(?![^\[{]*[\]}])")
 """One that is not within an array or a table."""
@@ -37,6 +44,11 @@ class Choice(NamedTuple):
     key: str
     value: str
 
+    @property
+    def is_flat(self) -> bool:
+        """Whether it is a parameter as ``--param`` takes one, rather than a part, or a key of ``[costs]``."""
+        return not self.key.startswith(("--", "costs."))
+
     def __str__(self) -> str:
         """Give a part by its name alone, a parameter as ``key=value``."""
         return self.value if self.key.startswith("--") else f"{self.key}={self.value}"
@@ -48,13 +60,6 @@ class Variant(NamedTuple):
     name: str
     """What tells it from the others."""
     composition: Composition
-
-
-class Recipes(NamedTuple):
-    """The variants of a history, and the configuration of the first, from which the events come."""
-
-    variants: list[Variant]
-    config: Config
 
 
 def combined(*, portfolio: str | None, algo: str | None, vary: Sequence[str]) -> list[tuple[Choice, ...]]:
@@ -97,20 +102,20 @@ def on_history(
     combinations: Iterable[tuple[Choice, ...]],
     *,
     catalogue: Catalogue,
-    config: Path | None,
+    file: Path | None,
     flags: Mapping[str, Any],
     flat: Mapping[str, Any],
     spelled: Mapping[str, str],
     seed: int,
-) -> Recipes:
-    """Compose each combination as ``intuition backtest`` composes one.
+) -> tuple[list[Variant], Config]:
+    """Compose each combination as ``intuition backtest`` composes one; give the first one's configuration, too.
 
     A parameter goes to the variants of which a part takes it, so that one portfolio's can be given beside another's.
 
     Args:
         combinations: as `combined` gives them.
         catalogue: the plugins there are.
-        config: the configuration file.
+        file: the configuration file.
         flags: dotted keys of the configuration that were given by flag, other than the parts.
         flat: the ``--param`` values.
         spelled: how flags are typed, for messages.
@@ -120,62 +125,61 @@ def on_history(
         NotComparable: fewer than two are left, or two are the same.
         IntuitionError: a part is unknown, or does not take its parameters.
     """
-    made: list[_Made] = []
+    begun: list[_Begun] = []
     for choices in combinations:
-        parts = {key: _value(choices, flag) for key, flag in _FLAGS.items()}
-        costs = {key: value for key, value in choices if key.startswith("costs.")}
-        bare = read_config(config, flags={**flags, **parts, **costs}, spelled=spelled)
-        takes = _taker(settle(bare, catalogue, seed=seed), catalogue)
-        made.append(_Made(choices, bare, takes))
-    orphans = {key for key in _keys(made, flat) if not any(each.takes(key) for each in made)}
-    variants: dict[tuple[Choice, ...], Variant] = {}
-    settled: Config | None = None
-    for each in made:
-        taken = tuple(choice for choice in each.choices if choice.key.startswith("--") or each.takes(choice.key))
-        kept = {key: value for key, value in flat.items() if key in orphans or each.takes(key)}
-        kept |= {
-            key: Typed(value) for key, value in each.choices if _is_flat(key) and (key in orphans or each.takes(key))
-        }
-        own = settle(_with(each.config, kept), catalogue, seed=seed)
-        settled = settled or own
-        variants.setdefault(taken, Variant("", compose(own, catalogue)))
-    if settled is None or len(variants) < 2:
+        own = {_PARTS.get(choice.key, choice.key): choice.value for choice in choices if not choice.is_flat}
+        config = read_config(
+            file, flags={**flags, **own}, spelled={**spelled, **{key: f"--vary {key}" for key in own if "costs" in key}}
+        )
+        begun.append(_Begun(choices, settle(config, catalogue, seed=seed), config))
+    composed = _composed(begun, flat, catalogue, seed=seed)
+    if len(composed) < 2:
         raise NotComparable(
             "there is one variant only; name several: --portfolio naive,kelly, --algo a,b or --vary KEY=1,2"
         )
-    named = [each._replace(name=name) for name, each in zip(names(list(variants)), variants.values(), strict=True)]
-    check_distinct(named)
-    return Recipes(named, settled)
+    variants = [variant for variant, _ in composed]
+    check_distinct(variants)
+    return variants, composed[0][1]
 
 
 def beside(
     combinations: Iterable[tuple[Choice, ...]],
     *,
-    original: Composition,
-    recorded: Callable[[Mapping[str, Any]], Composition],
+    catalogue: Catalogue,
+    original: Variant,
+    configuration: Mapping[str, Any],
     flat: Mapping[str, Any],
 ) -> list[Variant]:
-    """Compose what is to run beside a session: the session's own recipe with changes.
+    """Compose what is to run beside a session: the session's own recipe with changes; one without any is left out.
 
     Args:
         combinations: as `combined` gives them.
-        original: the session's own recipe.
-        recorded: composes the session's recipe with changes, as `initialize` takes them.
+        catalogue: the plugins there are.
+        original: the session itself.
+        configuration: the session's, as its journal notes it.
         flat: parameters for the variants alone.
 
     Raises:
-        NotComparable: a variant is the session itself, or another variant.
+        NotComparable: nothing is left, or two are the same.
         IntuitionError: a part is unknown, or does not take its parameters.
     """
-    found = list(combinations)
-    variants: list[Variant] = []
-    for name, choices in zip(names(found), found, strict=True):
-        changes: dict[str, Any] = dict(flat)
-        for key, value in choices:
-            part = {ALGORITHM: "algorithm", PORTFOLIO: "portfolio"}.get(key)
-            changes |= {part: {"name": value}} if part else {key: Typed(value)}
-        variants.append(Variant(name or "changed", recorded(changes)))
-    check_distinct([Variant("the session", original), *variants])
+    base = settle(Config(values=convert(configuration, origin="journal")), catalogue)
+    begun: list[_Begun] = []
+    for choices in combinations:
+        names = {_PARTS[choice.key]: choice.value for choice in choices if choice.key in _PARTS}
+        if strange := [choice.key for choice in choices if not choice.is_flat and choice.key not in _PARTS]:
+            raise NotComparable(f"--vary {strange[0]}: a session's costs are what they are; vary them on history")
+        changed = overlay(base, {key.removesuffix(".name"): {"name": name} for key, name in names.items()}, catalogue)
+        origins = {key: _FLAGS[key] for key in names} | {f"algorithms.0.{_USED[key]}": _FLAGS[key] for key in names}
+        config = Config(values=changed.values, origins=origins)
+        begun.append(_Begun(choices, config, config))
+    itself = original.composition.plain()
+    variants = [each for each, _ in _composed(begun, flat, catalogue) if each.composition.plain() != itself]
+    if not variants:
+        raise NotComparable(
+            f"{original.name} runs that already; name what else to try: --portfolio kelly, --algo b or --vary KEY=1,2"
+        )
+    check_distinct(variants)
     return variants
 
 
@@ -203,50 +207,48 @@ def check_distinct(variants: Sequence[Variant]) -> None:
         known.append((name, plain))
 
 
-class _Made(NamedTuple):
-    """A combination, its configuration without parameters, and which of them its parts take."""
+class _Begun(NamedTuple):
+    """A combination, and its configuration without parameters: settled, and as it is to be settled with them."""
 
     choices: tuple[Choice, ...]
+    settled: Config
     config: Config
-    takes: Callable[[str], bool]
 
 
-_FLAGS: Final = {"algorithm.name": ALGORITHM, "portfolio.name": PORTFOLIO}
-
-
-def _value(choices: Iterable[Choice], key: str) -> str | None:
-    return next((choice.value for choice in choices if choice.key == key), None)
-
-
-def _is_flat(key: str) -> bool:
-    return not key.startswith(("--", "costs."))
-
-
-def _keys(made: Iterable[_Made], flat: Mapping[str, Any]) -> Iterator[str]:
-    yield from flat
-    for each in made:
-        yield from (choice.key for choice in each.choices if _is_flat(choice.key))
-
-
-def _with(config: Config, flat: Mapping[str, Any]) -> Config:
-    return Config(values=config.values, flat=flat, pinned=config.pinned, file=config.file, origins=config.origins)
+def _composed(
+    begun: Sequence[_Begun], flat: Mapping[str, Any], catalogue: Catalogue, *, seed: int | None = None
+) -> list[tuple[Variant, Config]]:
+    """Give every combination the parameters that it takes; those that are the same without the others become one."""
+    takers = [_taker(each.settled, catalogue) for each in begun]
+    keys = {*flat, *(choice.key for each in begun for choice in each.choices if choice.is_flat)}
+    orphans = {key for key in keys if not any(takes(key) for takes in takers)}  # which `settle` will refuse
+    found: dict[tuple[Choice, ...], tuple[Composition, Config]] = {}
+    for each, takes in zip(begun, takers, strict=True):
+        taken = tuple(choice for choice in each.choices if not choice.is_flat or takes(choice.key))
+        if taken in found:
+            continue
+        varied = {choice.key: Typed(choice.value) for choice in each.choices if choice.is_flat}
+        own = {key: value for key, value in {**flat, **varied}.items() if takes(key) or key in orphans}
+        config = settle(msgspec.structs.replace(each.config, flat=own), catalogue, seed=seed)
+        found[taken] = (compose(config, catalogue), config)
+    return [
+        (Variant(name or ", ".join(flat) or "as configured", composition), config)
+        for name, (composition, config) in zip(names(list(found)), found.values(), strict=True)
+    ]
 
 
 def _taker(config: Config, catalogue: Catalogue) -> Callable[[str], bool]:
-    """Give what tells whether a part of a settled configuration takes a parameter; `settle` itself refuses the rest."""
-    parts: list[tuple[str, Any]] = []
+    """Give what tells whether the core or a part of a settled configuration takes a flat parameter."""
+    declared: list[tuple[str, Sequence[str] | None]] = []
     for table in config.values.algorithms:
-        parts.append(("algorithm", catalogue.load("algorithm", table.use or table.name)))
+        declared.append(("algorithm", parameter_names(catalogue.load("algorithm", table.use or table.name))))
         if table.portfolio is not None:
-            parts.append(("portfolio", catalogue.load("portfolio", table.portfolio.use)))
-    declared = [(kind, parameter_names(factory)) for kind, factory in parts]
+            declared.append(("portfolio", parameter_names(catalogue.load("portfolio", table.portfolio.use))))
 
     def takes(key: str) -> bool:
-        if key in CORE_KEYS or key.startswith("costs."):
-            return True
-        label, _, name = key.rpartition(".")
+        label, _, name = key.removeprefix("params.").rpartition(".")
         kind = label.removesuffix(".params")
         asked = [known for part, known in declared if kind not in ("algorithm", "portfolio") or kind == part]
-        return any(known is None or name in known for known in asked)
+        return key in CORE_KEYS or any(known is None or name in known for known in asked)
 
     return takes

@@ -1,0 +1,116 @@
+"""A composition that runs beside a session: the session's journaled events, an account of its own in memory."""
+
+from collections import Counter
+from collections.abc import Sequence
+from copy import copy
+
+from intuition_compare.runs import Run, run_of
+from intuition_core.composition import Composition
+from intuition_core.contracts import Data
+from intuition_core.curve import Curve
+from intuition_core.data import DEFAULT_CHANNEL
+from intuition_core.digest import Digest
+from intuition_core.errors import IntuitionError
+from intuition_core.history import History
+from intuition_core.journal import Journal
+from intuition_core.ledger import Statement
+from intuition_core.records import Record
+from intuition_core.session import replayed_events
+from intuition_core.strategy import Strategy
+
+
+class Shadow:
+    """Follows a journal, and keeps the account's course.
+
+    Args:
+        name: how the comparison calls it.
+        composition: the recipe.
+        run: the session's run, with which the ids of records begin.
+        original: whether this is the session itself, so that every record must be the journal's.
+
+    Raises:
+        PartFailed: a part cannot be made or initialised.
+    """
+
+    def __init__(self, name: str, composition: Composition, *, run: str, original: bool = False) -> None:
+        self.name = name
+        self._strategy = _Noting(composition, run=run)
+        self._original = original
+        self._curve = Curve(self._strategy.ledger)
+        self._digest = Digest(run)
+        self._counts: Counter[str] = Counter()
+        self._first_ts: int | None = None
+        self._last_ts: int | None = None
+
+    @property
+    def seq(self) -> int:
+        """The number of the last event taken."""
+        return self._strategy.seq
+
+    def take(self, journal: Journal, *, until: int) -> None:
+        """Take the journal's events after the last one taken; what befell parts of the same name befalls these.
+
+        Args:
+            journal: of the session.
+            until: the number of the last event to take.
+
+        Raises:
+            ReplayDiffers: the session's own parts decide otherwise than its journal says.
+        """
+        strategy = self._strategy
+        try:
+            for records in replayed_events(strategy, journal, after=self.seq, until=until, compare=self._original):
+                self._follow(strategy.latest, records)
+        except IntuitionError as error:
+            error.args = (f"{self.name}: {error}",)
+            raise
+
+    def result(self, source: str) -> Run:
+        """Give what it has come to so far; it can go on."""
+        curve = copy(self._curve)
+        curve.slices, curve.days = [*curve.slices], [*curve.days]
+        curve.finish()
+        strategy = self._strategy
+        history = History(
+            title=self.name,
+            composition=strategy.composition.plain(),
+            source=source,
+            events=strategy.seq,
+            first_ts=self._first_ts,
+            last_ts=self._last_ts,
+            deposits=strategy.ledger.deposits,
+            equity=strategy.ledger.equity,
+            slices=curve.slices,
+            days=curve.days,
+            priced=curve.priced,
+            benchmark="equal amounts of all symbols, held",
+            trades=(),  # no figure of a comparison is about single trades
+            counts=dict(self._counts),
+            statement=Statement.of(strategy.ledger, strategy.seq).plain(),
+            complete=True,
+        )
+        return run_of(self.name, history, self._digest.hexdigest())
+
+    def _follow(self, event: Data, records: Sequence[Record]) -> None:
+        curve = self._curve
+        if self._first_ts is None:
+            self._first_ts = event["ts"]
+        self._last_ts = event["ts"]
+        if not curve.stretch((event,), 0):
+            curve.turn(event["ts"])
+        if records or event["channel"] != DEFAULT_CHANNEL:  # the positions may have changed
+            curve.settle(event)
+            self._digest.add(records)
+            self._counts.update(record["type"] for record in records)
+        else:
+            curve.look((event,), 0, 1)
+
+
+class _Noting(Strategy):
+    """A strategy that keeps the event that it was given last."""
+
+    latest: Data
+
+    def step(self, data: Data) -> Sequence[Record]:
+        self.latest = data
+        return super().step(data)
