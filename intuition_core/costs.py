@@ -14,20 +14,19 @@ quantity ``q`` and the event's volume ``v``:
 """
 
 from collections.abc import Callable
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from intuition_core.amounts import EXACT, ROUNDING, floor_to_step
 from intuition_core.contracts import Side
-from intuition_core.ledger import EXACT, floor_to_step
 from intuition_core.records import plain_decimal
 
 _ZERO: Final = Decimal(0)
 _ONE: Final = Decimal(1)
 _BPS: Final = Decimal("0.0001")
 _SHARE_STEP: Final = Decimal("1e-12")
-_ROUNDING: Final = Context(prec=250, rounding=ROUND_HALF_EVEN)
 _FIRST: Final = ("commission_bps", "commission_per_trade", "slippage_bps", "slippage_per_trade")
 
 Tiers = tuple[tuple[Decimal, Decimal], ...]
@@ -143,7 +142,7 @@ def volume_share(quantity: Decimal, volume: Decimal | None) -> Decimal:
         return _ZERO
     if quantity >= volume:
         return _ONE
-    return _ROUNDING.divide(quantity, volume).quantize(_SHARE_STEP, context=_ROUNDING)
+    return ROUNDING.divide(quantity, volume).quantize(_SHARE_STEP, context=ROUNDING)
 
 
 def to_tick(price: Decimal, tick: Decimal | None, *, up: bool) -> Decimal:

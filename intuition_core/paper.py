@@ -27,13 +27,12 @@ from typing import Final, TypeAlias
 import msgspec
 
 from intuition_core.actions import Split
-from intuition_core.amounts import ROUNDING
+from intuition_core.amounts import EXACT, ROUNDING, exact, floor_to_step, part_of_cost
 from intuition_core.bars import Bar, reached
 from intuition_core.contracts import Data, Order, Rejection, Side
 from intuition_core.costs import NO_COSTS, Costs, Terms, to_tick
-from intuition_core.errors import IntuitionError
-from intuition_core.ledger import EXACT, Ledger, NotEnough, exact, floor_to_step
-from intuition_core.market import Market
+from intuition_core.ledger import Ledger
+from intuition_core.market import Market, Unbookable
 from intuition_core.orders import NO_RULES, Filled, FillRules, OpenOrder
 from intuition_core.records import plain_decimal
 
@@ -360,12 +359,18 @@ class PaperBroker:
                 return None, placed
             ledger.release(placed.id)
             filled = _book(ledger, order, terms, quantity, ts)
-        except IntuitionError as error:
+        except Unbookable as error:
             ledger.release(placed.id)
             return Rejection(f"{order.sid} at {price}: {error}"), None
         if quantity == wanted:
             return filled, None
-        return self._leave(placed, filled, EXACT.subtract(wanted, quantity), EXACT.subtract(budget, filled.cash))
+        if order.closing:
+            unspent = _ZERO
+        elif order.short:
+            unspent = EXACT.subtract(budget, part_of_cost(budget, quantity, wanted))
+        else:
+            unspent = EXACT.subtract(budget, filled.cash)
+        return self._leave(placed, filled, EXACT.subtract(wanted, quantity), unspent)
 
     def _wanted(self, ledger: Ledger, order: Order, terms: Terms, budget: Decimal) -> Decimal | Rejection:
         """Give the units that an order would fill were there room for all of it."""
@@ -376,24 +381,23 @@ class PaperBroker:
             quantity = min(order.quantity or _ZERO, max(_ZERO, EXACT.minus(there) if order.short else there))
             what = f"no {sid} left to buy back" if order.short else f"no {sid} left to sell"
             return quantity or Rejection(what)
-        if order.side == "sell":
-            return order.quantity or Rejection(f"no {sid} to sell")
-        if quote <= 0:
+        if quote <= 0 and not order.short:
             return Rejection(f"{sid} cannot be bought at {float(quote)}")
-        if order.quantity is not None:
-            return order.quantity
         step = self._step_of(sid)
+        if order.quantity is not None:
+            return order.quantity or Rejection(f"less than {plain_decimal(step)} {sid} is left to trade")
         reason = f"{plain_decimal(budget)} buys less than {plain_decimal(step)} {sid} at {float(quote)}"
         return terms.most(budget, step) or Rejection(reason)
 
     def _leave(
         self, placed: OpenOrder, filled: Filled, units: Decimal, unspent: Decimal
     ) -> tuple[Filled, OpenOrder | None]:
-        """Keep the rest of an order open: the cash that it has not spent, or the units that it has not filled."""
+        """Keep the rest of an order open: its units that are not filled, or else its cash that is not spent.
+
+        What stays reserved is what a buy has not spent, or the rest of what a short sale needs.
+        """
         order = placed.order
         ledger = self._ledgers[placed.algorithm]
-        if order.side == "sell" or order.short:
-            unspent = _ZERO
         unspent = max(_ZERO, min(unspent, ledger.available))
         if order.quantity is not None:
             order = msgspec.structs.replace(order, quantity=units)
@@ -449,7 +453,7 @@ class PaperBroker:
             if order.side == "sell":
                 return self._sell(ledger, order, quote, ts)
             return self._buy(ledger, order, quote, ledger.release(open_order.id))
-        except NotEnough as error:
+        except Unbookable as error:
             return Rejection(f"{order.sid} at {quote}: {error}")
 
     def _sell(self, ledger: Ledger, order: Order, quote: float, ts: int) -> Outcome:

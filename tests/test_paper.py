@@ -21,6 +21,7 @@ from intuition_core.orders import NO_RULES, Filled, FillRules, OpenOrder
 from intuition_core.paper import PaperBroker
 
 STEP = Decimal("0.01")
+TIFS: tuple[Tif, ...] = ("gtc", "day", "ioc", "fok")
 ME = "me"
 
 
@@ -394,6 +395,27 @@ def test_short_by_a_limit_and_back_by_a_stop() -> None:
     assert not account.ledger.positions
 
 
+def test_a_part_of_a_short_sale_keeps_the_rest_of_its_margin() -> None:
+    account = Account("1000", margin=Margin(), rules=FillRules(volume_share=units(1)))
+    order = Order("A", "sell", 100.0, quantity=units(8), short=True)
+    account.broker.place(OpenOrder("s", order, ME, ""), units(400))  # half of its worth; the sale brings the rest
+    assert account.one(100.0, volume=2).left_quantity == 6
+    assert account.ledger.reserved == 300
+    assert account.ledger.available == 600
+    assert account.one(100.0).quantity == 6
+    assert account.ledger.reserved == 0
+
+
+def test_what_turned_to_the_other_side_meanwhile_is_refused_on_both_ways() -> None:
+    for tif in TIFS[:2]:
+        account = Account(margin=Margin())
+        order = Order("A", "buy", 100.0, quantity=units(1), tif=tif)
+        account.broker.place(OpenOrder("b", order, ME, ""), units(100))
+        account.ledger.short("A", units(1), units(100))
+        assert "sold short" in account.one(100.0).reason
+        assert account.ledger.reserved == 0
+
+
 def test_nothing_is_sold_short_without_margin_and_nothing_bought_back_that_is_not_short() -> None:
     account = Account()
     account.place("sell", quantity=units(10), short=True)
@@ -422,7 +444,7 @@ TERMS = st.fixed_dictionaries(
     optional={
         "limit": st.sampled_from([95.0, 99.5, 105.0]),
         "stop": st.sampled_from([95.0, 99.5, 105.0]),
-        "tif": st.sampled_from(["gtc", "day", "ioc", "fok"]),
+        "tif": st.sampled_from(TIFS),
         "until": st.integers(0, 40),
     },
 )
@@ -526,7 +548,7 @@ class Trading(RuleBasedStateMachine):
         if self.broker.expiring:
             for order in self.broker.expire(self.ts):
                 assert order.expires is not None
-                assert self.ts - 7 < order.expires <= self.ts
+                assert self.ts - 7 <= order.expires <= self.ts
                 self.ended.add(order.id)
         if sid not in self.broker.open:
             return
