@@ -21,6 +21,8 @@ DECIMALS: Final = 6
 
 _STEP: Final = Decimal(1).scaleb(-DECIMALS)
 _SHOWN: Final = 200
+_TOLERANCES: Final = {"tol_gap_abs": 1e-12, "tol_gap_rel": 1e-12}
+"""Of Clarabel. With what skfolio asks for, weights that should be 0 come to some millionths, which would be traded."""
 
 
 class NoWeights(IntuitionError):
@@ -68,7 +70,7 @@ class Solver:
         from skfolio import RiskMeasure, optimization
         from skfolio.exceptions import SkfolioError
 
-        bounds = {"min_weights": min_weight, "max_weights": max_weight}
+        bounds: dict[str, Any] = {"min_weights": min_weight, "max_weights": max_weight}
         self._symbols = tuple(symbols)
         self._objective = objective
         self._frame = pd.DataFrame
@@ -76,16 +78,17 @@ class Solver:
         self._estimator: Any
         match objective:
             case "minimum-variance":
-                self._estimator = optimization.MeanRisk(**bounds)
+                self._estimator = optimization.MeanRisk(solver_params=_TOLERANCES, **bounds)
             case "maximum-sharpe":
                 self._estimator = optimization.MeanRisk(
                     objective_function=optimization.ObjectiveFunction.MAXIMIZE_RATIO,
                     risk_measure=RiskMeasure.STANDARD_DEVIATION,
                     risk_free_rate=risk_free,
+                    solver_params=_TOLERANCES,
                     **bounds,
                 )
             case "risk-parity":
-                self._estimator = optimization.RiskBudgeting(**bounds)
+                self._estimator = optimization.RiskBudgeting(solver_params=_TOLERANCES, **bounds)
             case "hierarchical-risk-parity":
                 self._estimator = optimization.HierarchicalRiskParity(**bounds)
             case "hierarchical-equal-risk":

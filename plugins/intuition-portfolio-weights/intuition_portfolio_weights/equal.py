@@ -1,6 +1,6 @@
 """The same part of the equity for each symbol."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -57,6 +57,9 @@ class EqualWeight:
             if self.symbols is not None and len(set(self.symbols)) < len(self.symbols):
                 raise ValueError("a symbol is named twice; name each once")
 
+    observe: Callable[[Data, Account], Sequence[Bet]] | None
+    """With ``days``, makes what is held equal again; None without. See `Portfolio`."""
+
     def initialize(self, params: Params) -> None:
         """Take the parameters."""
         self._symbols = params.symbols
@@ -64,6 +67,8 @@ class EqualWeight:
         self._band = exact(params.band)
         self._schedule = None if params.days is None else Schedule(params.days)
         self._rebalance = Rebalance(band=self._band)
+        # Without a schedule there is nothing to see in a quote, and nobody need show it.
+        self.observe = None if self._schedule is None else self._observe
 
     def optimize(self, signal: Signal, account: Account) -> Bet:
         """Bet what the symbol lacks of its part.
@@ -86,15 +91,14 @@ class EqualWeight:
             return nothing("less than a cent of cash is available")
         return Bet(cash=min(part - there, cash))
 
-    def observe(self, data: Data, account: Account) -> Sequence[Bet]:
+    def _observe(self, data: Data, account: Account) -> Sequence[Bet]:
         """Make what is held equal again, when a period begins and as the orders for it are filled.
 
         Returns:
             Bets of cash in the account's currency, in whole cents; see `Rebalance.observe`.
         """
-        if self._schedule is None:
-            return ()
-        towards = self._equal(account) if self._schedule.begins(data["ts"]) else None
+        schedule = self._schedule
+        towards = self._equal(account) if schedule is not None and schedule.begins(data["ts"]) else None
         bets = self._rebalance.observe(data, account, towards=towards)
         # What the algorithm has sold in the meantime is not bought again.
         return [bet for bet in bets if bet.sid in account.positions] if bets else bets
