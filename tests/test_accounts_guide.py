@@ -6,17 +6,20 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from intuition_core.composition import Composition, Line, Part
 from intuition_core.config import convert, load_config
 from intuition_core.contracts import Bet, Signal
 from intuition_core.costs import Costs
+from intuition_core.orders import FillRules
 from intuition_core.plugins import discover
 from intuition_core.service import Service
 from intuition_core.strategy import Strategy
 
 GUIDE = Path(__file__).parent.parent / "docs" / "accounts.md"
+FILLS, COSTS, PER_UNIT, TIERS = range(4)
 TABLES = re.findall(r"```toml\n(.*?)```", GUIDE.read_text(), re.DOTALL)
 
 
@@ -46,25 +49,37 @@ class Trader:
         pass
 
     def event(self, data: Any) -> Signal | None:
-        return Signal(data["sid"], data["do"]) if data["do"] else None
+        do = data["do"]
+        return Signal(data["sid"], do) if isinstance(do, str) else do
 
 
-def strategy(bet: Bet, **more: Any) -> Strategy:
+def table(number: int) -> dict[str, Any]:
+    """Give one of the guide's tables of costs or fills."""
+    tables = [each for each in TABLES if each.startswith(("[costs]", "[fills]"))]
+    return tomllib.loads(tables[number])
+
+
+def strategy(bet: Bet, number: int = COSTS, **more: Any) -> Strategy:
     class Staking:
         def optimize(self, signal: Any, account: Any) -> Bet:
             return bet
 
-    table = tomllib.loads(TABLES[2])["costs"]
+    values = convert(table(number), origin="docs/accounts.md")
     line = Line(
         algorithm=Part(kind="algorithm", name="trader", factory=Trader, params={}),
         portfolio=Part(kind="portfolio", name="staking", factory=Staking, params={}),
     )
-    costs = Costs(**{name: Decimal(str(amount)) for name, amount in table.items()})
-    return Strategy(Composition(lines=(line,), seed=0, cash=Decimal(1000), costs=costs, **more), run="r")
+    recipe: dict[str, Any] = {
+        "cash": Decimal(1000),
+        "costs": Costs(**msgspec.structs.asdict(values.costs)),
+        "fills": FillRules(**msgspec.structs.asdict(values.fills)),
+        **more,
+    }
+    return Strategy(Composition(lines=(line,), seed=0, **recipe), run="r")
 
 
-def step(at: Strategy, quote: float, do: str | None = None) -> list[dict[str, Any]]:
-    return list(at.step({"channel": "quotes", "sid": "A", "quote": quote, "ts": at.seq, "do": do}))
+def step(at: Strategy, quote: float, do: str | Signal | None = None, **more: Any) -> list[dict[str, Any]]:
+    return list(at.step({"channel": "quotes", "sid": "A", "quote": quote, "ts": at.seq, "do": do, **more}))
 
 
 def test_a_fill_recomputed_by_hand() -> None:
@@ -84,3 +99,79 @@ def test_quantities_are_floored_with_all_costs(cash: str, units: str) -> None:
     step(trading, 100.0, "buy")
     [fill] = step(trading, 100.0)
     assert fill["quantity"] == units
+
+
+ROWS = re.findall(r"^\| ((?:buy|sell)[^|]*) \|(.+)\|$", GUIDE.read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize(("order", "cells"), ROWS)
+def test_the_price_of_each_order_in_the_table(order: str, cells: str) -> None:
+    side, *words = order.split()
+    terms: dict[str, Any] = dict(zip(words[::2], map(float, words[1::2]), strict=True))
+    first, high, low, close, price = (cell.strip() for cell in cells.split("|"))
+    trading = strategy(Bet(units=1), FILLS)
+    if side == "sell":
+        step(trading, 100.0, "buy")
+    [*_, decision] = step(trading, 100.0, Signal("A", side, **terms))
+    records = step(trading, float(close), open=float(first), high=float(high), low=float(low))
+    assert decision["type"] == "decision"
+    assert [fill["price"] for fill in records] == ([] if price == "no fill" else [float(price)])
+
+
+def test_the_table_of_orders_has_been_read() -> None:
+    assert len(ROWS) == 13
+
+
+def test_those_that_were_triggered_are_limit_orders_at_the_next_event() -> None:
+    for limit, first in ((102.0, 103.0), (100.0, 100.0)):
+        trading = strategy(Bet(units=1), FILLS)
+        step(trading, 99.0, Signal("A", "buy", stop=101.0, limit=limit))
+        assert not step(trading, 104.0, open=first, high=105.0, low=102.5 if first > 101 else 98.0)
+        [fill] = step(trading, limit - 1)
+        assert fill["price"] == limit - 1
+
+
+def test_a_day_order_ends_with_the_first_quote_of_the_next_day() -> None:
+    trading = strategy(Bet(units=1), FILLS)
+    step(trading, 100.0, Signal("A", "buy", limit=99.0, tif="day"))
+    [ended] = step(trading, 90.0, sid="B", ts=86_400 * 10**9)
+    assert (ended["type"], ended["sid"]) == ("rejection", "A")
+    assert not step(trading, 90.0, ts=86_400 * 10**9 + 1)
+
+
+def test_a_part_of_the_volume() -> None:
+    trading = strategy(Bet(units=50), FILLS, cash=Decimal(10_000))
+    step(trading, 100.0, "buy")
+    [first] = step(trading, 100.0, volume=300)
+    [second] = step(trading, 100.0, volume=1000)
+    assert (first["quantity"], first["left_quantity"], second["quantity"]) == ("30", "20", "20")
+    assert "left_quantity" not in second
+    trading = strategy(Bet(cash=5000), FILLS, cash=Decimal(10_000))
+    step(trading, 100.0, "buy")
+    [first] = step(trading, 100.0, volume=300)
+    assert (first["quantity"], first["left_cash"]) == ("30", "2000")
+    assert trading.ledger.reserved == 2000
+
+
+@pytest.mark.parametrize(("units", "commission"), [(100, "1"), (300, "1.5"), (2000, "5")])
+@pytest.mark.parametrize("price", [0.5, 80.0])
+def test_a_commission_for_each_unit(units: int, commission: str, price: float) -> None:
+    trading = strategy(Bet(units=units), PER_UNIT, cash=Decimal(10**6))
+    step(trading, price, "buy")
+    [fill] = step(trading, price)
+    assert fill["commission"] == commission
+
+
+def test_tiers_and_impact() -> None:
+    trading = strategy(Bet(units=600), TIERS, cash=Decimal(100_000))
+    step(trading, 100.0, "buy")
+    [fill] = step(trading, 100.0, volume=3000)
+    assert (fill["price"], fill["commission"], fill["cash"]) == (100.4, "32.048", "60272.048")
+
+
+def test_cash_buys_the_most_steps_that_tiers_and_impact_let_it_pay() -> None:
+    for cash, units in ((Decimal("60272.048"), "600"), (Decimal("60272.047"), "599")):
+        trading = strategy(Bet(cash=cash), TIERS, cash=Decimal(100_000), step=Decimal(1))
+        step(trading, 100.0, "buy")
+        [fill] = step(trading, 100.0, volume=3000)
+        assert fill["quantity"] == units
