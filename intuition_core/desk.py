@@ -39,6 +39,9 @@ _CLOSING: Final = Bet()
 """Says nothing of its own about how to close a position."""
 
 _NEVER: Final = 2**63 - 1
+_NEAR: Final = 1e-12
+"""By how much of a bound floats may err on the way to it."""
+
 _EVERYTHING: Final = Watch(below=math.inf, above=-math.inf)
 """What a risk part waits for that does not say: every quote of what is held, and every fill."""
 
@@ -56,8 +59,10 @@ class Desk:
         account: the whole account as risk parts see it.
         broker: where orders are open.
         recorder: what was recorded and not taken yet.
+        held: the units by symbol, as far as risk parts want to see how the account fares; always the same object.
         killed: why the kill switch is on; None while it is off.
         lines: whom it trades for.
+        low, high: between these quotes of the one symbol that is held, risk parts wait for nothing.
         risks: who is asked before an order is placed, in their order.
         until: the time, in nanoseconds UTC, from which on a risk part wants to see how the account fares.
 
@@ -76,7 +81,6 @@ class Desk:
         "_cell",
         "_costly",
         "_fail",
-        "_held",
         "_margin",
         "_market",
         "_marks",
@@ -84,9 +88,12 @@ class Desk:
         "account",
         "books",
         "broker",
+        "held",
+        "high",
         "killed",
         "ledger",
         "lines",
+        "low",
         "quoted_at",
         "recorder",
         "risks",
@@ -114,8 +121,9 @@ class Desk:
         self._observers: Sequence[RiskSeat] = ()
         self.until = _NEVER
         self._below, self._above = -_ALWAYS, _ALWAYS
+        self.low, self.high = _ALWAYS, -_ALWAYS
         self._cash = 0.0
-        self._held: dict[str, float] = {}
+        self.held: dict[str, float] = {}
         self._marks = self.books.marks
         self._at_once = composition.fill == "same"
         self._costly = bool(composition.costs)
@@ -367,6 +375,8 @@ class Desk:
             self._cell[1] = risk.number
             try:
                 verdict = risk.check(order, self.account)
+                if verdict is order:
+                    continue
                 if isinstance(verdict, Rejection):
                     check_text("a Rejection's reason", verdict.reason)
                 elif not isinstance(verdict, Order):
@@ -519,6 +529,7 @@ class Desk:
     @watched.setter
     def watched(self, watch: Watch) -> None:
         self._below, self._above, self.until = watch.below, watch.above, watch.until
+        self._aim()
 
     def look_again(self) -> None:
         """Show the account to risk parts at the next occasion, whatever they wait for."""
@@ -528,18 +539,29 @@ class Desk:
     def settle(self) -> None:
         """Look at what is held anew, to know without much work how the account fares: something was booked."""
         self._cash = float(self.ledger.cash)
-        self._held = {sid: float(position.quantity) for sid, position in self.ledger.positions.items()}
+        self.held.clear()
+        self.held.update({sid: float(position.quantity) for sid, position in self.ledger.positions.items()})
+        self._aim()
 
-    def calm(self, sid: str) -> bool:
-        """Say whether a quote of a symbol brings nothing that a risk part waits for."""
-        units = self._held
-        if sid not in units:
-            return True
-        marks = self._marks
-        if self._market.plain and len(units) == 1 and sid in marks:
-            return self._below < self._cash + units[sid] * marks[sid] < self._above
-        equity = self.account.equity
-        return self._below < equity < self._above
+    def _aim(self) -> None:
+        """Find between which quotes of what is held risk parts wait for nothing; nowhere, if there are several."""
+        self.low, self.high = _ALWAYS, -_ALWAYS
+        if len(self.held) == 1 and self._market.plain:
+            [units] = self.held.values()
+            bounds = sorted(((self._below - self._cash) / units, (self._above - self._cash) / units))
+            self.low, self.high = (
+                bound if math.isinf(bound) else bound + sign * _NEAR * max(1.0, abs(bound))
+                for bound, sign in zip(bounds, (1, -1), strict=True)
+            )
+
+    def calm(self) -> bool:
+        """Say whether the account fares so that there is nothing that a risk part waits for."""
+        held, marks = self.held, self._marks
+        if len(held) == 1 and self._market.plain:
+            for sid in held:
+                if sid in marks:
+                    return self._below < self._cash + held[sid] * marks[sid] < self._above
+        return self._below < self.account.equity < self._above
 
     def watch(self, ts: int, sid: str | None) -> None:
         """Let risk parts see how the account fares; one may turn the kill switch on. The recorder is at the event.
@@ -569,6 +591,7 @@ class Desk:
             if reason is not None and self.killed is None:
                 self.control({"action": "kill", "reason": reason, "flatten": False, "by": f"risk {risk.part.name}"})
         self._below, self._above, self.until = below, above, until
+        self._aim()
 
     def cancel_all(self, reason: str) -> None:
         """Take back every open order."""

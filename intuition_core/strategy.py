@@ -159,7 +159,9 @@ class Strategy:
         short way here, with nothing looked up twice; what comes of them is the same.
         """
         open_orders, marks, written = self._open, self._marks, self._written
-        expiring, guarded = self._expiring, self._guarded
+        desk = self._desk
+        expiring, guarded, shorts = self._expiring, self._guarded, self.composition.margin is not None
+        quoted_at, held = desk.quoted_at, desk.held
         listeners = self._listeners.get(DEFAULT_CHANNEL, _NOBODY)
         only = listeners[0] if len(listeners) == 1 and not self._rebalanced else None
         if only is None:
@@ -178,8 +180,16 @@ class Strategy:
                     continue
                 sid = data["sid"]
                 if guarded:
-                    self.seq = seq
-                    self._mark_guarded(sid, data)
+                    ts = data["ts"]
+                    if sid in open_orders or expiring or shorts or ts >= desk.until:
+                        self.seq = seq
+                        self._mark_guarded(sid, data)
+                    else:
+                        marks[sid] = quote = data["quote"]
+                        quoted_at[sid] = self._last_ts = ts
+                        if sid in held and not desk.low < quote < desk.high and not desk.calm():
+                            self.seq = seq
+                            self._watch(ts, data)
                 else:
                     if sid in open_orders or expiring:
                         self.seq = seq
@@ -387,7 +397,7 @@ class Strategy:
         if self.composition.margin is not None:
             self._recorder.open(self.seq, ts)
             desk.call_margins()
-        if desk.observed and (filled or ts >= desk.until or not desk.calm(sid)):
+        if desk.observed and (ts >= desk.until or ((filled or sid in desk.held) and not desk.calm())):
             self._watch(ts, data)
 
     def _watch(self, ts: int, data: Data) -> None:

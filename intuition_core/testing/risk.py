@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any, ClassVar, Final
 
 from intuition_core.answers import check_text
-from intuition_core.contracts import Order, Rejection, Side
+from intuition_core.contracts import Order, Rejection, Side, Watch
 from intuition_core.testing.account import FakeAccount
 from intuition_core.testing.asked import AskedContract
 from intuition_core.testing.contract import Made, must
@@ -43,7 +43,7 @@ class RiskContract(AskedContract):
         observe = getattr(made.live, "observe", None)
         if observe is not None:
             reason = observe(account, order.ts)
-            if reason is not None:
+            if reason is not None and not isinstance(reason, Watch):
                 check_text("what `observe` answers", reason)
         return made.live.check(order, account)
 

@@ -26,6 +26,11 @@ def within(amount: float, limit: float) -> bool:
     return amount <= limit or math.isclose(amount, limit, rel_tol=_NEAR, abs_tol=_NEAR)
 
 
+def above(amount: float) -> float:
+    """Give what is above an amount beyond the noise of the last digits."""
+    return amount + max(abs(amount), 1.0) * _NEAR
+
+
 def shown(amount: float) -> str:
     """Write an amount for people, with as many digits as are compared."""
     return format(amount, ".10g")

@@ -1,11 +1,12 @@
 """How far the account may fall."""
 
+import math
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
-from intuition_core.contracts import Account, Context, Order, Rejection
-from intuition_risk.amounts import percent, shown, within
+from intuition_core.contracts import Account, Context, Order, Rejection, Watch
+from intuition_risk.amounts import above, percent, shown, within
 from intuition_risk.memory import Alarm
 
 __all__ = ["Drawdown"]
@@ -53,12 +54,27 @@ class Drawdown:
         Returns:
             The order, or a refusal with the amounts.
         """
+        if order.closing:
+            return order
         reason = self._broken(account)
-        return order if reason is None or order.closing else Rejection(reason)
+        return order if reason is None else Rejection(reason)
 
-    def observe(self, account: Account, ts: int) -> str | None:  # noqa: ARG002  # the contract gives it
-        """See how the account fares, and give the reason for the kill switch when a limit is passed."""
-        return self._alarm.ring(self._broken(account))
+    def observe(self, account: Account, ts: int) -> str | Watch | None:  # noqa: ARG002  # the contract gives it
+        """See how the account fares, and give the reason for the kill switch when a limit is passed.
+
+        Returns:
+            The reason; or what to wait for: a new peak, or a fall to the limit.
+        """
+        reason = self._alarm.ring(self._broken(account))
+        if reason is not None or self._alarm.rung or self._peak <= 0 or self._start <= 0:
+            return reason
+        if not self._alarm.armed:
+            return Watch(above=self._peak)
+        of_peak, of_start = self._limits.peak, self._limits.start
+        lowest = -math.inf if of_peak is None else self._peak * (1 - of_peak)
+        if of_start is not None:
+            lowest = max(lowest, self._start * (1 - of_start))
+        return Watch(below=above(lowest), above=self._peak)
 
     def _broken(self, account: Account) -> str | None:
         """Say which limit is broken and how, or None."""

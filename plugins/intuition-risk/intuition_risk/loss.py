@@ -1,12 +1,13 @@
 """How much may be lost in a day."""
 
+import math
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
 
 import msgspec
 
-from intuition_core.contracts import Account, Context, Order, Rejection
-from intuition_risk.amounts import Positive, percent, shown, within
+from intuition_core.contracts import Account, Context, Order, Rejection, Watch
+from intuition_risk.amounts import Positive, above, percent, shown, within
 from intuition_risk.days import Day, day_of
 from intuition_risk.memory import Alarm
 
@@ -64,12 +65,25 @@ class DailyLoss:
         Returns:
             The order, or a refusal with the amounts.
         """
+        if order.closing:
+            return order
         reason = self._broken(account, order.ts)
-        return order if reason is None or order.closing else Rejection(reason)
+        return order if reason is None else Rejection(reason)
 
-    def observe(self, account: Account, ts: int) -> str | None:
-        """See how the account fares, and give the reason for the kill switch when the limit is passed."""
-        return self._alarm.ring(self._broken(account, ts))
+    def observe(self, account: Account, ts: int) -> str | Watch | None:
+        """See how the account fares, and give the reason for the kill switch when the limit is passed.
+
+        Returns:
+            The reason; or what to wait for: the end of the day, or a loss up to the limit.
+        """
+        reason = self._alarm.ring(self._broken(account, ts))
+        if reason is not None or self._alarm.rung:
+            return reason
+        if not self._alarm.armed:
+            return Watch(until=self._day.end)
+        cash, fraction = self._limits.cash, self._limits.fraction
+        most = min(math.inf if cash is None else cash, math.inf if fraction is None else fraction * self._start)
+        return Watch(below=above(self._start - most), until=self._day.end)
 
     def _broken(self, account: Account, ts: int) -> str | None:
         """Say how the limit is broken, or None."""

@@ -18,7 +18,7 @@ class Alarm:
     """
 
     def __init__(self, *, armed: bool) -> None:
-        self._armed = armed
+        self.armed = armed
         self.rung = False
 
     def ring(self, reason: str | None) -> str | None:
@@ -26,7 +26,7 @@ class Alarm:
         if reason is None:
             self.rung = False
             return None
-        if not self._armed or self.rung:
+        if not self.armed or self.rung:
             return None
         self.rung = True
         return reason
