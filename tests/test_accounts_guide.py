@@ -49,8 +49,8 @@ class Trader:
         pass
 
     def event(self, data: Any) -> Signal | None:
-        do = data["do"]
-        return Signal(data["sid"], do) if isinstance(do, str) else do
+        do: Any = data["do"]
+        return Signal(data["sid"], do) if isinstance(do, str) else do  # type: ignore[arg-type]  # a side
 
 
 def table(number: int) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def test_the_price_of_each_order_in_the_table(order: str, cells: str) -> None:
     trading = strategy(Bet(units=1), FILLS)
     if side == "sell":
         step(trading, 100.0, "buy")
-    [*_, decision] = step(trading, 100.0, Signal("A", side, **terms))
+    [*_, decision] = step(trading, 100.0, Signal("A", "buy" if side == "buy" else "sell", **terms))
     records = step(trading, float(close), open=float(first), high=float(high), low=float(low))
     assert decision["type"] == "decision"
     assert [fill["price"] for fill in records] == ([] if price == "no fill" else [float(price)])

@@ -285,3 +285,29 @@ def test_whatever_is_given_is_a_configuration_or_mistakes(given_flags: dict[str,
         return
     assert told
     assert all(mistake.origin for mistake in told)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[costs]\ncommission_tiers = [[1000, 10], [500, 5]]", "amounts that rise.*got 500 after 1000"),
+        ("[costs]\ncommission_tiers = [[1000, 10000]]", "rates from 0 to 9999 basis points, got 10000"),
+        ("[costs]\ncommission_tiers = [[inf, 10]]", "at most 1e18"),
+        ("[costs]\ncommission_min = 2\ncommission_max = 1", r"\[costs\] `commission_max`: .*at least the 2"),
+        ("[costs]\ncommission_min = nan\ncommission_max = 1", r"\[costs\] `commission_min`: .*got NaN"),
+        ("[costs]\nslippage_impact = 1.5", "from 0 to 1, got 1.5"),
+        ("[costs]\ncommission_per_unit = -1", "got -1"),
+        ("[fills]\nvolume_share = 0", r"\[fills\] `volume_share`: .*above 0 and at most 1, got 0"),
+        ('[fills]\nvolume_share = "much"', r"a part of the volume such as \"0.1\", got 'much'"),
+    ],
+)
+def test_costs_and_fills_that_cannot_be(tmp_path: Path, text: str, says: str) -> None:
+    file = tmp_path / "intuition.toml"
+    file.write_text(text)
+    with pytest.raises(BadConfiguration, match=says):
+        load_config(file, environment={})
+
+
+def test_tiers_can_be_typed() -> None:
+    values = load_config(environment={"INTUITION_COSTS__COMMISSION_TIERS": '[[1000, 10], ["2000.50", 5]]'}).values
+    assert values.costs.commission_tiers == ((Decimal(1000), Decimal(10)), (Decimal("2000.50"), Decimal(5)))

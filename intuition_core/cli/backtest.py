@@ -65,8 +65,16 @@ class _Enough(KeyboardInterrupt):
 @click.option("--symbols", metavar="A,B", help="Only these symbols.")
 @click.option("--commission-bps", metavar="N", help="Commission, in basis points of the amount traded.")
 @click.option("--commission-per-trade", metavar="AMOUNT", help="Commission for every fill, in the account's currency.")
+@click.option("--commission-per-unit", metavar="AMOUNT", help="Commission for each unit, in the account's currency.")
+@click.option("--commission-min", metavar="AMOUNT", help="What the commission of a fill is at least.")
 @click.option("--slippage-bps", metavar="N", help="How much worse than the quote a fill is, in basis points of it.")
 @click.option("--slippage-per-trade", metavar="AMOUNT", help="What every fill loses besides.")
+@click.option(
+    "--slippage-impact", metavar="PART", help="How much of the price a fill of all of a bar's volume moves it."
+)
+@click.option(
+    "--volume-share", metavar="PART", help="How much of a bar's volume orders can fill (default: any amount)."
+)
 @click.option("--benchmark", metavar="SYMBOL", help="What to compare with (default: equal amounts of all symbols).")
 @click.option(
     "--report", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write a report (.html)."
@@ -274,7 +282,12 @@ def _settings(
 
     flat = dict(map(key_and_value, params))
     source = {key.removeprefix("source."): flat.pop(key) for key in list(flat) if key.startswith("source.")}
-    keys = {"algo": "algorithm.name", "portfolio": "portfolio.name", "source": "source.name"}
+    keys = {
+        "algo": "algorithm.name",
+        "portfolio": "portfolio.name",
+        "source": "source.name",
+        "volume_share": "fills.volume_share",
+    }
     given = {
         keys.get(name) or (f"costs.{name}" if name.startswith(("commission", "slippage")) else name): value
         for name, value in flags.items()

@@ -170,6 +170,30 @@ def test_costs_are_those_of_a_pencil(backtest: Any, table: Any, tmp_path: Path) 
     assert told["final_equity"] == told["cash"] == "948.0198"
 
 
+def test_volume_is_shared_and_moves_the_price(backtest: Any, table: Any, tmp_path: Path) -> None:
+    # The same story, in bars of 40: 4 units of 10 are bought in the fourth, 4 in the fifth, and in the sixth the last
+    # 2, which leave room to sell 2 of the 8 that were held when it crossed down.
+    rows = ["1,100,100", "2,90,90", "3,95,95", "4,96,97", "5,97,91", "6,92,91"]
+    prices = table("time,open,close,volume", [f"2024-01-0{row},40" for row in rows])
+    costs = ("--commission-per-unit", "0.01", "--commission-min", "0.03", "--slippage-impact", "0.1")
+    backtest(
+        *("--data", prices, *CROSSING, "--param", "units=10", "--cash", "1000", *costs, "--volume-share", "0.1"),
+        *("--decisions", tmp_path / "out.jsonl", "--json"),
+    )
+    records = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    fills = [record for record in records if record["type"] == "fill"]
+    assert [(fill["side"], fill["quantity"]) for fill in fills] == [
+        ("buy", "4"),
+        ("buy", "4"),
+        ("buy", "2"),
+        ("sell", "2"),
+    ]
+    assert [fill.get("left_quantity") for fill in fills] == ["6", "2", None, "6"]
+    assert [fill["price"] for fill in fills] == [96.096, 97.097, 92.023, 91.977]  # 0.1% and 0.025%
+    assert [fill["commission"] for fill in fills] == ["0.04", "0.04", "0.03", "0.03"]
+    assert records[-1]["type"] == "rejection"  # the 6 that were not sold when the data ended
+
+
 # -- what it refuses
 
 
