@@ -5,7 +5,7 @@ broker, and filled by later quotes. What people decide, the kill switch and the 
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -15,10 +15,11 @@ from intuition_core.actions import Split, read_action
 from intuition_core.answers import bets, check_terms, check_text
 from intuition_core.books import Books
 from intuition_core.composition import Composition
-from intuition_core.contracts import Account, Bet, Cancel, Data, Message, Order, Rejection, Side, Signal, Watch
+from intuition_core.contracts import Account, Bet, Cancel, Data, Message, Order, Rejection, Side, Signal
 from intuition_core.data import check_channel, check_sid, plain
 from intuition_core.errors import BadData
 from intuition_core.ledger import EXACT, LedgerView, NoMargin, NotEnough, Readable, exact
+from intuition_core.lookout import Fail, Lookout
 from intuition_core.market import Unbookable
 from intuition_core.orders import Filled, OpenOrder
 from intuition_core.paper import PaperBroker
@@ -38,16 +39,6 @@ _NOTHING_TO_CLOSE: Final[dict[Side, str]] = {
 _CLOSING: Final = Bet()
 """Says nothing of its own about how to close a position."""
 
-_NEVER: Final = 2**63 - 1
-_NEAR: Final = 1e-12
-"""By how much of a bound floats may err on the way to it."""
-
-_EVERYTHING: Final = Watch(below=math.inf, above=-math.inf)
-"""What a risk part waits for that does not say: every quote of what is held, and every fill."""
-
-Fail = Callable[[int, str, BaseException, str | None], None]
-"""Told that a part failed: its number, the method, what it raised, and the symbol that it was about."""
-
 
 class Desk:
     """Trades for the lines of one composition on one account.
@@ -59,12 +50,10 @@ class Desk:
         account: the whole account as risk parts see it.
         broker: where orders are open.
         recorder: what was recorded and not taken yet.
-        held: the units by symbol, as far as risk parts want to see how the account fares; always the same object.
         killed: why the kill switch is on; None while it is off.
         lines: whom it trades for.
-        low, high: between these quotes of the one symbol that is held, risk parts wait for nothing.
+        lookout: shows risk parts how the account fares.
         risks: who is asked before an order is placed, in their order.
-        until: the time, in nanoseconds UTC, from which on a risk part wants to see how the account fares.
 
     Args:
         composition: the recipe.
@@ -74,30 +63,23 @@ class Desk:
     """
 
     __slots__ = (
-        "_above",
         "_at_once",
-        "_below",
-        "_cash",
         "_cell",
         "_costly",
         "_fail",
         "_margin",
         "_market",
         "_marks",
-        "_observers",
         "account",
         "books",
         "broker",
-        "held",
-        "high",
         "killed",
         "ledger",
         "lines",
-        "low",
+        "lookout",
         "quoted_at",
         "recorder",
         "risks",
-        "until",
     )
 
     def __init__(self, composition: Composition, *, run: str, cell: Any, fail: Fail) -> None:
@@ -118,24 +100,18 @@ class Desk:
         self.killed: str | None = None
         self.lines: Sequence[LineSeat] = ()
         self.risks: Sequence[RiskSeat] = ()
-        self._observers: Sequence[RiskSeat] = ()
-        self.until = _NEVER
-        self._below, self._above = -_ALWAYS, _ALWAYS
-        self.low, self.high = _ALWAYS, -_ALWAYS
-        self._cash = 0.0
-        self.held: dict[str, float] = {}
         self._marks = self.books.marks
         self._at_once = composition.fill == "same"
         self._costly = bool(composition.costs)
         self._cell = cell
         self._fail = fail
+        self.lookout = Lookout(self.ledger, self.account, self._market, cell=cell, fail=fail, alarm=self._kill_for)
 
     def open(self, lines: Sequence[LineSeat], risks: Sequence[RiskSeat]) -> None:
         """Begin to trade for these."""
         self.lines = lines
         self.risks = risks
-        self._observers = [risk for risk in risks if risk.observe is not None]
-        self.look_again()
+        self.lookout.open(risks)
 
     # -- what algorithms and portfolios ask for
 
@@ -474,7 +450,7 @@ class Desk:
         except BadData as error:
             self._refuse_event(data, str(error))
             return
-        self.look_again()
+        self.lookout.look_again()
 
     def act(self, data: Data) -> None:
         """Book a split or a dividend; the recorder is at its event."""
@@ -492,9 +468,9 @@ class Desk:
                 what[key] = str(data[key])
         for algorithm, done in booked.items():
             self.recorder.write("action", action.sid, algorithm=algorithm, **what, **done.plain())
-        if self._observers:
-            self.settle()
-            self.look_again()
+        if self.lookout.needed:
+            self.lookout.settle()
+            self.lookout.look_again()
 
     def call_margins(self) -> None:
         """Buy back what is short where too little stands behind it; the recorder is at the event."""
@@ -515,83 +491,6 @@ class Desk:
         short = side == "buy"
         order = Order(sid, side, quote, None, quantity, reason, ts, line.names[0], short)
         self._book(line, order)
-
-    @property
-    def observed(self) -> bool:
-        """Whether any risk part wants to see how the account fares."""
-        return bool(self._observers)
-
-    @property
-    def watched(self) -> Watch:
-        """What risk parts wait for, all together."""
-        return Watch(self._below, self._above, self.until)
-
-    @watched.setter
-    def watched(self, watch: Watch) -> None:
-        self._below, self._above, self.until = watch.below, watch.above, watch.until
-        self._aim()
-
-    def look_again(self) -> None:
-        """Show the account to risk parts at the next occasion, whatever they wait for."""
-        if self._observers:
-            self.watched = _EVERYTHING
-
-    def settle(self) -> None:
-        """Look at what is held anew, to know without much work how the account fares: something was booked."""
-        self._cash = float(self.ledger.cash)
-        self.held.clear()
-        self.held.update({sid: float(position.quantity) for sid, position in self.ledger.positions.items()})
-        self._aim()
-
-    def _aim(self) -> None:
-        """Find between which quotes of what is held risk parts wait for nothing; nowhere, if there are several."""
-        self.low, self.high = _ALWAYS, -_ALWAYS
-        if len(self.held) == 1 and self._market.plain:
-            [units] = self.held.values()
-            bounds = sorted(((self._below - self._cash) / units, (self._above - self._cash) / units))
-            self.low, self.high = (
-                bound if math.isinf(bound) else bound + sign * _NEAR * max(1.0, abs(bound))
-                for bound, sign in zip(bounds, (1, -1), strict=True)
-            )
-
-    def calm(self) -> bool:
-        """Say whether the account fares so that there is nothing that a risk part waits for."""
-        held, marks = self.held, self._marks
-        if len(held) == 1 and self._market.plain:
-            for sid in held:
-                if sid in marks:
-                    return self._below < self._cash + held[sid] * marks[sid] < self._above
-        return self._below < self.account.equity < self._above
-
-    def watch(self, ts: int, sid: str | None) -> None:
-        """Let risk parts see how the account fares; one may turn the kill switch on. The recorder is at the event.
-
-        Args:
-            ts: the time that is told them, nanoseconds UTC.
-            sid: the symbol of the event.
-        """
-        below, above, until = -_ALWAYS, _ALWAYS, _NEVER
-        for risk in self._observers:
-            self._cell[1] = risk.number
-            seen = _EVERYTHING
-            try:
-                reason = risk.observe(self.account, ts)  # type: ignore[misc]  # these have it
-                if isinstance(reason, Watch):
-                    seen, reason = reason, None
-                elif reason is not None:
-                    check_text("what `observe` returns", reason)
-                below, above = max(below, seen.below), min(above, seen.above)
-                until = min(until, seen.until)
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:  # noqa: BLE001  # the same
-                self._fail(risk.number, "observe", error, sid)
-                below, above = _ALWAYS, -_ALWAYS
-                continue
-            if reason is not None and self.killed is None:
-                self.control({"action": "kill", "reason": reason, "flatten": False, "by": f"risk {risk.part.name}"})
-        self._below, self._above, self.until = below, above, until
-        self._aim()
 
     def cancel_all(self, reason: str) -> None:
         """Take back every open order."""
@@ -619,6 +518,11 @@ class Desk:
         if action == "kill" and data["flatten"]:
             self._flatten()
 
+    def _kill_for(self, risk: RiskSeat, reason: str) -> None:
+        """Turn the kill switch on for a risk part, unless it is on."""
+        if self.killed is None:
+            self.control({"action": "kill", "reason": reason, "flatten": False, "by": f"risk {risk.part.name}"})
+
     def _flatten(self) -> None:
         """Sell all that is held, and buy back all that was sold short."""
         for line in self.lines:
@@ -632,8 +536,8 @@ class Desk:
         if isinstance(outcome, Rejection):
             self._reject(open_order, outcome.reason)
             return
-        if self._observers:
-            self.settle()
+        if self.lookout.needed:
+            self.lookout.settle()
         fill = self.recorder.fill(open_order, outcome)
         if self._costly:
             fill["commission"] = plain_decimal(outcome.commission)

@@ -161,7 +161,8 @@ class Strategy:
         open_orders, marks, written = self._open, self._marks, self._written
         desk = self._desk
         expiring, guarded, shorts = self._expiring, self._guarded, self.composition.margin is not None
-        quoted_at, held = desk.quoted_at, desk.held
+        quoted_at, lookout = desk.quoted_at, desk.lookout
+        held = lookout.held
         listeners = self._listeners.get(DEFAULT_CHANNEL, _NOBODY)
         only = listeners[0] if len(listeners) == 1 and not self._rebalanced else None
         if only is None:
@@ -181,13 +182,13 @@ class Strategy:
                 sid = data["sid"]
                 if guarded:
                     ts = data["ts"]
-                    if sid in open_orders or expiring or shorts or ts >= desk.until:
+                    if sid in open_orders or expiring or shorts or ts >= lookout.until:
                         self.seq = seq
                         self._mark_guarded(sid, data)
                     else:
                         marks[sid] = quote = data["quote"]
                         quoted_at[sid] = self._last_ts = ts
-                        if sid in held and not desk.low < quote < desk.high and not desk.calm():
+                        if sid in held and not lookout.low < quote < lookout.high and not lookout.calm():
                             self.seq = seq
                             self._watch(ts, data)
                 else:
@@ -272,7 +273,7 @@ class Strategy:
         self._kept[number - 1] = started.kept
         self._seats[number - 1].holder.take(started)
         self._listeners = self._by_channel()
-        self._desk.look_again()
+        self._desk.lookout.look_again()
         del self.quarantined[number]
 
     # -- state
@@ -297,7 +298,7 @@ class Strategy:
             killed=self.killed,
             quoted_at=self._desk.quoted_at,
             last_ts=self._last_ts,
-            watch=self._desk.watched,
+            watch=self._desk.lookout.watch,
             orders=self.open_orders,
             parts=parts,
             quarantined=self.quarantined,
@@ -333,9 +334,9 @@ class Strategy:
         self._desk.killed = state.killed
         self._desk.quoted_at.update(state.quoted_at)
         self._last_ts = state.last_ts
-        self._desk.settle()
+        self._desk.lookout.settle()
         if state.watch is not None:
-            self._desk.watched = state.watch
+            self._desk.lookout.watch = state.watch
         self._desk.broker.restore(state.orders)
         return True
 
@@ -384,9 +385,9 @@ class Strategy:
 
     def _mark_guarded(self, sid: str, data: Data) -> None:
         """Let a quote fill orders and mark its symbol where there are risk parts, or short positions may be."""
-        desk = self._desk
+        desk, lookout = self._desk, self._desk.lookout
         ts = data["ts"]
-        if ts >= desk.until:
+        if ts >= lookout.until:
             self._watch(ts if self._last_ts is None else self._last_ts, data)
         filled = sid in self._open or bool(self._expiring)
         if filled:
@@ -397,14 +398,14 @@ class Strategy:
         if self.composition.margin is not None:
             self._recorder.open(self.seq, ts)
             desk.call_margins()
-        if desk.observed and (ts >= desk.until or ((filled or sid in desk.held) and not desk.calm())):
+        if lookout.needed and (ts >= lookout.until or ((filled or sid in lookout.held) and not lookout.calm())):
             self._watch(ts, data)
 
     def _watch(self, ts: int, data: Data) -> None:
         """Let risk parts see how the account fares."""
         self._recorder.open(self.seq, data["ts"])
         self._event_id = data.get("id")
-        self._desk.watch(ts, data.get("sid"))
+        self._desk.lookout.show(ts, data.get("sid"))
         self._cell[1] = self._first
 
     def _fail(self, listener: LineSeat | IndicatorSeat, error: BaseException, data: Data) -> None:
