@@ -62,7 +62,13 @@ def nothing(reason: str, sid: str | None = None, side: Side | None = None) -> Be
 
 
 def _worth(sid: str, account: Account) -> Decimal:
-    return _WIDE.multiply(exact(account.positions.get(sid, 0.0)), exact(account.marks.get(sid, 0.0)))
+    units = account.positions.get(sid)
+    mark = account.marks.get(sid)
+    if units is None or mark is None:
+        return Decimal(0)
+    # A ledger's view knows currencies and multipliers; other accounts, such as those of tests, have prices alone.
+    values = getattr(account, "values", None)
+    return _WIDE.multiply(exact(units), exact(mark)) if values is None else exact(values[sid])
 
 
 def _cents(amount: Decimal, rounding: str) -> Decimal:

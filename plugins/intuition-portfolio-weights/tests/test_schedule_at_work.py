@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from intuition_core.backtest import Backtest
 from intuition_core.composition import Composition, Fill, Line, Part
 from intuition_core.contracts import Data, Signal
 from intuition_core.costs import Costs
+from intuition_core.instruments import Instrument
 from intuition_core.parameters import check_params
 from intuition_core.records import Record
 from intuition_core.strategy import Strategy
@@ -120,6 +122,21 @@ def test_of_several_algorithms_each_has_its_schedule() -> None:
         assert {sid: float(each.quantity) for sid, each in ledger.positions.items()}.keys() == {"A", "B"}
         worth = float(ledger.positions["A"].quantity) * strategy.account.marks["A"]
         assert worth == pytest.approx(0.5 * float(ledger.equity), rel=0.25)
+
+
+def test_what_a_unit_is_worth_is_more_than_its_price_where_the_instrument_says_so() -> None:
+    params = {"weights": {"A": 0.5, "B": 0.4}, "trigger": "quote"}
+    composition = msgspec.structs.replace(
+        recipe((Silent, TargetWeights, params)),
+        instruments=(Instrument(symbol="B", multiplier=Decimal(5), lot=Decimal(1)),),
+    )
+    strategy = Strategy(composition, run="r")
+    refused = [record for record in taken(strategy, hourly(6)) if record["type"] == "rejection"]
+    assert not refused
+    position = strategy.ledger.positions["B"].quantity
+    assert position % 1 == 0
+    assert float(position) * 10 * 5 / strategy.account.equity == pytest.approx(0.4, abs=0.05)
+    assert strategy.account.cash / strategy.account.equity == pytest.approx(0.1, abs=0.05)
 
 
 quotes = st.lists(st.tuples(st.sampled_from("ABC"), st.integers(1, 5000), st.integers(0, 20)), min_size=1, max_size=60)
