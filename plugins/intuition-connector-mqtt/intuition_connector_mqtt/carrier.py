@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from intuition_connector_mqtt.commands import COMMAND_CLIENT
 from intuition_connector_mqtt.connection import Connection
 from intuition_connector_mqtt.delivery import EXCERPT, Delivery
 from intuition_connector_mqtt.link import CLIENT, BadReply, Link
@@ -17,6 +18,7 @@ from intuition_connector_mqtt.sequence import Gap, Sequences
 from intuition_connector_mqtt.topics import Topics
 from intuition_core.contracts import Backend
 from intuition_core.errors import BackendLost, BackendRefused, BadData
+from intuition_core.journal import position
 
 PORTFOLIO_PAUSE: Final = 1.0
 """Seconds between two looks at the account."""
@@ -30,16 +32,23 @@ GAP_PAUSE: Final = 1.0
 CONFIRM_PAUSE: Final = 0.2
 """Seconds without deliveries after which the backend is told what was passed on."""
 
+HEAR_PAUSE: Final = 0.25
+"""Seconds without deliveries after which the backend is asked what was decided with the kill switch meanwhile."""
+
+_UNHEARD: Final = "Unheard"
+
 MAX_RESENT: Final = 500
 """Records that are taken from the backend's outbox at once."""
 
 _MARK_SIZE: Final = 96
 """Bytes that a delivery's mark takes beside its topic, at most."""
 
-_NOT_NOW: Final = {"StaleEpoch", "Busy", "Stopping", "JournalFailed", "Halted", "NotAllowed"}
+_NOT_NOW: Final = {"StaleEpoch", "Busy", "Stopping", "JournalFailed", "Halted", "NotAllowed", _UNHEARD}
 """Refusals of the call rather than of what it carries: nothing was run, and it can be tried again."""
 
-_RAN: Final = {"UnsendableAnswer", "InternalError"}
+_UNSENDABLE: Final = "UnsendableAnswer"
+
+_RAN: Final = {_UNSENDABLE, "InternalError"}
 """Refusals after which some or all of a batch has run: running it again would act twice."""
 
 log = logging.getLogger(__name__)
@@ -86,7 +95,11 @@ class Carrier:
         self._resend_limit = MAX_RESENT
         self._resent: Any = None
         self._told: tuple[str | None, str | None] = (None, link.published)
+        self._commands_told: str | None = None
         self._tell_at: float | None = None
+        self._heard = link.published
+        self._hear_at = 0.0
+        self._newest: tuple[int, int] = (0, 0)  # the last record that a delivery brought
         self._portfolio_due = link.accounts
         self._portfolio_at = 0.0
         self._dead_untold = 0
@@ -100,13 +113,14 @@ class Carrier:
     def pause(self) -> float:
         """Seconds for which there is nothing to do unless something arrives."""
         connection = self._connection
-        if connection.unsubscribed:
+        if connection.unsubscribed or connection.command is not None:
             return 0.0
+        hear = max(self._hear_at - time.monotonic(), 0.0) if self._link.hears else 1.0
         if self._resending:
-            return 0.0 if connection.open and connection.drained else 1.0
+            return 0.0 if connection.open and connection.drained else min(hear, 1.0)
         if connection.inbox and not connection.congested:
             return 0.0
-        due = [1.0]
+        due = [1.0, hear]
         if self._portfolio_due and connection.ready:
             due.append(self._portfolio_at - time.monotonic())
         if self._tell_at is not None:
@@ -116,7 +130,8 @@ class Carrier:
     def step(self) -> None:
         """Deliver one batch of what has arrived, if anything has, and publish the account if it is time.
 
-        Before the first, the records that the backend has from earlier and nobody confirmed are published.
+        A command goes before all that. Before the first batch, the records that the backend has from earlier and nobody
+        has confirmed are published.
 
         Raises:
             BackendLost: there was no answer. Nothing was settled: the same messages are delivered again.
@@ -127,6 +142,10 @@ class Carrier:
         if self._connection.unsubscribed:
             # The packet ids of a broker that begins anew begin anew, too: the backend must have forgotten the old ones.
             self.tell()
+        if self._connection.command is not None:
+            self._obey(self._connection.command)
+        elif self._link.hears and time.monotonic() >= self._hear_at:
+            self._connection.send(self._hear())
         if self._resending:
             self._resend()
         elif self._connection.inbox and not self._connection.congested:
@@ -136,6 +155,10 @@ class Carrier:
             except BackendLost:
                 self._pace.lost(len(batch))
                 raise
+            except BackendRefused as error:
+                if error.name != _UNHEARD:
+                    raise
+                self._connection.send(self._hear())
         else:
             self._tell_when_idle()
         if self._portfolio_due and self._connection.ready and time.monotonic() >= self._portfolio_at:
@@ -152,6 +175,10 @@ class Carrier:
         if passed_on != self._told:
             self._backend.call("confirm", CLIENT, self._link.epoch, *passed_on)
             self._told = passed_on
+        settled = self._commands_settled()
+        if settled != self._commands_told:
+            self._backend.call("confirm", COMMAND_CLIENT, self._link.command_epoch, settled, None)
+            self._commands_told = settled
         self._tell_at = None
 
     def _passed_on(self) -> tuple[str | None, str | None]:
@@ -159,11 +186,15 @@ class Carrier:
             return self._told
         return self._connection.window.settled, self._connection.published
 
+    def _commands_settled(self) -> str | None:
+        taken = self._connection.commands
+        return taken.window.settled if taken is not None and self._link.command_epoch is not None else None
+
     def _tell_when_idle(self) -> None:
         if self._tell_at is not None:
             if time.monotonic() >= self._tell_at:
                 self.tell()
-        elif self._passed_on() != self._told:
+        elif self._passed_on() != self._told or self._commands_settled() != self._commands_told:
             self._tell_at = time.monotonic() + CONFIRM_PAUSE
 
     def _resend(self) -> None:
@@ -174,7 +205,7 @@ class Carrier:
         try:
             records = self._backend.call("outbox", CLIENT, self._link.epoch, self._resend_limit)
         except BackendRefused as error:
-            if error.name != "UnsendableAnswer":
+            if error.name != _UNSENDABLE:
                 raise
             self._resending = self._resend_limit > 1
             self._resend_limit = max(1, self._resend_limit // 4)
@@ -189,7 +220,73 @@ class Carrier:
         self._resending = bool(records)
         if records:
             log.info("publishing %d records that nobody has confirmed", len(records))
+            self._has_heard(records[-1])
         connection.send([self._record(record, None) for record in records])
+
+    def _obey(self, delivery: Delivery) -> None:
+        """Have a command done, and publish what came of it."""
+        if not self._link.obeys:
+            problem = (
+                f"the backend at {self._backend.address} has no `control`, and so no kill switch to be reached here"
+            )
+            self._connection.settle(delivery, [self._dead(delivery, problem)])
+            return
+        try:
+            command = _read_command(delivery, self._max_payload)
+        except BadData as error:
+            self._connection.settle(delivery, [self._dead(delivery, str(error))])
+            return
+        options = {"client": COMMAND_CLIENT, "epoch": self._link.command_epoch, "deliveries": [delivery.mark]}
+        try:
+            records = self._backend.call(
+                "control", command, *([options] if self._link.command_epoch is not None else [])
+            )
+        except BackendRefused as error:
+            if error.name in _NOT_NOW:
+                raise
+            if error.name != _UNSENDABLE or not self._link.hears:
+                self._connection.settle(delivery, [self._dead(delivery, f"{error.name}: {error.problem}")])
+                return
+            records = ()  # it was done, and what came of it is asked for in parts
+        self.delivered = True
+        publications = self._hear() if self._link.hears else self._publications(delivery, records)
+        self._connection.settle(delivery, publications)
+
+    def _hear(self) -> list[Publication]:
+        """Ask what was decided with the kill switch and the shares since, and say what to publish of it.
+
+        Nothing that a kill has taken back is published from here on, and before all that waits goes the news itself.
+        While the outbox is published, all of it is in there, too, in its place.
+        """
+        publications: list[Publication] = []
+        while True:
+            records = self._backend.call("controls", self._heard)
+            self._hear_at = time.monotonic() + HEAR_PAUSE
+            if not isinstance(records, list | tuple) or not all(isinstance(record, Mapping) for record in records):
+                raise BadReply(self._backend.address, "controls", "expected records")
+            if not records:
+                return publications
+            cancelled = {str(record.get("cause")) for record in records if record.get("type") == "rejection"}
+            self._connection.withhold(cancelled)
+            self._connection.alert([self._record(each, None) for each in records if each.get("type") == "control"])
+            if not self._resending:
+                # Those that a delivery caused have come with it.
+                fresh = [record for record in records if self._place(record) > self._newest]
+                publications += [self._record(record, None) for record in fresh]
+            before, self._heard = self._heard, _id_of(records[-1])
+            if self._place(records[-1]) <= ((0, 0) if before is None else position(before)):
+                raise BadReply(self._backend.address, "controls", "it gives again what was heard")
+
+    def _place(self, record: Any) -> tuple[int, int]:
+        try:
+            return position(_id_of(record) or "")
+        except ValueError:
+            raise BadReply(self._backend.address, "controls", "a record without an id such as `session:1:0`") from None
+
+    def _has_heard(self, record: Any) -> None:
+        """Take note of the last of some records, among which were those of all control events before it."""
+        if self._link.hears and (self._heard is None or self._place(record) > position(self._heard)):
+            self._heard = _id_of(record)
 
     def _next_batch(self) -> list[Delivery]:
         batch: list[Delivery] = []
@@ -248,8 +345,16 @@ class Carrier:
                 publications += self._publications(delivery, answers[delivery])
                 size += sum(len(publication.payload) for publication in publications)
             self._connection.settle(delivery, publications)
+        if self._link.hears:
+            self._note_newest(replies)
         if sent:
             self._pace.answered(len(sent), size)
+
+    def _note_newest(self, replies: list[Any]) -> None:
+        for reply in reversed(replies):
+            if isinstance(reply, list | tuple) and reply:
+                self._newest = max(self._newest, self._place(reply[-1]))
+                return
 
     def _call_with_all(self, deliveries: list[Delivery]) -> list[Any] | None:
         if not deliveries:
@@ -282,9 +387,12 @@ class Carrier:
         passed_on = self._passed_on()
         if passed_on != self._told:
             options["acked"], options["published"] = passed_on
+        if self._link.hears:
+            options["heard"] = self._heard
         replies = self._backend.call("events", items, options)
         self._told = passed_on
         self._tell_at = None
+        self._hear_at = time.monotonic() + HEAR_PAUSE
         return replies
 
     def _call_with_each(self, delivery: Delivery) -> Any:
@@ -391,6 +499,27 @@ class Carrier:
             log.warning("the account is not published: %s", error)
         self._portfolio_due = False
         self._portfolio_at = time.monotonic() + PORTFOLIO_PAUSE
+
+
+def _read_command(delivery: Delivery, max_payload: int) -> dict[str, Any]:
+    """Read a command.
+
+    Raises:
+        BadData: it is none.
+    """
+    if delivery.retained:
+        raise BadData("a retained command would come again at each start; publish it without the retain flag")
+    if delivery.size > max_payload:
+        raise BadData(f"{delivery.size} bytes; at most {max_payload} are read")
+    try:
+        command = msgspec.json.decode(delivery.payload)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise BadData(f"no JSON: {error}") from None
+    except RecursionError:
+        raise BadData("nested too deeply") from None
+    if not isinstance(command, dict):
+        raise BadData(f'expected an object such as {{"action": "kill", "reason": "…"}}, got {type(command).__name__}')
+    return command
 
 
 def _id_of(record: Any) -> str | None:

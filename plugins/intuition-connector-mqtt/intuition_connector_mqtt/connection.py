@@ -5,7 +5,8 @@ account of it. It is acknowledged once the broker has acknowledged all of that, 
 is in hand stays in hand when the connection is lost: the broker sends it again, and it is known again by its `Window`.
 
 A session takes two connections, one for what comes in and one for what goes out: a broker may not acknowledge what we
-publish while it waits for us to acknowledge what it sent. iotcore says nothing to a client with 100 open messages.
+publish while it waits for us to acknowledge what it sent. iotcore says nothing to a client with 100 open messages. The
+few commands come on the second, past all that waits on the first.
 """
 
 import logging
@@ -13,7 +14,7 @@ import select
 import ssl
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import partial
 from secrets import token_hex
 from typing import Any, Final
@@ -28,6 +29,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from intuition_connector_mqtt.address import Address, remedy
 from intuition_connector_mqtt.backoff import Backoff
 from intuition_connector_mqtt.client import make_client, protocol_name
+from intuition_connector_mqtt.commands import Commands
 from intuition_connector_mqtt.delivery import Delivery
 from intuition_connector_mqtt.errors import BrokerRefused, PublishRefused, SessionTaken, SubscribeRefused
 from intuition_connector_mqtt.line import Line
@@ -77,6 +79,7 @@ class Connection:
         keepalive: seconds of silence after which the broker is asked whether it is there.
         expiry: seconds for which the broker keeps the session of a connector that is away.
         max_payload: bytes above which a payload is not kept.
+        commands: takes what is published to be done at once; None where nothing is.
     """
 
     def __init__(
@@ -93,6 +96,7 @@ class Connection:
         keepalive: int,
         expiry: int,
         max_payload: int,
+        commands: Commands | None = None,
     ) -> None:
         self.inbox: deque[Delivery] = deque()
         """What has arrived and is not settled; the oldest first."""
@@ -101,17 +105,19 @@ class Connection:
         self.published: str | None = None
         """The last record whose publication was acknowledged, and that of all records before it."""
         self.window = window
+        self.commands = commands
+        self._withheld: set[str] = set()  # records in flight that are not to be published again
+        self._ungranted: set[Line] = set()
+        self._unsubscribed: list[Line] = []
         self._probe = probe
         self._aside = f"{probe}/aside"
         self._probe_mid: int | None = None
         self._probe_question = 0
         self._nonce = token_hex(4)  # tells our echoes from those of an earlier process
+        self._aside_mid: int | None = None
         self._aside_open: bool | None = None  # whether the other connection brings echoes; None: it was not asked to
         self._echo: tuple[int, bytes] | None = None  # the question that waits for an echo, and the echo
         self._probe_at: float | None = None
-        self.unsubscribed = False
-        """Whether the next turn subscribes at a broker that begins anew: whoever must know that before it does is told
-        between the two turns."""
         self._address = address
         self._tls = tls
         self._client_id = client_id
@@ -152,6 +158,19 @@ class Connection:
         return self._open
 
     @property
+    def unsubscribed(self) -> bool:
+        """Whether the next turn subscribes at a broker that begins anew.
+
+        Whoever must know that before it does is told between the two turns.
+        """
+        return bool(self._unsubscribed)
+
+    @property
+    def command(self) -> Delivery | None:
+        """The oldest command that is not settled, if there is one."""
+        return self.commands.inbox[0] if self.commands is not None and self.commands.inbox else None
+
+    @property
     def congested(self) -> bool:
         """Whether so much waits to be published that nothing should be added."""
         return len(self._outgoing) + len(self._in_flight) >= 2 * WINDOW
@@ -171,9 +190,9 @@ class Connection:
             SessionTaken: another connector uses the same session.
         """
         if self._inlet is not None:
-            if self.unsubscribed:
-                self._subscribe(self._inlet)
-            self._exchange(0 if self.unsubscribed else seconds, self._waker)
+            while self._unsubscribed:
+                self._subscribe(self._unsubscribed.pop())
+            self._exchange(seconds, self._waker)
         elif (wait := self._retry_at - time.monotonic()) > 0:
             self._waker.wait(min(wait, seconds))
         else:
@@ -182,11 +201,13 @@ class Connection:
             raise self._fatal
 
     def settle(self, delivery: Delivery, publications: Iterable[Publication]) -> None:
-        """Say what to publish on account of the oldest message of the inbox; then it is acknowledged."""
-        if self.inbox.popleft() is not delivery:
+        """Say what to publish on account of the oldest message of the inbox, or command; then it is acknowledged."""
+        inbox = self.commands.inbox if delivery.urgent and self.commands is not None else self.inbox
+        if inbox.popleft() is not delivery:
             msg = "messages are settled in the order in which they arrived"
             raise ValueError(msg)
-        self._waiting_bytes -= len(delivery.payload)
+        if not delivery.urgent:
+            self._waiting_bytes -= len(delivery.payload)
         delivery.outstanding = self._queue(publications, delivery)
         if not delivery.outstanding:
             self._finish(delivery)
@@ -194,6 +215,22 @@ class Connection:
     def send(self, publications: Iterable[Publication]) -> None:
         """Publish what is owed to no message of the inbox."""
         self._queue(publications, None)
+
+    def alert(self, publications: Sequence[Publication]) -> None:
+        """Publish before all that waits what will be published in its place as well; only if something waits."""
+        if self._outgoing:
+            self._outgoing.extendleft(Sending(each._replace(record=None)) for each in reversed(publications))
+
+    def withhold(self, records: Container[str | None]) -> None:
+        """Do not publish these records, which somebody has taken back; it may be too late for those in flight."""
+        waiting, self._outgoing = self._outgoing, deque()
+        for sending in waiting:
+            if sending.publication.record in records:
+                self._acknowledged(sending)
+            else:
+                self._outgoing.append(sending)
+        in_flight = (sending.publication.record for sending in self._in_flight.values())
+        self._withheld.update(record for record in in_flight if record is not None and record in records)
 
     def _queue(self, publications: Iterable[Publication], delivery: Delivery | None) -> int:
         count = 0
@@ -206,7 +243,10 @@ class Connection:
         return count
 
     def _finish(self, delivery: Delivery) -> None:
-        self.window.finish(delivery)
+        if delivery.urgent and self.commands is not None:
+            self.commands.window.finish(delivery)
+        else:
+            self.window.finish(delivery)
         delivery.lighten()
         if not delivery.packet:
             self.acked += 1
@@ -227,7 +267,8 @@ class Connection:
         if self._open and announce:
             self.retain(self._presence.state("disconnected"))
         while self._open and time.monotonic() < deadline:
-            if self.drained and not self._retained and not self.window.due:
+            due = self.window.due or (self.commands is not None and self.commands.window.due)
+            if self.drained and not self._retained and not due:
                 break
             self._exchange(0.1, None)
         for line in (self._outlet, self._inlet):
@@ -240,18 +281,19 @@ class Connection:
 
     def _connect(self) -> None:
         self._inlet = inlet = self._line(self._client_id, persistent=True)
-        self._outlet = outlet = self._line(f"{self._client_id}-out", persistent=False)
+        # A command is kept by the broker while we are away, as quotes are.
+        self._outlet = outlet = self._line(f"{self._client_id}-out", persistent=self.commands is not None)
         inlet.client.on_subscribe = self._on_subscribe
         inlet.client.on_message = self._on_message
         self._greeted = None
         outlet.client.on_publish = self._on_publish
-        outlet.client.on_message = self._on_echo
-        outlet.client.on_subscribe = self._on_aside
+        outlet.client.on_message = self._on_outlet_message
+        outlet.client.on_subscribe = self._on_outlet_subscribe
         will = self._presence.state("lost")
         inlet.client.will_set(will.topic, will.payload, qos=1, retain=True)
         try:
             for line in (outlet, inlet):
-                self._call(line.client, persistent=line is inlet)
+                self._call(line.client, persistent=line is inlet or self.commands is not None)
         except ssl.SSLCertVerificationError as error:
             if not self._was_ready:
                 problem = f"its certificate cannot be trusted ({error.verify_message}); name its authority as `ca_file`"
@@ -284,22 +326,35 @@ class Connection:
         """Begin, now that both ways are open."""
         self._open = True
         self._greet(inlet)
-        self._limit = min(WINDOW, getattr(outlet.properties, "ReceiveMaximum", WINDOW))
-        if self._was_ready and inlet.resumed:
+        lines = [inlet]
+        if self.commands is not None:
+            self.commands.greet(outlet)
+            lines.append(outlet)
+        self._ungranted = {line for line in lines if not (self._was_ready and line.resumed)}
+        if self._was_ready and not inlet.resumed:
+            log.warning("the broker forgot the session: messages published while it was away are lost")
+        if not self._ungranted:
             self._subscribed()
             return
-        if self._was_ready:
-            log.warning("the broker forgot the session: messages published while it was away are lost")
         self.retain(self._presence.state("init"))
         if inlet.resumed:
             # What the broker sends again comes before the answer to this, and what is new after it.
             self._ask(inlet, outlet)
-            self._subscribe(inlet)
-        else:
-            self.unsubscribed = True
+        for line in lines:
+            if line not in self._ungranted:
+                continue
+            if line.resumed:
+                self._subscribe(line)
+            else:
+                self._unsubscribed.append(line)
 
-    def _subscribe(self, inlet: Line) -> None:
-        self.unsubscribed = False
+    def _subscribe(self, line: Line) -> None:
+        if line is self._inlet:
+            self._subscribe_to_channels(line)
+        elif self.commands is not None:
+            self.commands.subscribe(line)
+
+    def _subscribe_to_channels(self, inlet: Line) -> None:
         if self._protocol == MQTTv5:
             # Retained messages are not for a session that had them already.
             options = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_SEND_IF_NEW_SUB)
@@ -320,13 +375,19 @@ class Connection:
             self._probe_mid = self._echo = None
             self.window.answer(self._probe_question)  # whether it was granted or not
             return
-        for topic, reason in zip(self._filters, reasons, strict=False):
+        self._granted(self._inlet, self._filters, reasons)
+
+    def _granted(self, line: Line | None, topics: Sequence[str], reasons: list[ReasonCode]) -> None:
+        for topic, reason in zip(topics, reasons, strict=False):
             if reason.is_failure:
                 self._fatal = SubscribeRefused(topic, str(reason))
                 return
             if reason.value == 0:
                 log.warning("the broker grants %s only QoS 0: messages can be lost", topic)
-        self._subscribed()
+        if line is not None:
+            self._ungranted.discard(line)
+        if not self._ungranted:
+            self._subscribed()
 
     def _subscribed(self) -> None:
         again = "back at" if self._was_ready else "connected to"
@@ -382,6 +443,8 @@ class Connection:
             for receipt in self.window.acknowledge():
                 inlet.client.ack(receipt.packet, 1)
                 self.acked += 1
+            if self.commands is not None:
+                self.commands.flush(outlet)
             self._ask(inlet, outlet)
         outlet.write()
         inlet.write()
@@ -414,21 +477,28 @@ class Connection:
             return
         if self._aside_open is None:
             self._aside_open = False
-            outlet.client.subscribe(self._aside, 0)
+            _, self._aside_mid = outlet.client.subscribe(self._aside, 0)
         elif self._aside_open:
             question = self.window.ask(in_order=False)
             self._echo = question, msgspec.json.encode(f"{self._nonce}:{question}")
             inlet.client.publish(self._aside, self._echo[1], qos=0)
 
-    def _on_aside(
-        self, _client: Client, _userdata: Any, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
+    def _on_outlet_subscribe(
+        self, _client: Client, _userdata: Any, mid: int, reasons: list[ReasonCode], _properties: Properties | None
     ) -> None:
         self._received += 1
-        self._aside_open = not any(reason.is_failure for reason in reasons)
+        if mid == self._aside_mid:
+            self._aside_open = not any(reason.is_failure for reason in reasons)
+        elif self.commands is not None and (granted := self.commands.answered(mid, reasons)) is not None:
+            self._granted(self._outlet, [self.commands.topic], granted)
 
-    def _on_echo(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
+    def _on_outlet_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
         self._received += 1
-        if self._echo is not None and message.payload == self._echo[1]:
+        if self.commands is not None and self.commands.concerns(message):
+            if self._outlet is not None:
+                self.commands.greet(self._outlet)
+            self.commands.receive(self._delivery(message, message.topic, urgent=True))
+        elif self._echo is not None and message.payload == self._echo[1]:
             self.window.answer(self._echo[0])
             self._echo = None
 
@@ -440,16 +510,21 @@ class Connection:
             topic = message.topic
         except UnicodeDecodeError:
             topic = ""
-        delivery = Delivery(
+        delivery = self._delivery(message, topic)
+        if self.window.receive(delivery):
+            self._waiting_bytes += len(delivery.payload)
+            self.inbox.append(delivery)
+
+    def _delivery(self, message: MQTTMessage, topic: str, *, urgent: bool = False) -> Delivery:
+        return Delivery(
             topic=topic,
             payload=bytes(message.payload),
             packet=message.mid if message.qos else 0,
             properties=_user_properties(message),
             max_payload=self._max_payload,
+            urgent=urgent,
+            retained=message.retain,
         )
-        if self.window.receive(delivery):
-            self._waiting_bytes += len(delivery.payload)
-            self.inbox.append(delivery)
 
     def _on_publish(
         self, _client: Client, _userdata: Any, mid: int, reason: ReasonCode, _properties: Properties | None
@@ -459,6 +534,9 @@ class Connection:
         if reason.is_failure:
             self._fatal = PublishRefused(sending.publication.topic, str(reason))
             return
+        self._acknowledged(sending)
+
+    def _acknowledged(self, sending: Sending) -> None:
         sending.acknowledged = True
         while self._records and self._records[0].acknowledged:
             record = self._records.popleft().publication.record
@@ -502,9 +580,12 @@ class Connection:
         for sending in reversed(self._in_flight.values()):
             if sending.publication.retain:
                 self._retained.setdefault(sending.publication.topic, sending.publication)
+            elif sending.publication.record in self._withheld:
+                self._acknowledged(sending)
             else:
                 self._outgoing.appendleft(sending)
         self._in_flight.clear()
+        self._withheld.clear()
         self._protocol = MQTTv5
         wait = self._backoff.next()
         self._retry_at = time.monotonic() + wait
@@ -523,9 +604,12 @@ class Connection:
         self._ready_since = None
         self._probe_mid = None
         self._probe_at = None
-        self._echo = self._aside_open = None
-        self.unsubscribed = False
+        self._echo = self._aside_open = self._aside_mid = None
+        self._unsubscribed.clear()
+        self._ungranted.clear()
         self.window.disconnect()
+        if self.commands is not None:
+            self.commands.drop()
 
 
 def _user_properties(message: MQTTMessage) -> Mapping[str, str] | None:

@@ -9,6 +9,7 @@ from typing import Final
 from intuition_connector_mqtt.address import DEFAULT_URL, Address, parse_address
 from intuition_connector_mqtt.backoff import Backoff
 from intuition_connector_mqtt.carrier import Carrier
+from intuition_connector_mqtt.commands import COMMAND_CLIENT, Commands
 from intuition_connector_mqtt.connection import Connection
 from intuition_connector_mqtt.errors import Replaced
 from intuition_connector_mqtt.link import CLIENT, Link, attach, check_replaced
@@ -103,7 +104,7 @@ class Mqtt:
         """Attach and carry; give the error after which it may be tried again, or None once `stop` was called."""
         link: Link | None = None
         try:
-            link = attach(backend, name=self._params.name)
+            link = attach(backend, name=self._params.name, control=self._params.control)
             self._carry(backend, link, self._connected(link, waker), pace, backoff)
         except BackendLost as error:
             return error
@@ -132,6 +133,8 @@ class Mqtt:
             same_place = link.place == earlier.place
             if same_place and link.follows(earlier):
                 connection.window.epoch = link.epoch or 0
+                if connection.commands is not None:
+                    connection.commands.window.epoch = link.command_epoch or 0
             else:
                 # What is in hand may have been delivered by another connector in the meantime: begin with what the
                 # backend knows. The broker sends again what was not acknowledged.
@@ -159,11 +162,18 @@ class Mqtt:
                 keepalive=self._params.keepalive,
                 expiry=self._params.expiry,
                 max_payload=self._params.max_payload,
+                commands=self._commands(link, topics),
             )
             self._connection.published = link.published
             log.info("session %s: from %s to %s", link.session, ", ".join(filters), topics.root)
         self._link = link
         return self._connection
+
+    def _commands(self, link: Link, topics: Topics) -> Commands | None:
+        if not self._params.control:
+            return None
+        window = Window(COMMAND_CLIENT, link.command_epoch or 0, link.command_window)
+        return Commands(topics.command, window=window, probe=topics.probe)
 
     def _carry(self, backend: Backend, link: Link, connection: Connection, pace: Pace, backoff: Backoff) -> None:
         log.info("attached to the backend %s", backend.address)

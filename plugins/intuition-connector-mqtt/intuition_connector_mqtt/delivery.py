@@ -20,12 +20,22 @@ class Delivery(Receipt):
         packet: the broker's number for it; 0 if the broker wants no acknowledgement.
         properties: what the publisher said of it beside the payload (MQTT 5).
         max_payload: bytes above which a payload is not kept.
+        urgent: whether it is a command, which waits for nothing else.
+        retained: whether it was published earlier, and kept by the broker for who subscribes.
     """
 
-    __slots__ = ("item", "outstanding", "payload", "properties", "size", "unreadable")
+    __slots__ = ("item", "outstanding", "payload", "properties", "retained", "size", "unreadable", "urgent")
 
     def __init__(
-        self, *, topic: str, payload: bytes, packet: int, properties: Mapping[str, Any] | None, max_payload: int
+        self,
+        *,
+        topic: str,
+        payload: bytes,
+        packet: int,
+        properties: Mapping[str, Any] | None,
+        max_payload: int,
+        urgent: bool = False,
+        retained: bool = False,
     ) -> None:
         digest = blake2b(topic.encode(), digest_size=12)
         digest.update(b"\0")
@@ -35,6 +45,8 @@ class Delivery(Receipt):
         """Bytes there were."""
         self.payload = payload if self.size <= max_payload else payload[:EXCERPT]
         self.properties = properties
+        self.urgent = urgent
+        self.retained = retained
         self.item: Item | None = None
         """What was read, once it was."""
         self.unreadable: str | None = None

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from intuition_connector_mqtt.commands import COMMAND_CLIENT
 from intuition_connector_mqtt.errors import Replaced
 from intuition_connector_mqtt.topics import is_name, name_from
 from intuition_connector_mqtt.window import Mark
@@ -40,6 +41,13 @@ class Link(msgspec.Struct, frozen=True):
     resends: bool = False
     """Whether it gives the records that nobody has confirmed as published."""
     accounts: bool = False
+    hears: bool = False
+    """Whether it gives what was decided with the kill switch and the shares by others, too."""
+    obeys: bool = False
+    """Whether it can be told to use them."""
+    command_epoch: int | None = None
+    command_window: tuple[Mark, ...] = ()
+    """Commands that it has committed and not forgotten, oldest first."""
     window: tuple[Mark, ...] = ()
     """Deliveries that it has committed and not forgotten, oldest first."""
     published: str | None = None
@@ -55,15 +63,18 @@ class Link(msgspec.Struct, frozen=True):
         """Whether nobody else can have delivered anything as this client since an earlier attachment."""
         if not self.durable or self.epoch is None or earlier.epoch is None:
             return True
+        if self.command_epoch is not None and self.command_epoch != (earlier.command_epoch or 0) + 1:
+            return False
         return self.run == earlier.run and self.epoch == earlier.epoch + 1
 
 
-def attach(backend: Backend, *, name: str | None = None) -> Link:
+def attach(backend: Backend, *, name: str | None = None, control: bool = True) -> Link:
     """Ask a backend for its session and channels.
 
     Args:
         backend: one of ours, or a foreign one that has only `initialize` and `event`.
         name: what to call the session of a backend that does not name its own; made from its address by default.
+        control: whether commands will be brought to it.
 
     Raises:
         BackendLost: there is no answer.
@@ -94,6 +105,12 @@ def attach(backend: Backend, *, name: str | None = None) -> Link:
         raise BadReply(backend.address, method, str(error)) from None
     batches = backend.offers("events")
     durable = batches and backend.offers("confirm") and isinstance(attachment.get("window"), list | tuple)
+    obeys = control and backend.offers("control")
+    second: Mapping[str, Any] = {}
+    if durable and obeys:
+        second = backend.call("attach", COMMAND_CLIENT)
+        if not isinstance(second, Mapping) or not isinstance(second.get("window"), list | tuple):
+            raise BadReply(backend.address, "attach", "expected an object with `epoch` and `window`, as for the first")
     return Link(
         session=session if is_name(session) else name_from(session),
         channels=names,
@@ -105,6 +122,10 @@ def attach(backend: Backend, *, name: str | None = None) -> Link:
         window=_window(backend.address, attachment["window"]) if durable else (),
         published=attachment.get("published"),
         accounts=backend.offers("account"),
+        hears=durable and backend.offers("outbox") and backend.offers("controls"),
+        obeys=obeys,
+        command_epoch=second.get("epoch"),
+        command_window=_window(backend.address, second.get("window", ())),
         summary=_summary(backend),
     )
 

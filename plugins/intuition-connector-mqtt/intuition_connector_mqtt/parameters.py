@@ -45,6 +45,9 @@ class MqttParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     messages: Messages = "session"
     """Where messages of parts go: ``session``, below the session's other output; or ``channel``, as events that anybody
     can take, to the plain topics of the channels that they name."""
+    control: bool = True
+    """Do what is published on ``control/set``: turn the kill switch on and off, change shares. Who may publish there is
+    for the broker's access rules to say."""
     negative_prices: bool = False
     """Let zero and negative prices pass, for instruments that have them."""
 

@@ -76,6 +76,8 @@ class Topics:
         self.dead = f"{self.root}/dead"
         self.probe = f"{self.root}/$settled"
         """Nothing is ever published here; below it the connector publishes for itself, under load."""
+        self.command = f"{self.root}/control/set"
+        """What is published here is done at once; what was done is told on ``control``."""
         self.by_type = {kind: f"{self.root}/{topic}" for kind, topic in _BY_TYPE.items()}
 
     def of(self, record: Any) -> str:
@@ -122,5 +124,6 @@ class Topics:
             "messages": "<channel>/<sid>" if self._as_events else self._messages("+"),
             "portfolio": self.portfolio,
             "dead": self.dead,
+            "command": self.command,
             "state": self.state,
         }
