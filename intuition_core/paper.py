@@ -174,7 +174,8 @@ class PaperBroker:
         order = open_order.order
         if (order.side == "buy") is not order.short:
             self._ledgers[open_order.algorithm].reserve(open_order.id, order.sid, reserve)
-        if not _is_plain(order):
+        # `_is_plain`, written out: the call would take longer than the rest of this method.
+        if not (order.limit is order.stop is order.until is None and order.tif == "gtc") or order.short:
             open_order = self._with_end(msgspec.structs.replace(open_order, order=self.fit(order)))
             self._watch(open_order)
         self.open.setdefault(order.sid, []).append(open_order)
@@ -381,8 +382,8 @@ class PaperBroker:
             quantity = min(order.quantity or _ZERO, max(_ZERO, EXACT.minus(there) if order.short else there))
             what = f"no {sid} left to buy back" if order.short else f"no {sid} left to sell"
             return quantity or Rejection(what)
-        if quote <= 0 and not order.short:
-            return Rejection(f"{sid} cannot be bought at {float(quote)}")
+        if quote <= 0:
+            return Rejection(f"{sid} cannot be {'sold short' if order.short else 'bought'} at {float(quote)}")
         step = self._step_of(sid)
         if order.quantity is not None:
             return order.quantity or Rejection(f"less than {plain_decimal(step)} {sid} is left to trade")
@@ -424,7 +425,9 @@ class PaperBroker:
             cash = order.cash or _ZERO
             return terms.most(cash, step), cash
         quantity = EXACT.multiply(EXACT.divide_int(order.quantity, step), step)
-        return quantity, terms.cash(quantity)
+        cash = terms.cash(quantity)
+        # A buy at a limit below 0 is never filled, and must not reserve less than nothing.
+        return quantity, max(_ZERO, cash) if order.side == "buy" else cash
 
     def _terms(self, order: Order, price: Decimal, volume: Decimal | None) -> Terms:
         limit = None if order.limit is None else exact(order.limit)

@@ -406,6 +406,21 @@ def test_a_part_of_a_short_sale_keeps_the_rest_of_its_margin() -> None:
     assert account.ledger.reserved == 0
 
 
+@pytest.mark.parametrize("order", [{"side": "buy", "limit": -5.0}, {"side": "sell", "short": True}])
+def test_nothing_is_opened_at_a_price_below_zero(order: dict[str, Any]) -> None:
+    account = Account(margin=Margin())
+    account.broker.place(OpenOrder("o", Order("A", quote=100.0, quantity=units(1), **order), ME, ""), units(0))
+    assert "at -6.0" in account.one(-6.0).reason
+    assert account.ledger.cash == 10_000
+
+
+def test_a_limit_below_zero_reserves_nothing() -> None:
+    account = Account()
+    account.place("buy", limit=-5.0, quantity=units(10))
+    assert account.ledger.available == 10_000
+    assert account.quote(1.0) == []
+
+
 def test_what_turned_to_the_other_side_meanwhile_is_refused_on_both_ways() -> None:
     for tif in TIFS[:2]:
         account = Account(margin=Margin())
