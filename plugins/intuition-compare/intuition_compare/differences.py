@@ -86,7 +86,8 @@ def difference(
         block = _block_length(one, two)
         if len(one) < MIN_BLOCKS * block:
             undefined = (
-                f"{len(one)} days of returns that hang together for {block} days, and it takes {MIN_BLOCKS} times that"
+                f"{len(one)} days of returns, which are best drawn {block} at a time, and an interval takes "
+                f"{MIN_BLOCKS} times as many"
             )
         else:
             periods = periods_per_year(first.history.days)

@@ -1,7 +1,7 @@
 """A composition that runs beside a session: the session's journaled events, an account of its own in memory."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 
 from intuition_compare.runs import Run, run_of
@@ -34,9 +34,11 @@ class Shadow:
 
     def __init__(self, name: str, composition: Composition, *, run: str, original: bool = False) -> None:
         self.name = name
-        self._strategy = _Noting(composition, run=run)
+        self._strategy = _Announcing(composition, run=run)
+        self._strategy.announce = self._before
         self._original = original
         self._curve = Curve(self._strategy.ledger)
+        self._event: Data = {}
         self._digest = Digest(run)
         self._counts: Counter[str] = Counter()
         self._first_ts: int | None = None
@@ -60,7 +62,7 @@ class Shadow:
         strategy = self._strategy
         try:
             for records in replayed_events(strategy, journal, after=self.seq, until=until, compare=self._original):
-                self._follow(strategy.latest, records)
+                self._after(records)
         except IntuitionError as error:
             error.args = (f"{self.name}: {error}",)
             raise
@@ -91,13 +93,17 @@ class Shadow:
         )
         return run_of(self.name, history, self._digest.hexdigest())
 
-    def _follow(self, event: Data, records: Sequence[Record]) -> None:
-        curve = self._curve
+    def _before(self, event: Data) -> None:
+        """End a slice and a day of the curve while the account still is as the event finds it."""
+        self._event = event
+        ts = self._last_ts = event["ts"]
         if self._first_ts is None:
-            self._first_ts = event["ts"]
-        self._last_ts = event["ts"]
-        if not curve.stretch((event,), 0):
-            curve.turn(event["ts"])
+            self._first_ts = ts
+        if not self._curve.stretch((event,), 0):
+            self._curve.turn(ts)
+
+    def _after(self, records: Sequence[Record]) -> None:
+        curve, event = self._curve, self._event
         if records or event["channel"] != DEFAULT_CHANNEL:  # the positions may have changed
             curve.settle(event)
             self._digest.add(records)
@@ -106,11 +112,11 @@ class Shadow:
             curve.look((event,), 0, 1)
 
 
-class _Noting(Strategy):
-    """A strategy that keeps the event that it was given last."""
+class _Announcing(Strategy):
+    """A strategy that tells of each event before it takes it."""
 
-    latest: Data
+    announce: Callable[[Data], None]
 
     def step(self, data: Data) -> Sequence[Record]:
-        self.latest = data
+        self.announce(data)
         return super().step(data)

@@ -12,7 +12,7 @@ from intuition_compare.rows import differences, figures, headline, notes
 
 _NAMES: Final = 24
 _CELL: Final = 22
-"""Columns that the figures' names take at most, and those of a variant."""
+"""Columns that the figures' names take at most, and those that a variant takes at least."""
 
 
 def table(comparison: Comparison, *, width: int) -> RenderableType:
@@ -23,7 +23,8 @@ def table(comparison: Comparison, *, width: int) -> RenderableType:
         width: of a line, in columns: where the variants do not fit, there are several tables, each with the first.
     """
     others = range(1, len(comparison.runs))
-    each = max(1, (width - _NAMES) // _CELL - 1)
+    cell = max(_CELL, *(len(run.name) + 2 for run in comparison.runs))
+    each = max(1, (width - _NAMES) // cell - 1)
     parts: list[RenderableType] = [Text(headline(comparison), style="bold")]
     parts += [_columns(comparison, others[n : n + each]) for n in range(0, len(others), each)]
     return Group(*parts, *(Text(note, style="dim") for note in notes(comparison)))

@@ -1,7 +1,8 @@
 """The variants: every combination of what is to be compared, each composed as a run of its own would be."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -11,7 +12,7 @@ import msgspec
 from intuition_core.cli.serve import BadFlag
 from intuition_core.compose import compose, overlay, settle
 from intuition_core.composition import Composition
-from intuition_core.config import CORE_KEYS, Config, convert
+from intuition_core.config import CORE_KEYS, BadConfiguration, Config, convert
 from intuition_core.diagnosis import read_config
 from intuition_core.errors import IntuitionError
 from intuition_core.parameters import parameter_names
@@ -229,12 +230,32 @@ def _composed(
             continue
         varied = {choice.key: Typed(choice.value) for choice in each.choices if choice.is_flat}
         own = {key: value for key, value in {**flat, **varied}.items() if takes(key) or key in orphans}
-        config = settle(msgspec.structs.replace(each.config, flat=own), catalogue, seed=seed)
+        with _spelled(varied):
+            config = settle(msgspec.structs.replace(each.config, flat=own), catalogue, seed=seed)
+        origins = {key: _respelled(origin, varied) for key, origin in config.origins.items()}
+        config = msgspec.structs.replace(config, origins=origins)
         found[taken] = (compose(config, catalogue), config)
     return [
         (Variant(name or ", ".join(flat) or "as configured", composition), config)
         for name, (composition, config) in zip(names(list(found)), found.values(), strict=True)
     ]
+
+
+@contextmanager
+def _spelled(varied: Collection[str]) -> Iterator[None]:
+    """Let mistakes in parameters that are varied say so."""
+    try:
+        yield
+    except BadConfiguration as error:
+        respelled = (msgspec.structs.replace(each, origin=_respelled(each.origin, varied)) for each in error.mistakes)
+        raise BadConfiguration(*respelled) from None
+
+
+def _respelled(origin: str, varied: Collection[str]) -> str:
+    flag, _, key = origin.partition(" ")
+    if flag == "--param" and any(key in (name, name.rpartition(".")[2]) for name in varied):
+        return f"--vary {key}"
+    return origin
 
 
 def _taker(config: Config, catalogue: Catalogue) -> Callable[[str], bool]:

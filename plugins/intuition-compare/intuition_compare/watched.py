@@ -76,7 +76,7 @@ class Watched:
 
     def comparison(self) -> Comparison:
         """Give what is found so far; a day counts for the intervals once another one has begun."""
-        runs = [shadow.result(str(self._path)) for shadow in self._shadows]
+        runs = [shadow.result(self._shadows[0].name) for shadow in self._shadows]
         days = len(runs[0].history.days)
         if days != self._days:
             self._days = days
