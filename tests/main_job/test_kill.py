@@ -1,12 +1,58 @@
-"""The kill switch, typed by a person while a session runs."""
+"""The kill switch, typed or published by a person while a session runs."""
 
+import json
+import os
+import signal
 import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from intuition_core.errors import BackendLost
 from intuition_core.rpc.client import Client
+
+RAISES = """
+class Raises:
+    def initialize(self, params):
+        return None
+
+    def event(self, data):
+        raise ValueError("never")
+"""
+
+SLOW = """
+import time
+
+from intuition_core import Signal
+
+
+class Slow:
+    def initialize(self, params):
+        return None
+
+    def event(self, data):
+        time.sleep(0.001)
+        return Signal(data["sid"], "buy", data["quote"])
+"""
+
+CONFIGURATION = """
+cash = "100000000"
+session = "switched"
+
+[algorithm]
+name = "./part.py"
+
+[portfolio]
+name = "fixed"
+params = { cash = "1" }
+"""
+
+COMMAND = "intuition/1/switched/control/set"
 
 SERVE = ("--algo", "random", "--seed", "1", "--param", "threshold=0.5", "--session", "switched")
 
@@ -63,3 +109,70 @@ def test_a_switch_for_nobody_says_so(free: Any) -> None:
     assert done.returncode == 1
     assert "no answer from the backend" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def carried(mosquitto: str, tmp_path: Path, free: Any, intuition: Any, serve: Any, listen: Any) -> Any:
+    """Serve an algorithm from its text, between a real broker and a listener; give the process, its address, both."""
+
+    def begin(part: str) -> tuple[Any, str, Any]:
+        (tmp_path / "part.py").write_text(part)
+        (tmp_path / "intuition.toml").write_text(CONFIGURATION)
+        port = free()
+        intuition("broker", "--port", str(port)).line("ready")
+        url = f"mqtt://127.0.0.1:{port}"
+        process, address = serve()
+        listener = listen(url, "intuition/1/switched/#")
+        intuition("connect", "--rpc", address, "--mqtt", url)
+        while listener.next("/$state")["state"] != "ready":
+            pass
+        return process, address, listener
+
+    return begin
+
+
+def test_a_kill_is_taken_while_an_algorithm_raises_and_there_is_nothing_to_sell(carried: Any) -> None:
+    _, address, listener = carried(RAISES)
+    for n in range(20):
+        listener.publish("quotes", {"goog": 100.0 + n})
+    listener.publish(COMMAND, {"action": "kill", "reason": "it raises", "flatten": True})
+    control = listener.next("/control")
+    assert (control["action"], control["flatten"]) == ("kill", True)
+    with Client(address) as client:
+        assert client.call("describe")["killed"] == "it raises"
+        assert client.call("decisions") == []
+    listener.publish("quotes", {"goog": 1.0})
+    listener.publish(COMMAND, {"action": "clear", "reason": "mended"})
+    assert listener.next("/control")["action"] == "clear"
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the worker is found by what Linux tells of processes")
+def test_a_kill_passes_a_flood_and_outlives_the_worker(carried: Any) -> None:
+    process, address, listener = carried(SLOW)
+    many = 5_000
+    for n in range(many):
+        listener.publish_soon("quotes", json.dumps({"sid": f"S{n % 50}", "quote": 10 + n % 7}).encode())
+    listener.publish("elsewhere", {"all before has been": "published"})
+    with Client(address) as client:
+        before = client.call("describe")["last_seq"]
+        assert before < many * 3 / 4, "a part that takes a millisecond must be behind"
+        listener.publish(COMMAND, {"action": "kill", "reason": "too many", "id": "k1"})
+        control = listener.next("/control", seconds=60)
+    # The batch that was being run, and one more where the machine was slow to bring the command.
+    assert control["seq"] <= before + 2_000
+    worker = int(Path(f"/proc/{process.process.pid}/task/{process.process.pid}/children").read_text().split()[0])
+    os.kill(worker, signal.SIGKILL)
+    process.line("ended by SIGKILL; starting it again")
+    listener.publish(COMMAND, {"action": "kill", "reason": "too many", "id": "k1"})  # once more, to be sure
+    with Client(address) as client:
+        deadline = time.monotonic() + 60
+        taken = 0
+        while taken < many + 1:
+            assert time.monotonic() < deadline, "the rest of the quotes must be taken"
+            with suppress(BackendLost):  # the next worker is not there yet
+                taken = client.call("describe")["last_seq"]
+            time.sleep(0.05)
+        described = client.call("describe")
+        assert (described["killed"], described["last_seq"]) == ("too many", many + 1)
+        assert client.call("decisions", control["seq"]) == []
+        assert [record["action"] for record in client.call("controls") if record["type"] == "control"] == ["kill"]
