@@ -391,7 +391,7 @@ class Ledger:
         for sid, position in self.positions.items():
             if position.quantity < 0:
                 worth = self.market.worth(sid, position.quantity)
-                total = EXACT.add(total, abs(position.cost if worth is None else worth))
+                total = EXACT.add(total, EXACT.abs(position.cost if worth is None else worth))
         return total
 
 

@@ -27,7 +27,7 @@ class Margin(msgspec.Struct, frozen=True, kw_only=True):
             proceeds: the units times what one is worth, in the account's currency.
             fees: what the sale pays in all.
         """
-        return EXACT.add(EXACT.subtract(EXACT.multiply(self.initial, proceeds), proceeds), fees)
+        return EXACT.add(EXACT.subtract(EXACT.multiply(self.initial, EXACT.abs(proceeds)), proceeds), fees)
 
     def plain(self) -> dict[str, Any]:
         """Describe the margin in plain JSON types."""
