@@ -197,6 +197,32 @@ def test_a_limit_reserves_its_worst_and_gives_back_what_it_did_not_need() -> Non
     assert (account.ledger.cash, account.ledger.reserved) == (units(200), units(0))
 
 
+@pytest.mark.parametrize(
+    ("order", "cash"),
+    [
+        ({"side": "buy", "stop": 110.0}, 1100),
+        ({"side": "buy", "stop": 90.0}, 1000),
+        ({"side": "buy", "stop": 110.0, "limit": 120.0}, 1200),
+        ({"side": "sell", "stop": 90.0}, 900),
+        ({"side": "sell", "stop": 110.0}, 1000),
+        ({"side": "sell", "limit": 120.0}, 1200),
+    ],
+)
+def test_an_estimate_takes_the_worst_price_that_is_foreseen(order: dict[str, Any], cash: int) -> None:
+    wanted = Order("A", quote=100.0, quantity=units(10), **order)
+    assert Account().broker.estimate(wanted) == (units(10), units(cash))
+
+
+def test_orders_wait_for_their_limits_when_others_are_gone() -> None:
+    account = Account()
+    account.place("buy", limit=90.0, quantity=units(1))
+    account.place("buy", limit=90.0, quantity=units(1), sid="B")
+    gone = account.place("buy", limit=90.0, quantity=units(1), sid="C")
+    account.broker.cancel(gone)
+    assert len(account.quote(90.0)) == 1
+    assert account.quote(100.0, sid="B") == []
+
+
 # -- how long an order is good
 
 NOON = 20_000 * DAY + DAY // 2
