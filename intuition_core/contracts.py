@@ -175,7 +175,7 @@ class Account(Protocol):
 
     @property
     def cash(self) -> float:
-        """Cash that can be bet: what is reserved for open orders is already taken off."""
+        """Cash that can be bet: what is reserved for open orders or has to cover short positions is taken off."""
 
     @property
     def equity(self) -> float:
@@ -183,11 +183,25 @@ class Account(Protocol):
 
     @property
     def positions(self) -> Mapping[str, float]:
-        """Units held, by symbol; symbols without a position are absent."""
+        """Units held, by symbol, negative for what was sold short; symbols without a position are absent."""
+
+    @property
+    def values(self) -> Mapping[str, float]:
+        """What each position is worth at its latest quote, in the account's currency; negative where sold short.
+
+        A position that cannot be valued yet, for want of a quote or a rate, counts at cost.
+        """
 
     @property
     def pending(self) -> Mapping[str, float]:
-        """Cash set aside for orders to buy that are not filled yet, by symbol; symbols without are absent."""
+        """Cash set aside for orders that open a position and are not filled yet, by symbol; symbols without are absent.
+
+        For a buy that is what it may cost, for a short sale its margin less what it brings.
+        """
+
+    @property
+    def orders(self) -> Sequence[Order]:
+        """The orders at work, closing ones included, each as what of it is not filled yet."""
 
     @property
     def marks(self) -> Mapping[str, float]:
@@ -196,6 +210,17 @@ class Account(Protocol):
     @property
     def quoted_at(self) -> Mapping[str, int]:
         """When each symbol was last quoted, nanoseconds UTC; only kept where there are risk parts."""
+
+    def worth(self, sid: str, price: float | None = None) -> float:
+        """Give what one unit of a symbol is worth in the account's currency: price * multiplier * rate.
+
+        Args:
+            sid: the symbol.
+            price: in the currency that the symbol is quoted in; its latest quote where None.
+
+        Returns:
+            The worth; nan where there is no quote, or no rate of the currency is known yet.
+        """
 
     @property
     def closed_trades(self) -> Sequence[ClosedTrade]:

@@ -88,7 +88,6 @@ class Desk:
         self.books = Books(composition.cash, composition.shares, market=self._market, margin=self._margin)
         self.ledger: Readable = self.books if len(self.books.ledgers) > 1 else next(iter(self.books.ledgers.values()))
         self.quoted_at: dict[str, int] = {}
-        self.account: Account = LedgerView(self.ledger, quoted_at=self.quoted_at)
         self.broker = PaperBroker(
             self.books.ledgers,
             step=composition.step,
@@ -96,6 +95,7 @@ class Desk:
             rules=composition.fills,
             market=self._market,
         )
+        self.account: Account = LedgerView(self.ledger, quoted_at=self.quoted_at, working=self.broker.open)
         self.recorder = Recorder(run)
         self.killed: str | None = None
         self.lines: Sequence[LineSeat] = ()

@@ -12,6 +12,7 @@ units are bought back.
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from math import nan
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, NamedTuple, Protocol
 
@@ -22,9 +23,10 @@ from intuition_core.amounts import EXACT as EXACT
 from intuition_core.amounts import ROUNDING, part_of_cost, rounded
 from intuition_core.amounts import exact as exact
 from intuition_core.amounts import floor_to_step as floor_to_step
-from intuition_core.contracts import ClosedTrade
+from intuition_core.contracts import ClosedTrade, Order
 from intuition_core.margin import Margin
-from intuition_core.market import Market, Unbookable
+from intuition_core.market import Market, NoRate, Unbookable
+from intuition_core.orders import OpenOrder
 from intuition_core.records import plain_decimal
 
 _ZERO: Final = Decimal(0)
@@ -452,12 +454,29 @@ class Readable(Protocol):
 
 
 class LedgerView:
-    """The `Account` that parts see: the ledger in floats, and nothing that could change it."""
+    """The `Account` that parts see: the ledger in floats, and nothing that could change it.
 
-    __slots__ = ("_ledger", "marks", "quoted_at")
+    Args:
+        ledger: what is shown.
+        quoted_at: when each symbol was last quoted, nanoseconds UTC.
+        working: the open orders by symbol; without it there are none.
+        algorithm: whose orders are shown; those of all where None.
+    """
 
-    def __init__(self, ledger: Readable, *, quoted_at: Mapping[str, int] | None = None) -> None:
+    __slots__ = ("_algorithm", "_ledger", "_market", "_working", "marks", "quoted_at")
+
+    def __init__(
+        self,
+        ledger: Readable,
+        *,
+        quoted_at: Mapping[str, int] | None = None,
+        working: Mapping[str, Sequence[OpenOrder]] | None = None,
+        algorithm: str | None = None,
+    ) -> None:
         self._ledger = ledger
+        self._market = ledger.market
+        self._working: Mapping[str, Sequence[OpenOrder]] = {} if working is None else working
+        self._algorithm = algorithm
         self.quoted_at: Mapping[str, int] = MappingProxyType(quoted_at if quoted_at is not None else {})
         self.marks: Mapping[str, float] = MappingProxyType(ledger.marks)
 
@@ -486,12 +505,30 @@ class LedgerView:
 
     @property
     def values(self) -> Mapping[str, float]:
-        """What each position is worth at its latest mark, in the account's currency; negative where sold short."""
+        """What each position is worth at its latest mark, in the account's currency; negative where sold short.
+
+        One never marked counts at cost, and so does one in a currency of which no rate is known.
+        """
         values = {}
+        marks, market = self.marks, self._market
         for sid, position in self._ledger.positions.items():
-            worth = self._ledger.market.worth(sid, position.quantity)
-            values[sid] = float(position.cost if worth is None else worth)
+            if market.plain and sid in marks:
+                values[sid] = float(position.quantity) * marks[sid]
+            else:
+                worth = market.worth(sid, position.quantity)
+                values[sid] = float(position.cost if worth is None else worth)
         return values
+
+    def worth(self, sid: str, price: float | None = None) -> float:
+        """Give what one unit is worth at a price, or at its latest mark; nan where that or a rate is not known."""
+        if price is None:
+            price = self.marks.get(sid, nan)
+        if self._market.plain:
+            return price
+        try:
+            return float(self._market.unit(sid, exact(price)))
+        except NoRate:
+            return nan
 
     @property
     def positions(self) -> Mapping[str, float]:
@@ -502,11 +539,20 @@ class LedgerView:
 
     @property
     def pending(self) -> Mapping[str, float]:
-        """Cash set aside for orders to buy that are not filled yet, by symbol."""
+        """Cash set aside for orders that open a position and are not filled yet, by symbol."""
         pending: dict[str, float] = {}
         for reservation in self._ledger.reservations.values():
             pending[reservation.sid] = pending.get(reservation.sid, 0.0) + float(reservation.cash)
         return pending
+
+    @property
+    def orders(self) -> Sequence[Order]:
+        """The orders at work, each as what of it is not filled yet."""
+        if not self._working:
+            return ()
+        owner = self._algorithm
+        orders = (each.order for there in self._working.values() for each in there)
+        return tuple(order for order in orders if owner is None or order.algorithm == owner)
 
     @property
     def closed_trades(self) -> Sequence[ClosedTrade]:

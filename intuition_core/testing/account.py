@@ -1,31 +1,49 @@
 """An account that says what a test wants it to say."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from intuition_core.contracts import ClosedTrade
+from intuition_core.contracts import ClosedTrade, Order
 
 
 class FakeAccount(msgspec.Struct, kw_only=True):
     """An `Account` of plain fields; amounts in its currency, as floats.
 
-    ``equity`` follows from the others: the cash, what is set aside, and the positions at their marks.
+    ``equity`` follows from the others: the cash, what is set aside or covers short positions, and the positions at
+    their marks. ``values`` and ``worth`` follow from the marks and the rates.
     """
 
     cash: float = 10_000.0
     positions: Mapping[str, float] = {}
-    """Units held, by symbol."""
+    """Units held, by symbol; negative for what was sold short."""
     pending: Mapping[str, float] = {}
-    """Cash set aside for orders to buy, by symbol."""
+    """Cash set aside for orders that open a position, by symbol."""
+    orders: Sequence[Order] = ()
+    """The orders at work; what is set aside for them is ``pending``, which does not follow from them."""
+    margin: float = 0.0
+    """Cash that has to cover short positions, and is not in ``cash``."""
     marks: Mapping[str, float] = {}
     """The latest quote, by symbol; a position without one counts nothing."""
+    rates: Mapping[str, float] = {}
+    """What a price of 1 comes to in the account's currency, by symbol: multiplier times rate; 1 where absent."""
     quoted_at: Mapping[str, int] = {}
     """When each symbol was last quoted, nanoseconds UTC."""
     closed_trades: Sequence[ClosedTrade] = ()
 
     @property
+    def values(self) -> Mapping[str, float]:
+        """What each position is worth at its mark."""
+        return {sid: units * self.worth(sid) if sid in self.marks else 0.0 for sid, units in self.positions.items()}
+
+    @property
     def equity(self) -> float:
         """All cash, and all positions at their marks."""
-        held = sum(units * self.marks.get(sid, 0.0) for sid, units in self.positions.items())
-        return self.cash + sum(self.pending.values()) + held
+        return self.cash + sum(self.pending.values()) + self.margin + sum(self.values.values())
+
+    def worth(self, sid: str, price: float | None = None) -> float:
+        """Give what one unit is worth at a price, or at its mark; nan where it has none."""
+        if price is None:
+            price = self.marks.get(sid, math.nan)
+        return price * self.rates.get(sid, 1.0)
