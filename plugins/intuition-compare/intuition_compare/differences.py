@@ -18,7 +18,7 @@ REPLICATIONS: Final = 2000
 MIN_DAYS: Final = 30
 """Days below which nothing is said: neither the length of blocks nor the ends of an interval could be told."""
 
-MIN_BLOCKS: Final = 10
+MIN_BLOCKS: Final = 5
 """Blocks below which nothing is said: the days hang together so much that there are few to draw from."""
 
 METHOD: Final = "stationary block bootstrap of paired daily returns, percentile interval"

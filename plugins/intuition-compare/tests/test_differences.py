@@ -33,18 +33,22 @@ def by_name(found: tuple[Interval, ...]) -> dict[str, Interval]:
     return {each.name: each for each in found}
 
 
-def test_intervals_hold_a_known_difference_about_as_often_as_they_promise(run_from: Make) -> None:
+@pytest.mark.parametrize(("lasting", "least"), [(0.0, 66), (0.5, 60)])
+def test_intervals_hold_a_known_difference_about_as_often_as_they_promise(
+    run_from: Make, lasting: float, least: int
+) -> None:
     mean, samples, held = 0.0004, 80, 0
     for seed in range(samples):
         market = noise(seed, 250)
-        # The difference lasts from day to day, as that of a strategy does; what the market does is in both.
-        apart = noise(-seed - 1, 250, lasting=0.3, mean=mean)
+        # What the market does is in both; what one has over the other carries on from day to day.
+        apart = noise(1000 + seed, 250, lasting=lasting, mean=mean)
         better = [common + more for common, more in zip(market, apart, strict=True)]
         found = difference(run_from("a", market), run_from("b", better), level=0.9, replications=200)
         interval = by_name(found.intervals)["mean_return"]
         held += interval.low <= mean * 252 <= interval.high
-    # 90 % of 80 is 72, give or take 2.7; a block bootstrap of a year of days is known to fall a little short.
-    assert 63 <= held <= 78
+    # 90 % of 80 is 72, give or take 2.7. Where days carry on, block bootstraps of a year fall a little short: 84 % or
+    # so; one that drew single days would hold it in 66 %.
+    assert least <= held <= 78
 
 
 def test_days_that_hang_together_are_drawn_together(run_from: Make) -> None:
@@ -98,7 +102,7 @@ def test_the_same_seed_draws_the_same_and_a_wider_level_is_wider(run_from: Make)
         ([], [], "0 days of returns"),
         (noise(1, 60), noise(1, 60), "the returns are the same on every day"),
         ([0.01] * 60, [0.01] * 20 + [-1.5] + [0.01] * 39, "at or below zero"),
-        ([0.0] * 60, [0.0] * 30 + [0.02] * 30, f"and an interval takes {MIN_BLOCKS} times as many"),
+        ([0.0] * 30, [0.0] * 15 + [0.02] * 15, f"and an interval takes {MIN_BLOCKS} times as many"),
     ],
 )
 def test_where_there_is_no_interval_it_says_why(
