@@ -1,5 +1,7 @@
 """The kill switch as callers and connectors see it: done once, heard by all, and final for what was not published."""
 
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -195,3 +197,12 @@ def test_decisions_that_a_kill_cancelled_are_given_to_nobody(tmp_path: Path) -> 
     # The journal keeps what was decided, whatever became of it.
     kept = [record for _, records in Journal(tmp_path / "s.journal", read_only=True).batches() for record in records]
     assert set(ids(placed)) <= set(ids(kept))
+
+
+def test_what_the_guide_publishes_is_done(tmp_path: Path) -> None:
+    guide = (Path(__file__).parent.parent / "docs" / "accounts.md").read_text()
+    file = tmp_path / "intuition.toml"
+    file.write_text(re.findall(r"```toml\n(.*?)```", guide, re.DOTALL)[0])
+    service = Service(load_config(file, environment={}), discover())
+    commands = re.findall(r"-t intuition/1/SESSION/control/set -m '(.*)'", guide)
+    assert [service.control(json.loads(command))[-1]["action"] for command in commands] == ["kill", "clear", "shares"]

@@ -1,11 +1,14 @@
 """TLS and passwords, at a mosquitto that asks for them."""
 
+import json
 import logging
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import paho.mqtt.client as paho
 import pytest
 from intuition_connector_mqtt.errors import BrokerRefused
 
@@ -176,3 +179,32 @@ def test_the_wrong_kind_of_door_is_named(secured: Any, port: int, certificates: 
     plain = ["--mqtt", f"mqtts://127.0.0.1:{broker.port}", "--ca", f"{certificates}/ca.pem"]
     assert main(["publish", "quotes", "1", *plain]) == 1
     assert f"it may not speak TLS there: try mqtt://127.0.0.1:{broker.port}" in capsys.readouterr().err
+
+
+SECURITY = Path(__file__).parents[3] / "docs" / "security.md"
+
+
+def test_who_may_stop_it_is_for_the_broker_to_say(
+    tmp_path: Path, configured: Any, observe: Any, run: Any, fake: Any
+) -> None:
+    [rules] = re.findall(r"```text\n(user connector.*?)```", SECURITY.read_text(), re.DOTALL)
+    file = tmp_path / "acl"
+    file.write_text(f"topic readwrite #\n\n{rules}")  # the first is for the observer, who has no name
+    file.chmod(0o600)
+    broker = configured([f"acl_file {file}"])
+    backend = fake("attach", "events")
+    backend.other["control"] = lambda command, *_: [{"id": "x:1:0", "type": "control", "by": command["reason"]}]
+    observer = observe(broker)
+    run(backend, url=f"mqtt://connector@127.0.0.1:{broker.port}")
+    observer.wait_for_state("ready")
+    for user in ("feed", "desk"):
+        # A broker that says nothing of what it throws away: the second command shows that the first is gone.
+        client = paho.Client(paho.CallbackAPIVersion.VERSION2, protocol=paho.MQTTv311)
+        client.username_pw_set(user)
+        client.connect("127.0.0.1", broker.port)
+        client.loop_start()
+        command = json.dumps({"action": "kill", "reason": user})
+        client.publish("intuition/1/test/control/set", command, qos=1).wait_for_publish(20)
+        client.disconnect()
+        client.loop_stop()
+    assert [record["by"] for record in observer.wait_for("control")] == ["desk"]
