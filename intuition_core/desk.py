@@ -158,11 +158,16 @@ class Desk:
             stake = size(signal, line.account)
             if stake is None:
                 return
-            staked = bets(stake)
+            if stake is not line.checked:  # one that is given again and again need not be looked at again
+                staked = bets(stake)
+                line.checked = stake if type(stake) is Bet else None
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001  # a part may raise anything; the others go on
             self._fail(line.number + 1, method, error, signal.sid)
+            return
+        if line.checked is not None:
+            self._bet(line, signal, line.checked)
             return
         for bet in staked:
             self._bet(line, signal, bet)
@@ -383,36 +388,58 @@ class Desk:
             step = plain_decimal(self._market.step(order.sid))
             self._refuse(line, order, f"{plain_decimal(cash)} comes to less than {step} {order.sid} at {order.quote}")
             return
-        ledger = line.ledger
+        if order.quantity is not None and order.quantity != quantity:
+            order = msgspec.structs.replace(order, quantity=quantity)
+        algorithm, portfolio = line.names
+        open_order = OpenOrder(self.recorder.next_id, order, algorithm, portfolio)
+        if (
+            order.limit is None
+            and order.stop is None
+            and order.tif == "gtc"
+            and order.until is None
+            and order.tag is None
+            and not order.short
+        ):
+            try:
+                self.broker.place(open_order, cash)
+            except NotEnough as error:
+                self._refuse(line, order, str(error))
+                return
+            self.recorder.decision(open_order, quantity, cash)
+        else:
+            placed = self._place_on_terms(line, open_order, quantity, cash)
+            if placed is None:
+                return
+            open_order = placed
+        if self._at_once and (outcome := self.broker.fill_now(open_order, self.recorder.ts)) is not None:
+            self._record_outcome(open_order, outcome)
+
+    def _place_on_terms(
+        self, line: LineSeat, open_order: OpenOrder, quantity: Decimal, cash: Decimal
+    ) -> OpenOrder | None:
+        """Place an order that is no plain one, and give it as it is kept; None where the account does not have it."""
+        order, ledger = open_order.order, line.ledger
         replaced = () if order.tag is None else self._tagged(line, order)
-        if (side == "buy") is not order.short and cash > ledger.available:
+        if not order.closing:
             there = ledger.available
-            for open_order in replaced:
-                if (reservation := ledger.reservations.get(open_order.id)) is not None:
+            for each in replaced:
+                if (reservation := ledger.reservations.get(each.id)) is not None:
                     there = EXACT.add(there, reservation.cash)
             if cash > there:
                 self._refuse(line, order, str(NotEnough("cash", cash, there)))
-                return
-        if order.quantity is not None and order.quantity != quantity:
-            order = msgspec.structs.replace(order, quantity=quantity)
-        if replaced:
-            self._take_back(replaced, "replaced")
-        algorithm, portfolio = line.names
-        record = self.recorder.decision(order, quantity, cash, algorithm, portfolio)
-        open_order = OpenOrder(record["id"], order, algorithm, portfolio)
-        if order.limit is None and order.stop is None and order.tif == "gtc" and order.until is None:
-            self.broker.place(open_order, cash)
-        else:
-            open_order = self.broker.place(open_order, cash)
-            _write_terms(record, open_order)
+                return None
+        self._take_back(replaced, "replaced")
+        open_order = msgspec.structs.replace(open_order, id=self.recorder.next_id)
+        open_order = self.broker.place(open_order, cash)
+        record = self.recorder.decision(open_order, quantity, cash)
         if order.short:
             record["short"] = True
+        _write_terms(record, open_order)
         if order.tag is not None:
             record["tag"] = order.tag
             if replaced:
                 record["replaces"] = [each.id for each in replaced]
-        if self._at_once and (outcome := self.broker.fill_now(open_order, record["ts"])) is not None:
-            self._record_outcome(open_order, outcome)
+        return open_order
 
     def _to_short(self, order: Order, quantity: Decimal, proceeds: Decimal) -> Decimal:
         """Give what of the cash that is available a short sale needs: the margin, less what the sale brings."""
@@ -576,6 +603,8 @@ class Desk:
 def _write_terms(record: Record, open_order: OpenOrder) -> None:
     """Write into a decision how it is to be traded."""
     order = open_order.order
+    if order.type == "market" and order.tif == "gtc" and order.until is None:
+        return
     record["order"] = order.type
     for name in ("limit", "stop"):
         if (price := getattr(order, name)) is not None:

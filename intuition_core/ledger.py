@@ -119,8 +119,8 @@ class Ledger:
     """The ledgers that this one sums up: none."""
 
     __slots__ = (
+        "_closed",
         "cash",
-        "closed",
         "deposits",
         "margin",
         "market",
@@ -141,7 +141,16 @@ class Ledger:
         self.market = Market() if market is None else market
         self.marks = self.market.marks
         self.margin = margin
-        self.closed: deque[ClosedTrade] = deque(maxlen=_KEPT_TRADES)
+        # Floats are made of them when somebody asks, which at most trades nobody does.
+        self._closed: deque[tuple[str, Decimal, Decimal, Decimal, int]] = deque(maxlen=_KEPT_TRADES)
+
+    @property
+    def closed(self) -> list[ClosedTrade]:
+        """The latest trades that were closed, oldest first; at most 1,000."""
+        return [
+            ClosedTrade(sid, float(quantity), float(cost), float(proceeds), ts)
+            for sid, quantity, cost, proceeds, ts in self._closed
+        ]
 
     @property
     def available(self) -> Decimal:
@@ -193,7 +202,7 @@ class Ledger:
             reservations=self.reservations,
             positions=self.positions,
             marks=self.marks,
-            closed=list(self.closed),
+            closed=self.closed,
         )
 
     def restore(self, state: LedgerState) -> None:
@@ -207,7 +216,10 @@ class Ledger:
             self.reserved = EXACT.add(self.reserved, reservation.cash)
         self.positions = dict(state.positions)
         self.marks.update(state.marks)
-        self.closed.extend(state.closed)
+        self._closed.extend(
+            (trade.sid, exact(trade.quantity), exact(trade.cost), exact(trade.proceeds), trade.ts)
+            for trade in state.closed
+        )
 
     def reserve(self, order_id: str, sid: str, amount: Decimal) -> None:
         """Set cash aside for an order: to buy a symbol, or, as much as `Margin.to_short` says, to sell it short.
@@ -277,7 +289,7 @@ class Ledger:
         profit = EXACT.subtract(proceeds, cost)
         self.cash = EXACT.add(self.cash, proceeds)
         self.realised = EXACT.add(self.realised, profit)
-        self.closed.append(ClosedTrade(sid, float(quantity), float(cost), float(proceeds), ts))
+        self._closed.append((sid, quantity, cost, proceeds, ts))
         return proceeds, profit
 
     def short(self, sid: str, quantity: Decimal, price: Decimal, fees: Decimal = _ZERO) -> Decimal:
@@ -327,7 +339,7 @@ class Ledger:
         profit = EXACT.subtract(brought, paid)
         self.cash = EXACT.subtract(self.cash, paid)
         self.realised = EXACT.add(self.realised, profit)
-        self.closed.append(ClosedTrade(sid, float(quantity), float(paid), float(brought), ts))
+        self._closed.append((sid, quantity, paid, brought, ts))
         return paid, profit
 
     def act(self, action: Action) -> Booked | None:

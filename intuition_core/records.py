@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
-from intuition_core.contracts import Order
 from intuition_core.orders import Filled, OpenOrder
 
 Record: TypeAlias = dict[str, Any]
@@ -16,6 +15,8 @@ TYPES: Final = ("decision", "fill", "rejection", "message", "error", "control")
 def plain_decimal(amount: Decimal) -> str:
     """Write an amount the way people do: no exponent, no trailing zeros after the point."""
     text = str(amount)
+    if text[-1] != "0" and "E" not in text:
+        return text  # as nearly all are
     if "E" in text:
         text = format(amount, "f")
     if "." in text:
@@ -30,10 +31,11 @@ class Recorder:
         written: the records that have not been taken; always the same list.
     """
 
-    __slots__ = ("_n", "_seq", "_ts", "run", "written")
+    __slots__ = ("_event", "_n", "_seq", "_ts", "run", "written")
 
     def __init__(self, run: str) -> None:
         self.run = run
+        self._event = f"{run}:0"
         self._seq = 0
         self._ts = 0
         self._n = 0
@@ -50,6 +52,12 @@ class Recorder:
             self._seq = seq
             self._ts = ts
             self._n = 0
+            self._event = f"{self.run}:{seq}"
+
+    @property
+    def next_id(self) -> str:
+        """The id of the record that is written next."""
+        return f"{self._event}:{self._n}"
 
     def take(self) -> list[Record]:
         """Give the records written since the last time."""
@@ -57,21 +65,22 @@ class Recorder:
         self.written.clear()
         return taken
 
-    def decision(self, order: Order, quantity: Decimal, cash: Decimal, algorithm: str, portfolio: str) -> Record:
-        """Write that an order is placed: the units and the cash that it comes to at the signal's quote."""
+    def decision(self, placed: OpenOrder, quantity: Decimal, cash: Decimal) -> Record:
+        """Write that an order is placed, under its id: the units and cash that it comes to at the signal's quote."""
+        order = placed.order
         record = {
-            "id": f"{self.run}:{self._seq}:{self._n}",
+            "id": placed.id,
             "type": "decision",
             "seq": self._seq,
             "ts": self._ts,
             "sid": order.sid,
-            "cause": f"{self.run}:{self._seq}",
+            "cause": self._event,
             "side": order.side,
             "cash": plain_decimal(cash),
             "quantity": plain_decimal(quantity),
             "quote": order.quote,
-            "algorithm": algorithm,
-            "portfolio": portfolio,
+            "algorithm": placed.algorithm,
+            "portfolio": placed.portfolio,
             "status": "placed",
         }
         if order.reason:
@@ -84,7 +93,7 @@ class Recorder:
         """Write what an order brought."""
         order = placed.order
         record = {
-            "id": f"{self.run}:{self._seq}:{self._n}",
+            "id": f"{self._event}:{self._n}",
             "type": "fill",
             "seq": self._seq,
             "ts": self._ts,
@@ -106,12 +115,12 @@ class Recorder:
     def write(self, type_: str, sid: str | None, /, *, cause: str | None = None, **content: Any) -> Record:
         """Write a record of another type; without a ``cause`` the event itself is the cause."""
         record = {
-            "id": f"{self.run}:{self._seq}:{self._n}",
+            "id": f"{self._event}:{self._n}",
             "type": type_,
             "seq": self._seq,
             "ts": self._ts,
             "sid": sid,
-            "cause": cause if cause is not None else f"{self.run}:{self._seq}",
+            "cause": cause if cause is not None else self._event,
             **content,
         }
         self._n += 1

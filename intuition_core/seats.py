@@ -4,10 +4,10 @@ import inspect
 import logging
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from intuition_core.composition import Part
-from intuition_core.contracts import Account, Context, Data, Order, Signal
+from intuition_core.contracts import Account, Bet, Context, Data, Order, Signal
 from intuition_core.data import DEFAULT_CHANNEL, check_channel
 from intuition_core.errors import BadData, PartFailed
 from intuition_core.ledger import Ledger
@@ -45,6 +45,16 @@ class Kept:
         if getattr(self._live, "__dict__", None) or getattr(type(self._live), "__slots__", None):
             raise NoSnapshot
         return rng_state(self._rng), None
+
+    @property
+    def gives(self) -> bool:
+        """Whether the part says what it has come to."""
+        return callable(getattr(self._live, "snapshot", None))
+
+    @property
+    def takes(self) -> bool:
+        """Whether the part goes on from what another has come to."""
+        return callable(getattr(self._live, "restore", None))
 
     def take(self, state: PartState) -> None:
         """Take up what was kept.
@@ -109,6 +119,21 @@ def start(number: int, part: Part, *, seed: int, account: Account, log: logging.
     return Started(number, part, live, answer, kept)
 
 
+def check_seatable(started: Started) -> None:
+    """See that a live part has what it is called by.
+
+    Raises:
+        PartFailed: it has not, or its `initialize` answered something else than channels.
+    """
+    part = started.part
+    _method(part, started.live, _CALLED_BY[part.kind])
+    if part.kind in ("algorithm", "indicator"):
+        _channels(part, started.answer)
+
+
+_CALLED_BY: Final = {"algorithm": "event", "portfolio": "optimize", "indicator": "event", "risk": "check"}
+
+
 class LineSeat:
     """An algorithm and its portfolio, with their methods looked up once, and the book that is theirs."""
 
@@ -116,6 +141,7 @@ class LineSeat:
         "account",
         "algorithm",
         "channels",
+        "checked",
         "event",
         "ledger",
         "names",
@@ -132,7 +158,8 @@ class LineSeat:
         self.number = algorithm.number  # the portfolio's number is the next one
         self.algorithm = algorithm.part
         self.portfolio = portfolio.part
-        self.names = self.algorithm.name, self.portfolio.name
+        self.names: tuple[str, str]
+        self.checked: Bet | None = None  # the latest bet, where the portfolio gave one that was in order
         self.channels: tuple[str, ...]
         self.event: Callable[[Data], Any]
         self.optimize: Callable[[Signal, Account], Any]
@@ -147,10 +174,13 @@ class LineSeat:
         if number == self.number:
             self.event = _method(part, live, "event")
             self.channels = _channels(part, answer)
+            self.algorithm = part
         else:
             self.optimize = _method(part, live, "optimize")
             self.release = getattr(live, "release", None)
             self.observe = getattr(live, "observe", None)
+            self.portfolio = part
+        self.names = self.algorithm.name, self.portfolio.name
 
 
 class IndicatorSeat:
@@ -184,8 +214,9 @@ class RiskSeat:
 
     def take(self, started: Started) -> None:
         """Let this live part answer from now on."""
-        self.check = _method(self.part, started.live, "check")
+        self.check = _method(started.part, started.live, "check")
         self.observe = getattr(started.live, "observe", None)
+        self.part = started.part
 
 
 class Seat(NamedTuple):
