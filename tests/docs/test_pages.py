@@ -21,13 +21,14 @@ _spec.loader.exec_module(_pages)
 
 ROOT: Path = _pages.ROOT
 PAGES: list[Path] = _pages.pages()
-FOLLOWED = ("tutorial.md", "database.md", "websocket.md", "risk.md", "replay.md", "nodejs.md")
+FOLLOWED = ("tutorial.md", "database.md", "websocket.md", "risk.md", "compare.md", "replay.md", "nodejs.md")
 ELSEWHERE = {
     "README.md": "its commands install, serve and publish: tests/main_job, tests/test_list_plugins.py",
     "accounts.md": "tests/test_accounts_guide.py",
     "backtesting.md": "tests/backtest/test_guide.py",
     "brokers.md": "tests/test_broker_contract.py",
     "guarantees.md": "it has tables only",
+    "instruments.md": "tests/test_instruments_guide.py",
     "security.md": "tests/test_keys.py, tests/rpc/test_curve.py, tests/rpc/test_node.py",
 }
 """Pages whose commands are tried by other tests, and by which."""
