@@ -5,17 +5,22 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from intuition_core import control
+from intuition_core.actions import Dividend, Split
 from intuition_core.books import BadShares, Books
 from intuition_core.composition import Composition, Line, Part
 from intuition_core.contracts import Bet, Data, Order, Signal
 from intuition_core.costs import Costs
-from intuition_core.ledger import EXACT, exact, floor_to_step
+from intuition_core.instruments import Instrument
+from intuition_core.ledger import EXACT, LedgerView, Position, exact, floor_to_step
+from intuition_core.margin import Margin
+from intuition_core.market import Market, NoRate
 from intuition_core.strategy import Strategy
 
 NAMES = ("one", "two", "three")
@@ -162,6 +167,69 @@ class BooksMachine(RuleBasedStateMachine):
 
 
 TestBooks = BooksMachine.TestCase
+
+
+# -- what concerns all algorithms at once
+
+
+def three(**more: Any) -> Books:
+    """Give books of which two hold A, and one is short of it."""
+    shares = {"one": Decimal("0.4"), "two": Decimal("0.4"), "three": Decimal("0.2")}
+    books = Books(Decimal(10_000), shares, margin=Margin(), **more)
+    books.marks["A"] = 10.0
+    books.ledgers["one"].buy("A", Decimal(7), Decimal(10))
+    books.ledgers["two"].buy("A", Decimal(1), Decimal(10))
+    books.ledgers["three"].short("A", Decimal(8), Decimal(10))
+    return books
+
+
+def test_one_can_be_short_of_what_another_holds() -> None:
+    books = three()
+    assert books.positions == {"A": Position(ZERO, ZERO)}
+    assert LedgerView(books).positions == {}
+    assert (books.cash, books.margin_held, books.available) == (10_000, 120, 9_880)
+    books.marks["A"] = 11.0
+    assert books.equity == 10_000
+    assert [ledger.equity for ledger in books.ledgers.values()] == [4_007, 4_001, 1_992]
+
+
+def test_a_split_is_booked_with_everybody_and_divides_the_mark_once() -> None:
+    books = three(market=Market(step=Decimal(1)))
+    booked = books.act(Split("A", 1, 2))
+    assert {name: (done.after, done.cash) for name, done in booked.items()} == {
+        "one": (3, 10),
+        "two": (0, 10),
+        "three": (-4, 0),
+    }
+    assert books.marks == {"A": 20.0}
+    assert books.equity == 10_000
+    assert books.act(Split("B", 2, 1)) == {}
+
+
+def test_a_dividend_goes_from_the_short_to_the_holders() -> None:
+    books = three()
+    booked = books.act(Dividend("A", Decimal("0.5")))
+    assert {name: done.cash for name, done in booked.items()} == {
+        "one": Decimal("3.5"),
+        "two": Decimal("0.5"),
+        "three": -4,
+    }
+    assert books.equity == 10_000
+    assert books.realised == 0
+
+
+def test_rates_are_kept_with_the_books() -> None:
+    dollars = {"currency": "EUR", "instruments": [Instrument(symbol="A", currency="USD")]}
+    books = three(market=Market(**dollars))  # type: ignore[arg-type]  # each is what it takes
+    with pytest.raises(NoRate):
+        books.act(Dividend("A", Decimal("0.5")))
+    assert books.realised == 0
+    books.market.rate("USD/EUR", 0.9)
+    again = three(market=Market(**dollars))  # type: ignore[arg-type]  # the same
+    again.restore(books.snapshot())
+    assert again.snapshot() == books.snapshot()
+    assert again.market.unit("A", Decimal(10)) == 9
+    assert "rates" not in msgspec.to_builtins(three().snapshot())
 
 
 # -- through a whole strategy

@@ -1,5 +1,7 @@
 """docs/instruments.md, as it says."""
 
+import csv
+import gzip
 import json
 import re
 import tomllib
@@ -7,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import bokeh_sampledata
 import msgspec
 import pytest
 
@@ -143,3 +146,21 @@ def test_an_action_that_cannot_be_read_is_refused_with_a_record() -> None:
     [record] = strategy().step({**SPLIT, "ratio": "four"})
     assert record["type"] == "rejection"
     assert "ratio: expected new for old in whole numbers such as 4:1" in record["reason"]
+
+
+def test_raw_prices_with_splits_grow_as_adjusted_ones_do() -> None:
+    """Apple split 2:1 twice in these years and paid no dividend; the data set has raw and adjusted closes."""
+    path = Path(bokeh_sampledata.__file__).parent / "_data" / "stocks.csv.gz"
+    with gzip.open(path, "rt") as lines:
+        days = [row for row in csv.DictReader(lines) if row["Ticker"].strip() == "AAPL" and row["Date"] < "2012-08-01"]
+    live = strategy(cash=Decimal(100_000))
+    ledger = live.books.ledgers["trader"]
+    live.step(quote("AAPL", float(days[0]["Close"]), do="buy"))
+    begun = ledger.equity - ledger.cash
+    for day in days[1:]:
+        if day["Date"] in ("2000-06-21", "2005-02-28"):
+            live.step({**SPLIT, "ratio": "2:1"})
+        live.step(quote("AAPL", float(day["Close"])))
+    assert ledger.positions["AAPL"].quantity == 40
+    grown = float(days[-1]["Adj Close"]) / float(days[0]["Adj Close"])
+    assert float((ledger.equity - ledger.cash) / begun) == pytest.approx(grown, rel=0.002)
