@@ -5,13 +5,14 @@ billionth: of the limit, or of one unit of currency. What is no number is never 
 """
 
 import math
+from collections.abc import Sequence
 from decimal import ROUND_DOWN, Decimal
 from decimal import Context as Arithmetic
 from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
-from intuition_core.contracts import Account, Order
+from intuition_core.contracts import Account, Order, Rejection
 
 Positive: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=1e18)]
 """The type of a limit: above zero, and finite, as nothing else survives the journal."""
@@ -41,31 +42,45 @@ def percent(fraction: float) -> str:
     return f"{shown(100 * fraction)}%"
 
 
-def price(order: Order, account: Account) -> float:
-    """Give the higher of an order's own quote and the latest quote of its symbol: what a unit may well cost."""
-    return max(abs(order.quote), abs(account.marks.get(order.sid, order.quote)))
+def prices_of(order: Order, account: Account) -> tuple[float, float]:
+    """Give the lowest and the highest of the prices that an order names and the latest quote of its symbol."""
+    quote = order.quote
+    mark = account.marks.get(order.sid, quote)
+    if order.limit is None and order.stop is None:
+        return (quote, mark) if quote <= mark else (mark, quote)
+    prices = [price for price in (mark, quote, order.limit, order.stop) if price is not None]
+    return min(prices), max(prices)
 
 
 def value_of(order: Order, account: Account) -> float:
-    """Give what an order comes to in the account's currency; units at their `price`."""
+    """Give what an order comes to in the account's currency; units at the highest of its prices."""
     if order.quantity is None:
         return float(order.cash or 0)
-    return float(order.quantity) * price(order, account)
-
-
-def units_for(cash: float, order: Order, account: Account) -> float:
-    """Give the most units that cash buys of an order's symbol: at the lower of its quote and the symbol's latest."""
-    lowest = min(order.quote, account.marks.get(order.sid, order.quote))
-    if lowest > 0:
-        return cash / lowest
-    return math.inf if cash else 0.0
+    return float(order.quantity) * _worst_worth(order, account)
 
 
 def units_of(order: Order, account: Account) -> float:
-    """Give the units that an order may come to."""
+    """Give the units that an order may come to: those of cash at the lowest of its prices."""
     if order.quantity is None:
-        return units_for(float(order.cash or 0), order, account)
+        cash, worth = float(order.cash or 0), _best_worth(order, account)
+        return cash / worth if worth > 0 else math.inf if cash else 0.0
     return float(order.quantity)
+
+
+def others_at_work(order: Order, account: Account) -> Sequence[Order]:
+    """Give the orders at work, without those that an order would replace."""
+    orders = account.orders
+    if not orders or order.tag is None:
+        return orders
+    about = (order.sid, order.tag, order.algorithm)
+    return [each for each in orders if (each.sid, each.tag, each.algorithm) != about]
+
+
+def without_rate(order: Order) -> Rejection:
+    """Give the refusal of an order whose symbol cannot be valued."""
+    return Rejection(
+        f"what {order.sid} is worth in the account's currency is not known yet; publish a rate of its currency first"
+    )
 
 
 def shrunk(order: Order, account: Account, *, value: float = math.inf, units: float = math.inf) -> Order | None:
@@ -78,13 +93,26 @@ def shrunk(order: Order, account: Account, *, value: float = math.inf, units: fl
         units: the room in units.
     """
     if order.quantity is None:
-        most = min(value, units / units_for(1.0, order, account))
-        cash = min(order.cash or Decimal(0), _floored(most))
+        if units < math.inf:
+            value = min(value, units * _best_worth(order, account))
+        cash = min(order.cash or Decimal(0), _floored(value))
         return msgspec.structs.replace(order, cash=cash) if cash else None
-    highest = price(order, account)
-    most = min(units, value / highest if highest else math.inf)
-    quantity = min(order.quantity, _floored(most))
+    if value < math.inf:
+        worth = _worst_worth(order, account)
+        units = min(units, value / worth if worth else math.inf)
+    quantity = min(order.quantity, _floored(units))
     return msgspec.structs.replace(order, quantity=quantity) if quantity else None
+
+
+def _worst_worth(order: Order, account: Account) -> float:
+    """Give what a unit of an order may come to in the account's currency: at the highest of its prices."""
+    lowest, highest = prices_of(order, account)
+    return account.worth(order.sid, max(-lowest, highest))
+
+
+def _best_worth(order: Order, account: Account) -> float:
+    """Give what a unit of an order comes to at the lowest of its prices."""
+    return account.worth(order.sid, prices_of(order, account)[0])
 
 
 def _floored(amount: float) -> Decimal:

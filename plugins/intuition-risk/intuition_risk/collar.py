@@ -14,9 +14,10 @@ __all__ = ["PriceCollar"]
 class PriceCollar(Nothing):
     """Refuses an order whose price is too far from the latest quote of its symbol: a slip of a finger, or of a part.
 
-    An order's price is the one that its signal names; where a signal names none it is the latest quote itself, and
-    passes. A symbol without a quote has nothing to hold a price against, and is refused. A quote that is itself wrong
-    is not found out: a risk part does not hear of the quotes before it. Sells pass unless ``closing`` is set.
+    The prices of an order are its limit and its stop; of one with neither it is the price that its signal names, and
+    where that names none the latest quote itself, which passes. A symbol without a quote has nothing to hold a price
+    against, and is refused. A quote that is itself wrong is not found out: a risk part does not hear of the quotes
+    before it. What closes a position passes unless ``closing`` is set.
     """
 
     class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -31,7 +32,7 @@ class PriceCollar(Nothing):
         self._closing = params.closing
 
     def check(self, order: Order, account: Account) -> Order | Rejection:
-        """Let an order pass whose price is near the market's.
+        """Let an order pass whose prices are near the market's.
 
         Returns:
             The order, or a refusal with both prices.
@@ -39,12 +40,23 @@ class PriceCollar(Nothing):
         if order.closing and not self._closing:
             return order
         mark = account.marks.get(order.sid)
+        if order.limit is None and order.stop is None:
+            return self._held_to(order, "price", order.quote, mark)
+        verdict: Order | Rejection = order
+        if order.limit is not None:
+            verdict = self._held_to(order, "limit", order.limit, mark)
+        if order.stop is not None and verdict is order:
+            verdict = self._held_to(order, "stop", order.stop, mark)
+        return verdict
+
+    def _held_to(self, order: Order, name: str, price: float, mark: float | None) -> Order | Rejection:
+        """Let an order pass one of whose prices is near the market's."""
         if mark is None:
-            return Rejection(f"{order.sid} has no quote to hold the price of {shown(order.quote)} against")
-        if within(abs(order.quote - mark), self._fraction * abs(mark)):
+            return Rejection(f"{order.sid} has no quote to hold the {name} of {shown(price)} against")
+        if within(abs(price - mark), self._fraction * abs(mark)):
             return order
-        away = percent(abs(order.quote - mark) / abs(mark)) if mark else shown(abs(order.quote))
+        away = percent(abs(price - mark) / abs(mark)) if mark else shown(abs(price))
         return Rejection(
-            f"the price of {shown(order.quote)} is {away} away from the latest quote of {order.sid}, {shown(mark)}; "
+            f"the {name} of {shown(price)} is {away} away from the latest quote of {order.sid}, {shown(mark)}; "
             f"at most {percent(self._fraction)}"
         )

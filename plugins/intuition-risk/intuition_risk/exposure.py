@@ -1,21 +1,24 @@
 """How much of the account may be in the market."""
 
+import math
 from typing import Annotated
 
 import msgspec
 
 from intuition_core.contracts import Account, Order, Rejection
-from intuition_risk.amounts import Positive, percent, shown, shrunk, value_of, within
+from intuition_risk.amounts import Positive, others_at_work, percent, shown, shrunk, value_of, within, without_rate
 from intuition_risk.memory import Nothing
 
 __all__ = ["Exposure"]
 
 
 class Exposure(Nothing):
-    """Refuses to buy beyond a fraction of the equity, over all symbols and all algorithms of the account.
+    """Refuses to buy, or to sell short, beyond a fraction of the equity, over the whole account.
 
-    Gross exposure adds up what all positions are worth, whatever their sign; net exposure lets those of the other sign
-    count against it. Cash that is set aside for orders counts as spent. Sells pass.
+    Gross exposure adds up what all positions are worth, longs and shorts of all algorithms alike, and what orders come
+    to that open more.
+    Net exposure is longs less shorts. It is limited either way: for a buy, with all orders to buy counted as filled and
+    none to sell; for a short sale, the other way round. What closes a position passes.
     """
 
     class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -24,7 +27,9 @@ class Exposure(Nothing):
         gross: Annotated[
             Positive | None, msgspec.Meta(description="The most that all positions come to, whatever their sign.")
         ] = None
-        net: Annotated[Positive | None, msgspec.Meta(description="The most that longs less shorts come to.")] = None
+        net: Annotated[
+            Positive | None, msgspec.Meta(description="The most that longs less shorts come to, or shorts less longs.")
+        ] = None
         shrink: Annotated[
             bool, msgspec.Meta(description="Make an order that is too much smaller instead of refusing it.")
         ] = False
@@ -54,27 +59,37 @@ class Exposure(Nothing):
             return order
         equity = account.equity
         if not equity > 0:
-            return Rejection(f"the equity is {shown(equity)}, and nothing can be bought on it")
-        net = equity - account.cash  # what positions are worth, and what is set aside for orders
-        for name, fraction, there in (("gross", self._gross, None), ("net", self._net, net)):
-            if fraction is None:
-                continue
-            exposed = net + 2 * _short(account) if there is None else there
-            more = value_of(order, account)
-            limit = fraction * equity
-            if within(exposed + more, limit):
-                continue
-            smaller = shrunk(order, account, value=limit - exposed) if self._shrink else None
-            if smaller is None:
-                return Rejection(
-                    f"the {name} exposure would come to {shown(exposed + more)} ({shown(exposed)} now, "
-                    f"{shown(more)} more); at most {shown(limit)}, {percent(fraction)} of the equity of {shown(equity)}"
-                )
-            order = smaller
+            return Rejection(f"the equity is {shown(equity)}, and nothing can be opened on it")
+        values = account.values.values()
+        orders = others_at_work(order, account)
+        if self._gross is not None:
+            there = sum(map(abs, values))
+            if orders:
+                there += sum(value_of(each, account) for each in orders if not each.closing)
+            verdict = self._held_to("gross", self._gross * equity, there, order, account)
+            if isinstance(verdict, Rejection):
+                return verdict
+            order = verdict
+        if self._net is not None:
+            buying = order.side == "buy"
+            there = sum(values) if buying else -sum(values)
+            if orders:
+                there += sum(value_of(each, account) for each in orders if each.side == order.side)
+            return self._held_to("net" if buying else "net short", self._net * equity, there, order, account)
         return order
 
-
-def _short(account: Account) -> float:
-    """Give what positions of a negative worth come to, as a positive amount."""
-    marks = account.marks
-    return -sum(min(0.0, units * marks.get(sid, 0.0)) for sid, units in account.positions.items())
+    def _held_to(self, name: str, limit: float, there: float, order: Order, account: Account) -> Order | Rejection:
+        """Give as much of an order as there is room for beside an exposure, or a refusal."""
+        more = value_of(order, account)
+        if within(there + more, limit):
+            return order
+        smaller = shrunk(order, account, value=limit - there) if self._shrink else None
+        if smaller is not None:
+            return smaller
+        if math.isnan(more):
+            return without_rate(order)
+        equity = account.equity
+        return Rejection(
+            f"the {name} exposure would come to {shown(there + more)} ({shown(there)} now, {shown(more)} more); "
+            f"at most {shown(limit)}, {percent(limit / equity)} of the equity of {shown(equity)}"
+        )

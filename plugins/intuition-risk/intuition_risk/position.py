@@ -1,21 +1,33 @@
 """How much of one symbol may be held."""
 
+import math
 from typing import Annotated
 
 import msgspec
 
 from intuition_core.contracts import Account, Order, Rejection
-from intuition_risk.amounts import Positive, percent, shown, shrunk, units_for, units_of, value_of, within
+from intuition_risk.amounts import (
+    Positive,
+    others_at_work,
+    percent,
+    shown,
+    shrunk,
+    units_of,
+    value_of,
+    within,
+    without_rate,
+)
 from intuition_risk.memory import Nothing
 
 __all__ = ["MaxPosition"]
 
 
 class MaxPosition(Nothing):
-    """Refuses to buy more of a symbol than a limit, over all algorithms of the account.
+    """Refuses to buy, or to sell short, more of a symbol than a limit, over all algorithms of the account.
 
-    What counts is what is held, at its latest quote, what is ordered and not filled yet, and the order itself. Sells
-    pass. A position that grows beyond the limit by its price alone is not sold; no more is bought.
+    What counts is what is held, or sold short, at its latest quote, what is ordered on the same side and not filled
+    yet, and the order itself. What closes a position passes. A position that grows beyond the limit by its price alone
+    is not closed; no more is opened.
     """
 
     class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,40 +65,52 @@ class MaxPosition(Nothing):
         """
         if order.closing:
             return order
-        sid = order.sid
-        units = account.positions.get(sid, 0.0)
-        pending = account.pending.get(sid, 0.0)
-        held = units * account.marks.get(sid, order.quote)
-        for limit, text in self._in_currency(account):
-            more = value_of(order, account)
-            if not within(held + pending + more, limit):
-                smaller = shrunk(order, account, value=limit - held - pending) if self._limits.shrink else None
+        sid, limits = order.sid, self._limits
+        sign = 1 if order.side == "buy" else -1
+        orders = others_at_work(order, account)
+        ahead = [each for each in orders if each.sid == sid and each.side == order.side] if orders else ()
+        if limits.value is not None or limits.fraction is not None:
+            held = sign * account.values.get(sid, 0.0)
+            ordered = sum(value_of(each, account) for each in ahead) if ahead else 0.0
+            for limit, fraction in self._in_currency(account):
+                more = value_of(order, account)
+                if not within(held + ordered + more, limit):
+                    smaller = shrunk(order, account, value=limit - held - ordered) if limits.shrink else None
+                    if smaller is None:
+                        return _refusal(order, held, ordered, more, _told(limit, fraction, account))
+                    order = smaller
+        if limits.units is not None:
+            held = sign * account.positions.get(sid, 0.0)
+            ordered = sum(units_of(each, account) for each in ahead) if ahead else 0.0
+            more = units_of(order, account)
+            if not within(held + ordered + more, limits.units):
+                smaller = shrunk(order, account, units=limits.units - held - ordered) if limits.shrink else None
                 if smaller is None:
-                    return Rejection(
-                        f"{sid} would come to {shown(held + pending + more)} "
-                        f"({shown(held)} held, {shown(pending)} ordered, {shown(more)} more); at most {text}"
-                    )
+                    return _refusal(order, held, ordered, more, f"{shown(limits.units)} units")
                 order = smaller
-        most = self._limits.units
-        if most is None:
-            return order
-        ordered = units_for(pending, order, account)
-        more = units_of(order, account)
-        if within(units + ordered + more, most):
-            return order
-        smaller = shrunk(order, account, units=most - units - ordered) if self._limits.shrink else None
-        return smaller or Rejection(
-            f"{sid} would come to {shown(units + ordered + more)} units "
-            f"({shown(units)} held, {shown(ordered)} ordered, {shown(more)} more); at most {shown(most)}"
-        )
+        return order
 
-    def _in_currency(self, account: Account) -> list[tuple[float, str]]:
-        """Give the limits in the account's currency, and how to tell them."""
-        limits = []
+    def _in_currency(self, account: Account) -> list[tuple[float, float | None]]:
+        """Give the limits in the account's currency, and the fraction of the equity that each is of."""
+        limits: list[tuple[float, float | None]] = []
         if self._limits.value is not None:
-            limits.append((self._limits.value, shown(self._limits.value)))
+            limits.append((self._limits.value, None))
         if self._limits.fraction is not None:
-            equity = account.equity
-            limit = self._limits.fraction * equity
-            limits.append((limit, f"{shown(limit)}, {percent(self._limits.fraction)} of the equity of {shown(equity)}"))
+            limits.append((self._limits.fraction * account.equity, self._limits.fraction))
         return limits
+
+
+def _told(limit: float, fraction: float | None, account: Account) -> str:
+    if fraction is None:
+        return shown(limit)
+    return f"{shown(limit)}, {percent(fraction)} of the equity of {shown(account.equity)}"
+
+
+def _refusal(order: Order, held: float, ordered: float, more: float, most: str) -> Rejection:
+    if math.isnan(more):
+        return without_rate(order)
+    name = order.sid if order.side == "buy" else f"{order.sid} sold short"
+    return Rejection(
+        f"{name} would come to {shown(held + ordered + more)} "
+        f"({shown(held)} held, {shown(ordered)} ordered, {shown(more)} more); at most {most}"
+    )

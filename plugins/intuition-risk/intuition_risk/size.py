@@ -1,11 +1,12 @@
 """How large one order may be."""
 
+import math
 from typing import Annotated
 
 import msgspec
 
 from intuition_core.contracts import Account, Order, Rejection
-from intuition_risk.amounts import Positive, shown, shrunk, units_of, value_of, within
+from intuition_risk.amounts import Positive, shown, shrunk, units_of, value_of, within, without_rate
 from intuition_risk.memory import Nothing
 
 __all__ = ["OrderSize"]
@@ -14,8 +15,9 @@ __all__ = ["OrderSize"]
 class OrderSize(Nothing):
     """Refuses an order that is too large.
 
-    An order of units comes to what they are worth at the higher of its quote and the symbol's latest quote; one of
-    cash to the units that it buys at the lower of the two. Sells pass unless ``closing`` is set.
+    An order of units comes to what they are worth, in the account's currency, at the highest of its quote, its limit,
+    its stop and the symbol's latest quote; one of cash to the units that it buys at the lowest of these. What closes a
+    position passes unless ``closing`` is set.
     """
 
     class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,6 +55,8 @@ class OrderSize(Nothing):
         if limits.cash is not None and not within(value := value_of(order, account), limits.cash):
             smaller = shrunk(order, account, value=limits.cash) if limits.shrink else None
             if smaller is None:
+                if math.isnan(value):
+                    return without_rate(order)
                 return Rejection(f"an order of {shown(value)}; at most {shown(limits.cash)}")
             order = smaller
         if limits.units is not None and not within(units := units_of(order, account), limits.units):

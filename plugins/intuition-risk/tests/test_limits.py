@@ -26,8 +26,6 @@ from intuition_core.testing.account import FakeAccount
 from intuition_core.testing.risk import RiskContract
 
 SECOND = 1_000_000_000
-HELD = FakeAccount(cash=6000.0, positions={"A": 30.0}, marks={"A": 100.0, "B": 10.0}, pending={"A": 1000.0})
-"""An account of 10,000: A for 3,000, 1,000 set aside for more of it, the rest in cash."""
 
 
 def limit(part: type, account: FakeAccount | None = None, **params: Any) -> Any:
@@ -48,6 +46,30 @@ def units(quantity: Any, sid: str = "A", quote: float = 100.0, **more: Any) -> O
 
 def sell(quantity: Any, sid: str = "A", quote: float = 100.0, **more: Any) -> Order:
     return Order(sid, "sell", quote, quantity=Decimal(str(quantity)), **more)
+
+
+def short(quantity: Any, sid: str = "A", quote: float = 100.0, **more: Any) -> Order:
+    return Order(sid, "sell", quote, quantity=Decimal(str(quantity)), short=True, **more)
+
+
+def cover(quantity: Any, sid: str = "A", quote: float = 100.0, **more: Any) -> Order:
+    return Order(sid, "buy", quote, quantity=Decimal(str(quantity)), short=True, **more)
+
+
+MARKS = {"A": 100.0, "B": 10.0}
+
+HELD = FakeAccount(cash=6000.0, positions={"A": 30.0}, marks=MARKS, pending={"A": 1000.0}, orders=[cash(1000)])
+"""An account of 10,000: A for 3,000, 1,000 set aside for more of it, the rest in cash."""
+
+SOLD = FakeAccount(
+    cash=8000.0, positions={"A": -30.0}, margin=4500.0, marks=MARKS, pending={"A": 500.0}, orders=[short(10)]
+)
+"""An account of 10,000: short of A for 3,000, 1,000 more ordered, with a margin of one and a half times that."""
+
+ABROAD = FakeAccount(
+    cash=6000.0, positions={"A": 3.0}, marks=MARKS, pending={"A": 1000.0}, orders=[units(1)], rates={"A": 10.0}
+)
+"""The same as the first, where a price of 100 comes to 1,000: by a multiplier, or a rate."""
 
 
 def refused(verdict: Order | Rejection) -> str:
@@ -91,8 +113,65 @@ def test_each_is_found_under_its_name() -> None:
             [units(10.000001), cash(1000.01)],
             "A would come to 50.0",
         ),
-        (MaxPosition, {"value": 5000, "units": 45}, HELD, [units(5)], [units(6)], "46 units (30 held, 10 ordered"),
+        (
+            MaxPosition,
+            {"value": 5000, "units": 45},
+            HELD,
+            [units(5)],
+            [units(6)],
+            "46 (30 held, 10 ordered, 6 more); at most 45 units",
+        ),
         (MaxPosition, {"units": 5}, FakeAccount(), [cash(50, "B", 10.0)], [cash(50.1, "B", 10.0)], "B would come to"),
+        # short of 4,000, orders included
+        (
+            MaxPosition,
+            {"value": 5000},
+            SOLD,
+            [short(10), short(10, quote=90.0), cover(30), cash(5000, "B", 10.0), cash(8000), units(80)],
+            [short(10.001), short(10, quote=101.0), short(10, limit=101.0), short(501, "B", 10.0)],
+            " sold short would come to 50",
+        ),
+        (
+            MaxPosition,
+            {"fraction": 0.5},
+            SOLD,
+            [short(10)],
+            [short(10.001)],
+            "A sold short would come to 5000.1 (3000 held, 1000 ordered, 1000.1 more); at most 5000, 50% of the equity",
+        ),
+        (MaxPosition, {"units": 50}, SOLD, [short(10), units(80)], [short(11)], "51 (30 held, 10 ordered, 11 more)"),
+        (MaxPosition, {"units": 50}, SOLD, [], [units(81)], "A would come to 51 (-30 held, 0 ordered, 81 more)"),
+        # one unit is worth ten times its price
+        (
+            MaxPosition,
+            {"value": 5000},
+            ABROAD,
+            [units(1), cash(1000), units(1, quote=90.0)],
+            [units(1.001), cash(1000.01), units(1, limit=101.0), units(1, stop=100.01)],
+            "A would come to 50",
+        ),
+        (MaxPosition, {"units": 5}, ABROAD, [units(1), cash(1000)], [units(1.01), cash(1001)], "A would come to 5.0"),
+        (MaxPosition, {"units": 5}, ABROAD, [cash(900, limit=90.0)], [cash(901, limit=90.0)], "A would come to 5.0"),
+        (Exposure, {"gross": 0.5}, ABROAD, [units(1), cash(1000)], [units(1.01), cash(1001)], "exposure would come to"),
+        (OrderSize, {"cash": 500}, ABROAD, [units(0.5), cash(500)], [units(0.51)], "an order of 510; at most 500"),
+        (OrderSize, {"units": 0.5}, ABROAD, [units(0.5), cash(500)], [cash(501)], "an order of 0.501 A; at most 0.5"),
+        (
+            Exposure,
+            {"gross": 0.5},
+            SOLD,
+            [short(10), short(100, "B", 10.0), cash(1000), cash(1000, "B", 10.0), cover(30)],
+            [short(10.01), short(101, "B", 10.0), cash(1000.1), cash(1000.1, "B", 10.0)],
+            "the gross exposure would come to 50",
+        ),
+        (
+            Exposure,
+            {"net": 0.5},
+            SOLD,
+            [short(10), short(100, "B", 10.0), cash(8000), cash(8000, "B", 10.0), cover(30)],
+            [short(10.01), short(101, "B", 10.0)],
+            "the net short exposure would come to 50",
+        ),
+        (Exposure, {"net": 0.5}, SOLD, [], [cash(8001)], "the net exposure would come to 5001 (-3000 now, 8001 more)"),
         (
             Exposure,
             {"gross": 0.5},
@@ -105,6 +184,23 @@ def test_each_is_found_under_its_name() -> None:
         (Exposure, {"gross": 2, "net": 0.5}, HELD, [cash(1000)], [cash(1000.01)], "50% of the equity of 10000"),
         (OrderSize, {"cash": 500}, HELD, [cash(500), units(5), sell(30)], [cash(500.01), units(5.01)], "at most 500"),
         (OrderSize, {"cash": 500}, HELD, [units(5, quote=1.0)], [units(6, quote=1.0)], "an order of 600; at most 500"),
+        (
+            OrderSize,
+            {"cash": 500},
+            HELD,
+            [units(5, limit=100.0), units(5, limit=90.0), short(5, limit=100.0), cover(6), units(4, stop=125.0)],
+            [units(5, limit=100.01), short(5, limit=100.01), units(5, stop=101.0), units(4, stop=1.0, limit=126.0)],
+            "an order of 50",
+        ),
+        (
+            OrderSize,
+            {"units": 5},
+            HELD,
+            [cash(500, limit=110.0), cash(450, limit=90.0), short(5)],
+            [cash(450.01, limit=90.0), cash(450.01, stop=90.0, limit=120.0), short(5.001)],
+            " A; at most 5",
+        ),
+        (OrderSize, {"cash": 500, "closing": True}, HELD, [cover(5)], [cover(6)], "an order of 600; at most 500"),
         (OrderSize, {"units": 5}, HELD, [cash(500), units(5)], [cash(500.01), units(5.01)], " A; at most 5"),
         (OrderSize, {"units": 5, "closing": True}, HELD, [sell(5)], [sell(5.01)], "an order of 5.01 A; at most 5"),
         (OrderSize, {"cash": 500, "closing": True}, HELD, [sell(5)], [sell(6)], "an order of 600; at most 500"),
@@ -116,6 +212,28 @@ def test_each_is_found_under_its_name() -> None:
             [cash(1, quote=105.01), cash(1, quote=94.99), cash(1, quote=1000.0), cash(1, quote=-100.0)],
             "away from the latest quote of A, 100; at most 5%",
         ),
+        (
+            PriceCollar,
+            {"fraction": 0.05},
+            HELD,
+            [
+                *(cash(1, limit=price, quote=1.0) for price in (95.0, 105.0)),
+                *(short(1, stop=price, quote=1.0) for price in (95.0, 105.0)),
+                cash(1, stop=95.0, limit=105.0),
+                cover(1, limit=1000.0),
+            ],
+            [
+                *(make(1, limit=price) for price in (94.99, 105.01, 10.0, 1000.0) for make in (cash, short)),
+                *(make(1, stop=price) for price in (94.99, 105.01) for make in (cash, short)),
+                cash(1, stop=95.0, limit=105.01),
+                short(1, stop=94.99, limit=95.0),
+            ],
+            "away from the latest quote of A, 100; at most 5%",
+        ),
+        (PriceCollar, {"fraction": 0.1}, HELD, [], [cash(1, limit=1000.0)], "the limit of 1000 is 900% away from"),
+        (PriceCollar, {"fraction": 0.1}, HELD, [], [short(1, stop=10.0)], "the stop of 10 is 90% away from"),
+        (PriceCollar, {"fraction": 0.1}, HELD, [], [cash(1, "C", stop=9.0)], "hold the stop of 9 against"),
+        (PriceCollar, {"fraction": 0.1, "closing": True}, HELD, [cover(1)], [cover(1, limit=111.0)], "is 11%"),
         (PriceCollar, {"fraction": 0.05, "closing": True}, HELD, [sell(1, quote=95.0)], [sell(1, quote=94.0)], "is 6%"),
         (PriceCollar, {"fraction": 0.05}, HELD, [], [cash(1, "C")], "C has no quote to hold the price of 100 against"),
         (
@@ -155,17 +273,53 @@ def test_what_is_at_the_limit_passes_and_what_is_beyond_does_not(
 
 
 def test_shorts_count_against_the_net_and_add_to_the_gross() -> None:
-    account = FakeAccount(cash=11_000.0, positions={"A": 30.0, "B": -400.0}, marks={"A": 100.0, "B": 10.0})
+    account = FakeAccount(cash=5000.0, margin=6000.0, positions={"A": 30.0, "B": -400.0}, marks=MARKS)
     assert account.equity == 10_000  # 3,000 long, 4,000 short
     assert limit(Exposure, gross=0.8).check(cash(1000), account) == cash(1000)
     assert "(7000 now" in refused(limit(Exposure, gross=0.8).check(cash(1001), account))
     assert limit(Exposure, net=0.1).check(cash(2000), account) == cash(2000)
     assert "(-1000 now" in refused(limit(Exposure, net=0.1).check(cash(2001), account))
+    assert limit(Exposure, net=0.3).check(short(20), account) == short(20)
+    assert "(1000 now" in refused(limit(Exposure, net=0.3).check(short(20.01), account))
+
+
+def test_orders_at_work_count_on_their_own_side() -> None:
+    orders = [units(10, limit=90.0), short(20, stop=80.0), sell(5), cover(7), cash(100, "B", 10.0), short(1, "B", 10.0)]
+    account = FakeAccount(marks=MARKS, orders=orders)
+    # of A 1,700 are ordered to buy and 2,500 to sell; 3,110 open positions, of B included
+    for params, order, there in [
+        ({"gross": 1}, units(100), "3110 now"),
+        ({"net": 1}, units(100), "1800 now"),
+        ({"net": 1}, short(100), "2510 now"),
+    ]:
+        assert f"({there}, 10000 more)" in refused(limit(Exposure, **params).check(order, account))
+    for order, there in [(units(100), "17 ordered"), (short(100), "25 ordered")]:
+        assert there in refused(limit(MaxPosition, units=100).check(order, account))
+    for order, there in [(units(100), "1700 ordered"), (short(100), "2500 ordered")]:
+        assert there in refused(limit(MaxPosition, value=10_000).check(order, account))
+
+
+def test_an_order_that_takes_the_place_of_another_counts_alone() -> None:
+    there = units(10, tag="entry", algorithm="one")
+    account = FakeAccount(marks=MARKS, orders=[there])
+    again = units(20, tag="entry", algorithm="one")
+    for strict in (limit(MaxPosition, value=2000), limit(MaxPosition, units=20), limit(Exposure, gross=0.2)):
+        assert strict.check(again, account) is again
+        for other in ({"tag": "exit"}, {"tag": None}, {"algorithm": "two"}):
+            assert refused(strict.check(msgspec.structs.replace(again, **other), account))
+
+
+@pytest.mark.parametrize("part", [limit(MaxPosition, value=1e9), limit(Exposure, net=1e9), limit(OrderSize, cash=1e9)])
+@pytest.mark.parametrize("order", [units(1), short(1)])
+def test_what_cannot_be_valued_is_refused_and_the_reason_says_what_is_missing(part: Any, order: Order) -> None:
+    unknown = FakeAccount(marks=MARKS, rates={"A": math.nan})
+    assert "publish a rate of its currency" in refused(part.check(order, unknown))
 
 
 @pytest.mark.parametrize("broke", [0.0, -5.0, math.nan])
-def test_nothing_is_bought_on_an_account_that_is_worth_nothing(broke: float) -> None:
-    assert "nothing can be bought" in refused(limit(Exposure, gross=1.0).check(cash(1), FakeAccount(cash=broke)))
+def test_nothing_is_opened_on_an_account_that_is_worth_nothing(broke: float) -> None:
+    for order in (cash(1), short(1)):
+        assert "nothing can be opened" in refused(limit(Exposure, gross=1.0).check(order, FakeAccount(cash=broke)))
 
 
 def test_what_is_no_number_is_within_no_limit() -> None:
