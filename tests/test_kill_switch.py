@@ -2,11 +2,14 @@
 
 import json
 import re
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from intuition_core.config import load_config
 from intuition_core.errors import IntuitionError
@@ -58,7 +61,7 @@ def types(records: list[Any]) -> list[str]:
         ({"action": "kill"}, "say why"),
         ({**KILL, "flatten": "yes"}, "true or false"),
         ({**KILL, "flaten": True}, "it does not take `flaten`; it takes flatten, reason"),
-        ({**KILL, 7: True}, "it does not take `7`"),
+        ({"action": "kill", 7: True}, "it does not take `7`"),
         (CLEAR, "is not on"),
         ({"action": "shares", "shares": {"random": 0.5}}, "one algorithm has all of it"),
     ],
@@ -206,3 +209,85 @@ def test_what_the_guide_publishes_is_done(tmp_path: Path) -> None:
     service = Service(load_config(file, environment={}), discover())
     commands = re.findall(r"-t intuition/1/SESSION/control/set -m '(.*)'", guide)
     assert [service.control(json.loads(command))[-1]["action"] for command in commands] == ["kill", "clear", "shares"]
+
+
+class Carrier:
+    """A connector as the protocol wants it: what it takes waits until it is published, one after the other."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.published: list[str] = []
+        self.taken_back: set[str] = set()
+        self.start()
+
+    def start(self) -> None:
+        self.service = service_at(self._path)
+        attached = self.service.attach("c")
+        self._epoch, self._heard = attached["epoch"], attached["published"]
+        self._waiting: list[Any] = []
+        while records := self.service.outbox("c", self._epoch, 3):
+            self._waiting += records
+            self._heard = records[-1]["id"]
+            while self._waiting:
+                self.publish()
+
+    def die(self) -> None:
+        self.service.close()
+        self.start()
+
+    def deliver(self, key: int) -> None:
+        try:
+            (reply,) = deliver(self.service, self._epoch, key, heard=self._heard)
+        except Unheard:
+            self.hear()
+            (reply,) = deliver(self.service, self._epoch, key, heard=self._heard)
+        self._waiting += reply
+
+    def hear(self) -> None:
+        while records := self.service.controls(self._heard):
+            self.taken_back |= {record["cause"] for record in records if record["type"] == "rejection"}
+            waiting = [record for record in self._waiting if record["id"] not in self.taken_back]
+            self._waiting = waiting + records
+            self._heard = records[-1]["id"]
+
+    def publish(self) -> None:
+        if self._waiting:
+            record = self._waiting.pop(0)
+            assert record["id"] not in self.taken_back
+            self.published.append(record["id"])
+            self.service.confirm("c", self._epoch, None, record["id"])
+
+    def switch(self) -> None:
+        """Have somebody else use the switch."""
+        if self.service.describe()["killed"] is None:
+            self.service.kill("enough", flatten=True)
+        else:
+            self.service.clear("mended")
+
+
+@settings(max_examples=50, deadline=None)
+@given(steps=st.lists(st.sampled_from(["deliver", "deliver", "others", "switch", "hear", "publish", "die"])))
+def test_whatever_happens_all_is_published_in_order_but_what_was_taken_back(steps: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "s.journal"
+        carrier = Carrier(path)
+        for key, step in enumerate(steps):
+            if step == "deliver":
+                carrier.deliver(key)
+            elif step == "others":
+                carrier.service.event({"sid": "X", "quote": 1.0})
+            else:
+                getattr(carrier, step)()
+        carrier.die()
+        carrier.service.close()
+        due: list[str] = []
+        taken_back: set[str] = set()
+        journal = Journal(path, read_only=True)
+        for events, records in journal.batches():
+            if events[0].get("sid") != "X":
+                due += ids(records)
+            if events[0]["channel"] == "$control":
+                taken_back |= {record["cause"] for record in records if record["type"] == "rejection"}
+        journal.close()
+        assert carrier.published == [each for each in due if each in set(carrier.published)], "each once, in order"
+        assert set(due) - set(carrier.published) <= taken_back
