@@ -476,7 +476,7 @@ class LedgerView:
         algorithm: whose orders are shown; those of all where None.
     """
 
-    __slots__ = ("_algorithm", "_ledger", "_market", "_working", "marks", "quoted_at")
+    __slots__ = ("_algorithm", "_cash", "_cash_seen", "_ledger", "_market", "_working", "marks", "quoted_at")
 
     def __init__(
         self,
@@ -490,6 +490,8 @@ class LedgerView:
         self._market = ledger.market
         self._working: Mapping[str, Sequence[OpenOrder]] = {} if working is None else working
         self._algorithm = algorithm
+        self._cash: Decimal | None = None
+        self._cash_seen = 0.0
         self.quoted_at: Mapping[str, int] = MappingProxyType(quoted_at if quoted_at is not None else {})
         self.marks: Mapping[str, float] = MappingProxyType(ledger.marks)
 
@@ -503,17 +505,20 @@ class LedgerView:
     def equity(self) -> float:
         """All cash and all positions at their latest marks."""
         ledger = self._ledger
-        total = float(ledger.cash)
-        plain = ledger.market.plain
-        for sid, position in ledger.positions.items():
-            mark = ledger.marks.get(sid)
-            if mark is None:
-                total += float(position.cost)
-            elif plain:
-                total += float(position.quantity) * mark
-            else:
-                worth = ledger.market.worth(sid, position.quantity)
-                total += float(position.cost if worth is None else worth)
+        cash = ledger.cash
+        if cash is not self._cash:  # every risk part asks, and most of the time nothing was booked in between
+            self._cash, self._cash_seen = cash, float(cash)
+        total = self._cash_seen
+        positions = ledger.positions
+        if not positions:
+            return total
+        if not self._market.plain:
+            for worth in self.values.values():
+                total += worth
+            return total
+        marks = self._market.marks
+        for sid, position in positions.items():
+            total += float(position.quantity) * marks[sid] if sid in marks else float(position.cost)
         return total
 
     @property
@@ -522,9 +527,12 @@ class LedgerView:
 
         One never marked counts at cost, and so does one in a currency of which no rate is known.
         """
-        values = {}
-        marks, market = self.marks, self._market
-        for sid, position in self._ledger.positions.items():
+        values: dict[str, float] = {}
+        positions = self._ledger.positions
+        if not positions:
+            return values
+        marks, market = self._market.marks, self._market
+        for sid, position in positions.items():
             if market.plain and sid in marks:
                 values[sid] = float(position.quantity) * marks[sid]
             else:
@@ -547,8 +555,10 @@ class LedgerView:
     def positions(self) -> Mapping[str, float]:
         """Units held, by symbol; negative for what was sold short."""
         # An algorithm may hold what another has sold short: together they have no units, but a cost.
-        held = self._ledger.positions.items()
-        return {sid: float(position.quantity) for sid, position in held if position.quantity}
+        positions = self._ledger.positions
+        if not positions:
+            return {}
+        return {sid: float(position.quantity) for sid, position in positions.items() if position.quantity}
 
     @property
     def pending(self) -> Mapping[str, float]:

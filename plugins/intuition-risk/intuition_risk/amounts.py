@@ -67,13 +67,30 @@ def units_of(order: Order, account: Account) -> float:
     return float(order.quantity)
 
 
-def others_at_work(order: Order, account: Account) -> Sequence[Order]:
-    """Give the orders at work, without those that an order would replace."""
+def value_of_all(orders: Sequence[Order], account: Account) -> float:
+    """Give what orders come to together, as `value_of` does."""
+    return sum([value_of(order, account) for order in orders]) if orders else 0.0
+
+
+def units_of_all(orders: Sequence[Order], account: Account) -> float:
+    """Give the units that orders may come to together."""
+    return sum([units_of(order, account) for order in orders]) if orders else 0.0
+
+
+def opening(order: Order, account: Account) -> Sequence[Order]:
+    """Give the orders at work that open a position, without those that an order would replace."""
     orders = account.orders
-    if not orders or order.tag is None:
+    return [each for each in orders if not each.closing and not _gives_way(each, order)] if orders else orders
+
+
+def alongside(order: Order, account: Account, *, sid: str | None = None) -> Sequence[Order]:
+    """Give the orders at work on an order's side, of one symbol or of all, without those that it would replace."""
+    orders = account.orders
+    if not orders:
         return orders
-    about = (order.sid, order.tag, order.algorithm)
-    return [each for each in orders if (each.sid, each.tag, each.algorithm) != about]
+    return [
+        each for each in orders if each.side == order.side and sid in (None, each.sid) and not _gives_way(each, order)
+    ]
 
 
 def without_rate(order: Order) -> Rejection:
@@ -102,6 +119,13 @@ def shrunk(order: Order, account: Account, *, value: float = math.inf, units: fl
         units = min(units, value / worth if worth else math.inf)
     quantity = min(order.quantity, _floored(units))
     return msgspec.structs.replace(order, quantity=quantity) if quantity else None
+
+
+def _gives_way(placed: Order, order: Order) -> bool:
+    """Say whether a new order takes the place of one at work."""
+    if order.tag is None:
+        return False
+    return (placed.sid, placed.tag, placed.algorithm) == (order.sid, order.tag, order.algorithm)
 
 
 def _worst_worth(order: Order, account: Account) -> float:

@@ -6,7 +6,18 @@ from typing import Annotated
 import msgspec
 
 from intuition_core.contracts import Account, Order, Rejection
-from intuition_risk.amounts import Positive, others_at_work, percent, shown, shrunk, value_of, within, without_rate
+from intuition_risk.amounts import (
+    Positive,
+    alongside,
+    opening,
+    percent,
+    shown,
+    shrunk,
+    value_of,
+    value_of_all,
+    within,
+    without_rate,
+)
 from intuition_risk.memory import Nothing
 
 __all__ = ["Exposure"]
@@ -61,35 +72,31 @@ class Exposure(Nothing):
         if not equity > 0:
             return Rejection(f"the equity is {shown(equity)}, and nothing can be opened on it")
         values = account.values.values()
-        orders = others_at_work(order, account)
+        more = value_of(order, account)
         if self._gross is not None:
-            there = sum(map(abs, values))
-            if orders:
-                there += sum(value_of(each, account) for each in orders if not each.closing)
-            verdict = self._held_to("gross", self._gross * equity, there, order, account)
-            if isinstance(verdict, Rejection):
-                return verdict
-            order = verdict
+            there = sum(map(abs, values)) + value_of_all(opening(order, account), account)
+            if not within(there + more, self._gross * equity):
+                verdict = self._less("gross", self._gross, there, order, account)
+                if isinstance(verdict, Rejection):
+                    return verdict
+                order, more = verdict, value_of(verdict, account)
         if self._net is not None:
             buying = order.side == "buy"
-            there = sum(values) if buying else -sum(values)
-            if orders:
-                there += sum(value_of(each, account) for each in orders if each.side == order.side)
-            return self._held_to("net" if buying else "net short", self._net * equity, there, order, account)
+            there = (sum(values) if buying else -sum(values)) + value_of_all(alongside(order, account), account)
+            if not within(there + more, self._net * equity):
+                return self._less("net" if buying else "net short", self._net, there, order, account)
         return order
 
-    def _held_to(self, name: str, limit: float, there: float, order: Order, account: Account) -> Order | Rejection:
+    def _less(self, name: str, fraction: float, there: float, order: Order, account: Account) -> Order | Rejection:
         """Give as much of an order as there is room for beside an exposure, or a refusal."""
-        more = value_of(order, account)
-        if within(there + more, limit):
-            return order
+        equity, more = account.equity, value_of(order, account)
+        limit = fraction * equity
         smaller = shrunk(order, account, value=limit - there) if self._shrink else None
         if smaller is not None:
             return smaller
         if math.isnan(more):
             return without_rate(order)
-        equity = account.equity
         return Rejection(
             f"the {name} exposure would come to {shown(there + more)} ({shown(there)} now, {shown(more)} more); "
-            f"at most {shown(limit)}, {percent(limit / equity)} of the equity of {shown(equity)}"
+            f"at most {shown(limit)}, {percent(fraction)} of the equity of {shown(equity)}"
         )

@@ -8,12 +8,14 @@ import msgspec
 from intuition_core.contracts import Account, Order, Rejection
 from intuition_risk.amounts import (
     Positive,
-    others_at_work,
+    alongside,
     percent,
     shown,
     shrunk,
     units_of,
+    units_of_all,
     value_of,
+    value_of_all,
     within,
     without_rate,
 )
@@ -67,11 +69,10 @@ class MaxPosition(Nothing):
             return order
         sid, limits = order.sid, self._limits
         sign = 1 if order.side == "buy" else -1
-        orders = others_at_work(order, account)
-        ahead = [each for each in orders if each.sid == sid and each.side == order.side] if orders else ()
+        ahead = alongside(order, account, sid=sid)
         if limits.value is not None or limits.fraction is not None:
             held = sign * account.values.get(sid, 0.0)
-            ordered = sum(value_of(each, account) for each in ahead) if ahead else 0.0
+            ordered = value_of_all(ahead, account)
             for limit, fraction in self._in_currency(account):
                 more = value_of(order, account)
                 if not within(held + ordered + more, limit):
@@ -81,7 +82,7 @@ class MaxPosition(Nothing):
                     order = smaller
         if limits.units is not None:
             held = sign * account.positions.get(sid, 0.0)
-            ordered = sum(units_of(each, account) for each in ahead) if ahead else 0.0
+            ordered = units_of_all(ahead, account)
             more = units_of(order, account)
             if not within(held + ordered + more, limits.units):
                 smaller = shrunk(order, account, units=limits.units - held - ordered) if limits.shrink else None
