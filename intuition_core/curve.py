@@ -42,6 +42,7 @@ class Curve:
         self.days: list[Day] = []
         self.priced: list[str] = []
         self._ledger = ledger
+        self._quoted = ledger.marks
         self._benchmark = benchmark
         self._width = _SECOND
         self._slice_end = self._day_end = self._end = _NEVER
@@ -90,7 +91,7 @@ class Curve:
             return
         self._last_ts = events[end - 1]["ts"]
         held = self._held
-        if len(self._first) < len(self._ledger.marks):
+        if len(self._first) < len(self._quoted):
             for data in events[start:end]:
                 if data["channel"] == DEFAULT_CHANNEL:
                     self._first.setdefault(data["sid"], data["quote"])
@@ -128,8 +129,7 @@ class Curve:
 
     def settle(self, data: Data) -> None:
         """Read the account anew after an event that changed a position."""
-        ledger = self._ledger
-        marks = ledger.marks
+        ledger, marks = self._ledger, self._quoted
         self._last_ts = data["ts"]
         if len(self._first) < len(marks):
             self.look((data,), 0, 1)
