@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from copy import copy
 
+from intuition_compare.places import places
 from intuition_compare.runs import Run, run_of
 from intuition_core.composition import Composition
 from intuition_core.contracts import Data
@@ -26,17 +27,18 @@ class Shadow:
         name: how the comparison calls it.
         composition: the recipe.
         run: the session's run, with which the ids of records begin.
-        original: whether this is the session itself, so that every record must be the journal's.
+        session: the session's recipe; None where this is the session itself, and every record must be the journal's.
 
     Raises:
         PartFailed: a part cannot be made or initialised.
     """
 
-    def __init__(self, name: str, composition: Composition, *, run: str, original: bool = False) -> None:
+    def __init__(self, name: str, composition: Composition, *, run: str, session: Composition | None = None) -> None:
         self.name = name
         self._strategy = _Announcing(composition, run=run)
         self._strategy.announce = self._before
-        self._original = original
+        self._original = session is None
+        self._places = places(composition, session or composition)
         self._curve = Curve(self._strategy.ledger)
         self._event: Data = {}
         self._digest = Digest(run)
@@ -93,14 +95,15 @@ class Shadow:
         )
         return run_of(self.name, history, self._digest.hexdigest())
 
-    def _before(self, event: Data) -> None:
-        """End a slice and a day of the curve while the account still is as the event finds it."""
+    def _before(self, event: Data) -> Data:
+        """End a slice and a day of the curve while the account still is as the event finds it; give what to take."""
         self._event = event
         ts = self._last_ts = event["ts"]
         if self._first_ts is None:
             self._first_ts = ts
         if not self._curve.stretch((event,), 0):
             self._curve.turn(ts)
+        return event if self._original else self._places.event(event)
 
     def _after(self, records: Sequence[Record]) -> None:
         curve, event = self._curve, self._event
@@ -113,10 +116,9 @@ class Shadow:
 
 
 class _Announcing(Strategy):
-    """A strategy that tells of each event before it takes it."""
+    """A strategy that tells of each event before it takes it, or another in its stead."""
 
-    announce: Callable[[Data], None]
+    announce: Callable[[Data], Data]
 
     def step(self, data: Data) -> Sequence[Record]:
-        self.announce(data)
-        return super().step(data)
+        return super().step(self.announce(data))

@@ -47,8 +47,9 @@ class Watched:
         self._path = path
         self._notes = {key: notes[key] for key in _DECIDING}
         self._drawing = drawing
+        session = variants[0].composition
         self._shadows = [
-            Shadow(name, composition, run=notes["run"], original=n == 0)
+            Shadow(name, composition, run=notes["run"], session=session if n else None)
             for n, (name, composition) in enumerate(variants)
         ]
         self._days = -1
