@@ -8,7 +8,7 @@ import mmap
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -132,12 +132,15 @@ class Cell:
         Args:
             label: what is imported, for messages.
             deadline: the seconds that it may take.
+
+        What goes on around it is taken time of anew afterwards.
         """
+        around = self._read(_IMPORT)
         self._write(_IMPORT, msgspec.msgpack.encode(Import(label, deadline)))
         try:
             yield
         finally:
-            self._write(_IMPORT, b"")
+            self._write(_IMPORT, around)
 
     def serve(self) -> None:
         """Say that calls are answered from now on."""
@@ -208,6 +211,10 @@ class CellWatch:
             yield
         finally:
             self.cell[_RUNNING] = 0
+
+    def trying(self, label: str, deadline: float) -> AbstractContextManager[None]:
+        """Take the time of a part that is started meanwhile; if it hangs, the session goes on without it."""
+        return self._cell.imports(label, deadline=deadline)
 
     def carry(self, first: int, events: bytes) -> None:
         """Keep events in case the process ends while they run."""

@@ -167,6 +167,7 @@ def _composed(config: Config, catalogue: Catalogue, *, seed: int) -> Composition
         currency=values.currency,
         instruments=(instruments := _instruments(config, catalogue)),
         hours=_hours(config, catalogue, instruments),
+        maker=_Maker(catalogue),
     )
     composition.market()  # a currency that is missing is found before anything starts
     return composition
@@ -403,10 +404,41 @@ def _part(
         params=params,
         distribution=plugin.distribution,
         version=plugin.version,
+        use=plugin.ref,
         policy=table.policy or config.values.worker.policy,
         deadline=table.deadline or config.values.worker.deadline,
     )
 
+
+class _Maker(msgspec.Struct, frozen=True):
+    """Loads the parts that take the place of others while a session runs."""
+
+    catalogue: Catalogue
+
+    def __call__(self, kind: str, name: str, use: str, params: Mapping[str, Any]) -> Part:
+        plugin = self.catalogue.find(kind, use)
+        factory = self.catalogue.load(kind, use)
+        name = name if kind in _NAMED_BY_PLACE else plugin.name
+        label = f"{kind} {name}"
+        checked = check_params(label, factory, params)
+        shown = redact_params(factory, params)
+        for key, value in params.items():
+            if shown[key] != value:
+                problem = "is secret, and a swap is kept in the journal; configure a session of another name with it"
+                raise BadParameter(label, key, problem)
+        return Part(
+            kind=kind,
+            name=name,
+            factory=factory,
+            params=checked,
+            distribution=plugin.distribution,
+            version=plugin.version,
+            use=plugin.ref,
+        )
+
+
+_NAMED_BY_PLACE: Final = ("algorithm", "indicator")
+"""The kinds whose parts are called as the configuration says; the others are called as their plugin."""
 
 _TABLES: Final = {
     "algorithm": ("algorithm", "algorithms.{}"),

@@ -1,10 +1,11 @@
 """The recipe: which parts, with which parameters, on which account. Frozen; a `Strategy` is cooked from it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import ROUND_FLOOR, Decimal
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
 from intuition_core.costs import NO_COSTS, Costs
 from intuition_core.hours import Hours
@@ -31,7 +32,8 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     """One chosen part: what makes it, and the parameters it will be initialised with.
 
     ``policy`` says what follows when it fails, ``deadline`` how many seconds a call of it may take. Neither decides
-    what comes out of a stream of events that it takes well, and `plain` leaves them out.
+    what comes out of a stream of events that it takes well, and `plain` leaves them out. ``use`` is the plugin by the
+    name that means it and no other; None for a part that is no plugin.
     """
 
     kind: str
@@ -40,6 +42,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     params: Any
     distribution: str | None = None
     version: str | None = None
+    use: str | None = None
     policy: Policy = DEFAULT_POLICY
     deadline: float = DEFAULT_DEADLINE
 
@@ -59,6 +62,11 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
+Maker: TypeAlias = Callable[[str, str, str, Mapping[str, Any]], Part]
+"""Makes a part of its kind, the name of its place, the plugin, and the parameters as configured. It raises an
+`IntuitionError` where there is no such plugin, or it does not take these parameters."""
+
+
 class Line(msgspec.Struct, frozen=True, kw_only=True):
     """An algorithm and the portfolio that sizes its signals; ``share`` is theirs of the capital, None an even one."""
 
@@ -74,7 +82,8 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
     ``seed`` makes every draw of every part repeatable; ``risks`` are asked in their order; ``indicators`` see an event
     in their order, before the algorithms do; ``costs`` are what every fill pays; ``fills`` limit what orders may have
     of the market; ``margin`` is the permission to sell short; ``instruments`` are what is known of symbols, ``hours``
-    those of the calendars that they name, and ``currency`` is what the account is kept in.
+    those of the calendars that they name, and ``currency`` is what the account is kept in. ``maker`` makes the parts
+    that take the place of these while a session runs; without one none can.
     """
 
     lines: tuple[Line, ...]
@@ -90,6 +99,7 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
     currency: str | None = None
     instruments: tuple[Instrument, ...] = ()
     hours: tuple[Hours, ...] = ()
+    maker: Maker | None = None
 
     def market(self) -> Market:
         """Give the market of one run, in which nothing is quoted yet.
@@ -105,6 +115,37 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
         """The parts in the order in which they are started."""
         lines = (part for line in self.lines for part in (line.algorithm, line.portfolio))
         return (*self.risks, *self.indicators, *lines)
+
+    @property
+    def places(self) -> tuple[tuple[str, str], ...]:
+        """The kind and the name of each part's place, in the same order: a portfolio's is called as its algorithm."""
+        lines = (place for line in self.lines for place in _places_of(line.algorithm.name))
+        return (*((part.kind, part.name) for part in (*self.risks, *self.indicators)), *lines)
+
+    def with_part(self, number: int, part: Part) -> "Composition":
+        """Give the same recipe with another part in a place, counted from 1 in the order of `parts`."""
+        parts = list(self.parts)
+        parts[number - 1] = part
+        return self._with_parts(parts)
+
+    def mapped(self, change: Callable[[Part], Part]) -> "Composition":
+        """Give the same recipe with each part changed, those that take a place later included."""
+        maker = self.maker
+        changed = self._with_parts([change(part) for part in self.parts])
+        return changed if maker is None else replace(changed, maker=lambda *asked: change(maker(*asked)))
+
+    def _with_parts(self, parts: Sequence[Part]) -> "Composition":
+        risks, indicators = len(self.risks), len(self.indicators)
+        rest = parts[risks + indicators :]
+        return replace(
+            self,
+            risks=tuple(parts[:risks]),
+            indicators=tuple(parts[risks : risks + indicators]),
+            lines=tuple(
+                replace(line, algorithm=algorithm, portfolio=portfolio)
+                for line, algorithm, portfolio in zip(self.lines, rest[::2], rest[1::2], strict=True)
+            ),
+        )
 
     @property
     def shares(self) -> dict[str, Decimal]:
@@ -152,6 +193,16 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
+def plain_parts(composition: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give the kind and the description of each part of a plain composition, in the order of `Composition.parts`."""
+    for kind in ("risk", "indicator"):
+        for part in composition.get(f"{kind}s", ()):
+            yield kind, part
+    for line in composition["algorithms"]:
+        for kind in ("algorithm", "portfolio"):
+            yield kind, line[kind]
+
+
 def difference(one: Mapping[str, Any], other: Mapping[str, Any], path: str = "") -> str | None:
     """Name the first key in which two plain descriptions differ, or None."""
     for key in [*one, *(key for key in other if key not in one)]:
@@ -174,3 +225,7 @@ def _difference(mine: Any, theirs: Any, path: str) -> str | None:
                 return found
         return None
     return None if mine == theirs else path
+
+
+def _places_of(algorithm: str) -> tuple[tuple[str, str], tuple[str, str]]:
+    return ("algorithm", algorithm), ("portfolio", algorithm)

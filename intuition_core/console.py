@@ -64,9 +64,21 @@ def _decided(record: Mapping[str, Any]) -> str:
             return f"kill switch on ({record['by']}): {record['reason']}"
         case "clear":
             return f"kill switch off ({record['by']}): {record['reason']}"
+        case "swap":
+            plugin, old = record["after"], record["before"]
+            state = ", which goes on from its state" if record["keep_state"] else ""
+            return (
+                f"swapped ({record['by']}): {record['kind']} {record['name']} is {_origin(record['use'], plugin)} now, "
+                f"was {_origin(old['name'], old)}{state}"
+            )
         case _:
             moved = ", ".join(f"{name} {amount}" for name, amount in record["moved"].items()) or "nothing"
             return f"capital moved ({record['by']}): {moved}"
+
+
+def _origin(name: str, part: Mapping[str, Any]) -> str:
+    name = name.rpartition(":")[2]
+    return f"{name} ({part['distribution']} {part['version']})" if part["distribution"] else name
 
 
 def _cash(amount: str) -> str:

@@ -8,8 +8,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from intuition_core.books import BadShares, check_shares
-from intuition_core.data import Event
-from intuition_core.errors import IntuitionError
+from intuition_core.data import Event, plain
+from intuition_core.errors import BadData, IntuitionError, did_you_mean
 from intuition_core.strategy import CONTROL
 
 _KEYS: Final[Mapping[str, frozenset[str]]] = {
@@ -17,6 +17,8 @@ _KEYS: Final[Mapping[str, frozenset[str]]] = {
     "clear": frozenset({"reason"}),
     "shares": frozenset({"shares"}),
 }
+SWAPPED: Final = ("algorithm", "portfolio", "risk", "indicator")
+"""The kinds of parts that others can take the place of."""
 _OF_ALL: Final = frozenset({"action", "id", "source"})
 
 
@@ -118,6 +120,50 @@ def share_out(shares: object, *, there: Mapping[str, Decimal], ts: int, by: str)
     check_shares({**there, **wanted}, list(there))
     plain = {name: format(share, "f") for name, share in wanted.items()}
     return {"channel": CONTROL, "ts": ts, "action": "shares", "shares": plain, "by": by}
+
+
+def swap(
+    kind: object, name: object, use: object, params: object = None, *, ts: int, by: str, keep_state: object = False
+) -> Event:
+    """Let another part take the place of one; `Session.prepare` starts it and completes the event.
+
+    Args:
+        kind: ``algorithm``, ``portfolio``, ``risk`` or ``indicator``.
+        name: the place: the algorithm's name for it and its portfolio, the part's own for the others.
+        use: the plugin.
+        params: its parameters, as in a configuration.
+        ts: the time in nanoseconds UTC.
+        by: who decided it.
+        keep_state: whether the new part goes on from the state of the old one.
+
+    Raises:
+        BadControl: one of these is not what it should be.
+    """
+    if kind not in SWAPPED:
+        near = did_you_mean(kind, SWAPPED) if isinstance(kind, str) else ""
+        raise BadControl("swap", f"the kind is one of {', '.join(SWAPPED)}, not {kind!r:.60}{near}")
+    for what, text in (("the part to be replaced", name), ("the plugin to be used", use)):
+        if not isinstance(text, str) or not 0 < len(text) <= 500 or not text.isprintable():
+            raise BadControl("swap", f"expected the name of {what}, got {text!r:.60}")
+    if not isinstance(keep_state, bool):
+        raise BadControl("swap", f"keep_state is true or false, not {keep_state!r:.60}")
+    if not isinstance(params, Mapping | None):
+        raise BadControl("swap", f"expected a table of parameters, got {params!r:.60}")
+    try:
+        given = plain("params", {} if params is None else params)
+    except BadData as error:
+        raise BadControl("swap", str(error)) from None
+    return {
+        "channel": CONTROL,
+        "ts": ts,
+        "action": "swap",
+        "kind": kind,
+        "name": name,
+        "use": use,
+        "params": given,
+        "keep_state": keep_state,
+        "by": by,
+    }
 
 
 def _reason(action: str, reason: Any) -> str:

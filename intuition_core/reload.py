@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from intuition_core.composition import Composition, Line, Part
+from intuition_core.composition import Composition, Part, plain_parts
 from intuition_core.config import Configuration
 from intuition_core.files import FILE, BadFile, check_syntax, is_file, part_file, version_of
 
@@ -33,21 +33,12 @@ def changed_files(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[dic
         before: the composition in plain types, as `Composition.plain` gives it.
         now: another, alike but for versions.
     """
-    pairs = zip(_plain_parts(before), _plain_parts(now), strict=True)
+    pairs = zip(plain_parts(before), plain_parts(now), strict=True)
     return [
         {"kind": kind, "name": part["name"], "before": old["version"], "version": part["version"]}
         for (kind, old), (_, part) in pairs
         if part["distribution"] == FILE and part["version"] != old["version"]
     ]
-
-
-def _plain_parts(composition: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for line in composition["algorithms"]:
-        for kind in ("algorithm", "portfolio"):
-            yield kind, line[kind]
-    for kind in ("risk", "indicator"):
-        for part in composition.get(f"{kind}s", ()):
-            yield kind, part
 
 
 class SavedFiles:
@@ -125,12 +116,7 @@ class Renewal:
 
     def wrapped(self, composition: Composition) -> Composition:
         """Give the same recipe, for parts of which state can be kept when a file has changed."""
-        lines = tuple(
-            Line(algorithm=self._part(line.algorithm), portfolio=self._part(line.portfolio), share=line.share)
-            for line in composition.lines
-        )
-        risks = tuple(map(self._part, composition.risks))
-        return replace(composition, lines=lines, risks=risks, indicators=tuple(map(self._part, composition.indicators)))
+        return composition.mapped(self._part)
 
     @contextmanager
     def ending(self) -> Iterator[None]:

@@ -4,8 +4,9 @@ import logging
 import secrets
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from copy import deepcopy
 from itertools import accumulate, takewhile
 from typing import Any, Final, NamedTuple
 
@@ -14,8 +15,8 @@ import msgspec
 from msgspec.structs import replace
 
 from intuition_core import control
-from intuition_core.compose import compose, overlay, portable, session_name, settle
-from intuition_core.composition import Composition, difference
+from intuition_core.compose import compose, overlay, portable, recorded, session_name, settle
+from intuition_core.composition import Composition, difference, plain_parts
 from intuition_core.config import BadConfiguration, Config, Mistake
 from intuition_core.contracts import CONTRACT_VERSION
 from intuition_core.data import Event, normalise
@@ -28,7 +29,7 @@ from intuition_core.records import Record
 from intuition_core.reload import Renewal, changed_files
 from intuition_core.rpc.server import Method
 from intuition_core.rpc.wire import MAX_MESSAGE
-from intuition_core.session import IdReused, Item, Session, Watch, identity_of
+from intuition_core.session import IdReused, Item, Session, Watch, identity_of, swapped
 from intuition_core.strategy import Strategy
 
 MAX_ITEMS: Final = 10_000
@@ -74,12 +75,15 @@ class TooManyDecisions(IntuitionError):
 class CompositionChanged(IntuitionError):
     """A session that was begun with another composition than the one it is to go on with."""
 
-    def __init__(self, session: str, key: str) -> None:
+    def __init__(self, session: str, key: str, swaps: Sequence[Record] = ()) -> None:
         self.session = session
         self.key = key
+        self.swaps = tuple(swaps)
+        places = ", ".join(f"{swap['kind']} {swap['name']}" for swap in swaps)
+        since = f" (name its parts as they were, or all as they are since the swaps of {places})" if places else ""
         super().__init__(
-            f"session `{session}` was begun with another composition: `{key}` differs; give it another name with "
-            f"--session NAME, or put the old one away with `intuition sessions archive {session}`"
+            f"session `{session}` was begun with another composition: `{key}` differs{since}; give it another name "
+            f"with --session NAME, or put the old one away with `intuition sessions archive {session}`"
         )
 
 
@@ -132,12 +136,10 @@ class Service:
         self._journal = journal(name) if journal is not None else Journal(MEMORY)
         noted = self._journal.meta()
         self._config = settle(config, catalogue, seed=noted.get("seed"))
-        composition = compose(self._config, catalogue)
+        self._composition = composition = compose(self._config, catalogue)
         reloads: list[dict[str, Any]] = []
         if "run" in noted:
-            changed = difference(_comparable(noted["composition"]), _comparable(composition.plain()))
-            if changed is not None:
-                raise CompositionChanged(name, changed)
+            composition = self._begun(name, noted)
             reloads = changed_files(noted["composition"], composition.plain())
             if reloads:
                 self._renew(name, reloads)
@@ -150,6 +152,29 @@ class Service:
         self.recovery = self.session.recover()
         if reloads:
             self._note_reloads(reloads, [*noted.get("reloads", ()), *reloads], composition)
+
+    def _begun(self, name: str, noted: Mapping[str, Any]) -> Composition:
+        """Give the recipe that the session was begun with, whether that is configured or what swaps have made of it."""
+        composition = self._composition
+        now = _comparable(composition.plain())
+        swaps = {swap["part"]: swap for swap in swapped(self._journal.records_of(self._journal.control_events()))}
+        if swaps and difference(_comparable(_swapped(noted["composition"], swaps)), now) is None:
+            uses = {number: composition.parts[number - 1].use for number in swaps}
+            if all(swap["use"] == uses[number] for number, swap in swaps.items()):
+                return self._with_parts_of(noted["configuration"], swaps)
+        changed = difference(_comparable(noted["composition"]), now)
+        if changed is not None:
+            raise CompositionChanged(name, changed, list(swaps.values()))
+        return composition
+
+    def _with_parts_of(self, configuration: Mapping[str, Any], numbers: Iterable[int]) -> Composition:
+        """Put parts back that the session was begun with; their policies are those of the present configuration."""
+        begun, composition = recorded(configuration, self._catalogue, {}), self._composition
+        for number in numbers:
+            present = composition.parts[number - 1]
+            part = replace(begun.parts[number - 1], policy=present.policy, deadline=present.deadline)
+            composition = composition.with_part(number, part)
+        return composition
 
     def _renew(self, name: str, reloads: list[dict[str, Any]]) -> None:
         """Let parts begin anew whose files have changed, where that is wanted and everything else was kept."""
@@ -225,6 +250,7 @@ class Service:
             "kill": Method(self.kill, queued=True),
             "clear": Method(self.clear, queued=True),
             "shares": Method(self.shares, queued=True),
+            "swap": Method(self.swap, queued=True),
             "control": Method(self.control, queued=True),
             "controls": Method(self.controls, queued=False, drives=False),
             "describe": Method(self.describe, queued=False, drives=False),
@@ -250,15 +276,15 @@ class Service:
             stays = difference(asked.plain(), composition.plain())
             if stays is not None:
                 _log.info("initialize: `%s` stays as it was given by flag", stays)
-            changed = difference(session.strategy.composition.plain(), composition.plain())
-            changed = changed or difference(_parameters(session.strategy.composition), _parameters(composition))
+            changed = difference(self._composition.plain(), composition.plain())
+            changed = changed or difference(_parameters(self._composition), _parameters(composition))
             if config.values.negative_prices != self._config.values.negative_prices:
                 changed = "negative_prices"
             if changed is not None:
                 if session.last_seq:
                     raise AlreadyRunning(changed)
                 session.replace(self._builder(composition))
-                self._config = config
+                self._config, self._composition = config, composition
                 self._journal.note(**self._recipe(composition))
         return session.strategy.channels
 
@@ -373,6 +399,27 @@ class Service:
         """
         there = self.session.strategy.books.shares
         return self._control(control.share_out(shares, there=there, ts=self._now(), by="rpc"))
+
+    def swap(self, kind: Any, name: Any, use: Any, params: Any = None, keep_state: Any = None) -> list[Record]:
+        """Let another part take the place of one; the account, its positions and its open orders stay.
+
+        Args:
+            kind: ``algorithm``, ``portfolio``, ``risk`` or ``indicator``.
+            name: the place: the algorithm's name for it and its portfolio, the part's own for the others.
+            use: the plugin, as a configuration names it; no file.
+            params: its parameters; null for none.
+            keep_state: let the new part go on from what the old one gives by ``snapshot()``, rather than begin anew.
+
+        Raises:
+            BadControl, BadSwap, PartFailed, BadParameter: it cannot be done; nothing has changed.
+            IntuitionError: there is no such plugin, or it cannot be used.
+        """
+        keeping = False if keep_state is None else keep_state
+        event = control.swap(kind, name, use, params, ts=self._now(), by="rpc", keep_state=keeping)
+        if is_file(event["use"]):
+            problem = f"`{use}` is a file, and callers choose among installed plugins; install it, or restart `serve`"
+            raise control.BadControl("swap", problem)
+        return self._control(self.session.prepare(event))
 
     def control(self, command: Any, options: Any = None) -> list[Record]:
         """Do what `kill`, `clear` or `shares` does, told in one piece, which is known again like any payload.
@@ -598,6 +645,15 @@ def _comparable(composition: Mapping[str, Any]) -> dict[str, Any]:
     for kind in ("risks", "indicators"):
         if kind in composition:
             plain[kind] = [{**part, "version": None} for part in composition[kind]]
+    return plain
+
+
+def _swapped(composition: Mapping[str, Any], swaps: Mapping[int, Record]) -> dict[str, Any]:
+    """Give what swaps have made of a plain composition."""
+    plain = deepcopy(dict(composition))
+    for number, (_, part) in enumerate(plain_parts(plain), 1):
+        if number in swaps:
+            part |= swaps[number]["after"]
     return plain
 
 

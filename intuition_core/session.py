@@ -112,6 +112,14 @@ class Watch(Protocol):
     def running(self) -> AbstractContextManager[None]:
         """Take the time of parts meanwhile."""
 
+    def trying(self, label: str, deadline: float) -> AbstractContextManager[None]:
+        """Take the time of a part that is started meanwhile, and may be given up without harm.
+
+        Args:
+            label: the part, for messages.
+            deadline: the seconds that it may take.
+        """
+
     def carry(self, first: int, events: bytes) -> None:
         """Keep the events that are about to be run, from that number on, for the case that the process ends."""
 
@@ -128,6 +136,10 @@ class Unwatched:
         """Do nothing."""
 
     def running(self) -> AbstractContextManager[None]:
+        """Do nothing."""
+        return nullcontext()
+
+    def trying(self, label: str, deadline: float) -> AbstractContextManager[None]:  # noqa: ARG002  # as it is asked
         """Do nothing."""
         return nullcontext()
 
@@ -262,9 +274,23 @@ class Session:
                     break
             for _ in replayed_events(self._strategy, self._journal, after=start):
                 replayed += 1
+        self._watch.introduce(self._strategy.parts)
         self._snapshot_at = start
         self._statement = Statement.of(self._strategy.ledger, self._strategy.seq)
         return Recovery(self._strategy.seq, start, replayed)
+
+    def prepare(self, swap: Event) -> Event:
+        """Start the part that a swap asks for, and give the event to be delivered next; see `Strategy.prepare`.
+
+        Raises:
+            BadSwap, PartFailed: it cannot take that place; nothing has changed.
+            IntuitionError: there is no such plugin, or it does not take these parameters.
+        """
+        strategy = self._strategy
+        deadline = strategy.parts[strategy.place(swap["kind"], swap["name"]) - 1].deadline
+        label = f"{swap['kind']} {swap['use']} in place of {swap['name']}"
+        with self._watch.trying(label, deadline):
+            return dict(strategy.prepare(swap))
 
     def deliver(
         self,
@@ -336,6 +362,8 @@ class Session:
                 if item.identity is not None:
                     fresh[item.identity] = (item.content, records)
                     identities.append(Identity(item.identity, item.content, start, strategy.seq))
+        if control:
+            self._heed_swaps(happened, run)
         ran = strategy.seq - first + 1
         controls: Sequence[int] = ()
         if control or strategy.killed is not killed:
@@ -367,6 +395,12 @@ class Session:
         if self._withheld:
             return [reply if isinstance(reply, IdReused) else self._without_withheld(reply) for reply in replies]
         return replies
+
+    def _heed_swaps(self, records: Iterable[Record], run: "_Run") -> None:
+        """Hold nothing against a part for what the one did whose place it took."""
+        for record in swapped(records):
+            run.settled += [n for n, casualty in self._casualties.items() if casualty.part == record["part"]]
+            self._watch.introduce(self._strategy.parts)
 
     def knows(self, identity: str | None) -> bool:
         """Say whether an item was taken before; what nothing makes known again was not.
@@ -554,6 +588,11 @@ class Session:
             BadJournal: the journal cannot be read.
         """
         return map(self._without_withheld, self._journal.decisions(after))
+
+
+def swapped(records: Iterable[Record]) -> Iterator[Record]:
+    """Give those of some records that tell of a part that took the place of another."""
+    return (record for record in records if record["type"] == "control" and record["action"] == "swap")
 
 
 def replayed_events(

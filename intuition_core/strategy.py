@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from intuition_core.actions import ACTIONS
 from intuition_core.answers import answers
@@ -18,12 +19,24 @@ from intuition_core.composition import Composition, Line, Part
 from intuition_core.contracts import Account, Cancel, Data, Message, Order, Rejection, Signal, Watch
 from intuition_core.data import DEFAULT_CHANNEL, check_channel, check_sid, plain
 from intuition_core.desk import Desk
-from intuition_core.errors import BadData, PartFailed
+from intuition_core.errors import BadData, PartFailed, did_you_mean
 from intuition_core.ledger import LedgerView
 from intuition_core.market import RATES
 from intuition_core.orders import OpenOrder
 from intuition_core.records import Record
-from intuition_core.seats import IndicatorSeat, Kept, LineSeat, NoSnapshot, PartState, RiskSeat, Seat, Started, start
+from intuition_core.seats import (
+    IndicatorSeat,
+    Kept,
+    LineSeat,
+    NoSnapshot,
+    PartState,
+    RiskSeat,
+    Seat,
+    Started,
+    check_seatable,
+    start,
+)
+from intuition_core.swaps import BadSwap, Swap
 
 _log = logging.getLogger(__name__)
 _NOTHING: Final[tuple[Record, ...]] = ()
@@ -54,10 +67,19 @@ class Quarantine(NamedTuple):
     problem: str
 
 
+class _Ready(NamedTuple):
+    """A part that has been started to take the place of another at the next event, if that is the one."""
+
+    seq: int
+    event: Data
+    started: Started
+
+
 class Strategy:
     """A composition at work on one account.
 
     Attributes:
+        composition: the recipe, with the parts that are called now.
         books: the account, by algorithm.
         ledger: the account as a whole.
         account: the same as parts see it.
@@ -93,7 +115,7 @@ class Strategy:
         self._open = desk.broker.open
         self._expiring = desk.broker.expiring
         self._marks = desk.books.marks
-        self._booking = {CONTROL: desk.control, RATES: desk.take_rate, ACTIONS: desk.act}
+        self._booking = {CONTROL: self._control, RATES: desk.take_rate, ACTIONS: desk.act}
         self._written = desk.recorder.written
         self._derived: deque[Data] = deque()
         self._answered = 0
@@ -101,6 +123,8 @@ class Strategy:
         self._log = log
         self._kept: list[Kept] = []
         self._accounts: list[Account] = []
+        self._swaps: dict[int, Swap] = {}
+        self._ready: _Ready | None = None
         self._risks = [RiskSeat(self._start(part)) for part in composition.risks]
         self._indicators = [IndicatorSeat(self._start(part)) for part in composition.indicators]
         self._lines = [self._start_line(line) for line in composition.lines]
@@ -158,7 +182,8 @@ class Strategy:
         Most events of a history fill no order and are heard by one algorithm that has nothing to say. They take a
         short way here, with nothing looked up twice; what comes of them is the same.
         """
-        open_orders, marks, written = self._open, self._marks, self._written
+        open_orders, marks, written, derived = self._open, self._marks, self._written, self._derived
+        recorder = self._recorder
         desk = self._desk
         expiring, guarded, shorts = self._expiring, self._guarded, self.composition.margin is not None
         quoted_at, lookout = desk.quoted_at, desk.lookout
@@ -171,6 +196,7 @@ class Strategy:
                     yield records
             return
         seq = self.seq
+        heard_by, events = self._listeners, iter(events)
         try:
             for data in events:
                 seq += 1
@@ -178,6 +204,11 @@ class Strategy:
                     self.seq = seq - 1
                     if records := self.step(data):
                         yield records
+                    if self._listeners is not heard_by:  # a part was swapped: nothing looked up before counts any more
+                        for rest in events:
+                            seq += 1
+                            if records := self.step(rest):
+                                yield records
                     continue
                 sid = data["sid"]
                 if guarded:
@@ -194,14 +225,14 @@ class Strategy:
                 else:
                     if sid in open_orders or expiring:
                         self.seq = seq
-                        self._recorder.open(seq, data["ts"])
-                        self._desk.fill(sid, data)
+                        recorder.open(seq, data["ts"])
+                        desk.fill(sid, data)
                     marks[sid] = data["quote"]
                 try:
                     outcome = only.event(data)  # looked up each time: the part may be set aside
                     if outcome is None:
                         if written:
-                            yield self._recorder.take()
+                            yield recorder.take()
                         continue
                 except KeyboardInterrupt:
                     raise
@@ -211,8 +242,11 @@ class Strategy:
                 else:
                     self.seq = seq
                     self._hear(only, outcome, data)
-                if records := self._rest(data):
-                    yield records
+                if derived:
+                    if records := self._rest(data):
+                        yield records
+                elif written:
+                    yield recorder.take()
         finally:
             self.seq = self._cell[0] = seq
 
@@ -267,14 +301,128 @@ class Strategy:
         """
         if number not in self.quarantined:
             return
-        part = self.parts[number - 1]
-        started = self._make(number, part)
+        self._seat(self._make(number, self.parts[number - 1]))
+
+    # -- parts that take the place of others
+
+    def place(self, kind: str, name: str) -> int:
+        """Give the number of the part that is called so.
+
+        Raises:
+            BadSwap: there is none, or several.
+        """
+        places = self.composition.places
+        found = [number for number, place in enumerate(places, 1) if place == (kind, name)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise BadSwap(kind, name, f"{len(found)} parts are called so, and nobody knows which is meant")
+        names = [each for of, each in places if of == kind]
+        there = f"there is {', '.join(names)}" if names else f"the session has no {kind}"
+        raise BadSwap(kind, name, f"it is not there{did_you_mean(name, names) or ';'} {there}")
+
+    def prepare(self, event: Data) -> Data:
+        """Start the part that a swap asks for, and give the event to be taken next, completed by what the swap does.
+
+        Whatever is wrong with the part is found here, and what was there goes on; taken, the event cannot fail. In a
+        replay it is taken as it is, and the part is started then.
+
+        Raises:
+            BadSwap: there is no such place, or the old part's state cannot be kept.
+            PartFailed: the new part cannot be made or initialised, or refuses the state.
+            IntuitionError: there is no such plugin, or it does not take these parameters.
+        """
+        swap = msgspec.convert(data := dict(event), Swap)
+        number = self.place(swap.kind, swap.name)
+        before = self.parts[number - 1]
+        started = self._start_instead(number, swap)
+        after = started.part
+        swap = replace(swap, use=after.use or swap.use)
+        data |= {
+            **msgspec.to_builtins(swap),
+            "part": number,
+            "before": before.plain(),
+            "after": after.plain(),
+        }
+        self._ready = _Ready(self.seq, data, started)
+        return data
+
+    def _control(self, data: Data) -> None:
+        """Do what people decide."""
+        if data["action"] == "swap":
+            self._swap(data)
+        else:
+            self._desk.control(data)
+
+    def _swap(self, data: Data) -> None:
+        """Let another part take the place of one."""
+        ready, self._ready = self._ready, None
+        swap = msgspec.convert(data, Swap)
+        if ready is not None and ready.event == data and ready.seq == self.seq - 1:
+            started = ready.started
+        else:
+            started = self._start_instead(self.place(swap.kind, swap.name), swap)
+        self._seat(started)
+        self._swaps[started.number] = swap
+        self._recorder.write(
+            "control",
+            None,
+            action="swap",
+            by=data.get("by"),
+            **msgspec.structs.asdict(swap),
+            part=started.number,
+            before=data["before"],
+            after=data["after"],
+            channels=self.channels,
+        )
+
+    def _start_instead(self, number: int, swap: Swap) -> Started:
+        """Make the part that is to take a place, and see that it can."""
+        before, maker = self.parts[number - 1], self.composition.maker
+        if maker is None:
+            raise BadSwap(swap.kind, swap.name, "this composition was made of parts at hand, and knows no others")
+        part = maker(swap.kind, swap.name, swap.use, swap.params)
+        state = self._state_to_go_on_from(number, swap) if swap.keep_state else None
+        try:
+            started = self._make(number, replace(part, policy=before.policy, deadline=before.deadline))
+            check_seatable(started)
+            if state is not None:
+                if not started.kept.takes:
+                    raise BadSwap(swap.kind, swap.name, f"{part.label} has no `restore`, and begins without a state")
+                started.kept.take(state)
+        finally:
+            self._cell[0], self._cell[1] = self.seq, self._first
+        return started
+
+    def _state_to_go_on_from(self, number: int, swap: Swap) -> PartState:
+        part, kept = self.parts[number - 1], self._kept[number - 1]
+        if number in self.quarantined:
+            raise BadSwap(swap.kind, swap.name, f"{part.label} is in quarantine, and its state is not asked for")
+        if not kept.gives:
+            raise BadSwap(swap.kind, swap.name, f"{part.label} has no `snapshot`, and its state cannot be kept")
+        try:
+            # As it would come back from the journal, and nothing that both parts could change.
+            drawn, own = msgspec.msgpack.decode(msgspec.msgpack.encode(self._state_of(number)))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise PartFailed(part.label, "snapshot", f"{type(error).__name__}: {error}") from error
+        return drawn, own
+
+    def _seat(self, started: Started) -> None:
+        """Call a part from now on, in its place."""
+        number = started.number
         self._cell[1] = self._first
+        self.parts[number - 1] = started.part
         self._kept[number - 1] = started.kept
         self._seats[number - 1].holder.take(started)
+        self.composition = self.composition.with_part(number, started.part)
+        self.quarantined.pop(number, None)
         self._listeners = self._by_channel()
-        self._desk.lookout.look_again()
-        del self.quarantined[number]
+        self._rebalanced = [line for line in self._lines if line.observe is not None]
+        self._desk.open(self._lines, self._risks)
+        if self._desk.lookout.needed:
+            self._desk.lookout.settle()
 
     # -- state
 
@@ -302,6 +450,7 @@ class Strategy:
             orders=self.open_orders,
             parts=parts,
             quarantined=self.quarantined,
+            swaps=self._swaps,
         )
         try:
             return msgspec.msgpack.encode(state)
@@ -313,7 +462,8 @@ class Strategy:
         """Take up a snapshot; only before the first event. Say whether it could be used.
 
         Raises:
-            PartFailed: a part refuses the state that it gave.
+            PartFailed: a part refuses the state that it gave, or one that took a place cannot be initialised.
+            IntuitionError: the plugin of a part that took a place is not there, or does not take its parameters.
         """
         try:
             state = msgspec.msgpack.decode(content, type=_State)
@@ -321,6 +471,9 @@ class Strategy:
             return False
         if state.version != _STATE_VERSION or len(state.parts) != len(self._kept):
             return False
+        for number, swap in state.swaps.items():
+            self._seat(self._start_instead(number, replace(swap, keep_state=False)))
+        self._swaps = state.swaps
         for number, quarantine in state.quarantined.items():
             self.quarantine(number, quarantine.problem, seq=quarantine.seq)
         self._cell[0] = state.seq
@@ -550,6 +703,7 @@ class _State(msgspec.Struct, frozen=True, kw_only=True):
     orders: list[OpenOrder]
     parts: list[PartState]
     quarantined: dict[int, Quarantine] = {}
+    swaps: dict[int, Swap] = {}
     last_ts: int | None = None
     watch: Watch | None = None
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import replace
 
-from intuition_core.composition import Composition, Line, Part
+from intuition_core.composition import Composition, Part
 from intuition_core.contracts import Data
 from intuition_core.records import Record
 from intuition_core.strategy import Cell, Strategy
@@ -115,15 +115,7 @@ class Trace:
         self._write(f"  {self._calls}. {part.label}.{name}: {answer} ({spent / 1000:,.1f} µs)")
 
     def _traced(self, composition: Composition) -> Composition:
-        return replace(
-            composition,
-            lines=tuple(
-                Line(algorithm=self._part(line.algorithm), portfolio=self._part(line.portfolio), share=line.share)
-                for line in composition.lines
-            ),
-            risks=tuple(map(self._part, composition.risks)),
-            indicators=tuple(map(self._part, composition.indicators)),
-        )
+        return composition.mapped(self._part)
 
     def _part(self, part: Part) -> Part:
         return replace(part, factory=lambda: _TracedPart(part.factory(), part, self))

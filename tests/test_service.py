@@ -55,7 +55,7 @@ class _Named:
     distribution = version = None
 
     def __init__(self, name: str) -> None:
-        self.name = name
+        self.name = self.ref = name
 
 
 def service(tmp_path: Path, *, flat: dict[str, Any] | None = None, toml: str = "", **flags: Any) -> Service:

@@ -1,0 +1,462 @@
+"""Parts that take the place of others while a session runs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from intuition_core import Bet, Message, Order, Rejection, Signal
+from intuition_core.composition import Composition, Line, Part
+from intuition_core.errors import IntuitionError, PartFailed
+from intuition_core.journal import MEMORY, Journal
+from intuition_core.session import Item, Session, replayed_events
+from intuition_core.strategy import CONTROL, Strategy
+from intuition_core.swaps import BadSwap
+
+
+class Nth:
+    """Buys at every ``n``-th event and sells at every ``2n``-th; keeps its count."""
+
+    def initialize(self, params: Any, context: Any) -> Sequence[str]:
+        self.n = params.get("n", 3)
+        self.count = 0
+        self.rng = context.rng
+        return params.get("channels", ["quotes"])
+
+    def event(self, data: dict[str, Any]) -> Any:
+        self.count += 1
+        if self.count % (2 * self.n) == 0:
+            return Signal(data["sid"], "sell", data["quote"])
+        return Signal(data["sid"], "buy", data["quote"]) if self.count % self.n == 0 else None
+
+    def snapshot(self) -> Any:
+        return self.count
+
+    def restore(self, state: Any) -> None:
+        self.count = state
+
+
+class Drawing(Nth):
+    """Buys now and then, by chance."""
+
+    def event(self, data: dict[str, Any]) -> Any:
+        self.count += 1
+        return Signal(data["sid"], "buy" if self.rng.random() < 0.6 else "sell", data["quote"])
+
+
+class Telling:
+    """Says what it hears, and whatever state it takes up."""
+
+    state: Any = None
+
+    def initialize(self, params: Any) -> Sequence[str]:
+        return ["quotes", "slow"]
+
+    def event(self, data: dict[str, Any]) -> Any:
+        return Message("heard", {"on": data["channel"], "state": self.state})
+
+    def snapshot(self) -> Any:
+        return self.state
+
+    def restore(self, state: Any) -> None:
+        self.state = state
+
+
+class Forgetful:
+    """Keeps state, and does not say which."""
+
+    def initialize(self, params: Any) -> None:
+        self.seen = 0
+
+    def event(self, data: dict[str, Any]) -> None:
+        self.seen += 1
+
+
+class Refusing:
+    """Cannot be initialised."""
+
+    def initialize(self, params: Any) -> None:
+        raise ValueError("no such file")
+
+    def event(self, data: dict[str, Any]) -> None:
+        """Hear nothing."""
+
+
+class Mute:
+    """Is no part at all."""
+
+
+class Failing(Nth):
+    """Raises at every event."""
+
+    def event(self, data: dict[str, Any]) -> Any:
+        raise RuntimeError("broken")
+
+
+class Slow:
+    """Tells of every quote on a channel of its own."""
+
+    def initialize(self, params: Any) -> None:
+        """Listen to quotes."""
+
+    def event(self, data: dict[str, Any]) -> Any:
+        return Message("slow", {"sid": data["sid"], "value": data["quote"]})
+
+
+class Units:
+    """Bets some units."""
+
+    def initialize(self, params: Any) -> None:
+        self.units = params.get("units", 1)
+
+    def optimize(self, signal: Signal, account: Any) -> Bet:
+        return Bet(units=self.units)
+
+    def snapshot(self) -> Any:
+        return None
+
+    def restore(self, state: Any) -> None:
+        """Take nothing up."""
+
+
+class Rebalancing(Units):
+    """Bets of its own accord, at every seventh quote."""
+
+    def initialize(self, params: Any) -> None:
+        super().initialize(params)
+        self.seen = 0
+
+    def observe(self, data: dict[str, Any], account: Any) -> Any:
+        self.seen += 1
+        return Bet(sid=data["sid"], side="buy", units=1) if self.seen % 7 == 0 else None
+
+    def snapshot(self) -> Any:
+        return self.seen
+
+    def restore(self, state: Any) -> None:
+        self.seen = state or 0
+
+
+class AtMost:
+    """Lets nobody hold more than some units."""
+
+    def initialize(self, params: Any) -> None:
+        self.most = params.get("most", 5)
+
+    def check(self, order: Order, account: Any) -> Order | Rejection:
+        held = account.positions.get(order.sid, 0)
+        return order if order.side == "sell" or held < self.most else Rejection("enough")
+
+    def snapshot(self) -> Any:
+        return None
+
+    def restore(self, state: Any) -> None:
+        """Take nothing up."""
+
+
+class Alarm(AtMost):
+    """Turns the kill switch on when the account has lost too much."""
+
+    def observe(self, account: Any, ts: int) -> str | None:
+        return "too much was lost" if account.equity < 9_950 else None
+
+
+PLUGINS: Mapping[str, Mapping[str, type]] = {
+    "algorithm": {
+        "nth": Nth,
+        "drawing": Drawing,
+        "telling": Telling,
+        "forgetful": Forgetful,
+        "refusing": Refusing,
+        "mute": Mute,
+        "failing": Failing,
+    },
+    "portfolio": {"units": Units, "rebalancing": Rebalancing},
+    "risk": {"at-most": AtMost, "alarm": Alarm},
+    "indicator": {"slow": Slow},
+}
+
+
+class Unknown(IntuitionError):
+    """A plugin that is not there."""
+
+
+def part(kind: str, name: str, use: str, params: Mapping[str, Any], **more: Any) -> Part:
+    factory = PLUGINS[kind].get(use)
+    if factory is None:
+        raise Unknown(f"no {kind} is called `{use}`")
+    if kind in ("portfolio", "risk"):
+        name = use
+    return Part(kind=kind, name=name, factory=factory, params=params, distribution="d", version="1", use=use, **more)
+
+
+def composition(**recipe: Any) -> Composition:
+    recipe = {
+        "lines": (
+            Line(algorithm=part("algorithm", "one", "nth", {}), portfolio=part("portfolio", "one", "units", {})),
+            Line(algorithm=part("algorithm", "two", "nth", {"n": 2}), portfolio=part("portfolio", "two", "units", {})),
+        ),
+        "risks": (part("risk", "at-most", "at-most", {}),),
+        "indicators": (part("indicator", "slow", "slow", {}),),
+        "seed": 3,
+        "maker": part,
+        **recipe,
+    }
+    return Composition(**recipe)
+
+
+def quote(n: int) -> dict[str, Any]:
+    return {"channel": "quotes", "sid": "AB"[n % 2], "quote": 10.0 + n * 7 % 5, "ts": n}
+
+
+def swap(kind: str, name: str, use: str, *, ts: int = 0, keep_state: bool = False, **params: Any) -> dict[str, Any]:
+    return {
+        "channel": CONTROL,
+        "ts": ts,
+        "action": "swap",
+        "by": "test",
+        "kind": kind,
+        "name": name,
+        "use": use,
+        "params": params,
+        "keep_state": keep_state,
+    }
+
+
+def strategy_of(**recipe: Any) -> Strategy:
+    return Strategy(composition(**recipe), run="test.1")
+
+
+def make(strategy: Strategy, event: dict[str, Any]) -> Sequence[dict[str, Any]]:
+    return strategy.step(strategy.prepare(event))
+
+
+def types(records: Sequence[dict[str, Any]]) -> list[str]:
+    return [record["type"] for record in records]
+
+
+def test_a_swap_is_recorded_and_the_account_stays_with_the_line() -> None:
+    strategy = strategy_of()
+    for n in range(20):
+        strategy.step(quote(n))
+    before = strategy.books.ledgers["one"]
+    cash, held, placed = before.cash, dict(before.positions), strategy.open_orders
+    (record,) = make(strategy, swap("algorithm", "one", "telling", ts=20))
+    assert {key: record[key] for key in ("type", "action", "kind", "name", "use", "part", "by", "keep_state")} == {
+        "type": "control",
+        "action": "swap",
+        "kind": "algorithm",
+        "name": "one",
+        "use": "telling",
+        "part": 3,
+        "by": "test",
+        "keep_state": False,
+    }
+    assert record["before"] == {"name": "one", "distribution": "d", "version": "1", "params": {}}
+    assert record["channels"] == ["quotes", "slow"] == strategy.channels
+    assert (before.cash, before.positions, strategy.open_orders) == (cash, held, placed)
+    told = [record for record in strategy.step(quote(21)) if record["type"] == "message"]
+    assert [(record["algorithm"], record["data"]["on"]) for record in told] == [("one", "quotes"), ("one", "slow")]
+    assert strategy.composition.plain()["algorithms"][0]["algorithm"]["name"] == "one"
+    assert strategy.composition.lines[0].algorithm.factory is Telling
+
+
+def test_what_a_portfolio_or_a_risk_part_does_is_done_by_the_one_that_took_its_place() -> None:
+    strategy = strategy_of(risks=(part("risk", "at-most", "at-most", {"most": 0}),))
+    first = [record for n in range(12) for record in strategy.step(quote(n))]
+    assert {record["reason"] for record in first if record["side"] == "buy"} == {"enough"}
+    make(strategy, swap("risk", "at-most", "alarm", most=1000))
+    make(strategy, swap("portfolio", "two", "units", units=7))
+    later = [record for n in range(24) for record in strategy.step(quote(n))]
+    placed = [record for record in later if record["type"] == "decision" and record["side"] == "buy"]
+    assert {(record["algorithm"], record["quantity"]) for record in placed} == {("one", "1"), ("two", "7")}
+    make(strategy, swap("portfolio", "two", "rebalancing", units=2))
+    assert any(record["type"] == "decision" for n in range(7) for record in strategy.step(quote(2 * n)))
+    with pytest.raises(BadSwap, match="did you mean `alarm`"):
+        strategy.prepare(swap("risk", "alarn", "at-most"))
+
+
+def test_a_risk_part_that_comes_sees_what_is_held_already() -> None:
+    strategy = strategy_of(risks=(part("risk", "at-most", "at-most", {"most": 1000}),))
+    make(strategy, swap("portfolio", "two", "units", units=50))
+    for n in range(12):
+        strategy.step(quote(n))
+    make(strategy, swap("risk", "at-most", "alarm", most=1000))
+    assert strategy.killed is None
+    strategy.step({"channel": "quotes", "sid": "A", "quote": 0.5, "ts": 20})
+    strategy.step({"channel": "quotes", "sid": "B", "quote": 0.5, "ts": 20})
+    assert strategy.killed == "too much was lost"
+
+
+@pytest.mark.parametrize(
+    ("asked", "error", "problem"),
+    [
+        (swap("algorithm", "won", "nth"), BadSwap, "algorithm won cannot be swapped: it is not there; did you mean"),
+        (swap("risk", "zzz", "at-most"), BadSwap, "there is at-most"),
+        (swap("algorithm", "one", "nht"), Unknown, "nht"),
+        (swap("algorithm", "one", "refusing"), PartFailed, "no such file"),
+        (swap("algorithm", "one", "mute"), PartFailed, "event: missing"),
+        (swap("algorithm", "one", "nth", channels="quotes"), PartFailed, "expected a list of channels"),
+        (swap("algorithm", "one", "forgetful", keep_state=True), BadSwap, "has no `restore`"),
+        (swap("indicator", "slow", "slow", keep_state=True), BadSwap, "has no `snapshot`"),
+    ],
+)
+def test_what_cannot_be_swapped_is_told_and_the_old_part_goes_on(
+    asked: dict[str, Any], error: type[Exception], problem: str
+) -> None:
+    strategy, other = strategy_of(), strategy_of()
+    for n in range(20):
+        assert strategy.step(quote(n)) == other.step(quote(n))
+        with pytest.raises(error, match=problem):
+            strategy.prepare(asked)
+    assert strategy.composition == other.composition
+
+
+def test_two_parts_of_one_name_are_not_told_apart() -> None:
+    strategy = strategy_of(risks=(part("risk", "", "at-most", {}), part("risk", "", "at-most", {"most": 3})))
+    with pytest.raises(BadSwap, match="2 parts are called so"):
+        strategy.prepare(swap("risk", "at-most", "alarm"))
+
+
+def test_a_composition_of_parts_at_hand_knows_no_others() -> None:
+    with pytest.raises(BadSwap, match="parts at hand"):
+        strategy_of(maker=None).prepare(swap("algorithm", "one", "nth"))
+
+
+def test_a_part_goes_on_from_the_state_of_the_old_one_where_that_is_asked_for() -> None:
+    for keep_state, state in ((True, 9), (False, None)):
+        strategy = strategy_of()
+        for n in range(9):
+            strategy.step(quote(n))
+        make(strategy, swap("algorithm", "two", "telling", keep_state=keep_state))
+        told = [record for record in strategy.step(quote(10)) if record["type"] == "message"]
+        assert {record["data"]["state"] for record in told} == {state}
+
+
+def test_a_swap_ends_a_quarantine() -> None:
+    strategy = strategy_of()
+    strategy.quarantine(3, "it fails")
+    with pytest.raises(BadSwap, match="in quarantine"):
+        strategy.prepare(swap("algorithm", "one", "nth", keep_state=True))
+    make(strategy, swap("algorithm", "one", "telling"))
+    assert not strategy.quarantined
+    assert "message" in types(strategy.step(quote(1)))
+
+
+def test_a_swap_within_a_stretch_of_events_is_heeded_by_the_next_one() -> None:
+    alone = {"lines": composition().lines[:1], "indicators": ()}
+    events = [quote(n) for n in range(40)]
+    for event in (swap("algorithm", "one", "telling"), swap("portfolio", "one", "rebalancing")):
+        one, other = strategy_of(**alone), strategy_of(**alone)
+        at = 17
+        stretch = [*events[:at], {**strategy_of(**alone).prepare(event)}, *events[at:]]
+        expected = [records for data in stretch if (records := other.step(data))]
+        assert list(one.run_through(stretch)) == expected
+        assert one.seq == other.seq == len(stretch)
+        assert len([records for records in expected if records[0]["seq"] > at + 1]) > 3
+
+
+# -- sessions
+
+
+def session_of(path: Path | str, **recipe: Any) -> Session:
+    recipe_ = composition(**recipe)
+    session = Session(lambda: Strategy(recipe_, run="test.1"), journal=Journal(path), name="test")
+    session.recover()
+    return session
+
+
+SWAPS = st.sampled_from(
+    [
+        partial(swap, "algorithm", "one", "drawing"),
+        partial(swap, "algorithm", "one", "nth", n=2),
+        partial(swap, "algorithm", "one", "nth", n=4, keep_state=True),
+        partial(swap, "algorithm", "two", "telling"),
+        partial(swap, "algorithm", "two", "failing"),
+        partial(swap, "portfolio", "one", "rebalancing", units=3),
+        partial(swap, "portfolio", "one", "units", units=2),
+        partial(swap, "portfolio", "two", "rebalancing", units=5, keep_state=True),
+        partial(swap, "risk", "at-most", "alarm", most=50),
+        partial(swap, "risk", "alarm", "at-most", most=3),
+        partial(swap, "indicator", "slow", "slow"),
+    ]
+)
+"""What may be asked for; some only while the part of that name is there."""
+
+
+class Crash(Exception):
+    """Ends a session as a crash does: nothing is kept that was not."""
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(
+        st.one_of(
+            st.integers(1, 12),
+            st.tuples(SWAPS, st.booleans()),
+            st.sampled_from(["snapshot", "crash", "end", "kill", "clear"]),
+        ),
+        max_size=14,
+    )
+)
+def test_swaps_anywhere_come_back_from_snapshots_and_replays(tmp_path_factory: Any, course: list[Any]) -> None:
+    path = tmp_path_factory.mktemp("swaps") / "s.journal"
+    policy = [part("algorithm", name, "nth", {"n": 2}, policy="quarantine") for name in ("one", "two")]
+    lines = tuple(Line(algorithm=each, portfolio=part("portfolio", "", "units", {})) for each in policy)
+    session = session_of(path, lines=lines)
+    n = 0
+    for step in course:
+        if isinstance(step, int):
+            for _ in range(step):
+                n += 1
+                session.deliver([Item([quote(n)])])
+        elif isinstance(step, tuple):
+            n += 1
+            try:
+                event = session.strategy.prepare(step[0](ts=n))
+            except BadSwap:
+                continue
+            if step[1]:
+                session.deliver([Item([event])], control=True)
+            else:  # started, and never taken
+                before = session.strategy.parts.copy()
+                assert session.strategy.parts == before
+        elif step == "snapshot":
+            assert session.keep_snapshot()
+        elif step in ("kill", "clear"):
+            event = {"channel": CONTROL, "ts": n, "action": step, "reason": "x", "by": "test", "flatten": False}
+            session.deliver([Item([event])], control=True)
+        else:
+            seq, account, parts = session.last_seq, session.statement, session.strategy.composition.plain()
+            quarantined = dict(session.strategy.quarantined)
+            session.close() if step == "end" else session._journal.close()
+            session = session_of(path, lines=lines)
+            assert (session.last_seq, session.statement) == (seq, account)
+            assert session.strategy.composition.plain() == parts
+            assert session.strategy.quarantined == quarantined
+    account = session.statement
+    whole = sum((each.ledger.cash for each in session.strategy._lines), Decimal(0))
+    assert whole + session.strategy.books.idle == account.cash
+    session.close()
+    journal = Journal(path)
+    again = Strategy(composition(lines=lines), run="test.1")
+    for _ in replayed_events(again, journal):
+        pass
+    assert again.ledger.cash == account.cash
+    assert again.seq == account.seq
+    journal.close()
+
+
+def test_what_a_swap_needs_is_not_asked_of_a_session_in_memory() -> None:
+    session = session_of(MEMORY)
+    session.deliver([Item([session.strategy.prepare(swap("algorithm", "one", "telling"))])], control=True)
+    assert [record["action"] for record in session.controls((0, 0))] == ["swap"]
+    assert isinstance(session, Session)
+
+
+Build = Callable[[], Strategy]
