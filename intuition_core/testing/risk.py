@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, ClassVar, Final
 
+import msgspec
+
 from intuition_core.answers import check_text
 from intuition_core.contracts import Order, Rejection, Side, Watch
 from intuition_core.testing.account import FakeAccount
@@ -11,6 +13,7 @@ from intuition_core.testing.asked import AskedContract
 from intuition_core.testing.contract import Made, must
 
 _TS: Final = 1_700_000_000_000_000_000
+_NOT_THE_SIZE: Final = ("sid", "side", "quote", "short", "limit", "stop", "tif", "until", "tag")
 _CASH: Final = (Decimal(0), Decimal("0.01"), Decimal(100), Decimal("9999.99"), Decimal(10_000), Decimal(1_000_000))
 
 
@@ -27,13 +30,20 @@ class RiskContract(AskedContract):
     kind: ClassVar[str] = "risk"
 
     def questions(self) -> list[Any]:
-        """Give orders of all sizes, in cash and in units, to buy and to sell, on accounts rich and poor."""
+        """Give orders of all sizes and prices, opening and closing longs and shorts, on accounts rich and poor."""
         sizes: list[tuple[Side, Decimal | None, Decimal | None]] = [("buy", cash, None) for cash in _CASH]
         sizes += [("buy", None, cash / 100) for cash in _CASH]
         sizes += [("sell", None, quantity) for quantity in (Decimal(1), Decimal(10))]
+        orders = [Order("IBM", side, 100.0, cash, quantity, algorithm="test") for side, cash, quantity in sizes]
+        orders += [
+            Order("IBM", side, 100.0, None, quantity, algorithm="test", short=True, limit=limit, stop=stop)
+            for side in ("buy", "sell")
+            for quantity in (Decimal(1), Decimal(1_000_000))
+            for limit, stop in ((None, None), (90.0, None), (None, 1e6), (110.0, 105.0))
+        ]
         return [
-            (Order("IBM", side, 100.0, cash, quantity, ts=_TS + number * 10**9, algorithm="test"), account)
-            for number, (side, cash, quantity) in enumerate(sizes)
+            (msgspec.structs.replace(order, ts=_TS + number * 10**9), account)
+            for number, order in enumerate(orders)
             for account in _accounts(_TS + number * 10**9)
         ]
 
@@ -73,7 +83,7 @@ class RiskContract(AskedContract):
             for verdict in self._read(self._answered(made, number, question), number, question):
                 if isinstance(verdict, Rejection):
                     continue
-                same = (verdict.sid, verdict.side, verdict.quote) == (order.sid, order.side, order.quote)
+                same = all(getattr(verdict, name) == getattr(order, name) for name in _NOT_THE_SIZE)
                 must(same, f"of {self.named(number, question)} it made {verdict!r}: change nothing but the size of it")
                 one = (verdict.cash is None) != (verdict.quantity is None)
                 must(
@@ -103,10 +113,12 @@ class RiskContract(AskedContract):
 def _accounts(ts: int) -> list[FakeAccount]:
     marks, at = {"IBM": 100.0, "MSFT": 25.0}, {"IBM": ts, "MSFT": ts - 10**9}
     held = {"IBM": 10.0, "MSFT": 100.0}
+    buy = Order("MSFT", "buy", 25.0, cash=Decimal(500), ts=ts, algorithm="test")
     return [
         FakeAccount(marks=marks, quoted_at=at),
         FakeAccount(cash=0.0, positions={"IBM": 10.0}, marks=marks, quoted_at=at),
-        FakeAccount(cash=5000.0, positions=held, pending={"MSFT": 500.0}, marks=marks, quoted_at=at),
+        FakeAccount(cash=5000.0, positions=held, pending={"MSFT": 500.0}, orders=[buy], marks=marks, quoted_at=at),
+        FakeAccount(positions={"IBM": -10.0}, margin=1500.0, rates={"IBM": 0.9}, marks=marks, quoted_at=at),
     ]
 
 

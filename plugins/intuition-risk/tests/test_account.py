@@ -1,13 +1,16 @@
 """The limits on accounts of their own: through a whole strategy."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
-from intuition_risk import DailyLoss, Drawdown, Exposure, MaxPosition, OrderRate, PriceCollar, StaleData
+from intuition_risk import DailyLoss, Drawdown, Exposure, MaxPosition, OrderRate, OrderSize, PriceCollar, StaleData
 
 from intuition_core import control
 from intuition_core.composition import Composition, Line, Part
 from intuition_core.contracts import Bet, Data, Signal
+from intuition_core.instruments import Instrument
+from intuition_core.margin import Margin
 from intuition_core.parameters import check_params
 from intuition_core.strategy import Strategy
 
@@ -16,7 +19,10 @@ DAY = 86_400 * SECOND
 
 
 class Scripted:
-    """Does as the events say: ``do`` is the side, ``by`` the algorithm, ``at`` the price, ``of`` another symbol."""
+    """Does as the events say: ``do`` is the side, ``by`` the algorithm, ``at`` the price, ``of`` another symbol.
+
+    ``terms`` is how to trade.
+    """
 
     def initialize(self, params: str) -> list[str]:
         self.name = params
@@ -25,7 +31,7 @@ class Scripted:
     def event(self, data: Data) -> Signal | None:
         if "do" not in data or data.get("by", self.name) != self.name:
             return None
-        return Signal(data.get("of", data["sid"]), data["do"], data.get("at"))
+        return Signal(data.get("of", data["sid"]), data["do"], data.get("at"), **data.get("terms", {}))
 
     def snapshot(self) -> None:
         pass
@@ -50,7 +56,9 @@ class Stake:
         pass
 
 
-def strategy(*risks: tuple[type, dict[str, Any]], names: Sequence[str] = ("one",), stake: Any = None) -> Strategy:
+def strategy(
+    *risks: tuple[type, dict[str, Any]], names: Sequence[str] = ("one",), stake: Any = None, **more: Any
+) -> Strategy:
     recipe = Composition(
         lines=tuple(
             Line(
@@ -64,6 +72,7 @@ def strategy(*risks: tuple[type, dict[str, Any]], names: Sequence[str] = ("one",
             for risk, params in risks
         ),
         seed=1,
+        **more,
     )
     return Strategy(recipe, run="r")
 
@@ -99,6 +108,89 @@ def test_the_smaller_order_is_the_one_that_is_placed() -> None:
     live = strategy((Exposure, {"gross": 0.1, "shrink": True}), stake={"units": 333})
     (record,) = live.step(quote(7.0, do="buy"))
     assert (record["type"], record["quantity"]) == ("decision", "142.85714285")
+
+
+def test_shorts_are_held_to_limits_as_longs_are_and_what_closes_them_passes() -> None:
+    for risk in (
+        (Exposure, {"gross": 0.15}),
+        (Exposure, {"net": 0.15}),
+        (MaxPosition, {"value": 1500}),
+        (MaxPosition, {"units": 150}),
+    ):
+        live = strategy(risk, names=("one", "two"), margin=Margin())
+        assert types(live, quote(10.0, do="sell")) == ["decision", "rejection"]
+        assert types(live, quote(10.0, do="sell")) == ["fill", "rejection", "rejection"]
+        assert live.account.values == {"A": -1000.0}
+        assert types(live, quote(10.0, do="buy", by="one")) == ["decision"]
+        assert types(live, quote(10.0, do="sell", by="two")) == ["fill", "decision"]
+
+
+def test_a_margin_is_no_exposure() -> None:
+    live = strategy((Exposure, {"gross": 0.2, "net": 0.2}), margin=Margin(initial=Decimal(3), maintenance=Decimal(2)))
+    assert types(live, quote(10.0, do="sell"), quote(10.0, do="sell"), quote(10.0)) == [
+        *("decision", "fill", "decision", "fill")
+    ]
+    assert (live.account.equity, live.account.cash) == (10_000.0, 6000.0)  # of 12,000, three times 2,000 are kept
+    assert types(live, quote(10.0, do="sell")) == ["rejection"]
+
+
+def test_one_algorithm_may_be_long_of_what_another_is_short_of() -> None:
+    live = strategy((Exposure, {"net": 0.1, "gross": 0.1}), names=("one", "two"), margin=Margin())
+    assert types(live, quote(10.0, do="buy", by="one"), quote(10.0)) == ["decision", "fill"]
+    assert types(live, quote(10.0, do="buy", by="two")) == ["rejection"]
+    (record,) = live.step(quote(10.0, do="sell", by="two"))
+    assert record["reason"].startswith("the gross exposure would come to 2000 (1000 now")
+    live = strategy((MaxPosition, {"value": 1000}), names=("one", "two"), margin=Margin())
+    assert types(live, quote(10.0, do="buy", by="one"), quote(10.0, do="sell", by="two")) == [
+        *("decision", "fill", "decision")
+    ]
+    assert types(live, quote(10.0)) == ["fill"]
+    assert live.account.positions == {}
+
+
+def test_units_are_counted_in_the_currency_of_the_account() -> None:
+    instruments = (
+        Instrument(symbol="F", multiplier=Decimal(50)),
+        Instrument(symbol="U", currency="USD"),
+    )
+    rate = {"channel": "rates", "sid": "USD/EUR", "quote": 0.5, "ts": 0}
+    for risk, refused in [
+        ((MaxPosition, {"value": 1000}), (2, 20)),
+        ((MaxPosition, {"fraction": 0.1}), (2, 20)),
+        ((Exposure, {"gross": 0.1}), (2, 20)),
+        ((Exposure, {"net": 0.1}), (2, 20)),
+        ((OrderSize, {"cash": 500}), (1.5, 11)),
+    ]:
+        for units, sid, price, verdict in [
+            (1, "F", 10.0, "decision"),
+            (refused[0] + 0.1, "F", 10.0, "rejection"),
+            (10, "U", 100.0, "decision"),
+            (refused[1] + 0.1, "U", 100.0, "rejection"),
+        ]:
+            for side in ("buy", "sell"):
+                live = strategy(risk, stake={"units": units}, currency="EUR", instruments=instruments, margin=Margin())
+                assert types(live, rate, quote(price, sid=sid, do=side)) == [verdict]
+
+
+def test_a_limit_far_from_the_market_is_a_slip_of_the_finger() -> None:
+    live = strategy((PriceCollar, {"fraction": 0.1}), (OrderSize, {"cash": 1000}), stake={"units": 10})
+    assert types(live, quote(100.0, do="buy", terms={"limit": 1000.0})) == ["rejection"]
+    assert types(live, quote(100.0, do="buy", terms={"limit": 90.0})) == ["decision"]
+    (record,) = live.step(quote(100.0, do="buy", terms={"limit": 101.0}))
+    assert record["reason"] == "an order of 1010; at most 1000"
+
+
+def test_orders_at_work_are_seen_until_they_end_and_what_replaces_one_counts_once() -> None:
+    live = strategy((MaxPosition, {"value": 1500}), (Exposure, {"gross": 0.15}))
+    low = {"limit": 5.0, "tag": "entry"}
+    assert types(live, quote(10.0, do="buy", terms=low)) == ["decision"]
+    (order,) = live.account.orders
+    assert (order.sid, order.limit, order.cash, order.closing) == ("A", 5.0, Decimal(1000), False)
+    assert types(live, quote(10.0, do="buy")) == ["rejection"]
+    assert types(live, quote(10.0, do="buy", terms={**low, "limit": 6.0})) == ["rejection", "decision"]
+    assert [order.limit for order in live.account.orders] == [6.0]
+    assert types(live, quote(6.0)) == ["fill"]
+    assert live.account.orders == ()
 
 
 def test_orders_are_counted_by_the_time_of_events() -> None:
