@@ -1,5 +1,6 @@
 import math
 from decimal import Decimal
+from fractions import Fraction
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -382,23 +383,136 @@ limits = st.one_of(
 @given(
     chosen=limits,
     size=amounts,
-    by=st.sampled_from(["cash", "quantity"]),
+    by=st.sampled_from(["cash", "quantity", "short"]),
     quote=prices,
     mark=prices,
-    held=st.floats(0, 100),
-    pending=st.floats(0, 1000),
+    held=st.floats(-100, 100),
+    ordered=amounts,
+    rate=st.floats(0.01, 100),
+    terms=st.fixed_dictionaries({}, optional={"limit": prices, "stop": prices}),
 )
 def test_what_was_made_smaller_passes_the_limit_that_it_was_too_much_for(
-    chosen: Any, size: Decimal, by: str, quote: float, mark: float, held: float, pending: float
+    chosen: Any,
+    size: Decimal,
+    by: str,
+    quote: float,
+    mark: float,
+    held: float,
+    ordered: Decimal,
+    rate: float,
+    terms: Any,
 ) -> None:
     part, params = chosen
-    account = FakeAccount(positions={"A": held}, marks={"A": mark}, pending={"A": pending})
-    order = Order("A", "buy", quote, **{by: size})
+    account = FakeAccount(cash=1e6, positions={"A": held}, marks={"A": mark}, orders=[cash(ordered)], rates={"A": rate})
+    order = short(size, quote=quote, **terms) if by == "short" else Order("A", "buy", quote, **{by: size}, **terms)
+    by = "cash" if by == "cash" else "quantity"
     verdict = limit(part, shrink=True, **params).check(order, account)
     assume(isinstance(verdict, Order))
     assert getattr(verdict, by) <= size
     assert limit(part, **params).check(verdict, account) is verdict
     assert (verdict == order) == isinstance(limit(part, **params).check(order, account), Order)
+
+
+# -- every limit against a second telling of what it limits
+
+named = st.one_of(st.none(), prices)
+opened = st.one_of(
+    st.builds(Order, st.sampled_from("AB"), st.just("buy"), prices, amounts),
+    st.builds(
+        lambda sid, side, quote, size, limit, stop: Order(
+            sid, side, quote, quantity=size, short=side == "sell", limit=limit, stop=stop
+        ),
+        *(st.sampled_from("AB"), st.sampled_from(["buy", "sell"]), prices, amounts, named, named),
+    ),
+)
+closed = st.builds(
+    lambda sid, short, quote, size: Order(sid, "buy" if short else "sell", quote, quantity=size, short=short),
+    *(st.sampled_from("AB"), st.booleans(), prices, amounts),
+)
+both = st.fixed_dictionaries({"A": prices, "B": prices})
+accounts = st.builds(
+    lambda positions, marks, rates, orders: FakeAccount(
+        cash=1e9, positions=positions, marks=marks, rates=rates, orders=orders
+    ),
+    st.fixed_dictionaries({}, optional={"A": st.floats(-100, 100), "B": st.floats(-100, 100)}),
+    both,
+    st.fixed_dictionaries({}, optional={"A": st.floats(0.01, 100), "B": st.floats(0.01, 100)}),
+    st.lists(st.one_of(opened, closed), max_size=4),
+)
+
+
+def worths(order: Order, account: FakeAccount) -> list[Fraction]:
+    """Give what a unit of an order is worth at each price that it may have to do with, lowest first."""
+    rate = Fraction(account.rates.get(order.sid, 1.0))
+    every = (order.quote, account.marks[order.sid], order.limit, order.stop)
+    return sorted(Fraction(price) * rate for price in every if price is not None)
+
+
+def told(order: Order, account: FakeAccount) -> Fraction:
+    """Give what an order comes to, negative for a sale."""
+    value = Fraction(order.cash) if order.quantity is None else Fraction(order.quantity) * worths(order, account)[-1]
+    return value if order.side == "buy" else -value
+
+
+def told_units(order: Order, account: FakeAccount) -> Fraction:
+    """Give the most units that an order comes to, negative for a sale."""
+    units = Fraction(order.cash) / worths(order, account)[0] if order.quantity is None else Fraction(order.quantity)
+    return units if order.side == "buy" else -units
+
+
+def after(name: str, order: Order, account: FakeAccount) -> Fraction:
+    """Give what a limit limits, once an order is filled, with every other order on its side and none on the other."""
+    rates, marks = account.rates, account.marks
+    units = {sid: Fraction(there) for sid, there in account.positions.items()}
+    values = {sid: there * Fraction(marks[sid]) * Fraction(rates.get(sid, 1.0)) for sid, there in units.items()}
+    same = [order, *(each for each in account.orders if each.side == order.side)]
+    if name == "gross":
+        opening = [order, *(each for each in account.orders if not each.closing)]
+        return sum(map(abs, values.values()), Fraction(0)) + sum(abs(told(each, account)) for each in opening)
+    if name == "net":
+        signed = sum(values.values(), Fraction(0)) + sum(told(each, account) for each in same)
+    else:
+        count, there = (told_units, units) if name == "units" else (told, values)
+        signed = there.get(order.sid, Fraction(0))
+        signed += sum(count(each, account) for each in same if each.sid == order.sid)
+    return signed if order.side == "buy" else -signed
+
+
+@given(account=accounts, order=opened, most=st.floats(0.5, 2), name=st.sampled_from(["value", "units", "gross", "net"]))
+def test_an_order_passes_just_where_what_comes_of_it_is_within_the_limit(
+    account: FakeAccount, order: Order, most: float, name: str
+) -> None:
+    reached = after(name, order, account)
+    equity = Fraction(account.equity)
+    assume(equity > 0)
+    # near what is reached, so that both sides are tried; near nothing where that is less
+    bound = max(abs(float(reached)) * most, 0.01)
+    bound = bound / account.equity if name in ("gross", "net") else bound
+    edge = Fraction(bound) * equity if name in ("gross", "net") else Fraction(bound)
+    assume(abs(edge - reached) > max(1, abs(edge), *map(abs, account.values.values())) * Fraction("1e-6"))
+    part = Exposure if name in ("gross", "net") else MaxPosition
+    verdict = limit(part, **{name: bound}).check(order, account)
+    assert isinstance(verdict, Order) == (reached <= edge)
+    if isinstance(verdict, Rejection):
+        smaller = limit(part, shrink=True, **{name: bound}).check(order, account)
+        if isinstance(smaller, Order):
+            assert after(name, smaller, account) <= edge + max(1, abs(edge)) * Fraction("1e-6")
+
+
+@given(account=accounts, order=closed)
+def test_what_closes_a_position_passes_every_limit_of_what_is_held(account: FakeAccount, order: Order) -> None:
+    for part, params in ((MaxPosition, {"value": 0.01, "units": 0.01}), (Exposure, {"gross": 0.01, "net": 0.01})):
+        assert limit(part, **params).check(order, account) is order
+
+
+@given(account=accounts, order=opened, fraction=st.floats(0.01, 2))
+def test_a_collar_holds_every_price_that_an_order_names(account: FakeAccount, order: Order, fraction: float) -> None:
+    named = [price for price in (order.limit, order.stop) if price is not None] or [order.quote]
+    mark = account.marks[order.sid]
+    away = [abs(Fraction(price) - Fraction(mark)) / Fraction(mark) for price in named]
+    assume(all(abs(each - Fraction(fraction)) > Fraction("1e-6") for each in away))
+    verdict = limit(PriceCollar, fraction=fraction).check(order, account)
+    assert (verdict is order) == (max(away) < fraction)
 
 
 # -- the rate of orders
