@@ -198,8 +198,7 @@ class Strategy:
         seq = self.seq
         heard_by, events = self._listeners, iter(events)
         try:
-            for data in events:
-                seq += 1
+            for seq, data in enumerate(events, seq + 1):  # noqa: B020  # it goes on from there
                 if data["channel"] != DEFAULT_CHANNEL:
                     self.seq = seq - 1
                     if records := self.step(data):
