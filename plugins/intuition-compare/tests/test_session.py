@@ -103,6 +103,20 @@ def test_it_is_the_same_as_on_history(served: Client, compare: Any, run: Any, tm
     assert (apart["days"], apart["undefined"]) == (50, None)
 
 
+def test_a_swap_is_for_variants_that_have_not_a_part_of_their_own(served: Client, compare: Any) -> None:
+    served.call("events", quotes(0, 40))
+    flags = ("--session", "first", "--portfolio", "naive", "--json")
+    before = compare(*flags).told["variants"]
+    served.call("swap", "portfolio", "sma-cross", "kelly")
+    served.call("events", quotes(40, 80))
+    swapped, naive = compare(*flags).told["variants"]
+    assert swapped["final_equity"] == served.call("account")["equity"]
+    assert swapped["rejections"] > before[0]["rejections"] + 10  # Kelly sees no edge
+    assert naive["fills"] > before[1]["fills"] + 10
+    other = compare("--session", "first", "--vary", "slow=3", "--json").told["variants"][1]
+    assert other["rejections"] > 5  # another algorithm, with the portfolio that was swapped in
+
+
 def test_following_tells_each_time_that_there_is_more(served: Client, intuition: Any) -> None:
     served.call("events", quotes(0, 10))
     lines = intuition("compare", "--session", "first", "--portfolio", "naive", "--follow", "--json")
@@ -160,6 +174,26 @@ def test_a_session_that_has_ended_and_one_that_was_begun_anew(
     following.line("intuition: ")
     assert following.process.wait(20) == 1
     assert "Traceback" not in "\n".join(following.lines)
+
+
+def test_a_session_whose_parts_decide_otherwise_now_is_not_the_first_column(
+    serve: Any, compare: Any, tmp_path: Path
+) -> None:
+    code = (
+        "from intuition_core import Signal\n"
+        "class Turns:\n"
+        "    def initialize(self, params):\n        return None\n"
+        "    def event(self, data):\n        return Signal(data['sid'], '{}')\n"
+    )
+    (tmp_path / "turns.py").write_text(code.format("buy"))
+    process, address = serve("--algo", "./turns.py", "--portfolio", "naive", "--session", "first")
+    with Client(address) as client:
+        client.call("events", quotes(0, 3))
+    assert process.end() == 0
+    (tmp_path / "turns.py").write_text(code.format("sell"))
+    ran = compare("--session", "first", "--portfolio", "fixed")
+    assert (ran.code, ran.out) == (1, "")
+    assert "session first: event 1 causes another record than the journal holds" in ran.err
 
 
 @pytest.mark.parametrize(
