@@ -478,25 +478,23 @@ def after(name: str, order: Order, account: FakeAccount) -> Fraction:
     return signed if order.side == "buy" else -signed
 
 
-@given(account=accounts, order=opened, most=st.floats(0.5, 2), name=st.sampled_from(["value", "units", "gross", "net"]))
+@given(account=accounts, order=opened, name=st.sampled_from(["value", "fraction", "units", "gross", "net"]))
 def test_an_order_passes_just_where_what_comes_of_it_is_within_the_limit(
-    account: FakeAccount, order: Order, most: float, name: str
+    account: FakeAccount, order: Order, name: str
 ) -> None:
-    reached = after(name, order, account)
-    equity = Fraction(account.equity)
-    assume(equity > 0)
-    # near what is reached, so that both sides are tried; near nothing where that is less
-    bound = max(abs(float(reached)) * most, 0.01)
-    bound = bound / account.equity if name in ("gross", "net") else bound
-    edge = Fraction(bound) * equity if name in ("gross", "net") else Fraction(bound)
-    assume(abs(edge - reached) > max(1, abs(edge), *map(abs, account.values.values())) * Fraction("1e-6"))
+    reached = float(after(name, order, account))
+    whole = account.equity if name in ("fraction", "gross", "net") else 1.0
+    assume(whole > 0)
+    noise = 1e-6 * max(1.0, abs(reached), *map(abs, account.values.values()))
     part = Exposure if name in ("gross", "net") else MaxPosition
-    verdict = limit(part, **{name: bound}).check(order, account)
-    assert isinstance(verdict, Order) == (reached <= edge)
-    if isinstance(verdict, Rejection):
-        smaller = limit(part, shrink=True, **{name: bound}).check(order, account)
-        if isinstance(smaller, Order):
-            assert after(name, smaller, account) <= edge + max(1, abs(edge)) * Fraction("1e-6")
+    wide = max(reached + noise, noise)
+    assert limit(part, **{name: wide / whole}).check(order, account) is order
+    if reached <= 2 * noise:
+        return
+    assert refused(limit(part, **{name: (reached - noise) / whole}).check(order, account))
+    smaller = limit(part, shrink=True, **{name: reached / 2 / whole}).check(order, account)
+    if isinstance(smaller, Order):
+        assert float(after(name, smaller, account)) <= reached / 2 + noise
 
 
 @given(account=accounts, order=closed)
