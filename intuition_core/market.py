@@ -66,6 +66,7 @@ class Market:
     Attributes:
         marks: the latest quote by symbol, in the currency that the symbol is quoted in. It stays the same object:
             views look at it.
+        splits: how many units there are now for one at a symbol's first quote, for symbols that were split since.
         plain: whether there are no instruments at all. Then `unit`, `step`, `tick` and `value` need not be asked.
         currency: the account's; None where nothing is in another.
 
@@ -80,7 +81,18 @@ class Market:
         NoCalendar: an instrument names a calendar without hours.
     """
 
-    __slots__ = ("_foreign", "_hours", "_instruments", "_pairs", "_rates", "_step", "currency", "marks", "plain")
+    __slots__ = (
+        "_foreign",
+        "_hours",
+        "_instruments",
+        "_pairs",
+        "_rates",
+        "_step",
+        "currency",
+        "marks",
+        "plain",
+        "splits",
+    )
 
     def __init__(
         self,
@@ -91,6 +103,7 @@ class Market:
         hours: Iterable[Hours] = (),
     ) -> None:
         self.marks: dict[str, float] = {}
+        self.splits: dict[str, float] = {}
         self.currency = currency
         self._step = step
         self._instruments = {instrument.symbol: instrument for instrument in instruments}
@@ -213,6 +226,7 @@ class Market:
         """Bring the latest quote of a symbol to what it is after a split."""
         mark = self.marks.get(split.sid)
         if mark is not None:
+            self.splits[split.sid] = self.splits.get(split.sid, 1.0) * split.new / split.old
             self.marks[split.sid] = float(
                 ROUNDING.divide(ROUNDING.multiply(exact(mark), Decimal(split.old)), Decimal(split.new))
             )

@@ -153,6 +153,7 @@ def test_a_split_brings_the_mark_to_what_it_is_then() -> None:
     assert marks["A"] == 25.1
     market.split(Split("A", 1, 3))
     assert marks["A"] == 75.3
+    assert market.splits == {"A": pytest.approx(4 / 3)}
     assert market.marks is marks
 
 
