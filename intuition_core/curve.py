@@ -179,9 +179,12 @@ class Curve:
         self.days.append(Day(self._last_ts, self._equity, self._grown()))
 
     def _grown(self) -> float:
-        """Give by how much the benchmark's symbols have grown, each by itself, in all."""
+        """Give by how much the benchmark's symbols have grown, each by itself, in all.
+
+        A symbol that a part wrote into an event of another has no mark, and has not grown.
+        """
         marks, first = self._ledger.marks, self._first
         if self._benchmark is not None:
             begun = first.get(self._benchmark)
-            return marks[self._benchmark] / begun - 1.0 if begun else 0.0
-        return sum([marks[sid] / begun - 1.0 for sid, begun in first.items() if begun])
+            return marks.get(self._benchmark, begun) / begun - 1.0 if begun else 0.0
+        return sum([marks.get(sid, begun) / begun - 1.0 for sid, begun in first.items() if begun])

@@ -178,7 +178,7 @@ class Desk:
         sid = data["sid"]
         try:
             stake = line.observe(data, line.account)  # type: ignore[misc]  # only those that have it are asked
-            if stake is None:
+            if not stake:
                 return
             staked = bets(stake)
             for bet in staked:
@@ -445,7 +445,8 @@ class Desk:
         """Give what of the cash that is available a short sale needs: the margin, less what the sale brings."""
         if self._margin is None:
             raise NoMargin(order.sid)
-        value = EXACT.multiply(quantity, self._market.unit(order.sid, exact(order.quote)))
+        highest = order.quote if order.limit is None else max(order.quote, order.limit)
+        value = EXACT.multiply(quantity, self._market.unit(order.sid, exact(highest)))
         return EXACT.subtract(EXACT.multiply(self._margin.initial, value), proceeds)
 
     def _tagged(self, line: LineSeat, order: Order) -> list[OpenOrder]:

@@ -75,7 +75,8 @@ class PortfolioContract(AskedContract):
         made = self.make()
         for number, question in enumerate(self.questions()):
             signal, account = question
-            staked = sum((_cash(bet, signal) for bet in self._bets(made, number, question)), Decimal(0))
+            bets_of_it = (bet for bet in self._bets(made, number, question) if bet.side != "sell")
+            staked = sum((_cash(bet, signal) for bet in bets_of_it), Decimal(0))
             must(
                 staked <= Decimal(str(account.cash)) * _SLACK,
                 f"for {self.named(number, question)} it bets {staked:f}: bet no more than `account.cash`, in which what"
@@ -106,6 +107,30 @@ class PortfolioContract(AskedContract):
                     f"`release` of {dict(held.positions) or 'a symbol that is not held'} raised"
                     f" {type(error).__name__}: {error}; answer a Bet, a number, or None"
                 ) from error
+
+    def test_bets_of_its_own_are_whole(self) -> None:
+        """Where it is shown quotes, its bets name a symbol and a side, and buy for no more than the cash there is."""
+        made = self.make()
+        observe = getattr(made.live, "observe", None)
+        if not callable(observe):
+            skip("it has no `observe`: it bets on signals alone")
+        for number, event in enumerate(quotes()[:_QUESTIONS]):
+            account = _account(number, event)
+            what = f"`observe` of quote {number + 1} ({event['sid']} at {event['quote']}, cash {account.cash})"
+            try:
+                given = self.read(observe(event, account))
+            except Exception as error:
+                raise AssertionError(f"{what} raised {type(error).__name__}: {error}; answer Bets or None") from error
+            staked = Decimal(0)
+            for bet in given:
+                must(bet.sid is not None, f"{what} gave {bet!r}: name its `sid`, as there is no signal to take it from")
+                must(bet.side is not None, f"{what} gave {bet!r}: name its `side`, `buy` or `sell`")
+                if bet.side == "buy":
+                    staked += _cash(bet, Signal(str(bet.sid), "buy", account.marks.get(str(bet.sid), 0.0)))
+            must(
+                staked <= Decimal(str(account.cash)) * _SLACK,
+                f"{what} buys for {staked:f}: bet no more than `account.cash`; what is being sold is not there yet",
+            )
 
     def _all_are_bets(self, questions: Any) -> None:
         made = self.make()

@@ -20,6 +20,7 @@ class Good:
 def test_good_parts_pass(passes):
     passes(PortfolioContract, part=Good)
     passes(PortfolioContract, part=Naive)
+    passes(PortfolioContract, part=Rebalances)
 
 
 class BetsTooMuch(Good):
@@ -54,6 +55,33 @@ class NeedsWholeEdge(Good):
     def optimize(self, signal, account):
         edge = 1.0 if signal.probability is None else signal.probability * signal.win
         return Bet(cash=round(account.cash / 10 * min(edge, 1.0), 2))
+
+
+class Rebalances(Good):
+    """Moves by itself, a little."""
+
+    def observe(self, data, account):
+        return [Bet(cash=account.cash / 10, sid=data["sid"], side="buy"), Bet(units=1, sid="IBM", side="sell")]
+
+
+class ForgetsTheSide(Good):
+    def observe(self, data, account):
+        return Bet(cash=account.cash / 10, sid=data["sid"])
+
+
+class ForgetsTheSymbol(Good):
+    def observe(self, data, account):
+        return Bet(cash=account.cash / 10, side="buy")
+
+
+class SpendsWhatItSells(Good):
+    def observe(self, data, account):
+        return [Bet(units=10, sid="IBM", side="sell"), Bet(cash=account.cash + 1, sid="IBM", side="buy")]
+
+
+class StumblesOverQuotes(Good):
+    def observe(self, data, account):
+        return Bet(cash=account.positions[data["sid"]], sid=data["sid"], side="buy")
 
 
 class BooksForItself(Good):
@@ -101,6 +129,10 @@ class SaysMuch(Good):
         (BooksForItself, "test_input_is_not_changed", "copy what you change"),
         (ReleasesText, "test_releases_are_bets", "answer a Bet"),
         (ReleasesWhatIsNotHeld, "test_releases_are_bets", "a symbol that is not held"),
+        (ForgetsTheSide, "test_bets_of_its_own_are_whole", "name its `side`"),
+        (ForgetsTheSymbol, "test_bets_of_its_own_are_whole", "name its `sid`"),
+        (SpendsWhatItSells, "test_bets_of_its_own_are_whole", "what is being sold is not there yet"),
+        (StumblesOverQuotes, "test_bets_of_its_own_are_whole", "KeyError"),
         (ReadsClock, "test_no_wall_clock", "time.monotonic"),
         (SaysMuch, "test_bad_parameters_are_refused", r"`fraction = -1` is taken.*msgspec\.Meta"),
     ],

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from intuition_portfolio_fixed import Fixed
 
 from intuition_core.composition import Composition, Line, Part
-from intuition_core.contracts import Account, Bet, ClosedTrade, Data, Signal
+from intuition_core.contracts import Account, Bet, ClosedTrade, Data, Order, Signal
 from intuition_core.errors import BadParameter
 from intuition_core.parameters import check_params, plain_params
 from intuition_core.strategy import Strategy
@@ -29,6 +29,14 @@ class Purse:
     closed_trades: Sequence[ClosedTrade] = ()
     pending: Mapping[str, float] = field(default_factory=dict)
     quoted_at: Mapping[str, int] = field(default_factory=dict)
+    orders: Sequence[Order] = ()
+
+    @property
+    def values(self) -> Mapping[str, float]:
+        return {sid: units * self.worth(sid) for sid, units in self.positions.items()}
+
+    def worth(self, sid: str, price: float | None = None) -> float:
+        return self.marks.get(sid, 0.0) if price is None else price
 
 
 BUY = Signal("GOOG", "buy", 345.0)

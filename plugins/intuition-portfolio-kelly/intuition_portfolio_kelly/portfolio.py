@@ -90,7 +90,8 @@ class Kelly:
 def _held(signal: Signal, account: Account) -> float:
     """Give the worth of what the account holds of the signal's symbol, and is about to hold: orders not yet filled."""
     units = account.positions.get(signal.sid, 0.0)
-    worth = max(units * account.marks.get(signal.sid, signal.quote or 0.0), 0.0) if units else 0.0
+    quote = None if signal.sid in account.marks else signal.quote or 0.0
+    worth = max(units * account.worth(signal.sid, quote), 0.0) if units else 0.0
     return worth + account.pending.get(signal.sid, 0.0)
 
 

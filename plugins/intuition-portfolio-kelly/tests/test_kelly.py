@@ -12,7 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from intuition_portfolio_kelly import BadEdge, Kelly, continuous_fraction, discrete_fraction
 
-from intuition_core.contracts import Account, Bet, ClosedTrade, Signal
+from intuition_core.contracts import Account, Bet, ClosedTrade, Order, Signal
 
 
 @dataclass
@@ -26,6 +26,14 @@ class Purse:
     closed_trades: Sequence[ClosedTrade] = ()
     pending: Mapping[str, float] = field(default_factory=dict)
     quoted_at: Mapping[str, int] = field(default_factory=dict)
+    orders: Sequence[Order] = ()
+
+    @property
+    def values(self) -> Mapping[str, float]:
+        return {sid: units * self.worth(sid) for sid, units in self.positions.items()}
+
+    def worth(self, sid: str, price: float | None = None) -> float:
+        return self.marks.get(sid, 0.0) if price is None else price
 
 
 def kelly(**params: object) -> Kelly:
