@@ -20,6 +20,9 @@ RUN: Final = "backtest"
 _UNKNOWN: Final = 0.05
 """Which part of all the events the first ones are taken for, where nobody knows."""
 
+_MOVING: Final = frozenset({"fill", "action", "rejection"})
+"""The types of records that come with a change of a position, or before one: what expired comes before what fills."""
+
 _AT_ONCE: Final = 1000
 """How many records are kept before they are passed on."""
 
@@ -98,9 +101,12 @@ class Backtest:
         before = strategy.seq + 1
         seen = 0
         kept = self._kept
+        if not strategy.books.market.plain:  # a rate changes what everything is worth, and leaves no record
+            self._run_each(events)
+            return
         for records in strategy.run_through(events):
             kept += records
-            if records[0]["type"] == "fill" or same:  # what an event fills comes before what it leads to
+            if same or records[0]["type"] in _MOVING:  # what an event fills comes before what it leads to
                 at = strategy.seq - before
                 curve.look(events, seen, at)
                 curve.settle(events[at])
@@ -109,6 +115,16 @@ class Backtest:
                 raise strategy.halted
         curve.look(events, seen, len(events))
         if len(kept) >= _AT_ONCE:
+            self._pass_on()
+
+    def _run_each(self, events: Sequence[Data]) -> None:
+        """Take events and read the account after each of them."""
+        for data in events:
+            self._kept += self.strategy.step(data)
+            self._curve.settle(data)
+            if self.strategy.halted is not None:
+                raise self.strategy.halted
+        if len(self._kept) >= _AT_ONCE:
             self._pass_on()
 
     def _pass_on(self) -> None:

@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from decimal import Decimal
 from operator import itemgetter
 from typing import Final
 
@@ -9,6 +10,7 @@ from intuition_core.contracts import Data
 from intuition_core.data import DEFAULT_CHANNEL
 from intuition_core.history import Day, Slice
 from intuition_core.ledger import Readable
+from intuition_core.market import NoRate
 
 MAX_SLICES: Final = 2048
 """The most slices that are kept; when there would be more, pairs of them become one."""
@@ -22,6 +24,8 @@ _AT_FIRST: Final = 1024
 _SECOND: Final = 1_000_000_000
 _DAY: Final = 86_400 * _SECOND
 _NEVER: Final = -(2**63)
+
+_ONE: Final = Decimal(1)
 
 _ts = itemgetter("ts")
 
@@ -130,6 +134,7 @@ class Curve:
     def settle(self, data: Data) -> None:
         """Read the account anew after an event that changed a position."""
         ledger, marks = self._ledger, self._quoted
+        plain = ledger.market.plain
         self._last_ts = data["ts"]
         if len(self._first) < len(marks):
             self.look((data,), 0, 1)
@@ -138,8 +143,14 @@ class Curve:
         self._cash = equity = float(ledger.cash)
         if ledger.positions:
             for sid, position in ledger.positions.items():
-                held[sid] = units = float(position.quantity)
-                self._marks[sid] = mark = marks[sid] if sid in marks else float(position.cost) / units
+                units = float(position.quantity)
+                if not units:  # one algorithm owes what another holds
+                    continue
+                if sid not in marks or (rate := 1.0 if plain else self._rate(sid)) is None:
+                    mark = float(position.cost) / units
+                else:
+                    mark, units = marks[sid], units * rate
+                held[sid], self._marks[sid] = units, mark
                 equity += units * mark
         self._equity = equity
         if equity < self._low:
@@ -178,13 +189,21 @@ class Curve:
     def _end_day(self) -> None:
         self.days.append(Day(self._last_ts, self._equity, self._grown()))
 
+    def _rate(self, sid: str) -> float | None:
+        """Give by what a symbol's quotes are multiplied; None while no rate of its currency is known."""
+        try:
+            return float(self._ledger.market.unit(sid, _ONE))
+        except NoRate:
+            return None
+
     def _grown(self) -> float:
-        """Give by how much the benchmark's symbols have grown, each by itself, in all.
+        """Give by how much the benchmark's symbols have grown, each by itself and with its splits, in all.
 
         A symbol that a part wrote into an event of another has no mark, and has not grown.
         """
-        marks, first = self._ledger.marks, self._first
+        marks, first, splits = self._quoted, self._first, self._ledger.market.splits
         if self._benchmark is not None:
-            begun = first.get(self._benchmark)
-            return marks.get(self._benchmark, begun) / begun - 1.0 if begun else 0.0
-        return sum([marks.get(sid, begun) / begun - 1.0 for sid, begun in first.items() if begun])
+            first = {self._benchmark: first.get(self._benchmark, 0.0)}
+        return sum(
+            [marks.get(sid, begun) * splits.get(sid, 1.0) / begun - 1.0 for sid, begun in first.items() if begun]
+        )

@@ -1,0 +1,97 @@
+"""The course of an account that is split, short and in several currencies is the account's own equity."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from intuition_core.backtest import Backtest
+from intuition_core.composition import Composition, Line, Part
+from intuition_core.contracts import Bet, Signal
+from intuition_core.instruments import Instrument
+from intuition_core.margin import Margin
+from intuition_core.strategy import Strategy
+
+HOUR = 3600 * 10**9
+
+
+class Trader:
+    """Does what an event says."""
+
+    def initialize(self, params: Any) -> None:
+        pass
+
+    def event(self, data: Any) -> Signal | None:
+        return Signal(data["sid"], data["do"], tif=data.get("tif", "gtc")) if data.get("do") else None
+
+
+class Ten:
+    """Bets ten units."""
+
+    def optimize(self, signal: Any, account: Any) -> Bet:
+        return Bet(units=10)
+
+
+def recipe(**more: Any) -> Composition:
+    line = Line(
+        algorithm=Part(kind="algorithm", name="trader", factory=Trader, params={}),
+        portfolio=Part(kind="portfolio", name="ten", factory=Ten, params={}),
+    )
+    return Composition(lines=(line,), seed=0, margin=Margin(), **more)
+
+
+def quote(sid: str, price: float, do: str | None, tif: str) -> dict[str, Any]:
+    return {"channel": "quotes", "sid": sid, "quote": price, "do": do, "tif": tif}
+
+
+def split(sid: str, new: int, old: int) -> dict[str, Any]:
+    return {"channel": "actions", "sid": sid, "action": "split", "ratio": f"{new}:{old}"}
+
+
+prices = st.floats(1, 100).map(lambda price: round(price, 2))
+symbols = st.sampled_from(["A", "B"])
+events = st.one_of(
+    *[st.builds(quote, symbols, prices, st.sampled_from([None, "buy", "sell"]), st.sampled_from(["gtc", "day"]))] * 4,
+    st.builds(split, symbols, st.integers(1, 5), st.integers(1, 5)),
+    st.builds(lambda rate: {"channel": "rates", "sid": "EUR/USD", "quote": rate}, prices),
+    st.builds(lambda sid: {"channel": "actions", "sid": sid, "action": "dividend", "amount": "0.5"}, symbols),
+)
+stories = st.lists(st.tuples(events, st.integers(1, 20)), min_size=1, max_size=40)
+recipes = st.fixed_dictionaries(
+    {
+        "fill": st.sampled_from(["next", "same"]),
+        "instruments": st.sampled_from([(), (Instrument(symbol="A", currency="USD", multiplier=Decimal(3)),)]),
+    }
+)
+
+
+@given(story=stories, more=recipes, cut=st.integers(0, 40))
+def test_days_and_slices_are_those_of_the_equity(story: list[Any], more: dict[str, Any], cut: int) -> None:
+    ts, history = 0, []
+    for event, hours in story:
+        ts += hours * HOUR
+        history.append({**event, "ts": ts})
+    live = Strategy(recipe(currency="EUR", **more), run="r")
+    days: dict[int, float] = {}
+    reached = [float(live.ledger.equity)]
+    for event in history:
+        live.step(event)
+        days[event["ts"] // (24 * HOUR)] = float(live.ledger.equity)
+        reached.append(float(live.ledger.equity))
+    run = Backtest(recipe(currency="EUR", **more))
+    for part in (history[:cut], history[cut:]):
+        if part:
+            run.take(part)
+    told = run.finish(source="a test")
+    assert [day.equity for day in told.days] == pytest.approx(list(days.values()))
+    assert min(one.low for one in told.slices) == pytest.approx(min(reached))
+    assert max(one.high for one in told.slices) == pytest.approx(max(reached))
+
+
+def test_a_benchmark_grows_by_what_its_splits_give() -> None:
+    run = Backtest(recipe())
+    story = [quote("A", 100.0, None, "gtc"), split("A", 4, 1), quote("A", 26.0, None, "gtc")]
+    run.take([{**event, "ts": n * HOUR} for n, event in enumerate(story)])
+    assert run.finish(source="a test").days[-1].benchmark == pytest.approx(1.04)
