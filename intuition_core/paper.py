@@ -421,6 +421,8 @@ class PaperBroker:
             price = max(price, order.stop) if order.side == "buy" else min(price, order.stop)
         terms = self._terms(order, exact(price), None)
         step = self._step_of(order.sid)
+        if order.closing and not self._market.plain:
+            step = self._market.grain(order.sid)  # a split may have left less than a lot
         if order.quantity is None:
             cash = order.cash or _ZERO
             return terms.most(cash, step), cash

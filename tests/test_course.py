@@ -95,3 +95,13 @@ def test_a_benchmark_grows_by_what_its_splits_give() -> None:
     story = [quote("A", 100.0, None, "gtc"), split("A", 4, 1), quote("A", 26.0, None, "gtc")]
     run.take([{**event, "ts": n * HOUR} for n, event in enumerate(story)])
     assert run.finish(source="a test").days[-1].benchmark == pytest.approx(1.04)
+
+
+def test_less_than_a_lot_that_a_split_has_left_can_be_sold() -> None:
+    lots = Instrument(symbol="A", lot=Decimal(10))
+    live = Strategy(recipe(instruments=(lots,)), run="r")
+    story = [quote("A", 10.0, "buy", "gtc"), quote("A", 10.0, None, "gtc"), split("A", 3, 2)]
+    story += [quote("A", 7.0, "sell", "gtc"), quote("A", 7.0, None, "gtc")]
+    records = [record for n, event in enumerate(story) for record in live.step({**event, "ts": n * HOUR})]
+    assert [record["quantity"] for record in records if record["type"] == "fill"] == ["10", "15"]
+    assert not live.ledger.positions
