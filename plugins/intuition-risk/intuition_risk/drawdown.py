@@ -15,11 +15,11 @@ _Fall: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=1)]
 
 
 class Drawdown:
-    """Refuses to buy when the equity has fallen too far below its peak, or below what the account started with.
+    """Refuses to open a position when the equity has fallen too far below its peak, or below what there was at the start.
 
     The equity is looked at after each quote of what is held, each fill, and at each order; profits and losses on paper
-    are in it. Sells pass. With ``kill`` the kill switch is turned on at the quote that brings the fall; it refuses
-    sells as well.
+    are in it. What closes a position passes. With ``kill`` the kill switch is turned on at the quote that brings the
+    fall; it refuses closing orders as well.
     """
 
     class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

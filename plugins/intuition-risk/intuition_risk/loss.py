@@ -17,12 +17,12 @@ _BEFORE: Final = Day(-(2**63), -(2**63), "")
 
 
 class DailyLoss:
-    """Refuses to buy when the account has lost too much since the day began, by the time of the events.
+    """Refuses to open a position when the account has lost too much since the day began, by the time of the events.
 
     The loss is against the equity at the end of the day before, profits and losses on paper included; on the first day
-    against what the account started with. Gained back, it counts no more. Sells pass. A day once begun does not end
-    because an event of an earlier time comes late. With ``kill`` the kill switch is turned on at the quote that brings
-    the loss; it refuses sells as well.
+    against what the account started with. Gained back, it counts no more. What closes a position passes. A day once
+    begun does not end because an event of an earlier time comes late. With ``kill`` the kill switch is turned on at the
+    quote that brings the loss; it refuses closing orders as well.
     """
 
     class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -16,8 +16,9 @@ class OrderRate:
     """Refuses an order when so many were let pass within the seconds before it, by the time of the events.
 
     An order that comes exactly those seconds after the first of them passes. Refused orders do not count; one that is
-    refused after it, by another limit or by the account, does, so that it is best asked last. Sells pass and do not
-    count unless ``closing`` is set. Where the time of the events goes back, orders count that are as near either way.
+    refused after it, by another limit or by the account, does, so that it is best asked last. What closes a
+    position passes and does not count unless ``closing`` is set. Where the time of the events goes back, orders count
+    that are as near either way.
     """
 
     class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -15,7 +15,7 @@ class StaleData(Nothing):
     """Refuses an order when its symbol was not quoted for too long, by the time of the events.
 
     It is for orders that something else than a quote of their symbol leads to: news, a message, another symbol, one
-    that went silent. Sells pass unless ``closing`` is set.
+    that went silent. What closes a position passes unless ``closing`` is set.
     """
 
     class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
