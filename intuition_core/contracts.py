@@ -36,8 +36,8 @@ at the first chance, the rest cancelled; all of it at the first chance, or nothi
 class Signal(msgspec.Struct, frozen=True, gc=False):
     """An algorithm's opinion that something is worth acting on.
 
-    ``quote`` is the price the opinion was formed at, in the currency that the symbol is quoted in; without it the latest
-    quote counts. The edge may come along, either discrete (``probability`` of winning, ``win`` and ``loss`` per unit
+    ``quote`` is the price the opinion was formed at, in the currency of the symbol's quotes; without it the latest one
+    counts. The edge may come along, either discrete (``probability`` of winning, ``win`` and ``loss`` per unit
     staked, all positive) or continuous (``mean`` and ``variance`` of the return per period, and ``risk_free``).
 
     How to trade on it may come along, too. ``limit`` is the worst price to accept, ``stop`` the price that the market
