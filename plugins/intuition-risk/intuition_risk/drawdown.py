@@ -15,7 +15,7 @@ _Fall: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=1)]
 
 
 class Drawdown:
-    """Refuses to open a position when the equity has fallen too far below its peak, or below what there was at the start.
+    """Refuses to open a position when the equity has fallen too far below its peak, or below where it started.
 
     The equity is looked at after each quote of what is held, each fill, and at each order; profits and losses on paper
     are in it. What closes a position passes. With ``kill`` the kill switch is turned on at the quote that brings the

@@ -234,6 +234,29 @@ def test_a_fall_turns_the_kill_switch_on_and_clearing_it_holds() -> None:
     assert live.killed is None
 
 
+def test_a_short_loses_by_a_rising_price() -> None:
+    live = strategy((DailyLoss, {"cash": 100}), margin=Margin())
+    assert types(live, quote(10.0, do="sell"), quote(10.0, 1)) == ["decision", "fill"]
+    assert types(live, quote(11.0, 2, do="sell"), quote(11.0, 3)) == ["decision", "fill"]
+    assert types(live, quote(11.01, 4, do="sell")) == ["rejection"]
+    assert types(live, quote(11.01, 5, do="buy"), quote(11.01, 6)) == ["decision", "fill"]
+    live = strategy((Drawdown, {"peak": 0.01, "kill": True}), margin=Margin())
+    assert types(live, quote(10.0, do="sell"), quote(10.0, 1), quote(9.0, 2)) == ["decision", "fill"]
+    assert types(live, quote(10.01, 3)) == []  # 10,100 was the peak, and 101 may be lost of it
+    (record,) = live.step(quote(10.02, 4))
+    assert (record["action"], record["by"]) == ("kill", "risk Drawdown")
+
+
+def test_the_rate_of_orders_and_the_age_of_quotes_hold_for_shorts() -> None:
+    live = strategy((OrderRate, {"orders": 1, "seconds": 1}), margin=Margin())
+    assert types(live, quote(10.0, do="sell"), quote(10.0, SECOND - 1, do="sell")) == ["decision", "fill", "rejection"]
+    assert types(live, quote(10.0, SECOND - 1, do="buy")) == ["decision"]
+    live = strategy((StaleData, {"seconds": 1}), margin=Margin())
+    assert types(live, quote(10.0)) == []
+    news = {"channel": "news", "sid": "A", "quote": 0.0, "do": "sell"}
+    assert types(live, {**news, "ts": SECOND}, {**news, "ts": SECOND + 1}) == ["decision", "rejection"]
+
+
 def test_limits_come_out_of_a_snapshot_as_they_went_in() -> None:
     risks = (
         (OrderRate, {"orders": 2, "seconds": 3}),
