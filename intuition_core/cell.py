@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from intuition_core.composition import Part
 
 _SEQ, _PART, _RUNNING, _READY, _FIRST = range(5)
-_SERVES, _FINISHED = 1, 2
+_SERVES, _FINISHED, _HANDED_OVER = 1, 2, 3
 _BLOBS: Final = 8
 """From this word on: the lengths of the texts that are kept after the first page."""
 _PAGE: Final = 4096
@@ -96,7 +96,12 @@ class Cell:
     @property
     def finished(self) -> bool:
         """Whether the worker came to an end in order."""
-        return self._words[_READY] == _FINISHED
+        return self._words[_READY] >= _FINISHED
+
+    @property
+    def handed_over(self) -> bool:
+        """Whether the worker came to an end so that another one goes on."""
+        return self._words[_READY] == _HANDED_OVER
 
     @property
     def call(self) -> Call | None:
@@ -150,9 +155,9 @@ class Cell:
         """Say that whatever ends the worker now is no part's doing."""
         self._words[_RUNNING] = 0
 
-    def finish(self) -> None:
-        """Say that the worker has ended in order."""
-        self._words[_READY] = _FINISHED
+    def finish(self, *, hand_over: bool = False) -> None:
+        """Say that the worker has ended in order; and, if so, that another one is to go on."""
+        self._words[_READY] = _HANDED_OVER if hand_over else _FINISHED
 
     def watch(self, *, memory: int | None = None) -> "CellWatch":
         """Give what a session needs to be watched.

@@ -71,6 +71,10 @@ def _decided(record: Mapping[str, Any]) -> str:
                 f"swapped ({record['by']}): {record['kind']} {record['name']} is {_origin(record['use'], plugin)} now, "
                 f"was {_origin(old['name'], old)}{state}"
             )
+        case "upgrade":
+            old, new = record["before"], record["after"]
+            place = f"{record['kind']} {record['name']} ({old['distribution']})"
+            return f"upgraded ({record['by']}): {place} goes on as {new['version']}, was {old['version']}"
         case _:
             moved = ", ".join(f"{name} {amount}" for name, amount in record["moved"].items()) or "nothing"
             return f"capital moved ({record['by']}): {moved}"

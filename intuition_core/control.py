@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from intuition_core.books import BadShares, check_shares
+from intuition_core.composition import Part
 from intuition_core.data import Event, plain
 from intuition_core.errors import BadData, IntuitionError, did_you_mean
 from intuition_core.strategy import CONTROL
@@ -139,12 +140,9 @@ def swap(
     Raises:
         BadControl: one of these is not what it should be.
     """
-    if kind not in SWAPPED:
-        near = did_you_mean(kind, SWAPPED) if isinstance(kind, str) else ""
-        raise BadControl("swap", f"the kind is one of {', '.join(SWAPPED)}, not {kind!r:.60}{near}")
-    for what, text in (("the part to be replaced", name), ("the plugin to be used", use)):
-        if not isinstance(text, str) or not 0 < len(text) <= 500 or not text.isprintable():
-            raise BadControl("swap", f"expected the name of {what}, got {text!r:.60}")
+    kind, name = check_place("swap", kind, name)
+    if not isinstance(use, str) or not 0 < len(use) <= 500 or not use.isprintable():
+        raise BadControl("swap", f"expected the name of a plugin, got {use!r:.60}")
     if not isinstance(keep_state, bool):
         raise BadControl("swap", f"keep_state is true or false, not {keep_state!r:.60}")
     if not isinstance(params, Mapping | None):
@@ -164,6 +162,48 @@ def swap(
         "keep_state": keep_state,
         "by": by,
     }
+
+
+def upgrade(kind: object, name: object, *, before: Part, version: str, ts: int, by: str) -> Event:
+    """Go on with another version of a part's plugin, in another process: what was before is never run with it.
+
+    Args:
+        kind: as for `swap`.
+        name: the same.
+        before: the part that is there.
+        version: the version that is to go on.
+        ts: the time in nanoseconds UTC.
+        by: who decided it.
+
+    Raises:
+        BadControl: one of these is not what it should be.
+    """
+    kind, name = check_place("upgrade", kind, name)
+    old = before.plain()
+    return {
+        "channel": CONTROL,
+        "ts": ts,
+        "action": "upgrade",
+        "kind": kind,
+        "name": name,
+        "before": old,
+        "after": {**old, "version": version},
+        "by": by,
+    }
+
+
+def check_place(action: str, kind: object, name: object) -> tuple[str, str]:
+    """Give the kind and the name of a part whose place is meant.
+
+    Raises:
+        BadControl: they cannot be that.
+    """
+    if not isinstance(kind, str) or kind not in SWAPPED:
+        near = did_you_mean(kind, SWAPPED) if isinstance(kind, str) else ""
+        raise BadControl(action, f"the kind is one of {', '.join(SWAPPED)}, not {kind!r:.60}{near}")
+    if not isinstance(name, str) or not 0 < len(name) <= 500 or not name.isprintable():
+        raise BadControl(action, f"expected the name of a part, got {name!r:.60}")
+    return kind, name
 
 
 def _reason(action: str, reason: Any) -> str:

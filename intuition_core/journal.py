@@ -104,6 +104,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 
     ``events`` may be encoded already, by `encoded`: as they were before any part had them in hand. ``settled`` are the
     numbers of the casualties whose events have come again; ``controls`` those of the events that have a control record.
+    A ``boundary`` is a batch before which nothing is ever to be run again: its snapshot is kept for good.
     """
 
     first: int
@@ -119,6 +120,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     verdicts: Sequence[Verdict] = ()
     settled: Sequence[int] = ()
     controls: Sequence[int] = ()
+    boundary: bool = False
 
 
 class Known(NamedTuple):
@@ -247,10 +249,13 @@ class Journal:
                 db.execute("INSERT OR REPLACE INTO meta VALUES ('controls', ?)", (msgspec.json.encode(noted).decode(),))
             if batch.client is not None:
                 self._confirm(batch.client, batch.acked, batch.published)
+            if batch.boundary:
+                db.execute("INSERT OR REPLACE INTO meta VALUES ('boundary', ?)", (str(batch.last),))
             if batch.snapshot is not None:
                 db.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?)", (batch.last, batch.snapshot))
                 db.execute(
-                    "DELETE FROM snapshots WHERE seq NOT IN (SELECT seq FROM snapshots ORDER BY seq DESC LIMIT 2)"
+                    "DELETE FROM snapshots WHERE seq NOT IN (SELECT seq FROM snapshots ORDER BY seq DESC LIMIT 2) "
+                    "AND seq <> coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'boundary'), 0)"
                 )
             if self.path == MEMORY:
                 self._prune(batch)
@@ -467,6 +472,12 @@ class Journal:
         """Give the events that have a control record, each as the first event of its batch and its own number."""
         row = self._db.execute("SELECT value FROM meta WHERE key = 'controls'").fetchone()
         return msgspec.json.decode(row[0], type=list[tuple[int, int]]) if row else []
+
+    @property
+    def boundary(self) -> int:
+        """The last event before which nothing is ever to be run again; 0 where all may be."""
+        row = self._db.execute("SELECT value FROM meta WHERE key = 'boundary'").fetchone()
+        return int(row[0]) if row else 0
 
     def snapshots(self) -> list[tuple[int, bytes]]:
         """Give the snapshots there are, the latest first."""

@@ -16,15 +16,15 @@ from msgspec.structs import replace
 
 from intuition_core import control
 from intuition_core.compose import compose, overlay, portable, recorded, session_name, settle
-from intuition_core.composition import Composition, difference, plain_parts
+from intuition_core.composition import Composition, Part, difference, plain_parts
 from intuition_core.config import BadConfiguration, Config, Mistake
 from intuition_core.contracts import CONTRACT_VERSION
 from intuition_core.data import Event, normalise
 from intuition_core.errors import BadData, IntuitionError
-from intuition_core.files import is_file
+from intuition_core.files import FILE, is_file
 from intuition_core.journal import MEMORY, Delivery, Journal, JournalFailed, position
 from intuition_core.parameters import plain_params
-from intuition_core.plugins import Catalogue
+from intuition_core.plugins import Catalogue, Plugin, check, discover
 from intuition_core.records import Record
 from intuition_core.reload import Renewal, changed_files
 from intuition_core.rpc.server import Method
@@ -110,6 +110,10 @@ class Service:
         watch: who watches the parts.
         reload: go on where files of parts have changed; those parts begin anew.
         strategy: makes the live parts; `Strategy`, or one that tells what they do.
+        restart: ends the process after the call in flight, so that another one goes on; None where nobody would.
+
+    Attributes:
+        restarting: whether the process ends so that another one goes on.
 
     Raises:
         CompositionChanged: the journal was begun with another composition.
@@ -126,7 +130,10 @@ class Service:
         watch: Watch | None = None,
         reload: bool = False,
         strategy: Callable[..., Strategy] = Strategy,
+        restart: Callable[[], None] | None = None,
     ) -> None:
+        self.restarting = False
+        self._restart = restart
         self._watch = watch
         self._strategy = strategy
         self._renewal = Renewal() if reload else None
@@ -251,6 +258,7 @@ class Service:
             "clear": Method(self.clear, queued=True),
             "shares": Method(self.shares, queued=True),
             "swap": Method(self.swap, queued=True),
+            "upgrade": Method(self.upgrade, queued=True),
             "control": Method(self.control, queued=True),
             "controls": Method(self.controls, queued=False, drives=False),
             "describe": Method(self.describe, queued=False, drives=False),
@@ -420,6 +428,51 @@ class Service:
             problem = f"`{use}` is a file, and callers choose among installed plugins; install it, or restart `serve`"
             raise control.BadControl("swap", problem)
         return self._control(self.session.prepare(event))
+
+    def upgrade(self, kind: Any, name: Any) -> list[Record]:
+        """Go on with the version of a part's plugin that is installed now, with all that the session has come to.
+
+        That is kept, and the process ends after this call; another one goes on from there. What was before is never run
+        with the new version.
+
+        Args:
+            kind: ``algorithm``, ``portfolio``, ``risk`` or ``indicator``.
+            name: the part, as for `swap`.
+
+        Raises:
+            BadControl: the version is not another, it cannot be imported, a part gives no state that could be kept, or
+                there is no other process to go on.
+            BadSwap: there is no such part.
+            JournalFailed, NothingKept: what the session has come to cannot be kept.
+        """
+        strategy = self.session.strategy
+        before = strategy.parts[strategy.place(*control.check_place("upgrade", kind, name)) - 1]
+        newer = self._installed_now(kind, before)
+        if self.journal is None or self._restart is None:
+            problem = "the session would be gone with its process; serve it with a journal and its own supervisor"
+            raise control.BadControl("upgrade", problem)
+        if found := check(newer).problem:
+            raise control.BadControl("upgrade", f"{newer} cannot be imported: {found}")
+        if unkept := strategy.unkept():
+            labels = " and ".join(part.label for part in unkept)
+            problem = f"what {labels} has come to would be lost: it gives no state by `snapshot()`"
+            raise control.BadControl("upgrade", problem)
+        event = control.upgrade(kind, name, before=before, version=newer.version, ts=self._now(), by="rpc")
+        records = self.session.hand_over(event)
+        self.restarting = True
+        self._restart()
+        return records
+
+    def _installed_now(self, kind: str, part: Part) -> Plugin:
+        """Give the plugin of a part, in the version that another process would import."""
+        if part.use is None or part.distribution == FILE:
+            problem = f"{part.label} is no installed plugin; a file is taken up anew by `serve --reload`"
+            raise control.BadControl("upgrade", problem)
+        newer = discover(blocked=self._config.values.plugins.blocked).find(kind, part.use)
+        if newer.version == part.version:
+            problem = f"{part.label} is the version that is installed; install the other one first"
+            raise control.BadControl("upgrade", problem)
+        return newer
 
     def control(self, command: Any, options: Any = None) -> list[Record]:
         """Do what `kill`, `clear` or `shares` does, told in one piece, which is known again like any payload.

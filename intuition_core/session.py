@@ -64,6 +64,31 @@ class ReplayDiffers(IntuitionError):
         )
 
 
+class Stopping(IntuitionError):
+    """A session that another process goes on with."""
+
+    def __init__(self) -> None:
+        super().__init__("another process goes on with the session; nothing was run, and the same can be sent again")
+
+
+class NothingKept(IntuitionError):
+    """A session whose state cannot be kept now, so that no other process could go on with it."""
+
+    def __init__(self) -> None:
+        super().__init__("what the parts have come to cannot be kept now; start the session again, and try again")
+
+
+class BehindBoundary(IntuitionError):
+    """A journal whose events before a boundary would have to be run again, by parts that are others than then."""
+
+    def __init__(self, seq: int) -> None:
+        self.seq = seq
+        super().__init__(
+            f"what the session had come to at event {seq}, where another version of a part was taken up, cannot be "
+            "read, and what was before is never run with that version; begin another session with --session NAME"
+        )
+
+
 class BatchFailed(IntuitionError):
     """A defect of the core while a batch ran; nothing of the batch counts, and memory was rebuilt from the journal."""
 
@@ -193,6 +218,7 @@ class Session:
         self._watch = watch if watch is not None else Unwatched()
         self._build = build = self._watched(build)
         self._halted: Halted | None = None
+        self._handed_over = False
         self._casualties: dict[int, Casualty] = {}
         self._keeps_snapshots = True
         self._strategy = strategy = build()
@@ -256,6 +282,7 @@ class Session:
 
         Raises:
             ReplayDiffers: the events do not cause what the journal holds.
+            BehindBoundary: what would have to be run again is never to be.
             Halted: the process ended over an event that was committed before, and the part's policy is `raise`.
             JournalFailed: a verdict cannot be kept.
         """
@@ -265,13 +292,9 @@ class Session:
         if casualty is not None:
             self._take_up(casualty)
         self._casualties = self._journal.casualties()
-        start = 0
         replayed = 0
         with self._watch.running():
-            for seq, state in self._journal.snapshots() if self._keeps_snapshots else ():
-                if self._strategy.restore(state):
-                    start = seq
-                    break
+            start = restored(self._strategy, self._journal, wanted=self._keeps_snapshots)
             for _ in replayed_events(self._strategy, self._journal, after=start):
                 replayed += 1
         self._watch.introduce(self._strategy.parts)
@@ -315,6 +338,7 @@ class Session:
             control: whether the items are control events.
 
         Raises:
+            Stopping: the session has been handed over.
             Unheard: there was a control event that the client has not heard of; nothing was run.
             JournalFailed: nothing can be promised; the same items are to be sent again.
             BatchFailed: nothing of the batch was run.
@@ -322,6 +346,8 @@ class Session:
                 are answered from the journal when the session goes on.
         """
         self._write_what_was_not()
+        if self._handed_over:
+            raise Stopping
         if self._halted is not None:
             raise self._halted
         if heard is not None and heard < self._controlled:
@@ -401,6 +427,40 @@ class Session:
         for record in swapped(records):
             run.settled += [n for n, casualty in self._casualties.items() if casualty.part == record["part"]]
             self._watch.introduce(self._strategy.parts)
+
+    def hand_over(self, event: Event) -> list[Record]:
+        """Take a last event, up to which nothing is ever to be run again, and leave the session to another process.
+
+        Raises:
+            NothingKept: a part gives no state.
+            JournalFailed: it cannot be kept; the session goes on here.
+        """
+        self._write_what_was_not()
+        strategy = self._strategy
+        seq = strategy.seq + 1
+        with self._watch.running():
+            records = list(strategy.step(event))
+            state = strategy.snapshot() if self._keeps_snapshots else None
+        batch = Batch(
+            first=seq, last=seq, events=[event], records=records, snapshot=state, controls=[seq], boundary=True
+        )
+        try:
+            self._commit_boundary(batch)
+        except (JournalFailed, NothingKept):
+            self._strategy = self._build()
+            self.recover()
+            raise
+        self._handed_over = True
+        self._snapshot_at = seq
+        self._statement = Statement.of(strategy.ledger, seq)
+        for listener in self._listeners:
+            listener(records)
+        return records
+
+    def _commit_boundary(self, batch: Batch) -> None:
+        if batch.snapshot is None:
+            raise NothingKept
+        self._journal.commit(batch)
 
     def knows(self, identity: str | None) -> bool:
         """Say whether an item was taken before; what nothing makes known again was not.
@@ -525,7 +585,7 @@ class Session:
             self.name,
             self._strategy.run,
             epoch,
-            self._strategy.channels,
+            self._strategy.inlets,
             self._strategy.seq,
             self._journal.window(client),
             published,
@@ -588,6 +648,26 @@ class Session:
             BadJournal: the journal cannot be read.
         """
         return map(self._without_withheld, self._journal.decisions(after))
+
+
+def restored(strategy: Strategy, journal: Journal, *, wanted: bool = True) -> int:
+    """Bring a strategy to the latest snapshot that it can take up, and give the event; 0 where there is none.
+
+    Args:
+        strategy: before its first event.
+        journal: where the snapshots are.
+        wanted: whether to take one that is not needed, rather than to run all again.
+
+    Raises:
+        BehindBoundary: there is none after which everything may be run again.
+    """
+    boundary = journal.boundary
+    for seq, state in journal.snapshots():
+        if (wanted or seq == boundary) and seq >= boundary and strategy.restore(state):
+            return seq
+    if boundary:
+        raise BehindBoundary(boundary)
+    return 0
 
 
 def swapped(records: Iterable[Record]) -> Iterator[Record]:

@@ -151,6 +151,12 @@ class Strategy:
         return list(self._listeners)
 
     @property
+    def inlets(self) -> list[str]:
+        """The channels that events are wanted of: those that parts listen to, and those that are booked in any case."""
+        booked = (ACTIONS,) if self.composition.currency is None else (ACTIONS, RATES)
+        return list(dict.fromkeys((*self._listeners, *booked)))
+
+    @property
     def open_orders(self) -> list[OpenOrder]:
         """Orders placed and not yet filled."""
         return [order for orders in self._open.values() for order in orders]
@@ -350,6 +356,9 @@ class Strategy:
         """Do what people decide."""
         if data["action"] == "swap":
             self._swap(data)
+        elif data["action"] == "upgrade":
+            told = {key: data[key] for key in ("kind", "name", "before", "after")}
+            self._recorder.write("control", None, action="upgrade", by=data.get("by"), **told)
         else:
             self._desk.control(data)
 
@@ -491,6 +500,18 @@ class Strategy:
             self._desk.lookout.watch = state.watch
         self._desk.broker.restore(state.orders)
         return True
+
+    def unkept(self) -> list[Part]:
+        """Give the parts that keep state and do not give it, so that there can be no snapshot."""
+        found = []
+        for number, part in enumerate(self.parts, 1):
+            try:
+                msgspec.msgpack.encode(self._state_of(number))
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # noqa: BLE001  # a part may raise anything; what counts is that there is no state
+                found.append(part)
+        return found
 
     def _state_of(self, number: int) -> PartState:
         self._cell[1] = -number

@@ -79,7 +79,7 @@ class Watchdog:
                 problem = self._attend(worker)
                 code = worker.returncode
                 self._has_served |= self._cell.ready
-                if self._renewing and problem is None and self._stop_at is None and code in (0, -signal.SIGUSR1):
+                if problem is None and self._stop_at is None and self._is_to_go_on(code):
                     young = 0
                     self._cell.renew(None)
                     continue
@@ -104,6 +104,10 @@ class Watchdog:
             os.close(lifeline)
             os.close(held)
             self._cell.close()
+
+    def _is_to_go_on(self, code: int) -> bool:
+        """Say whether the worker ended so that another one takes up what it left."""
+        return (self._cell.handed_over and code == 0) or (self._renewing and code in (0, -signal.SIGUSR1))
 
     def _is_saved(self) -> bool:
         return self._saved is not None and self._saved()

@@ -8,6 +8,7 @@ import click
 
 from intuition_core.cli.logs import set_up_logging
 from intuition_core.cli.options import verbose_option
+from intuition_core.errors import IntuitionError
 
 if TYPE_CHECKING:
     from intuition_core.composition import Composition
@@ -65,21 +66,41 @@ def replay(*, session: str, until: int | None, changes: tuple[str, ...], as_json
         _tell(f"with {', '.join(changes)}", told["with"])
 
 
+class BeforeBoundary(IntuitionError):
+    """An event up to which a journal cannot be replayed, since other versions of parts ran it."""
+
+    def __init__(self, until: int, boundary: int) -> None:
+        self.until = until
+        self.boundary = boundary
+        super().__init__(
+            f"--until {until}: another version of a part was taken up after event {boundary}, and what was before "
+            "cannot be run again with it; leave --until out, or name a later event"
+        )
+
+
 def _run(
     journal: "Journal", composition: "Composition", run: str, until: int | None, *, compare: bool
 ) -> dict[str, Any]:
     from collections import Counter
 
     from intuition_core.ledger import Statement
-    from intuition_core.session import replayed_events
+    from intuition_core.session import replayed_events, restored
     from intuition_core.strategy import Strategy
 
     strategy = Strategy(composition, run=run)
     counts: Counter[str] = Counter()
-    for records in replayed_events(strategy, journal, until=until, compare=compare):
+    begun = 0
+    if compare and (boundary := journal.boundary):
+        if until is not None and until < boundary:
+            raise BeforeBoundary(until, boundary)
+        begun = restored(strategy, journal, wanted=False)
+        click.echo(
+            f"events 1 to {boundary} are not run again: another version of a part was taken up after them", err=True
+        )
+    for records in replayed_events(strategy, journal, after=begun, until=until, compare=compare):
         counts.update(record["type"] for record in records)
     return {
-        "events": strategy.seq,
+        "events": strategy.seq - begun,
         "records": counts.total(),
         "by_type": dict(counts),
         "account": Statement.of(strategy.ledger, strategy.seq).plain(),

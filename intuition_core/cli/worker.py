@@ -68,6 +68,7 @@ def work(cell: int, lifeline: int, options: Mapping[str, Any]) -> None:
             watch=watch,
             reload=options["reload"],
             strategy=strategy_maker(options["trace"]),
+            restart=lambda: server.stop(),
         )
         stack.callback(service.close)
         name = service.session.name
@@ -88,7 +89,7 @@ def work(cell: int, lifeline: int, options: Mapping[str, Any]) -> None:
         server.run()
         hooks.session_finished()
         log.info("stopped: session %s after %d events", name, service.session.last_seq)
-    shared.finish()
+    shared.finish(hand_over=service.restarting)
 
 
 class TimedCatalogue(Catalogue, frozen=True):
