@@ -183,9 +183,16 @@ def release(*, name: str, part: str) -> None:
 
 
 def _quarantined(journal: "Journal") -> "list[Verdict]":
-    from intuition_core.verdicts import in_quarantine
+    from intuition_core.session import swapped
+    from intuition_core.verdicts import Release, in_quarantine
 
-    return in_quarantine((each for some in journal.verdicts().values() for each in some), journal.releases())
+    # A part that took the place of one in quarantine is called.
+    replaced = [
+        Release(swap["seq"], swap["part"], f"{swap['kind']} {swap['before']['name']}")
+        for swap in swapped(journal.records_of(journal.control_events()))
+    ]
+    verdicts = (each for some in journal.verdicts().values() for each in some)
+    return in_quarantine(verdicts, [*journal.releases(), *replaced])
 
 
 def _reference(verdict: "Verdict") -> str:

@@ -37,6 +37,8 @@ _SIGNS_OF_LIFE: Final = frozenset({wire.HEARTBEAT, "_zpc_more"})
 
 _SOON: Final = 0.001  # zerorpc takes no time at all for all the time in the world
 
+_LAST_WORDS: Final = 0.05
+"""Seconds in which an answer is still read that came before the connection ended."""
 _NEEDS_KEYS: Final = "it wants keys: give its public key (server_key) and the file of one's own secret key (key)"
 _USES_NO_KEYS: Final = "it uses no keys: start it with a key and clients, or call it without key and server_key"
 _OTHER_SERVER: Final = "it hung up on our greeting: its public key may be another than the server_key that was given"
@@ -304,7 +306,10 @@ class _Connection:
 
     def _watch(self) -> None:
         while True:
-            self._note(self._monitor.recv_multipart())
+            frames = self._monitor.recv_multipart()
+            if self._answer is not None:
+                gevent.sleep(_LAST_WORDS)  # who ends after an answer has sent it, and it may not have been read yet
+            self._note(frames)
 
     def _note(self, frames: list[bytes]) -> None:
         message = parse_monitor_message(frames)
@@ -312,7 +317,7 @@ class _Connection:
         if event in _ENDINGS:
             # A handshake that failed says more than the disconnection that follows it.
             self._problem = self._problem or self._explained(event, message["value"])
-            if self._answer is not None:
+            if self._answer is not None and not self._answer.ready():
                 self._answer.set_exception(_Lost(self._problem))
         self._opened.set()
 
