@@ -23,11 +23,17 @@ def sentence(record: Mapping[str, Any]) -> str:
             profit = f", profit {_cash(record['profit'])}" if "profit" in record else ""
             return f"{verb} {record['quantity']} {sid} at {_price(record['price'])} for {_cash(record['cash'])}{profit}"
         case "rejection":
+            if "side" not in record:
+                return f"refused: {record['reason']}"
             return f"not {'buying' if record['side'] == 'buy' else 'selling'} {sid}: {record['reason']}"
         case "message":
             return f"{record['channel']}: {record['data']}"
         case "control":
             return _decided(record)
+        case "action":
+            cash = f", {_cash(record['cash'])} in cash" if record["cash"] != "0" else ""
+            what = f"{record['ratio']} split" if record["action"] == "split" else f"dividend of {record['amount']}"
+            return f"{what} of {sid}: {record['after']} held by {record['algorithm']}, were {record['before']}{cash}"
         case _:
             return f"failed: {record['problem']}"
 

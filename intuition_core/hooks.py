@@ -19,7 +19,7 @@ PROJECT: Final = "intuition"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
-_RECORDS: Final = frozenset({"decision", "fill", "rejection", "error", "control"})
+_RECORDS: Final = frozenset({"decision", "fill", "rejection", "error", "control", "action"})
 """The types of records that have a hook of their own name."""
 
 _log = logging.getLogger(__name__)
@@ -77,6 +77,14 @@ class Specifications:
 
         :param session: the session's name.
         :param record: the control record; ``action`` is kill, clear or shares.
+        """
+
+    @hookspec
+    def action(self, session: str, record: Record) -> None:
+        """A split or a dividend changed a position or the cash.
+
+        :param session: the session's name.
+        :param record: the action record; ``action`` is split or dividend.
         """
 
     @hookspec

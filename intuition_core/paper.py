@@ -421,7 +421,7 @@ class PaperBroker:
             price = max(price, order.stop) if order.side == "buy" else min(price, order.stop)
         terms = self._terms(order, exact(price), None)
         step = self._step_of(order.sid)
-        if order.closing and not self._market.plain:
+        if order.closing and self._is_all(order):
             step = self._market.grain(order.sid)  # a split may have left less than a lot
         if order.quantity is None:
             cash = order.cash or _ZERO
@@ -430,6 +430,12 @@ class PaperBroker:
         cash = terms.cash(quantity)
         # A buy at a limit below 0 is never filled, and must not reserve less than nothing.
         return quantity, max(_ZERO, cash) if order.side == "buy" else cash
+
+    def _is_all(self, order: Order) -> bool:
+        """Say whether an order closes all that its algorithm has of a symbol."""
+        ledger = self._ledgers.get(order.algorithm)
+        held = None if ledger is None else ledger.positions.get(order.sid)
+        return held is not None and order.quantity is not None and order.quantity >= held.quantity.copy_abs()
 
     def _terms(self, order: Order, price: Decimal, volume: Decimal | None) -> Terms:
         limit = None if order.limit is None else exact(order.limit)

@@ -9,7 +9,7 @@ from intuition_core.orders import Filled, OpenOrder
 Record: TypeAlias = dict[str, Any]
 """``id, type, seq, ts, sid, cause`` and what the type adds; never changed once written."""
 
-TYPES: Final = ("decision", "fill", "rejection", "message", "error", "control")
+TYPES: Final = ("decision", "fill", "rejection", "message", "error", "control", "action")
 
 
 def plain_decimal(amount: Decimal) -> str:
@@ -133,5 +133,7 @@ def without_run(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for key, value in record.items():
         if key in ("id", "cause") and isinstance(value, str):
             yield key, value.partition(":")[2]
+        elif key == "replaces":
+            yield key, [each.partition(":")[2] for each in value]
         else:
             yield key, value

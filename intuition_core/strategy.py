@@ -682,7 +682,10 @@ class Strategy:
 
     def _start_line(self, line: Line) -> LineSeat:
         ledger = self.books.ledgers[line.algorithm.name]
-        account = self.account if ledger is self.ledger else LedgerView(ledger, quoted_at=self._desk.quoted_at)
+        account = self.account
+        if ledger is not self.ledger:
+            desk, name = self._desk, line.algorithm.name
+            account = LedgerView(ledger, quoted_at=desk.quoted_at, working=desk.broker.open, algorithm=name)
         algorithm = self._start(line.algorithm, account)
         return LineSeat(algorithm, self._start(line.portfolio, account), ledger, account)
 

@@ -26,6 +26,18 @@ def record(type_: str, **content: Any) -> dict[str, Any]:
             "sold 1 GOOG at 2.5 for 2.50, profit -1.00",
         ),
         (record("rejection", side="buy", reason="no edge"), "not buying GOOG: no edge"),
+        (
+            record("rejection", reason="an event of `actions`: ratio: no ratio"),
+            "refused: an event of `actions`: ratio: no ratio",
+        ),
+        (
+            record("action", action="split", ratio="4:1", algorithm="x", before="10", after="40", cash="0"),
+            "4:1 split of GOOG: 40 held by x, were 10",
+        ),
+        (
+            record("action", action="dividend", amount="0.24", algorithm="x", before="10", after="10", cash="2.4"),
+            "dividend of 0.24 of GOOG: 10 held by x, were 10, 2.40 in cash",
+        ),
         (record("error", problem="algorithm x.event: boom"), "failed: algorithm x.event: boom"),
         (record("message", channel="sma", data=3), "sma: 3"),
     ],

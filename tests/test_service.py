@@ -331,7 +331,7 @@ def test_an_older_instance_of_a_client_is_fenced_and_no_other(tmp_path: Path) ->
     assert first == {
         "session": "random-naive",
         "epoch": 1,
-        "channels": ["quotes"],
+        "channels": ["quotes", "actions"],
         "last_seq": 0,
         "window": [],
         "published": None,

@@ -14,6 +14,7 @@ _BY_TYPE: Final = {
     "rejection": "rejections",
     "error": "errors",
     "control": "control",
+    "action": "actions",
 }
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _NOT_IN_TOPICS: Final = re.compile(r"[+#/\x00]")

@@ -37,6 +37,8 @@ def test_a_topic_of_no_channel_is_named_as_such() -> None:
         ({"type": "fill"}, "fills"),
         ({"type": "rejection"}, "rejections"),
         ({"type": "error"}, "errors"),
+        ({"type": "control"}, "control"),
+        ({"type": "action"}, "actions"),
         ({"type": "message", "channel": "momentum"}, "messages/momentum"),
     ],
 )

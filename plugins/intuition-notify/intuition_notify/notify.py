@@ -12,7 +12,7 @@ from intuition_notify.dispatch import Dispatch, Notice
 
 PART: Final = "hooks notify"
 
-Topic = Literal["session", "decision", "fill", "rejection", "error", "control"]
+Topic = Literal["session", "decision", "fill", "rejection", "error", "control", "action"]
 
 
 class Notify:
@@ -40,6 +40,7 @@ class Notify:
             "rejection",
             "error",
             "control",
+            "action",
         )
         per_minute: Annotated[
             int, msgspec.Meta(ge=1, le=600, description="Notices in any 60 seconds; what comes on top is counted.")
@@ -102,6 +103,11 @@ class Notify:
     def control(self, session: str, record: Record) -> None:
         """Tell of the kill switch."""
         self._tell("control", session, sentence(record))
+
+    @hookimpl
+    def action(self, session: str, record: Record) -> None:
+        """Tell of a split or a dividend."""
+        self._tell("action", session, sentence(record))
 
     def _tell(self, topic: Any, session: str, text: str) -> None:
         if topic in self._topics:
