@@ -14,9 +14,11 @@ The checks themselves need no test framework: ``intuition check`` runs them, too
 from intuition_core.testing.account import FakeAccount
 from intuition_core.testing.algorithm import AlgorithmContract
 from intuition_core.testing.broker import BrokerContract, FakeVenue
+from intuition_core.testing.calendar import CalendarContract
 from intuition_core.testing.composing import strategy_of
 from intuition_core.testing.connector import ConnectorContract, FakeBackend
 from intuition_core.testing.indicator import IndicatorContract
+from intuition_core.testing.instruments import InstrumentsContract
 from intuition_core.testing.memory import MemoryBroker
 from intuition_core.testing.portfolio import PortfolioContract
 from intuition_core.testing.recording import quotes
@@ -27,11 +29,13 @@ from intuition_core.testing.source import SourceContract
 __all__ = [
     "AlgorithmContract",
     "BrokerContract",
+    "CalendarContract",
     "ConnectorContract",
     "FakeAccount",
     "FakeBackend",
     "FakeVenue",
     "IndicatorContract",
+    "InstrumentsContract",
     "MemoryBroker",
     "PortfolioContract",
     "ReportContract",

@@ -27,8 +27,10 @@ from intuition_core.plugin_probe import lacking, load, one_line
 from intuition_core.plugins import KINDS, REQUIRED
 from intuition_core.testing import (
     AlgorithmContract,
+    CalendarContract,
     ConnectorContract,
     IndicatorContract,
+    InstrumentsContract,
     PortfolioContract,
     ReportContract,
     RiskContract,
@@ -47,6 +49,8 @@ CONTRACTS: Final[dict[str, type[Contract]]] = {
         SourceContract,
         IndicatorContract,
         RiskContract,
+        InstrumentsContract,
+        CalendarContract,
         ConnectorContract,
         ReportContract,
     )
@@ -120,6 +124,9 @@ def _documentation(factory: Any) -> Iterator[Finding]:
     else:
         yield _found("docstring", "skip", "say in one sentence what it does, as the docstring of the class")
     declared = params_class(factory)
+    if declared is None and not callable(getattr(factory, "initialize", None)):
+        yield _found("parameters described", "pass", "it takes none")
+        return
     if declared is None:
         yield _found("parameters described", "skip", "it declares no `Params`, so nobody can see what it takes")
         return

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+import msgspec
 from msgspec import inspect as shapes
 
 from intuition_core.data import DEFAULT_CHANNEL
@@ -35,6 +36,9 @@ def example_params(kind: str, name: str, factory: Callable[[], Any], folder: Pat
     path = folder / f"quotes{suffix}"
     if suffix == ".csv" and "path" in takes:
         _write_csv(path)
+        return {"path": str(path)}
+    if suffix == ".jsonl" and "path" in takes:
+        path.write_bytes(b"".join(msgspec.json.encode(event) + b"\n" for event in quotes()))
         return {"path": str(path)}
     if suffix == ".parquet" and "path" in takes:
         _write_parquet(path)

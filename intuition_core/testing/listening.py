@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
-from intuition_core.answers import answers
+from intuition_core.answers import answers, check_terms
 from intuition_core.contracts import Cancel, Message, Signal
 from intuition_core.data import DEFAULT_CHANNEL, check_channel, check_sid, normalise, plain
 from intuition_core.errors import BadData
@@ -12,7 +12,7 @@ from intuition_core.testing.asked import AskedContract, copies, plain_number
 from intuition_core.testing.contract import Made, must, spread
 from intuition_core.testing.recording import quotes as recorded
 
-_NUMBERS: Final = ("quote", "probability", "win", "loss", "mean", "variance", "risk_free")
+_NUMBERS: Final = ("quote", "probability", "win", "loss", "mean", "variance", "risk_free", "limit", "stop")
 
 
 class ListeningContract(AskedContract):
@@ -68,13 +68,18 @@ class ListeningContract(AskedContract):
         return f"event {number + 1} ({question.get('sid')} at {question.get('quote')})"
 
     def check(self, answer: Any) -> None:
-        """Check a signal or a message."""
+        """Check a signal, a wish to take orders back, or a message."""
         if isinstance(answer, Signal):
             if answer.side not in ("buy", "sell"):
                 raise ValueError(f"a signal's side is `buy` or `sell`, not {answer.side!r}")
             for name in _NUMBERS:
                 plain_number(f"its {name}", getattr(answer, name))
+            check_terms("a signal", answer.limit, answer.stop, answer.tif, answer.until, answer.tag)
             _plainly(check_sid, answer.sid)
+        elif isinstance(answer, Cancel):
+            check_terms("a Cancel", None, None, "gtc", None, answer.tag)
+            if answer.sid is not None:
+                _plainly(check_sid, answer.sid)
         else:
             _plainly(check_channel, answer.channel)
             _plainly(lambda data: plain("data", data), answer.data)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 import pytest
 
-from intuition_core.contracts import Message, Signal
+from intuition_core.contracts import Cancel, Message, Signal
 from intuition_core.testing import AlgorithmContract, quotes
 
 
@@ -176,6 +176,89 @@ class HoldsShort(Good):
     def event(self, data):
         signal = super().event(data)
         return signal and Signal(signal.sid, "short", signal.quote)  # type: ignore[arg-type]  # the fault
+
+
+HOUR = 3_600_000_000_000
+
+
+class Trades(Good):
+    """Uses all that can be said about an order."""
+
+    def event(self, data):
+        signal = super().event(data)
+        if signal is None:
+            return Cancel(data["sid"], "dip") if self.count % 2 else None
+        until = data["ts"] + HOUR
+        limit = msgspec.structs.replace(signal, limit=data["quote"] - 1, tif="ioc", until=until, tag="dip")
+        return [Cancel(), limit, msgspec.structs.replace(signal, side="sell", stop=data["quote"] * 0.9, tif="day")]
+
+
+def trading(**terms):
+    """Make an algorithm whose signals are on such terms."""
+
+    class Fault(Good):
+        def event(self, data):
+            signal = super().event(data)
+            return signal and msgspec.structs.replace(signal, **terms)
+
+    return Fault
+
+
+def cancelling(*names):
+    """Make an algorithm that takes back orders with such a symbol and tag."""
+
+    class Fault(Good):
+        def event(self, data):
+            return None if super().event(data) is None else Cancel(*names)
+
+    return Fault
+
+
+def test_a_part_that_says_how_to_trade_passes(passes):
+    passes(AlgorithmContract, part=Trades)
+
+
+@pytest.mark.parametrize(
+    ("part", "says"),
+    [
+        (trading(limit=float("nan")), "its limit is nan; say nothing"),
+        (trading(stop=float("inf")), "its stop is inf"),
+        (trading(limit=1e300), "a signal's limit is a finite price"),
+        (trading(limit=Decimal("99.5")), "its limit is a Decimal; make it a float"),
+        (trading(stop="95"), "its stop is a str"),
+        (trading(tif="gtd"), "tif is one of gtc, day, ioc, fok"),
+        (trading(tif=None), "tif is one of"),
+        (trading(until=1.5e18), "until is a time in nanoseconds UTC, not float"),
+        (trading(tag=""), "tag is 1 to 64 characters, not 0"),
+        (trading(tag="x" * 65), "tag is 1 to 64 characters, not 65"),
+        (trading(tag=7), "tag is text, not int 7"),
+        (cancelling("IBM", 7), "a Cancel's tag is text, not int 7"),
+        (cancelling(None, ""), "a Cancel's tag is 1 to 64 characters"),
+        (cancelling(7), "expected text, got .*number"),
+        (cancelling(""), "expected 1 to 128 printable characters"),
+    ],
+)
+def test_each_fault_in_how_to_trade_fails_alone(fails_only, part, says):
+    message = fails_only(AlgorithmContract, "test_answers_survive_the_wire", part=part)
+    assert re.search(says, message, re.DOTALL), message
+
+
+@pytest.mark.parametrize("until", [0, 3600, 1_215_000_000, -1])
+def test_an_order_that_is_over_before_it_begins_is_told(fails_only, until):
+    message = fails_only(AlgorithmContract, "test_orders_have_time_to_fill", part=trading(until=until))
+    assert "a time, not a span, in nanoseconds UTC" in message
+
+
+def test_the_end_of_an_order_is_after_its_event(fails_only, passes):
+    class UntilNow(Good):
+        def event(self, data):
+            signal = super().event(data)
+            return signal and msgspec.structs.replace(signal, until=data["ts"] + late)
+
+    late = 0
+    fails_only(AlgorithmContract, "test_orders_have_time_to_fill", part=UntilNow)
+    late = 1
+    passes(AlgorithmContract, part=UntilNow)
 
 
 class Repaints(Good):
