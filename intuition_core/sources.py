@@ -14,15 +14,19 @@ from intuition_core.plugins import Catalogue
 BY_SUFFIX: Final = {
     ".csv": "csv",
     ".tsv": "csv",
+    ".txt": "csv",
     ".parquet": "parquet",
     ".pq": "parquet",
+    ".parq": "parquet",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
     ".db": "sql",
     ".sqlite": "sql",
     ".sqlite3": "sql",
 }
 """Which source reads a file, by how its name ends."""
 
-COMPRESSED: Final = frozenset({".gz", ".bz2", ".xz", ".zst"})
+COMPRESSED: Final = frozenset({".gz", ".bz2", ".xz", ".zst", ".lz4"})
 """Endings that say how a file is packed, not what is in it."""
 
 BY_SCHEME: Final = {"ws": "websocket", "wss": "websocket"}

@@ -1,6 +1,6 @@
-"""Recorded prices from CSV and Parquet files."""
+"""Recorded events from CSV, Parquet and JSON lines."""
 
 from intuition_source_files.errors import AmbiguousColumn, BadRow, NoColumn, NoFile, UnreadableFile
-from intuition_source_files.source import Csv, Parquet
+from intuition_source_files.source import Csv, JsonLines, Parquet
 
-__all__ = ["AmbiguousColumn", "BadRow", "Csv", "NoColumn", "NoFile", "Parquet", "UnreadableFile"]
+__all__ = ["AmbiguousColumn", "BadRow", "Csv", "JsonLines", "NoColumn", "NoFile", "Parquet", "UnreadableFile"]

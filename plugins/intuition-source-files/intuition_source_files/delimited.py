@@ -2,7 +2,6 @@
 
 import csv
 import io
-import lzma
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from intuition_source_files.arrays import objects
 from intuition_source_files.columns import Columns
 from intuition_source_files.errors import BadLine, UnreadableFile
-from intuition_source_files.paths import COMPRESSIONS
+from intuition_source_files.packing import DAMAGED, compression_of, told, unpacked
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,15 +34,15 @@ class CsvFile:
 
     def __init__(self, path: Path, *, delimiter: str | None = None, compression: str = "auto") -> None:
         self.path = path
-        self._compression = COMPRESSIONS.get(path.suffix.lower()) if compression == "auto" else compression
+        self._compression = compression_of(path, compression)
         self._raw: Any = None
         self._ended = False
         try:
             self.size = path.stat().st_size
             with self._text() as text:
                 header = next((line for line in text if line.strip()), None)
-        except (OSError, EOFError, lzma.LZMAError) as error:
-            raise UnreadableFile(path, _told(error)) from None
+        except DAMAGED as error:
+            raise UnreadableFile(path, told(error)) from None
         if header is None:
             raise UnreadableFile(path, "is empty; the first line should name the columns")
         if "\0" in header or any("\udc80" <= letter <= "\udcff" for letter in header):
@@ -86,8 +85,8 @@ class CsvFile:
                 blamed = self._blame(columns, error)
                 if blamed is not None:
                     raise blamed from None
-            except (OSError, EOFError, lzma.LZMAError) as error:
-                raise UnreadableFile(self.path, _told(error)) from None
+            except DAMAGED as error:
+                raise UnreadableFile(self.path, told(error)) from None
         self._ended = True
 
     def values(self, column: "pa.Array") -> "np.ndarray[Any, Any] | None":
@@ -112,7 +111,7 @@ class CsvFile:
                 problem = self._wrong(row, numeric) if number >= 0 else None
                 if problem is not None:
                     return BadLine(number, problem)
-        return None if number == -1 else UnreadableFile(self.path, _told(error))
+        return None if number == -1 else UnreadableFile(self.path, told(error))
 
     def _wrong(self, row: list[str], numeric: list[tuple[str, int]]) -> str | None:
         """Say what is wrong with a row, if anything is."""
@@ -135,11 +134,7 @@ class CsvFile:
         import pyarrow as pa
 
         self._raw = pa.OSFile(str(self.path))
-        if self._compression in (None, "none"):
-            return self._raw
-        if self._compression == "xz":  # Arrow does not know it
-            return lzma.open(self._raw)
-        return pa.CompressedInputStream(self._raw, self._compression)
+        return unpacked(self._raw, self._compression)
 
 
 def _value(text: str) -> str | float | None:
@@ -149,9 +144,3 @@ def _value(text: str) -> str | float | None:
     if number is None:
         return text
     return float(text) if number[1] or number[2] else int(text)
-
-
-def _told(error: Exception) -> str:
-    """Give what Arrow or the operating system says, on one line."""
-    said = getattr(error, "strerror", None) or str(error)
-    return " ".join(said.split()) or type(error).__name__

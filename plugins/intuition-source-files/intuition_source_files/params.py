@@ -5,6 +5,8 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from intuition_source_files.packing import Compression
+
 Column: TypeAlias = Annotated[str, Meta(min_length=1)]
 
 
@@ -122,7 +124,7 @@ class CsvParams(FileParams, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         Meta(description="What stands between columns; without it, whichever of `,` `;` `|` and tab the header has."),
     ] = None
     compression: Annotated[
-        Literal["auto", "none", "gzip", "bz2", "xz", "zstd", "lz4"],
+        Compression,
         Meta(description="How the file is compressed; `auto` goes by its ending: .gz, .bz2, .xz, .zst or .lz4."),
     ] = "auto"
 
@@ -131,3 +133,40 @@ class ParquetParams(FileParams, frozen=True, kw_only=True, forbid_unknown_fields
     """Where prices are, what the columns mean, and which of them are wanted."""
 
     part: ClassVar[str] = "parquet"
+
+
+class JsonLinesParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where events are, one a line, and which of them are wanted."""
+
+    part: ClassVar[str] = "jsonl"
+
+    path: Annotated[
+        tuple[str, ...] | str,
+        Meta(description="A file, a folder, or a pattern such as `data/*.jsonl`; or several of these."),
+    ]
+    channel: Annotated[str, Meta(description="The channel of events that do not name one.")] = "quotes"
+    symbols: Annotated[
+        tuple[str, ...],
+        Meta(description="The symbols to give, such as GOOG, and rates besides; none given means all."),
+    ] = ()
+    start: Annotated[
+        int | None,
+        Meta(description="The time of the first event to give, in nanoseconds UTC."),
+    ] = None
+    end: Annotated[
+        int | None,
+        Meta(description="The time before which events are given, in nanoseconds UTC."),
+    ] = None
+    negative_prices: Annotated[
+        bool,
+        Meta(description="Let zero and negative prices pass, for instruments that have them."),
+    ] = False
+    compression: Annotated[
+        Compression,
+        Meta(description="How the file is compressed; `auto` goes by its ending: .gz, .bz2, .xz, .zst or .lz4."),
+    ] = "auto"
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The paths as given, however many."""
+        return (self.path,) if isinstance(self.path, str) else self.path

@@ -2,12 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final
 
 from intuition_source_files.errors import NoFile
-
-COMPRESSIONS: Final = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd", ".lz4": "lz4"}
-"""What the ending of a compressed file says."""
+from intuition_source_files.packing import COMPRESSIONS
 
 
 def find_files(paths: Iterable[str], endings: Sequence[str]) -> list[Path]:

@@ -1,17 +1,22 @@
-"""The sources themselves: CSV files, and Parquet files."""
+"""The sources themselves: files of CSV, of Parquet, and of JSON lines."""
 
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any, Final
 
+from intuition_core.data import check_channel
+from intuition_core.errors import BadData, BadParameter
+from intuition_core.merge import merge
 from intuition_source_files.columnar import ParquetFile
 from intuition_source_files.delimited import CsvFile
-from intuition_source_files.params import CsvParams, ParquetParams
+from intuition_source_files.lines import LinesFile
+from intuition_source_files.params import CsvParams, JsonLinesParams, ParquetParams
 from intuition_source_files.paths import find_files
 from intuition_source_files.recording import Recording
 
 _CSV: Final = (".csv", ".tsv", ".txt")
 _PARQUET: Final = (".parquet", ".pq", ".parq")
+_LINES: Final = (".jsonl", ".ndjson")
 
 
 class Csv:
@@ -95,3 +100,48 @@ class Parquet:
     def progress(self) -> float:
         """Tell which part of the files has been read, from 0 to 1."""
         return self._recording.progress()
+
+
+class JsonLines:
+    """Events recorded in files of JSON lines, one event in its normal form a line, of any channel.
+
+    A line is what a publisher sends: ``{"sid": "GOOG", "quote": 345, "ts": "2024-01-02T21:00:00Z"}``, or an event of
+    another channel, such as ``{"channel": "actions", "sid": "AAPL", "action": "split", "ratio": "4:1", "ts": …}``. A
+    ``ts`` is nanoseconds UTC or an ISO 8601 time with its offset, and each event needs one.
+    """
+
+    Params = JsonLinesParams
+
+    def initialize(self, params: JsonLinesParams) -> None:
+        """Find the files.
+
+        Raises:
+            BadParameter: the channel can be none.
+            NoFile: there is no such file.
+            UnreadableFile: a file cannot be opened.
+        """
+        try:
+            check_channel(params.channel)
+        except BadData as error:
+            raise BadParameter(params.part, "channel", error.problem) from None
+        self._files = [LinesFile(path, params) for path in find_files(params.paths, _LINES)]
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """Give the events in the order of time; those of equal time by file, then as they are in it.
+
+        Raises:
+            BadRow: a line cannot be read, or goes back in time.
+            UnreadableFile: a file is damaged.
+        """
+        return chain.from_iterable(self.batches())
+
+    def batches(self) -> Iterator[list[dict[str, Any]]]:
+        """Give the same in lists of some hundred."""
+        if len(self._files) == 1:
+            return self._files[0].batches()
+        return merge([file.batches() for file in self._files])
+
+    def progress(self) -> float:
+        """Tell which part of the files has been read, from 0 to 1."""
+        size = sum(file.size for file in self._files)
+        return sum(file.size * file.done for file in self._files) / size if size else 1.0

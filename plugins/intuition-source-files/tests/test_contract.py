@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from intuition_source_files import Csv, Parquet
+from intuition_source_files import Csv, JsonLines, Parquet
 
 from intuition_core.testing import SourceContract
 from intuition_core.testing.example import example_params
@@ -11,7 +11,7 @@ from intuition_core.testing.example import example_params
 def recorded(request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """Let each class read a file of the recorded quotes."""
     part = request.instance.part
-    request.instance.params = example_params("source", part.__name__.lower(), part, tmp_path)
+    request.instance.params = example_params("source", part.Params.part, part, tmp_path)
 
 
 class TestCsv(SourceContract):
@@ -20,3 +20,7 @@ class TestCsv(SourceContract):
 
 class TestParquet(SourceContract):
     part = Parquet
+
+
+class TestJsonLines(SourceContract):
+    part = JsonLines

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from intuition_source_files import Csv, NoColumn, Parquet
+from intuition_source_files import Csv, JsonLines, NoColumn, Parquet
 
 from intuition_core.errors import BadParameter
 
@@ -18,7 +18,7 @@ Read = Callable[..., list[dict[str, Any]]]
 Write = Callable[..., Path]
 
 
-@pytest.mark.parametrize(("name", "part"), [("csv", Csv), ("parquet", Parquet)])
+@pytest.mark.parametrize(("name", "part"), [("csv", Csv), ("jsonl", JsonLines), ("parquet", Parquet)])
 def test_they_are_found_under_their_names(name: str, part: type) -> None:
     (found,) = entry_points(group="intuition.v1.source", name=name)
     assert found.load() is part

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from intuition_source_files import AmbiguousColumn, BadRow, Csv, NoColumn, NoFile, Parquet, UnreadableFile
+from intuition_source_files import AmbiguousColumn, BadRow, Csv, JsonLines, NoColumn, NoFile, Parquet, UnreadableFile
 
 from intuition_core.errors import BadParameter
 
@@ -162,7 +162,7 @@ def test_parameters_that_make_no_sense_are_refused_by_name(params: dict[str, Any
 
 
 def test_every_parameter_is_described() -> None:
-    for declared in (Csv.Params, Parquet.Params):
+    for declared in (Csv.Params, JsonLines.Params, Parquet.Params):
         (schema,) = msgspec.json.schema(declared)["$defs"].values()
         assert all(value.get("description") for value in schema["properties"].values())
 

@@ -1,0 +1,122 @@
+"""Files of JSON lines: one event in its normal form a line."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from intuition_core.data import Event, normalise
+from intuition_core.errors import BadData
+from intuition_core.market import RATES
+from intuition_source_files.errors import BadRow, UnreadableFile
+from intuition_source_files.packing import DAMAGED, compression_of, told, unpacked
+from intuition_source_files.params import JsonLinesParams
+
+_BATCH: Final = 512
+_LONGEST: Final = 1 << 20
+"""How many bytes a line may have; what goes on without an end is no text."""
+
+_BUFFER: Final = 1 << 18
+_BEGINNING: Final = -(2**63)
+_MARK: Final = b"\xef\xbb\xbf"
+"""What some editors put before text in UTF-8."""
+
+
+class LinesFile:
+    """A file of JSON lines, ready to be read as often as wanted; blank lines do not count.
+
+    Raises:
+        UnreadableFile: it cannot be opened.
+    """
+
+    def __init__(self, path: Path, params: JsonLinesParams) -> None:
+        self.path = path
+        self._params = params
+        self._compression = compression_of(path, params.compression)
+        self._raw: Any = None
+        self._ended = False
+        try:
+            self.size = path.stat().st_size
+            with path.open("rb"):
+                pass
+        except OSError as error:
+            raise UnreadableFile(path, told(error)) from None
+
+    @property
+    def done(self) -> float:
+        """Which part of the file has been read, from 0 to 1; what is read ahead counts."""
+        if self._ended or self._raw is None or self._raw.closed or not self.size:
+            return float(self._ended)
+        return min(float(self._raw.tell()) / self.size, 1.0)
+
+    def batches(self) -> Iterator[list[Event]]:
+        """Give the wanted events, some hundred at a time.
+
+        Raises:
+            BadRow: a line cannot be read, or goes back in time.
+            UnreadableFile: the file is damaged.
+        """
+        self._ended = False
+        symbols, start, end = frozenset(self._params.symbols), self._params.start, self._params.end
+        last = _BEGINNING
+        batch: list[Event] = []
+        for number, line in enumerate(self._lines(), 1):
+            if line.isspace():
+                continue
+            for event in self._read(number, line):
+                ts = event["ts"]
+                if ts < last:
+                    problem = f"its `ts` {ts} is before the last one, {last}; put the lines in the order of time"
+                    raise self._bad(number, problem)
+                last = ts
+                if end is not None and ts >= end:
+                    continue
+                if start is not None and ts < start:
+                    continue
+                if not symbols or event.get("sid") in symbols or event["channel"] == RATES:
+                    batch.append(event)
+            if len(batch) >= _BATCH:
+                yield batch
+                batch = []
+            if end is not None and last >= end:
+                break
+        self._ended = True
+        if batch:
+            yield batch
+
+    def _read(self, number: int, line: bytes) -> list[Event]:
+        params = self._params
+        try:
+            payload = msgspec.json.decode(line)
+            return normalise(payload, now=_no_clock, channel=params.channel, negative_prices=params.negative_prices)
+        except BadData as error:
+            raise self._bad(number, str(error)) from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise self._bad(number, f"is no JSON: {error}") from None
+
+    def _lines(self) -> Iterator[bytes]:
+        import io
+
+        import pyarrow as pa
+
+        try:
+            self._raw = pa.OSFile(str(self.path))
+            with io.BufferedReader(unpacked(self._raw, self._compression), _BUFFER) as stream:
+                line = stream.readline(_LONGEST + 1).removeprefix(_MARK)
+                number = 0
+                while line:
+                    number += 1
+                    if len(line) > _LONGEST:
+                        raise self._bad(number, f"is longer than {_LONGEST} bytes; are these JSON lines?")
+                    yield line
+                    line = stream.readline(_LONGEST + 1)
+        except DAMAGED as error:
+            raise UnreadableFile(self.path, told(error)) from None
+
+    def _bad(self, number: int, problem: str) -> BadRow:
+        return BadRow(self.path, f"line {number}", problem)
+
+
+def _no_clock() -> int:
+    raise BadData("missing, and every event of a source needs one", field="ts")
