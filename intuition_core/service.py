@@ -164,7 +164,7 @@ class Service:
         """Give the recipe that the session was begun with, whether that is configured or what swaps have made of it."""
         composition = self._composition
         now = _comparable(composition.plain())
-        swaps = {swap["part"]: swap for swap in swapped(self._journal.records_of(self._journal.control_events()))}
+        swaps = {swap["place"]: swap for swap in swapped(self._journal.records_of(self._journal.control_events()))}
         if swaps and difference(_comparable(_swapped(noted["composition"], swaps)), now) is None:
             uses = {number: composition.parts[number - 1].use for number in swaps}
             if all(swap["use"] == uses[number] for number, swap in swaps.items()):

@@ -425,7 +425,7 @@ class Session:
     def _heed_swaps(self, records: Iterable[Record], run: "_Run") -> None:
         """Hold nothing against a part for what the one did whose place it took."""
         for record in swapped(records):
-            run.settled += [n for n, casualty in self._casualties.items() if casualty.part == record["part"]]
+            run.settled += [n for n, casualty in self._casualties.items() if casualty.part == record["place"]]
             self._watch.introduce(self._strategy.parts)
 
     def hand_over(self, event: Event) -> list[Record]:

@@ -345,7 +345,7 @@ class Strategy:
         swap = replace(swap, use=after.use or swap.use)
         data |= {
             **msgspec.to_builtins(swap),
-            "part": number,
+            "place": number,
             "before": before.plain(),
             "after": after.plain(),
         }
@@ -378,7 +378,7 @@ class Strategy:
             action="swap",
             by=data.get("by"),
             **msgspec.structs.asdict(swap),
-            part=started.number,
+            place=started.number,
             before=data["before"],
             after=data["after"],
             channels=self.channels,

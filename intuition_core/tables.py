@@ -70,6 +70,7 @@ RECORD_COLUMNS: Final[Mapping[str, type]] = {
     "params": str,
     "keep_state": str,
     "channels": str,
+    "place": int,
 }
 """What records of all types hold, and as what: exact amounts stay the texts that they are."""
 

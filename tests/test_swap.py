@@ -1,22 +1,29 @@
 """Parts that take the place of others while a session runs."""
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intuition_core import Bet, Message, Order, Rejection, Signal
+from intuition_core import Bet, Message, Order, Rejection, Signal, control
+from intuition_core.compose import compose, settle
 from intuition_core.composition import Composition, Line, Part
+from intuition_core.config import load_config
 from intuition_core.errors import IntuitionError, PartFailed
-from intuition_core.journal import MEMORY, Journal
-from intuition_core.session import Item, Session, replayed_events
+from intuition_core.journal import MEMORY, Batch, Journal, JournalFailed
+from intuition_core.plugins import discover
+from intuition_core.service import AlreadyRunning, Service
+from intuition_core.session import BehindBoundary, Item, NothingKept, Session, Stopping, replayed_events, restored
 from intuition_core.strategy import CONTROL, Strategy
 from intuition_core.swaps import BadSwap
+from intuition_core.verdicts import Casualty
 
 
 class Nth:
@@ -26,7 +33,8 @@ class Nth:
         self.n = params.get("n", 3)
         self.count = 0
         self.rng = context.rng
-        return params.get("channels", ["quotes"])
+        channels: Sequence[str] = params.get("channels", ["quotes"])
+        return channels
 
     def event(self, data: dict[str, Any]) -> Any:
         self.count += 1
@@ -247,13 +255,13 @@ def test_a_swap_is_recorded_and_the_account_stays_with_the_line() -> None:
     before = strategy.books.ledgers["one"]
     cash, held, placed = before.cash, dict(before.positions), strategy.open_orders
     (record,) = make(strategy, swap("algorithm", "one", "telling", ts=20))
-    assert {key: record[key] for key in ("type", "action", "kind", "name", "use", "part", "by", "keep_state")} == {
+    assert {key: record[key] for key in ("type", "action", "kind", "name", "use", "place", "by", "keep_state")} == {
         "type": "control",
         "action": "swap",
         "kind": "algorithm",
         "name": "one",
         "use": "telling",
-        "part": 3,
+        "place": 3,
         "by": "test",
         "keep_state": False,
     }
@@ -389,10 +397,6 @@ SWAPS = st.sampled_from(
 """What may be asked for; some only while the part of that name is there."""
 
 
-class Crash(Exception):
-    """Ends a session as a crash does: nothing is kept that was not."""
-
-
 @settings(deadline=None, max_examples=60)
 @given(
     st.lists(
@@ -417,15 +421,13 @@ def test_swaps_anywhere_come_back_from_snapshots_and_replays(tmp_path_factory: A
                 session.deliver([Item([quote(n)])])
         elif isinstance(step, tuple):
             n += 1
+            asked, taken = step
             try:
-                event = session.strategy.prepare(step[0](ts=n))
+                event = session.prepare(asked(ts=n))
             except BadSwap:
                 continue
-            if step[1]:
+            if taken:  # else the part was started for nothing
                 session.deliver([Item([event])], control=True)
-            else:  # started, and never taken
-                before = session.strategy.parts.copy()
-                assert session.strategy.parts == before
         elif step == "snapshot":
             assert session.keep_snapshot()
         elif step in ("kill", "clear"):
@@ -452,11 +454,170 @@ def test_swaps_anywhere_come_back_from_snapshots_and_replays(tmp_path_factory: A
     journal.close()
 
 
-def test_what_a_swap_needs_is_not_asked_of_a_session_in_memory() -> None:
-    session = session_of(MEMORY)
-    session.deliver([Item([session.strategy.prepare(swap("algorithm", "one", "telling"))])], control=True)
-    assert [record["action"] for record in session.controls((0, 0))] == ["swap"]
-    assert isinstance(session, Session)
+def test_a_casualty_of_the_old_part_is_not_held_against_the_new_one(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "s.journal")
+    journal.mourn(Casualty(1, 3, "the process hung", event=quote(5)))
+    journal.close()
+    session = session_of(tmp_path / "s.journal")
+    session.deliver([Item([session.prepare(swap("algorithm", "one", "telling"))])], control=True)
+    (records,) = session.deliver([Item([quote(5)])])
+    assert isinstance(records, list)
+    assert types(records) == ["message", "message"]
+    assert not session._journal.casualties()
+    session.close()
 
 
-Build = Callable[[], Strategy]
+def upgrade() -> dict[str, Any]:
+    return control.upgrade("algorithm", "one", before=composition().parts[2], version="2", ts=30, by="test")
+
+
+def test_a_session_that_was_handed_over_takes_nothing_more_and_goes_on_from_there(tmp_path: Path) -> None:
+    session = session_of(tmp_path / "s.journal")
+    for n in range(20):
+        session.deliver([Item([quote(n)])])
+    (record,) = session.hand_over(upgrade())
+    assert (record["action"], record["before"]["version"], record["after"]["version"]) == ("upgrade", "1", "2")
+    with pytest.raises(Stopping):
+        session.deliver([Item([quote(20)])])
+    session._journal.close()  # and not in order
+    again = session_of(tmp_path / "s.journal")
+    assert (again.last_seq, again.statement.cash) == (21, session.statement.cash)
+    assert [each["action"] for each in again.controls((0, 0))] == ["upgrade"]
+    for n in range(20, 60):
+        again.deliver([Item([quote(n)])])
+        if n % 7 == 0:
+            assert again.keep_snapshot()
+    again.close()
+    journal = Journal(tmp_path / "s.journal")
+    assert journal.boundary == 21
+    replaying = Strategy(composition(), run="test.1")
+    assert restored(replaying, journal, wanted=False) == 21
+    assert sum(1 for _ in replayed_events(replaying, journal, after=21)) == 40
+    assert replaying.ledger.cash == again.statement.cash
+    journal.close()
+
+
+def test_a_boundary_outlives_later_snapshots_and_is_never_gone_behind(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "s.journal")
+    state = Strategy(composition(), run="test.1").snapshot()
+    journal.commit(Batch(first=1, last=1, events=[quote(1)], snapshot=b"nonsense", boundary=True))
+    for n in range(2, 6):
+        journal.commit(Batch(first=n, last=n, events=[quote(n)], snapshot=state))
+    assert [seq for seq, _ in journal.snapshots()] == [5, 4, 1]
+    with pytest.raises(BehindBoundary, match="at event 1"):
+        restored(Strategy(composition(), run="test.1"), journal, wanted=False)
+    journal.close()
+
+
+def test_a_session_whose_state_cannot_be_kept_goes_on_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = session_of(tmp_path / "s.journal")
+    other = session_of(MEMORY)
+    for n in range(20):
+        session.deliver([Item([quote(n)])])
+        other.deliver([Item([quote(n)])])
+
+    def full(self: Journal, batch: Batch) -> None:
+        raise JournalFailed(self.path, "the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Journal, "commit", full)
+        with pytest.raises(JournalFailed):
+            session.hand_over(upgrade())
+        patched.setattr(Nth, "snapshot", lambda self: object())
+        assert [part.name for part in session.strategy.unkept()] == ["one", "two"]
+        with pytest.raises(NothingKept):
+            session.hand_over(upgrade())
+    for n in range(20, 40):
+        assert session.deliver([Item([quote(n)])]) == other.deliver([Item([quote(n)])])
+    session.close()
+
+
+# -- services
+
+
+def service_at(path: Path | None, **flags: Any) -> Service:
+    given = {"algorithm.name": "random", "session": "test", "seed": 5, **flags}
+    journal = None if path is None else lambda _name: Journal(path)
+    return Service(load_config(None, environment={}, flags=given), discover(), journal=journal)
+
+
+@pytest.mark.parametrize(
+    ("asked", "problem"),
+    [
+        (("algorythm", "random", "random"), "not 'algorythm'; did you mean `algorithm`?"),
+        ((["algorithm"], "random", "random"), "the kind is one of algorithm, portfolio, risk, indicator"),
+        (("algorithm", 7, "random"), "expected the name of a part"),
+        (("algorithm", "random", None), "expected the name of a plugin"),
+        (("algorithm", "random", "./mine.py"), "callers choose among installed plugins"),
+        (("algorithm", "random", "random", [1]), "expected a table of parameters"),
+        (("algorithm", "random", "random", {"threshold": float("nan")}), "expected a finite number"),
+        (("algorithm", "random", "random", {"treshold": 0.5}), "did you mean `threshold`?"),
+        (("algorithm", "random", "random", {}, "yes"), "keep_state is true or false"),
+        (("algorithm", "random", "randum"), "did you mean `random`?"),
+        (("indicator", "random", "sma"), "the session has no indicator"),
+    ],
+)
+def test_nonsense_is_refused_and_changes_nothing(asked: tuple[Any, ...], problem: str) -> None:
+    service = service_at(None)
+    with pytest.raises(IntuitionError, match=re.escape(problem)):
+        service.swap(*asked)
+    assert service.describe()["last_seq"] == 0
+
+
+def test_a_caller_of_initialize_is_held_to_what_the_session_was_begun_with() -> None:
+    service = service_at(None)
+    service.event({"goog": 1.0})
+    service.swap("algorithm", "random", "random", {"threshold": 0.9})
+    assert service.initialize({"threshold": 0.5}) == service.describe()["channels"]
+    with pytest.raises(AlreadyRunning):
+        service.initialize({"threshold": 0.9})
+    described = service.describe()["composition"]["algorithms"][0]["algorithm"]
+    assert (described["name"], described["params"]["threshold"]) == ("random", 0.9)
+
+
+def test_an_upgrade_needs_a_journal_and_another_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = service_at(None)
+    with pytest.raises(IntuitionError, match="install the other one first"):
+        service.upgrade("algorithm", "random")
+    with pytest.raises(IntuitionError, match=r"it is not there; did you mean `random`\?"):
+        service.upgrade("algorithm", "randum")
+    with pytest.raises(IntuitionError, match="expected the name of a part"):
+        service.upgrade("algorithm", {})
+    installed = service.session.strategy.parts[0]
+    service.session.strategy.parts[0] = msgspec.structs.replace(installed, version="0.0.1")
+    with pytest.raises(IntuitionError, match="would be gone with its process"):
+        service.upgrade("algorithm", "random")
+    assert not service.restarting
+    assert service.describe()["last_seq"] == 0
+
+
+def test_a_secret_is_not_kept_by_a_swap(tmp_path: Path) -> None:
+    (tmp_path / "secretive.py").write_text(
+        """
+import msgspec
+
+from intuition_core import Secret
+
+
+class Secretive:
+    class Params(msgspec.Struct):
+        token: Secret = ""
+
+    def initialize(self, params):
+        pass
+
+    def event(self, data):
+        pass
+"""
+    )
+    maker = compose(
+        settle(load_config(None, environment={}, flags={"algorithm.name": "random"}), discover()), discover()
+    ).maker
+    assert maker is not None
+    file = f"{tmp_path / 'secretive.py'}"
+    assert maker("algorithm", "random", file, {}).name == "random"
+    with pytest.raises(IntuitionError, match="`token`: is secret, and a swap is kept") as caught:
+        maker("algorithm", "random", file, {"token": "hunter2"})
+    assert "hunter2" not in str(caught.value)

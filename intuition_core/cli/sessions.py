@@ -188,7 +188,7 @@ def _quarantined(journal: "Journal") -> "list[Verdict]":
 
     # A part that took the place of one in quarantine is called.
     replaced = [
-        Release(swap["seq"], swap["part"], f"{swap['kind']} {swap['before']['name']}")
+        Release(swap["seq"], swap["place"], f"{swap['kind']} {swap['before']['name']}")
         for swap in swapped(journal.records_of(journal.control_events()))
     ]
     verdicts = (each for some in journal.verdicts().values() for each in some)
