@@ -283,20 +283,24 @@ def test_what_a_portfolio_or_a_risk_part_does_is_done_by_the_one_that_took_its_p
     later = [record for n in range(24) for record in strategy.step(quote(n))]
     placed = [record for record in later if record["type"] == "decision" and record["side"] == "buy"]
     assert {(record["algorithm"], record["quantity"]) for record in placed} == {("one", "1"), ("two", "7")}
+    for name in ("one", "two"):
+        make(strategy, swap("algorithm", name, "telling"))
     make(strategy, swap("portfolio", "two", "rebalancing", units=2))
-    assert any(record["type"] == "decision" for n in range(7) for record in strategy.step(quote(2 * n)))
+    own = [record for n in range(7) for record in strategy.step(quote(2 * n)) if record["type"] == "decision"]
+    assert [(record["algorithm"], record["portfolio"]) for record in own] == [("two", "rebalancing")]
     with pytest.raises(BadSwap, match="did you mean `alarm`"):
         strategy.prepare(swap("risk", "alarn", "at-most"))
 
 
 def test_a_risk_part_that_comes_sees_what_is_held_already() -> None:
-    strategy = strategy_of(risks=(part("risk", "at-most", "at-most", {"most": 1000}),))
+    strategy = strategy_of(risks=(part("risk", "at-most", "at-most", {"most": 1000}),), fill="same")
     make(strategy, swap("portfolio", "two", "units", units=50))
-    for n in range(12):
+    for n in range(10):
         strategy.step(quote(n))
+    assert not strategy.open_orders
+    assert strategy.account.positions["B"] >= 50
     make(strategy, swap("risk", "at-most", "alarm", most=1000))
     assert strategy.killed is None
-    strategy.step({"channel": "quotes", "sid": "A", "quote": 0.5, "ts": 20})
     strategy.step({"channel": "quotes", "sid": "B", "quote": 0.5, "ts": 20})
     assert strategy.killed == "too much was lost"
 
@@ -346,6 +350,23 @@ def test_a_part_goes_on_from_the_state_of_the_old_one_where_that_is_asked_for() 
         assert {record["data"]["state"] for record in told} == {state}
 
 
+def test_what_was_started_for_another_event_is_not_seated() -> None:
+    strategy = strategy_of()
+    event = strategy.prepare(swap("algorithm", "two", "telling", keep_state=True))
+    for n in range(5):
+        strategy.step(quote(n))
+    strategy.step(event)
+    told = [record for record in strategy.step(quote(10)) if record["type"] == "message"]
+    assert {record["data"]["state"] for record in told} == {5}
+
+
+def test_a_place_keeps_its_policy_and_its_deadline() -> None:
+    careful = part("risk", "at-most", "at-most", {}, policy="raise", deadline=2.5)
+    strategy = strategy_of(risks=(careful,))
+    make(strategy, swap("risk", "at-most", "alarm"))
+    assert (strategy.parts[0].name, strategy.parts[0].policy, strategy.parts[0].deadline) == ("alarm", "raise", 2.5)
+
+
 def test_a_swap_ends_a_quarantine() -> None:
     strategy = strategy_of()
     strategy.quarantine(3, "it fails")
@@ -377,6 +398,17 @@ def session_of(path: Path | str, **recipe: Any) -> Session:
     session = Session(lambda: Strategy(recipe_, run="test.1"), journal=Journal(path), name="test")
     session.recover()
     return session
+
+
+def test_a_swap_outlives_one_snapshot_after_the_other(tmp_path: Path) -> None:
+    session = session_of(tmp_path / "s.journal")
+    session.deliver([Item([session.prepare(swap("algorithm", "two", "telling"))])], control=True)
+    for n in range(4):
+        session.deliver([Item([quote(n)])])
+        session.close()
+        session = session_of(tmp_path / "s.journal")
+        assert session.strategy.parts[4].factory is Telling
+    session.close()
 
 
 SWAPS = st.sampled_from(

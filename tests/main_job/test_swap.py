@@ -309,7 +309,8 @@ def test_a_newer_version_goes_on_where_the_older_one_was(served: Served) -> None
         for record in records:
             if "tag" in record:
                 tags.setdefault(record["tag"], []).append(record["seq"])
-    assert max(tags["1.0"]) < journal.boundary < min(tags["1.1"])
+    boundary = journal.boundary
+    assert max(tags["1.0"]) < boundary < min(tags["1.1"])
     journal.close()
     account = served.call("account")
     served.process.kill()
@@ -317,7 +318,11 @@ def test_a_newer_version_goes_on_where_the_older_one_was(served: Served) -> None
     served.begin()
     assert served.call("account") == account
     served.process.end()
-    assert check_replay(served)["account"] == account
+    told = check_replay(served)
+    assert (told["account"], told["events"]) == (account, account["seq"] - boundary)
+    early = served.typed("replay", "swapped", "--until", "10")
+    assert early.returncode == 1
+    assert f"another version of a part was taken up after event {boundary}" in early.stderr
 
 
 def test_a_part_without_a_snapshot_is_not_upgraded(served: Served) -> None:
