@@ -14,7 +14,7 @@ from intuition_core.ledger import Statement
 from intuition_core.records import Record
 from intuition_core.strategy import Strategy
 
-RUN: Final = "backtest"
+RUN: Final = ""
 """What the ids of its records start with: no executor ever sees them, so they need not be unique."""
 
 _UNKNOWN: Final = 0.05
@@ -98,6 +98,7 @@ class Backtest:
     def _run(self, events: Sequence[Data]) -> None:
         strategy, curve = self.strategy, self._curve
         same = strategy.composition.fill == "same"
+        others = strategy.others
         before = strategy.seq + 1
         seen = 0
         kept = self._kept
@@ -108,12 +109,12 @@ class Backtest:
             kept += records
             if same or records[0]["type"] in _MOVING:  # what an event fills comes before what it leads to
                 at = strategy.seq - before
-                curve.look(events, seen, at)
+                curve.look(events, seen, at, only_quotes=strategy.others == others)
                 curve.settle(events[at])
                 seen = at + 1
             if strategy.halted is not None:
                 raise strategy.halted
-        curve.look(events, seen, len(events))
+        curve.look(events, seen, len(events), only_quotes=strategy.others == others)
         if len(kept) >= _AT_ONCE:
             self._pass_on()
 

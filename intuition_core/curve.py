@@ -28,6 +28,7 @@ _NEVER: Final = -(2**63)
 _ONE: Final = Decimal(1)
 
 _ts = itemgetter("ts")
+_quote = itemgetter("quote")
 
 
 class Curve:
@@ -47,6 +48,7 @@ class Curve:
         self.priced: list[str] = []
         self._ledger = ledger
         self._quoted = ledger.marks
+        self._plain = ledger.market.plain
         self._benchmark = benchmark
         self._width = _SECOND
         self._slice_end = self._day_end = self._end = _NEVER
@@ -89,8 +91,15 @@ class Curve:
         self.days = [day._replace(benchmark=1.0 + share * day.benchmark) for day in self.days]
         self.slices = [one._replace(benchmark=1.0 + share * (one.benchmark or 0.0)) for one in self.slices]
 
-    def look(self, events: Sequence[Data], start: int, end: int) -> None:
-        """Follow events that were taken and that changed no position."""
+    def look(self, events: Sequence[Data], start: int, end: int, *, only_quotes: bool = False) -> None:
+        """Follow events that were taken and that changed no position.
+
+        Args:
+            events: where they are.
+            start: the place of the first.
+            end: the place after the last.
+            only_quotes: whether all of them are known to be quotes.
+        """
         if start == end:
             return
         self._last_ts = events[end - 1]["ts"]
@@ -103,9 +112,14 @@ class Curve:
             return
         if len(held) == 1:
             [(sid, units)] = held.items()
-            quotes = [
-                data["quote"] for data in events[start:end] if data["channel"] == DEFAULT_CHANNEL and data["sid"] == sid
-            ]
+            if only_quotes and len(self._quoted) == 1:
+                quotes = list(map(_quote, events[start:end]))
+            else:
+                quotes = [
+                    data["quote"]
+                    for data in events[start:end]
+                    if data["channel"] == DEFAULT_CHANNEL and data["sid"] == sid
+                ]
             if quotes:
                 cash = self._cash
                 self._equity = cash + units * quotes[-1]
@@ -133,8 +147,7 @@ class Curve:
 
     def settle(self, data: Data) -> None:
         """Read the account anew after an event that changed a position."""
-        ledger, marks = self._ledger, self._quoted
-        plain = ledger.market.plain
+        ledger, marks, plain = self._ledger, self._quoted, self._plain
         self._last_ts = data["ts"]
         if len(self._first) < len(marks):
             self.look((data,), 0, 1)

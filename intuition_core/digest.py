@@ -22,14 +22,20 @@ class Digest:
     they decide the same.
 
     Args:
-        run: what the ids of its records start with.
+        run: what the ids of its records start with; empty where they start with the number of the event.
     """
 
     def __init__(self, run: str) -> None:
-        # A quote within a text is escaped, so that these are found nowhere but at the keys.
-        self._marked = tuple((f'"{key}":"{run}:'.encode(), f'"{key}":"'.encode()) for key in ("id", "cause"))
         self._hash = hashlib.sha256()
         self._waiting: list[Record] = []
+        self._marked: tuple[tuple[bytes, bytes], ...]
+        self._listed: tuple[tuple[bytes, bytes], ...]
+        if not run:
+            self._marked = self._listed = ()
+            return
+        # A quote within a text is escaped, so that these are found nowhere but at the keys.
+        self._marked = tuple((f'"{key}":"{run}:'.encode(), f'"{key}":"'.encode()) for key in ("id", "cause"))
+        self._listed = tuple((f'{before}"{run}:'.encode(), f'{before}"'.encode()) for before in ('"replaces":[', ","))
 
     def add(self, records: Iterable[Record]) -> None:
         """Take records, in order."""
@@ -46,5 +52,8 @@ class Digest:
         lines = _encode_lines([record for record in self._waiting if record["type"] in HASHED])
         for marked, plain in self._marked:
             lines = lines.replace(marked, plain)
+        if self._listed and b'"replaces":[' in lines:
+            for marked, plain in self._listed:
+                lines = lines.replace(marked, plain)
         self._hash.update(lines)
         self._waiting.clear()

@@ -27,15 +27,18 @@ def plain_decimal(amount: Decimal) -> str:
 class Recorder:
     """Writes the records of one run; ids are ``<run>:<seq>:<n>``, so they are unique wherever the records go.
 
+    A run without a name, of which records go nowhere, has ids ``<seq>:<n>``.
+
     Attributes:
         written: the records that have not been taken; always the same list.
     """
 
-    __slots__ = ("_event", "_n", "_seq", "_ts", "run", "written")
+    __slots__ = ("_event", "_n", "_prefix", "_seq", "_ts", "run", "written")
 
     def __init__(self, run: str) -> None:
         self.run = run
-        self._event = f"{run}:0"
+        self._prefix = f"{run}:" if run else ""
+        self._event = f"{self._prefix}0"
         self._seq = 0
         self._ts = 0
         self._n = 0
@@ -52,7 +55,7 @@ class Recorder:
             self._seq = seq
             self._ts = ts
             self._n = 0
-            self._event = f"{self.run}:{seq}"
+            self._event = f"{self._prefix}{seq}"
 
     @property
     def next_id(self) -> str:

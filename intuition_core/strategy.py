@@ -86,6 +86,7 @@ class Strategy:
         parts: the parts in the order in which they were started; they are counted from 1.
         quarantined: the parts that are not called any more, by their number.
         halted: the failure after which, by the part's policy, no more events are to be taken.
+        others: how many events were no quotes, since the strategy was made.
         judging: whether policies apply when parts fail; a replay follows the verdicts of the first time instead.
 
     Args:
@@ -109,6 +110,7 @@ class Strategy:
         self._cell: Cell = cell if cell is not None else [0, 0]
         self._event_id: Any = None
         self.seq = 0
+        self.others = 0
         self._desk = desk = Desk(composition, run=run, cell=self._cell, fail=self._record_failure)
         self.books, self.ledger, self.account = desk.books, desk.ledger, desk.account
         self._recorder = desk.recorder
@@ -174,11 +176,13 @@ class Strategy:
                     self._recorder.open(self.seq, data["ts"])
                     self._desk.fill(sid, data)
                 self._marks[sid] = data["quote"]
-        elif channel in self._booking:
-            self._recorder.open(self.seq, data["ts"])
-            self._booking[channel](data)
-            if channel == CONTROL:
-                return self._recorder.take()
+        else:
+            self.others += 1
+            if channel in self._booking:
+                self._recorder.open(self.seq, data["ts"])
+                self._booking[channel](data)
+                if channel == CONTROL:
+                    return self._recorder.take()
         self._tell(channel, data)
         return self._rest(data) if self._written or self._derived or self._rebalanced else _NOTHING
 
