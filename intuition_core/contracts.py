@@ -352,7 +352,8 @@ class Instruments(Protocol):
 class Calendar(Protocol):
     """When is an exchange open? May also define `initialize(params)`.
 
-    ``breaks(name)``, if there is one, gives when trading pauses within sessions and when it goes on.
+    ``breaks(name)``, if there is one, gives when trading pauses within sessions and when it goes on; ``names()`` gives
+    the names that it knows, by which its contract tries it.
     """
 
     def sessions(self, name: str, /) -> Iterable[tuple[int, int]]:

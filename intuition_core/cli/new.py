@@ -58,6 +58,18 @@ EXAMPLES: Final = {
         "intuition list-plugins --kind broker --check",
         "| none | | its venue and its folder are given when it is made |",
     ),
+    "instruments": Example(
+        "Gives the quarterly futures of a year: their currency, lot, tick and multiplier",
+        "INTUITION_INSTRUMENTS__NAME={part} INTUITION_CURRENCY=USD intuition backtest --algo sma-cross --source sample",
+        "| `future` | `ES` | what the symbols begin with |\n| `year` | `2026` | the year in which they expire |",
+    ),
+    "calendar": Example(
+        "Opens every weekday from 9:00 to 17:30, in Frankfurt and in New York",
+        "INTUITION_INSTRUMENTS__CALENDARS={part}"
+        ' INTUITION_INSTRUMENTS__TABLE=\'[{{ symbol = "IBM", calendar = "NEWYORK" }}]\''
+        " intuition backtest --algo sma-cross --source sample",
+        "| none | | what differs is in the name of the calendar that an instrument asks for |",
+    ),
     "connector": Example(
         "Carries events from a file of JSON lines to a session",
         "intuition connect --connector {part} --param path=events.jsonl",

@@ -32,6 +32,10 @@ _EXAMPLES: Final = {
     "source": "intuition backtest --algo random --source {name}{params}",
     "indicator": "intuition indicate {name}{params}",
     "risk": "INTUITION_RISKS='[{{ name = \"{name}\" }}]' intuition backtest --algo random --source sample",
+    "instruments": "INTUITION_INSTRUMENTS__NAME={name} intuition backtest --algo random --source sample",
+    "calendar": "INTUITION_INSTRUMENTS__CALENDARS={name}"
+    ' INTUITION_INSTRUMENTS__TABLE=\'[{{ symbol = "IBM", calendar = "XNYS" }}]\''
+    " intuition backtest --algo random --source sample",
     "connector": "intuition connect --connector {name}{params}",
     "report": "intuition backtest --algo random --source sample --report report.html",
     "hooks": "INTUITION_HOOKS__ENABLED={name} intuition serve --algo random",

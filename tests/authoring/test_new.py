@@ -138,6 +138,20 @@ def test_a_risk_makes_orders_smaller(studio: Studio) -> None:
     assert max(bought) == 1000
 
 
+@pytest.mark.parametrize(
+    ("kind", "said"), [("instruments", "quoted in USD"), ("calendar", "no calendar is called `NEWYOK`")]
+)
+def test_what_is_known_of_symbols_is_asked_at_the_start(studio: Studio, kind: str, said: str) -> None:
+    command = EXAMPLES[kind].command.format(part=f"my-{kind}") + " --json"
+    command = command.replace("intuition ", f"{studio.python} -m intuition_core ")
+    result = studio.run("sh", "-c", command)
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["fills"] > 0
+    result = studio.run("sh", "-c", command.replace("NEWYORK", "NEWYOK").replace("INTUITION_CURRENCY=USD", ""))
+    assert (result.returncode, result.stdout) == (1, "")
+    assert said in result.stderr
+
+
 def test_it_can_be_served_and_fed_by_the_connector(studio: Studio) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

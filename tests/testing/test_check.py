@@ -84,6 +84,41 @@ def test_sources_are_given_a_recording_to_read(tmp_path: Path, reference: str) -
     assert found["checks"]["start and end are honoured"][0] == "pass"
 
 
+def test_a_calendar_is_tried_by_names_that_it_may_know(tmp_path: Path) -> None:
+    found = checked("calendar:exchange", folder=tmp_path)
+    assert found["tier"] == "documented"
+    assert found["checks"]["sessions are in order"][0] == "pass"
+    assert found["checks"]["parameters described"] == ("pass", "it takes none")
+    (tmp_path / "hours.py").write_text(
+        """
+class Hours:
+    def sessions(self, name):
+        if name != "OURS":
+            raise LookupError("OURS is all there is")
+        return [(1_704_099_600_000_000_000, 1_704_128_400_000_000_000)]
+"""
+    )
+    found = checked("hours.py", folder=tmp_path)
+    assert found["kind"] == "calendar"
+    assert found["checks"]["sessions are in order"][0] == "skip"
+    assert "define `names()`" in found["checks"]["sessions are in order"][1]
+
+
+def test_a_table_of_instruments_in_a_file_is_told_what_to_change(tmp_path: Path) -> None:
+    (tmp_path / "table.py").write_text(
+        """
+class Table:
+    def instruments(self):
+        return [{"symbol": "ESZ6", "tick": 0.25, "currency": "usd"}]
+"""
+    )
+    found = checked("table.py", folder=tmp_path, code=1)
+    assert (found["kind"], found["tier"]) == ("instruments", "loads")
+    mark, detail = found["checks"]["rows can be read"]
+    assert (mark, detail[:17]) == ("fail", "row 1: `currency`")
+    assert [mark for mark, _ in found["checks"].values()].count("fail") == 1
+
+
 def test_what_cannot_be_tried_without_a_parameter_says_so(tmp_path: Path) -> None:
     found = checked("websocket", folder=tmp_path)
     assert found["tier"] == "loads"

@@ -4,6 +4,12 @@ import pytest
 from intuition_calendars import Exchange, UnknownCalendar
 
 from intuition_core.hours import Hours
+from intuition_core.testing import CalendarContract
+
+
+class TestExchange(CalendarContract):
+    part = Exchange
+    calendars = ("XNYS", "XTKS", "XSHG", "24/7")
 
 
 def at(text: str) -> int:
