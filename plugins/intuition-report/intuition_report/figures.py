@@ -153,8 +153,8 @@ def _traded(history: History) -> list[Metric]:
     years = len(history.days) / periods_per_year(history.days)
     equity = _mean([day.equity for day in history.days])
     return [
-        Metric("trades", "Trades", len(profits), "count", "sells, each closing a position or a part of one"),
-        Metric("win_rate", "Win rate", _share(Decimal(len(won)), Decimal(len(profits))), "%", "sells with a profit"),
+        Metric("trades", "Trades", len(profits), "count", "fills that close a position or a part of one"),
+        Metric("win_rate", "Win rate", _share(Decimal(len(won)), Decimal(len(profits))), "%", "trades with a profit"),
         Metric(
             "profit_factor",
             "Profit factor",
@@ -162,8 +162,8 @@ def _traded(history: History) -> list[Metric]:
             "ratio",
             "sum of profits over sum of losses",
         ),
-        Metric("average_win", "Average win", _average(won), "currency", "profit of a winning sell, commission off"),
-        Metric("average_loss", "Average loss", _average(lost), "currency", "loss of a losing sell, commission off"),
+        Metric("average_win", "Average win", _average(won), "currency", "profit of a winning trade, commission off"),
+        Metric("average_loss", "Average loss", _average(lost), "currency", "loss of a losing trade, commission off"),
         Metric("fills", "Fills", len(history.trades), "count", "buys and sells"),
         Metric("commission", "Commission paid", _number(commission), "currency", "of all fills, exact"),
         Metric(
