@@ -1,15 +1,16 @@
-"""Sources of events: which one reads a file or an address; opened with its parameters, and read in order."""
+"""Sources of events: which one reads a file or an address, or which ones; opened with their parameters."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Collection, Mapping, Sequence
+from functools import cache, partial
+from itertools import groupby
 from pathlib import PurePath
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from intuition_core.data import Event, normalise
-from intuition_core.errors import BadData, BadParameter, IntuitionError, PartFailed
+from intuition_core.errors import BadParameter, IntuitionError, PartFailed
 from intuition_core.parameters import check_params, parameter_names
 from intuition_core.plugins import Catalogue
+from intuition_core.reading import Merged, Opened
 
 BY_SUFFIX: Final = {
     ".csv": "csv",
@@ -32,7 +33,9 @@ COMPRESSED: Final = frozenset({".gz", ".bz2", ".xz", ".zst", ".lz4"})
 BY_SCHEME: Final = {"ws": "websocket", "wss": "websocket"}
 """Which source reads an address, by how it begins; `sql` reads the others."""
 
-_BATCH: Final = 1000
+_NUMBERED: Final = re.compile(r"([1-9][0-9]{0,5})\.(.+)")
+"""A parameter of the source that reads what was named in this place, counted from 1."""
+
 _PARAMETERS: Final = re.compile(r"[?#]")
 
 
@@ -43,16 +46,6 @@ class UnknownData(IntuitionError):
         self.data = data
         known = ", ".join(sorted({*BY_SUFFIX}))
         super().__init__(f"{data}: cannot tell which source reads this (known endings: {known}); name it by --source")
-
-
-class BadEvent(IntuitionError):
-    """An event of a source that cannot be used."""
-
-    def __init__(self, source: str, number: int, problem: str) -> None:
-        self.source = source
-        self.number = number
-        self.problem = problem
-        super().__init__(f"event {number} of {source}: {problem}")
 
 
 def reader_of(data: str) -> str:
@@ -95,179 +88,146 @@ def open_source(
     end: int | None = None,
     symbols: Sequence[str] = (),
     negative_prices: bool = False,
-) -> "Opened":
-    """Load a source and give it its parameters.
+    beside: bool = True,
+) -> Opened | Merged:
+    """Load a source and give it its parameters; or several, whose events become one course.
+
+    Events of equal time come in the order of the data, and those of a source that is read beside it last.
 
     Args:
         catalogue: the plugins there are.
         name: the source; without it the data tells.
-        data: files or addresses, given to the source as its parameter ``path`` or ``url``.
-        params: its other parameters.
+        data: files or addresses, given to the sources as their parameter ``path`` or ``url``. Neighbours that one
+            source reads are given to it together.
+        params: their other parameters; of several sources, each gets those that it takes. ``2.KEY`` is a parameter of
+            the source that reads the second of the data, and of no other.
         start: leave out what is before this, in nanoseconds UTC.
         end: leave out what is not before this.
-        symbols: leave out other symbols; none given means all.
+        symbols: leave out other symbols, but no rates of currencies; none given means all.
         negative_prices: let zero and negative prices pass.
+        beside: whether a named source that takes no data may be read beside it.
 
     Raises:
         UnknownData: neither the name nor the data says which source it is.
-        BadParameter: the source does not take a parameter, or needs one.
-        IntuitionError: the plugin cannot be used, or cannot read the data.
+        BadParameter: no source takes a parameter, or one needs another.
+        IntuitionError: a plugin cannot be used, or cannot read the data.
     """
-    if name is None:
-        if not data:
-            raise UnknownData("no data")
-        name = reader_of(data[0])
+    common, own = _assigned(params or {}, len(data))
+    wanted = {"start": start, "end": end, "symbols": tuple(symbols), "negative_prices": negative_prices}
+    choices = _choices(catalogue, name, data, own, beside=beside)
+    if len(choices) == 1:
+        return _opened(choices[0], common, wanted)
+    known = frozenset(key for choice in choices for key in choice.part.takes)
+    return Merged([_opened(choice, common, wanted, known=known) for choice in choices], symbols=symbols)
+
+
+class _Part(NamedTuple):
+    """The plugin of a source."""
+
+    name: str
+    label: str
+    factory: Any
+    takes: frozenset[str]
+
+    @property
+    def reads_data(self) -> bool:
+        return not self.takes.isdisjoint(("path", "url"))
+
+
+class _Choice(NamedTuple):
+    """A source that is to be opened: what it reads, and the parameters of no other."""
+
+    part: _Part
+    data: tuple[str, ...]
+    own: Mapping[str, Any]
+
+
+def _found(catalogue: Catalogue, name: str) -> _Part:
     plugin = catalogue.find("source", name)
     factory: Any = catalogue.load("source", name)
     label = f"source {plugin.name} ({plugin.distribution} {plugin.version})"
-    declared = parameter_names(factory)
-    takes = declared if declared is not None else ()
-    given = dict(params or {})
-    if data:
-        given.update(_data_parameter(label, takes, data))
-    wanted = {"start": start, "end": end, "symbols": tuple(symbols), "negative_prices": negative_prices}
+    return _Part(plugin.name, label, factory, frozenset(parameter_names(factory) or ()))
+
+
+def _assigned(params: Mapping[str, Any], count: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Give the parameters of all sources, and those of the ones that read each of the data.
+
+    Raises:
+        BadParameter: one is for data that there is not.
+    """
+    common: dict[str, Any] = {}
+    own: list[dict[str, Any]] = [{} for _ in range(count)]
+    for key, value in params.items():
+        numbered = _NUMBERED.fullmatch(key)
+        if numbered is None:
+            common[key] = value
+        elif int(numbered[1]) > count:
+            raise BadParameter("source", key, f"is for --data number {numbered[1]}, and there are {count}")
+        else:
+            own[int(numbered[1]) - 1][numbered[2]] = value
+    return common, own
+
+
+def _choices(
+    catalogue: Catalogue, name: str | None, data: Sequence[str], own: Sequence[Mapping[str, Any]], *, beside: bool
+) -> list[_Choice]:
+    """Say which sources read what."""
+    part = cache(partial(_found, catalogue))
+    named = part(name) if name is not None else None
+    if named is None and not data:
+        raise UnknownData("no data")
+    if named is not None and (named.reads_data or not beside):
+        readers = [named] * len(data)
+    else:
+        try:
+            readers = [part(reader_of(each)) for each in data]
+        except UnknownData:
+            if named is None:
+                raise
+            readers = [named] * len(data)  # of which it is told that it reads none
+    choices = []
+    for (reader, params), rows in groupby(zip(readers, own, data, strict=True), key=lambda row: row[:2]):
+        read = tuple(each for _, _, each in rows)
+        together = [read] if "url" not in reader.takes or "path" in reader.takes else [(each,) for each in read]
+        choices += [_Choice(reader, each, params) for each in together]
+    if named is not None and named not in readers:
+        choices.append(_Choice(named, (), {}))
+    return choices
+
+
+def _opened(
+    choice: _Choice, common: Mapping[str, Any], wanted: Mapping[str, Any], *, known: Collection[str] = ()
+) -> Opened:
+    """Make a source and give it its parameters: of several, those that it takes, and those that none is known to take.
+
+    One of several is not given the symbols: it may refuse those that only another has.
+    """
+    part, data, own = choice
+    given = {key: value for key, value in common.items() if key in part.takes or key not in known}
+    given |= {**own, **(_data_parameter(part, data) if data else {})}
     rest: dict[str, Any] = {}
     for key, value in wanted.items():
         if value in (None, (), False):
             continue
-        if key in takes:
+        if key in part.takes and not (known and key == "symbols"):
             given[key] = value
         else:
             rest[key] = value
     try:
-        source = factory()
+        source = part.factory()
         if hasattr(source, "initialize"):
-            source.initialize(check_params(f"source {plugin.name}", factory, given))
+            source.initialize(check_params(f"source {part.name}", part.factory, given))
     except IntuitionError:
         raise
     except Exception as error:
-        raise PartFailed(label, "initialize", f"{type(error).__name__}: {error}") from error
-    return Opened(plugin.name, label, source, ", ".join(map(shown, data)), **rest)
+        raise PartFailed(part.label, "initialize", f"{type(error).__name__}: {error}") from error
+    return Opened(part.name, part.label, source, ", ".join(map(shown, data)), **rest)
 
 
-def _data_parameter(label: str, takes: Sequence[str], data: Sequence[str]) -> dict[str, Any]:
-    if "path" in takes:
-        return {"path": tuple(data)}
-    if "url" in takes:
-        if len(data) > 1:
-            raise BadParameter(label, "url", f"it reads one address, and {len(data)} are given")
-        return {"url": data[0] if "://" in data[0] else f"sqlite:///{data[0]}"}
-    raise BadParameter(label, None, "it takes no `path` and no `url`, so --data means nothing to it")
-
-
-class Opened:
-    """A source that has its parameters; its events are read once.
-
-    Attributes:
-        name: the plugin's name.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        label: str,
-        source: Any,
-        data: str = "",
-        *,
-        start: int | None = None,
-        end: int | None = None,
-        symbols: tuple[str, ...] = (),
-        negative_prices: bool = False,
-    ) -> None:
-        self.name = name
-        self._label = label
-        self._source = source
-        self._data = data
-        self._start = start
-        self._end = end
-        self._symbols = frozenset(symbols)
-        self._negative_prices = negative_prices
-
-    def __str__(self) -> str:
-        """Say which source it is, and what it reads, without passwords."""
-        return f"{self.name}: {self._data}" if self._data else self.name
-
-    @property
-    def progress(self) -> float | None:
-        """Which part of the events has been given, from 0 to 1; None where that is not known."""
-        progress = getattr(self._source, "progress", None)
-        return None if progress is None else progress()
-
-    def events(self) -> Iterator[Event]:
-        """Give the events one by one, as soon as the source has each.
-
-        Raises:
-            BadEvent: one cannot be read, or is earlier than the one before.
-            IntuitionError: the source cannot read its data.
-            PartFailed: the source raised anything else.
-        """
-        if hasattr(self._source, "batches"):
-            for batch in self.batches():
-                yield from batch
-        else:
-            yield from self._asked_for(self._normalised())
-
-    def batches(self) -> Iterator[list[Event]]:
-        """Give the events in lists.
-
-        Raises:
-            BadEvent: one cannot be read, or is earlier than the one before.
-            IntuitionError: the source cannot read its data.
-            PartFailed: the source raised anything else.
-        """
-        if not hasattr(self._source, "batches"):
-            events = self._asked_for(self._normalised())
-            while batch := list(islice(events, _BATCH)):
-                yield batch
-            return
-        batches = iter(self._source.batches())
-        while True:
-            try:
-                batch = next(batches)
-            except StopIteration:
-                return
-            except IntuitionError:
-                raise
-            except Exception as error:
-                raise PartFailed(self._label, "batches", f"{type(error).__name__}: {error}") from error
-            if self._start is not None or self._end is not None or self._symbols:
-                batch = list(self._asked_for(iter(batch)))
-            if batch:
-                yield batch
-
-    def _normalised(self) -> Iterator[Event]:
-        number, last = 0, -(2**63)
-        payloads = iter(self._source.events())
-        while True:
-            try:
-                payload = next(payloads)
-            except StopIteration:
-                return
-            except IntuitionError:
-                raise
-            except Exception as error:
-                raise PartFailed(self._label, "events", f"{type(error).__name__}: {error}") from error
-            number += 1
-            try:
-                events = normalise(payload, now=_no_clock, negative_prices=self._negative_prices)
-            except BadData as error:
-                raise BadEvent(str(self), number, str(error)) from None
-            for event in events:
-                if event["ts"] < last:
-                    raise BadEvent(str(self), number, f"its `ts` {event['ts']} is before the last one, {last}")
-                last = event["ts"]
-                yield event
-
-    def _asked_for(self, events: Iterator[Event]) -> Iterator[Event]:
-        start, end, symbols = self._start, self._end, self._symbols
-        for event in events:
-            if start is not None and event["ts"] < start:
-                continue
-            if end is not None and event["ts"] >= end:
-                return
-            if not symbols or event.get("sid") in symbols:
-                yield event
-
-
-def _no_clock() -> int:
-    raise BadData("missing, and every event of a source needs one", field="ts")
+def _data_parameter(part: _Part, data: tuple[str, ...]) -> dict[str, Any]:
+    if "path" in part.takes:
+        return {"path": data}
+    if "url" in part.takes:
+        [address] = data
+        return {"url": address if "://" in address else f"sqlite:///{address}"}
+    raise BadParameter(part.label, None, "it takes no `path` and no `url`, so --data means nothing to it")

@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intuition_core.errors import BadParameter, IntuitionError, PartFailed
-from intuition_core.sources import BadEvent, Opened, UnknownData, open_source, reader_of, shown
+from intuition_core.reading import BadEvent, Merged, Opened
+from intuition_core.sources import UnknownData, open_source, reader_of, shown
 
 
 class Listed:
@@ -50,6 +51,9 @@ def opened(source: Any, **how: Any) -> Opened:
         ("a.b/PRICES.CSV.GZ", "csv"),
         ("prices.2020.parquet", "parquet"),
         ("prices.sqlite", "sql"),
+        ("prices.txt.lz4", "csv"),
+        ("actions.jsonl", "jsonl"),
+        ("events.NDJSON.zst", "jsonl"),
         ("postgresql://localhost/prices", "sql"),
         ("wss://feed.example/stream", "websocket"),
     ],
@@ -60,7 +64,7 @@ def test_the_data_tells_its_source(data: str, name: str) -> None:
 
 @pytest.mark.parametrize("data", ["prices", "prices.gz", "prices.xlsx", ""])
 def test_other_data_is_told_of(data: str) -> None:
-    with pytest.raises(UnknownData, match="--source"):
+    with pytest.raises(UnknownData, match=r"known endings: \.csv, .*\.jsonl, .*name it by --source"):
         reader_of(data)
 
 
@@ -96,8 +100,14 @@ def test_what_a_source_raises_is_told_with_its_name() -> None:
         list(opened(Broken()).batches())
 
 
+def rate(ts: int) -> dict[str, Any]:
+    return {"channel": "rates", "sid": "EUR/USD", "quote": 1.25, "ts": ts}
+
+
 @given(
-    events=st.lists(st.builds(quote, st.integers(0, 20), st.sampled_from("ABC")), max_size=30),
+    events=st.lists(
+        st.builds(quote, st.integers(0, 20), st.sampled_from("ABC")) | st.builds(rate, st.integers(0, 20)), max_size=30
+    ),
     start=st.none() | st.integers(0, 20),
     end=st.none() | st.integers(0, 20),
     symbols=st.sets(st.sampled_from("ABCD")),
@@ -112,7 +122,7 @@ def test_only_what_is_asked_for_is_given(
         for event in events
         if (start is None or event["ts"] >= start)
         and (end is None or event["ts"] < end)
-        and (not symbols or event["sid"] in symbols)
+        and (not symbols or event["sid"] in symbols or event["channel"] == "rates")
     ]
     how = {"start": start, "end": end, "symbols": tuple(symbols)}
     batches = [events[at : at + size] for at in range(0, len(events), size)]
@@ -124,17 +134,18 @@ def test_only_what_is_asked_for_is_given(
 
 
 class FakeCatalogue:
-    """Holds one source."""
+    """Holds some sources, of which one is ``mine``."""
 
-    def __init__(self, factory: Any) -> None:
-        self._factory = factory
+    def __init__(self, factory: Any = None, **others: Any) -> None:
+        self._factories = {"mine": factory, **others}
 
     def find(self, kind: str, ref: str) -> Any:
-        assert (kind, ref) == ("source", "mine")
-        return type("Plugin", (), {"name": "mine", "distribution": "mine-dist", "version": "1"})
+        assert kind == "source"
+        assert ref in self._factories
+        return type("Plugin", (), {"name": ref, "distribution": f"{ref}-dist", "version": "1"})
 
     def load(self, kind: str, ref: str) -> Any:
-        return self._factory
+        return self._factories[ref]
 
 
 def asking(**fields: Any) -> type:
@@ -151,8 +162,14 @@ def asking(**fields: Any) -> type:
     return Asking
 
 
+def open_any(catalogue: FakeCatalogue, name: str | None = None, **how: Any) -> Opened | Merged:
+    return open_source(catalogue, name, **how)  # type: ignore[arg-type]  # all that is asked of it
+
+
 def open_mine(factory: Any, **how: Any) -> Opened:
-    return open_source(FakeCatalogue(factory), "mine", **how)  # type: ignore[arg-type]  # all that is asked of it
+    source = open_any(FakeCatalogue(factory), "mine", **how)
+    assert isinstance(source, Opened), "one source has nothing between it and its reader"
+    return source
 
 
 def test_a_source_that_can_leave_out_does() -> None:
@@ -165,10 +182,166 @@ def test_a_source_that_can_leave_out_does() -> None:
 def test_an_address_goes_to_the_parameter_for_it() -> None:
     assert open_mine(asking(url=str | None), data=["prices.db"])._source.params == {"url": "sqlite:///prices.db"}
     assert open_mine(asking(url=str | None), data=["pg://x/y"])._source.params == {"url": "pg://x/y"}
-    with pytest.raises(BadParameter, match="one address"):
-        open_mine(asking(url=str | None), data=["a.db", "b.db"])
     with pytest.raises(BadParameter, match="no `path` and no `url`"):
-        open_mine(asking(limit=int | None), data=["a.db"])
+        open_mine(asking(limit=int | None), data=["a.xyz"])
+    with pytest.raises(BadParameter, match="no `path` and no `url`"):
+        open_mine(asking(limit=int | None), data=["a.db"], beside=False)
+
+
+# -- several
+
+
+class Recorded:
+    """What each kind of source was given, and the events that it has under each name."""
+
+    def __init__(self, **events: Sequence[dict[str, Any]]) -> None:
+        self.events = events
+        self.params: list[tuple[str, dict[str, Any]]] = []
+
+    def source(self, kind: str, **fields: Any) -> type:
+        recorded = self
+
+        class Source:
+            Params = msgspec.defstruct("Params", [(name, type_, None) for name, type_ in fields.items()])
+
+            def initialize(self, params: Any) -> None:
+                given = {key: value for key, value in msgspec.structs.asdict(params).items() if value is not None}
+                recorded.params.append((kind, given))
+                paths = given.get("path") or (given.get("url", kind),)
+                self._events = [event for path in paths for event in recorded.events[path.partition(".")[0]]]
+
+            def events(self) -> Iterator[Any]:
+                yield from self._events
+
+        return Source
+
+    @property
+    def catalogue(self) -> FakeCatalogue:
+        return FakeCatalogue(
+            csv=self.source("csv", path=tuple[str, ...] | None, close=str | None, symbols=tuple[str, ...] | None),
+            jsonl=self.source("jsonl", path=tuple[str, ...] | None, channel=str | None),
+            sql=self.source("sql", url=str | None, table=str | None),
+            sample=self.source("sample", adjusted=bool | None),
+        )
+
+
+def test_neighbours_of_one_source_are_read_together() -> None:
+    recorded = Recorded(a=[], b=[], c=[], d=[])
+    assert isinstance(open_any(recorded.catalogue, data=["a.csv", "b.csv.gz"]), Opened)
+    assert recorded.params == [("csv", {"path": ("a.csv", "b.csv.gz")})]
+    recorded.params.clear()
+    source = open_any(recorded.catalogue, data=["a.csv", "b.csv", "c.jsonl", "d.csv"])
+    assert recorded.params == [
+        ("csv", {"path": ("a.csv", "b.csv")}),
+        ("jsonl", {"path": ("c.jsonl",)}),
+        ("csv", {"path": ("d.csv",)}),
+    ]
+    assert str(source) == "csv: a.csv, b.csv; jsonl: c.jsonl; csv: d.csv"
+
+
+def test_addresses_are_read_one_by_one() -> None:
+    recorded = Recorded(postgresql=[quote(1)], **{"sqlite:///x": [quote(2)]})
+    source = open_any(recorded.catalogue, "sql", data=["x.db", "postgresql.://ann:geheim@h/b"])
+    assert [event["ts"] for event in source.events()] == [1, 2]
+    assert str(source) == "sql: x.db; sql: postgresql.://h/b"
+
+
+def test_events_of_equal_time_come_in_the_order_of_the_data() -> None:
+    recorded = Recorded(
+        actions=[quote(2, "actions"), quote(3, "actions")],
+        prices=[quote(1, "prices"), quote(2, "prices"), quote(3, "prices")],
+        sample=[quote(2, "sample"), quote(9, "sample")],
+    )
+
+    def order(*data: str, name: str | None = None) -> list[str]:
+        events = list(open_any(recorded.catalogue, name, data=data).events())
+        assert [event["ts"] for event in events] == sorted(event["ts"] for event in events)
+        return [event["sid"] for event in events]
+
+    assert order("actions.jsonl", "prices.csv") == ["prices", *["actions", "prices"] * 2]
+    assert order("prices.csv", "actions.jsonl") == ["prices", *["prices", "actions"] * 2]
+    assert order("actions.jsonl", name="sample") == ["actions", "sample", "actions", "sample"]
+
+
+def test_each_of_several_gets_the_parameters_that_it_takes() -> None:
+    recorded = Recorded(a=[], b=[], sample=[])
+    given = {"close": "Last", "1.channel": "actions"}
+    open_any(recorded.catalogue, data=["a.jsonl", "b.csv"], params=given)
+    assert recorded.params == [
+        ("jsonl", {"path": ("a.jsonl",), "channel": "actions"}),
+        ("csv", {"path": ("b.csv",), "close": "Last"}),
+    ]
+    recorded.params.clear()
+    open_any(recorded.catalogue, "sample", data=["a.jsonl"], params={"adjusted": True})
+    assert recorded.params == [("jsonl", {"path": ("a.jsonl",)}), ("sample", {"adjusted": True})]
+
+
+def test_a_numbered_parameter_sets_a_file_apart() -> None:
+    recorded = Recorded(a=[], b=[], c=[])
+    open_any(recorded.catalogue, data=["a.csv", "b.csv", "c.csv"], params={"2.close": "Last", "close": "Close"})
+    assert recorded.params == [
+        ("csv", {"path": ("a.csv",), "close": "Close"}),
+        ("csv", {"path": ("b.csv",), "close": "Last"}),
+        ("csv", {"path": ("c.csv",), "close": "Close"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "params", "says"),
+    [
+        (["a.csv", "b.jsonl"], {"clsoe": 1}, "source csv: .*clsoe.*close"),
+        (["a.csv", "b.jsonl"], {"2.close": 1}, "source jsonl: .*close"),
+        (["a.csv", "b.jsonl"], {"3.close": 1}, "`3.close`: is for --data number 3, and there are 2"),
+        ([], {"1.close": 1}, "`1.close`: is for --data number 1, and there are 0"),
+    ],
+)
+def test_a_parameter_that_no_source_takes_is_refused(data: list[str], params: dict[str, Any], says: str) -> None:
+    with pytest.raises(BadParameter, match=says):
+        open_any(Recorded(a=[], b=[]).catalogue, data=data, params=params)
+
+
+def test_symbols_of_several_are_chosen_from_all_of_them(caplog: pytest.LogCaptureFixture) -> None:
+    recorded = Recorded(a=[quote(1, "A"), quote(2, "X")], b=[rate(1), quote(3, "B"), quote(4, "X")])
+    source = open_any(recorded.catalogue, data=["a.csv", "b.jsonl"], symbols=["A", "B", "Z"], start=1, end=4)
+    assert [event["sid"] for event in source.events()] == ["A", "EUR/USD", "B"]
+    assert recorded.params[0] == ("csv", {"path": ("a.csv",)}), "it would refuse what it has none of"
+    assert caplog.messages == ["csv: a.csv; jsonl: b.jsonl: no event is of Z"]
+
+
+def test_what_is_wrong_with_one_of_several_is_told_with_its_name() -> None:
+    recorded = Recorded(a=[quote(1)], b=[quote(2), quote(1)])
+    with pytest.raises(BadEvent, match=r"event 2 of jsonl: b\.jsonl: .*before the last one"):
+        list(open_any(recorded.catalogue, data=["a.csv", "b.jsonl"]).batches())
+
+
+class Measured(Batched):
+    """Says how many of its batches it has given."""
+
+    given = 0
+
+    def batches(self) -> Iterator[list[dict[str, Any]]]:
+        for batch in super().batches():
+            self.given += 1
+            yield batch
+
+    def progress(self) -> float:
+        return self.given / len(self._batches)
+
+
+def test_progress_of_several_goes_by_how_much_each_has() -> None:
+    dense = [[quote(1000 * number + place) for place in range(1000)] for number in range(100)]
+    sparse = [[quote(5), quote(99_000)]]
+    source = Merged([opened(Measured(*sparse)), opened(Measured(*dense))])
+    assert source.progress == 0.0
+    seen = []
+    for batch in source.batches():
+        assert batch
+        seen.append(source.progress)
+    assert seen == sorted(seen)
+    assert seen[0] == pytest.approx(0.02, abs=0.02)
+    assert seen[49] == pytest.approx(0.5, abs=0.02)
+    assert seen[-1] == 1.0
+    assert Merged([opened(Measured(*sparse)), opened(Batched(*dense))]).progress is None
 
 
 def test_what_goes_wrong_at_the_start_is_told_with_the_source() -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from intuition_core.contracts import Data, Metric
     from intuition_core.history import History
     from intuition_core.plugins import Catalogue
-    from intuition_core.sources import Opened
+    from intuition_core.reading import Merged, Opened
 
 SEED: Final = 0
 """The seed where none is given: two runs of one command decide the same."""
@@ -49,7 +49,9 @@ class _Enough(KeyboardInterrupt):
 @click.command()
 @click.option("--algo", metavar="NAME", help="The algorithm: a plugin's name, or distribution:name.")
 @click.option("--portfolio", metavar="NAME", help="The portfolio; `naive` where none is named.")
-@click.option("--data", multiple=True, metavar="FILE", help="A file, a folder or an address with events; repeatable.")
+@click.option(
+    "--data", multiple=True, metavar="FILE", help="A file, a folder or an address with events; several are merged."
+)
 @click.option("--source", metavar="NAME", help="The source that reads it (default: what the data's ending says).")
 @click.option(
     "--param",
@@ -207,7 +209,7 @@ class _Command:
         hooks = Hooks("backtest", hook_plugins(self._settings, self._catalogue))
         return msgspec.structs.replace(history, sections=hooks.report_sections(history))
 
-    def _open(self, *, end: int | None = None) -> "Opened":
+    def _open(self, *, end: int | None = None) -> "Opened | Merged":
         from intuition_core.compose import located
         from intuition_core.sources import open_source
 
@@ -222,9 +224,10 @@ class _Command:
                 end=end if end is not None else self._span[1],
                 symbols=self._symbols,
                 negative_prices=self._settings.values.negative_prices,
+                beside=self._settings.origins.get("source.name") == "--source",
             )
 
-    def _run(self, backtest: "Backtest", source: "Opened") -> tuple[float, float]:
+    def _run(self, backtest: "Backtest", source: "Opened | Merged") -> tuple[float, float]:
         """Take all events; give the seconds that reading them took, and those that running them took."""
         clock = time.perf_counter
         load_s = run_s = 0.0
@@ -361,7 +364,7 @@ def _told(
 
 
 @contextmanager
-def _progress(source: "Opened", *, quiet: bool) -> Iterator[Callable[[int], None]]:
+def _progress(source: "Opened | Merged", *, quiet: bool) -> Iterator[Callable[[int], None]]:
     """Show how far it is, on a terminal; give what is told of each batch."""
     if quiet or not sys.stderr.isatty():
         yield lambda _: None

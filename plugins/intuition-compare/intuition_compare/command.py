@@ -12,7 +12,12 @@ from intuition_core.cli.options import Moment, config_option, verbose_option
 @click.option("--portfolio", metavar="A,B,…", help="The portfolios to compare.")
 @click.option("--algo", metavar="A,B,…", help="The algorithm; several are compared.")
 @click.option("--vary", multiple=True, metavar="KEY=1,2,…", help="A parameter, and the values to compare; repeatable.")
-@click.option("--data", multiple=True, metavar="FILE", help="A file, a folder or an address with events; repeatable.")
+@click.option(
+    "--data",
+    multiple=True,
+    metavar="FILE",
+    help="A file, a folder or an address with events; several are merged by time.",
+)
 @click.option("--source", metavar="NAME", help="The source that reads it (default: what the data's ending says).")
 @click.option("--session", metavar="NAME", help="Compare with this session, on the events that it has taken.")
 @click.option("--follow", is_flag=True, help="With --session: go on as it takes more, until Ctrl-C.")

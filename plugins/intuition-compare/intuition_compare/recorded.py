@@ -16,7 +16,8 @@ from intuition_core.cli.options import blocked_plugins
 from intuition_core.cli.serve import key_and_value
 from intuition_core.compose import located
 from intuition_core.plugins import discover
-from intuition_core.sources import Opened, open_source
+from intuition_core.reading import Merged, Opened
+from intuition_core.sources import open_source
 
 SEED: Final = 0
 """The seed where none is given, as for a backtest."""
@@ -76,6 +77,7 @@ def compare_history(
             end=end,
             symbols=tuple(filter(None, (symbols or "").split(","))),
             negative_prices=values.negative_prices,
+            beside=settled.origins.get("source.name") == "--source",
         )
     drawing = Drawing(level, replications, SEED if values.seed is None else values.seed)
     with interruptible() as interruption:
@@ -90,7 +92,9 @@ def compare_history(
     return 0
 
 
-def _run(variants: Sequence[Variant], opened: Opened, drawing: Drawing, interruption: Interruption) -> Comparison:
+def _run(
+    variants: Sequence[Variant], opened: Opened | Merged, drawing: Drawing, interruption: Interruption
+) -> Comparison:
     backtests = Backtests(variants)
     batches = opened.batches()
     while not interruption.asked:

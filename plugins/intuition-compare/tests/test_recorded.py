@@ -126,7 +126,7 @@ class Events(list[dict[str, Any]]):
 
 
 def test_one_batch_at_a_time_is_in_memory(monkeypatch: pytest.MonkeyPatch, compare: Any) -> None:
-    from intuition_core.sources import Opened
+    from intuition_core.reading import Opened
 
     alive: list[weakref.ref[Events]] = []
     most = 0

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from intuition_core.data import DEFAULT_CHANNEL
 from intuition_core.sources import shown
 
 _NOT_IN_TOPICS: Final = re.compile(r"[+#/\x00]")
@@ -44,8 +45,10 @@ class Numbering:
         self._same[said] += 1
         count = self._same[said]
         content = dict(event)
-        channel = content.pop("channel", "quotes")
-        topic = self._topic or str(channel)
+        channel = str(content.pop("channel", DEFAULT_CHANNEL))
+        topic = self._topic or channel
+        if topic != channel and channel != DEFAULT_CHANNEL:  # a split is none if the topic says that it is a quote
+            content["channel"] = channel
         if "sid" in event and not _NOT_IN_TOPICS.search(event["sid"]):
             topic = f"{topic}/{event['sid']}"
         # A symbol that cannot be a level of a topic still goes along in the payload.

@@ -55,7 +55,12 @@ def _symbols(_context: click.Context, _parameter: click.Parameter, value: str | 
 @click.argument("topic", required=False)
 @click.argument("payload", required=False)
 @click.option("--source", metavar="NAME", help="Replay a source, a plugin's name, onto TOPIC/<symbol>.")
-@click.option("--data", metavar="PATH", multiple=True, help="What it reads; says also which source, without --source.")
+@click.option(
+    "--data",
+    metavar="PATH",
+    multiple=True,
+    help="What it reads; says also which source, without --source. Several are merged by time.",
+)
 @click.option("--param", metavar="KEY=VALUE", multiple=True, help="Another parameter of the source.")
 @click.option("--from", "start", type=Moment(), help="Leave out what is before this time.")
 @click.option("--to", "end", type=Moment(), help="Leave out this time and what is after it.")
@@ -64,7 +69,9 @@ def _symbols(_context: click.Context, _parameter: click.Parameter, value: str | 
     "--speed", metavar="N", callback=_number("times"), help="Recorded seconds per second, or `max` (the default)."
 )
 @click.option("--rate", metavar="N", callback=_number("messages per second"), help="Messages per second, or `max`.")
-@click.option("--follow", is_flag=True, help="At the end of a CSV file, go on with the lines that are added to it.")
+@click.option(
+    "--follow", is_flag=True, help="At the end of a file of CSV or JSON lines, go on with what is added to it."
+)
 @click.option("--as", "name", metavar="NAME", help="What to call the source in the messages (default: name and data).")
 @click.option("--limit", type=click.IntRange(min=1), help="Stop after so many messages.")
 @click.option("--qos", type=click.IntRange(0, 1), default=1, show_default=True, help="1: wait for acknowledgement.")

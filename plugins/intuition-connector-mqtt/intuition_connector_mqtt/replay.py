@@ -12,9 +12,11 @@ from intuition_connector_mqtt.tail import follow
 from intuition_core.data import Event
 from intuition_core.errors import IntuitionError
 from intuition_core.plugins import Catalogue
-from intuition_core.sources import Opened, open_source, reader_of
+from intuition_core.reading import Merged, Opened
+from intuition_core.sources import open_source, reader_of
 
-_TEXT: Final = frozenset({".csv", ".tsv", ".txt"})
+_TEXT: Final = {"csv": (".csv", ".tsv", ".txt"), "jsonl": (".jsonl", ".ndjson")}
+"""Which files grow line by line, by their source."""
 
 
 class BadLines(IntuitionError):
@@ -32,7 +34,9 @@ class CannotFollow(IntuitionError):
 
     def __init__(self, problem: str) -> None:
         self.problem = problem
-        super().__init__(f"--follow: {problem}; it goes with one CSV file that is not compressed, --data FILE")
+        super().__init__(
+            f"--follow: {problem}; it goes with one file of CSV or JSON lines that is not compressed, --data FILE"
+        )
 
 
 class Replay(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,12 +54,12 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def plugin(self) -> str:
-        """The name of the source.
+        """The name of the source, or the names of those that the data tells.
 
         Raises:
             UnknownData: it is not given, and the data does not tell.
         """
-        return self.source or reader_of(self.data[0])
+        return self.source or "+".join(dict.fromkeys(map(reader_of, self.data)))
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -69,24 +73,23 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
             IntuitionError: it cannot be opened, or cannot read its data.
         """
         opened = self._open(catalogue, self.data)
-        if hasattr(catalogue.load("source", self.plugin), "batches"):
-            return _measured(opened, progress)
-        return opened.events()  # a live source has no use for batches: they would have to fill first
+        return _measured(opened, progress) if opened.batched else opened.events()
 
     def followed(self, catalogue: Catalogue) -> Iterator[Event]:
-        """Give the events of a CSV file, and then those of the lines that are added to it, for ever.
+        """Give the events of a file of CSV or JSON lines, and then those of what is added to it, for ever.
 
         Raises:
             CannotFollow: the data is no such file.
         """
-        if self.plugin.rpartition(":")[2] != "csv" or len(self.data) != 1:
+        plugin = self.plugin.rpartition(":")[2]
+        if plugin not in _TEXT or len(self.data) != 1:
             raise CannotFollow("there is no one file to follow")
         path = Path(self.data[0])
-        if path.suffix.lower() not in _TEXT:
+        if path.suffix.lower() not in _TEXT[plugin]:
             raise CannotFollow(f"lines that are added to {path} cannot be read by themselves")
-        return self._growing(catalogue, path)
+        return self._growing(catalogue, path, headed=plugin == "csv")
 
-    def _growing(self, catalogue: Catalogue, path: Path) -> Iterator[Event]:
+    def _growing(self, catalogue: Catalogue, path: Path, *, headed: bool) -> Iterator[Event]:
         header = b""
         last = -(2**63)
         with tempfile.TemporaryDirectory(prefix="intuition-publish-") as folder:
@@ -95,11 +98,12 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
             piece = Path(folder, path.name)
             for lines in follow(path):
                 content = lines.content
-                if not header:
-                    header, _, content = content.partition(b"\n")
+                if headed and not header:
+                    header, end, content = content.partition(b"\n")
+                    header += end
                 if not content.strip():
                     continue
-                piece.write_bytes(header + b"\n" + content)
+                piece.write_bytes(header + content)
                 for event in self._piece(catalogue, piece, path, lines.first):
                     if event["ts"] < last:
                         raise BadLines(path, lines.first, "they begin earlier than the lines before ended")
@@ -112,7 +116,7 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
         except IntuitionError as error:
             raise BadLines(path, first, str(error).replace(str(piece), path.name)) from None
 
-    def _open(self, catalogue: Catalogue, data: tuple[str, ...]) -> Opened:
+    def _open(self, catalogue: Catalogue, data: tuple[str, ...]) -> Opened | Merged:
         return open_source(
             catalogue,
             self.source,
@@ -124,7 +128,7 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def _measured(opened: Opened, progress: Progress) -> Iterator[Event]:
+def _measured(opened: Opened | Merged, progress: Progress) -> Iterator[Event]:
     """Give the events of batches, and say at each which part of all it is."""
     before = 0.0
     for batch in opened.batches():
