@@ -63,6 +63,7 @@ class Desk:
     """
 
     __slots__ = (
+        "_aside",
         "_at_once",
         "_cell",
         "_costly",
@@ -101,6 +102,7 @@ class Desk:
         self.lines: Sequence[LineSeat] = ()
         self.risks: Sequence[RiskSeat] = ()
         self._marks = self.books.marks
+        self._aside: Sequence[OpenOrder] = ()
         self._at_once = composition.fill == "same"
         self._costly = bool(composition.costs)
         self._cell = cell
@@ -142,6 +144,9 @@ class Desk:
             if checked is None:
                 return
             signal = checked
+            if signal.tag is not None and (replaced := self._tagged(line, signal)):
+                self._replace(line, signal, replaced, data)
+                return
         closing = signal.side == "sell"
         if self._margin is not None:
             held = line.ledger.positions.get(signal.sid)
@@ -171,6 +176,36 @@ class Desk:
             return
         for bet in staked:
             self._bet(line, signal, bet)
+
+    def _replace(self, line: LineSeat, signal: Signal, replaced: Sequence[OpenOrder], data: Data) -> None:
+        """Trade on a signal as if the orders that it replaces were not there; where no order comes of it, they stay.
+
+        Parts see the account without them: their cash can be bet, their units can be closed, and nothing is ordered
+        twice.
+        """
+        ledger, sid = line.ledger, signal.sid
+        places = {each.id: place for place, each in enumerate(self.broker.open[sid])}
+        reserved = [(each, ledger.reservations.get(each.id)) for each in replaced]
+        for each in replaced:
+            self.broker.cancel(each)
+        self._aside = replaced
+        self.signal(line, signal, data)
+        if not self._aside:
+            return
+        self._aside = ()
+        for each, reservation in reserved:
+            try:
+                if self.killed is not None:
+                    self._reject(each, f"the kill switch is on: {self.killed}")
+                    continue
+                if reservation is not None:
+                    ledger.reserve(each.id, sid, reservation.cash)
+            except NotEnough as error:
+                self._reject(each, f"other orders were placed with what it needs: {error}")
+                continue
+            self.broker.restore([each])
+        if sid in self.broker.open:
+            self.broker.open[sid].sort(key=lambda each: places.get(each.id, len(places)))
 
     def rebalance(self, line: LineSeat, data: Data) -> None:
         """Show a portfolio a quote, and place what it bets of its own accord."""
@@ -418,17 +453,15 @@ class Desk:
         self, line: LineSeat, open_order: OpenOrder, quantity: Decimal, cash: Decimal
     ) -> OpenOrder | None:
         """Place an order that is no plain one, and give it as it is kept; None where the account does not have it."""
-        order, ledger = open_order.order, line.ledger
-        replaced = () if order.tag is None else self._tagged(line, order)
-        if not order.closing:
-            there = ledger.available
-            for each in replaced:
-                if (reservation := ledger.reservations.get(each.id)) is not None:
-                    there = EXACT.add(there, reservation.cash)
-            if cash > there:
-                self._refuse(line, order, str(NotEnough("cash", cash, there)))
-                return None
-        self._take_back(replaced, "replaced")
+        order, there = open_order.order, line.ledger.available
+        if not order.closing and cash > there:
+            self._refuse(line, order, str(NotEnough("cash", cash, there)))
+            return None
+        replaced: Sequence[OpenOrder] = ()
+        if order.tag is not None:
+            replaced, self._aside = self._aside, ()
+        for each in replaced:
+            self._reject(each, "replaced")
         open_order = msgspec.structs.replace(open_order, id=self.recorder.next_id)
         open_order = self.broker.place(open_order, cash)
         record = self.recorder.decision(open_order, quantity, cash)
@@ -449,10 +482,10 @@ class Desk:
         value = EXACT.multiply(quantity, self._market.unit(order.sid, exact(highest)))
         return EXACT.subtract(EXACT.multiply(self._margin.initial, value), proceeds)
 
-    def _tagged(self, line: LineSeat, order: Order) -> list[OpenOrder]:
-        """Give a line's open orders with the symbol and the tag of a new one."""
-        there = self.broker.open.get(order.sid, ())
-        return [each for each in there if each.order.tag == order.tag and each.algorithm == line.names[0]]
+    def _tagged(self, line: LineSeat, signal: Signal) -> list[OpenOrder]:
+        """Give a line's open orders with the symbol and the tag of a signal."""
+        there = self.broker.open.get(signal.sid, ())
+        return [each for each in there if each.order.tag == signal.tag and each.algorithm == line.names[0]]
 
     # -- what events bring about
 
