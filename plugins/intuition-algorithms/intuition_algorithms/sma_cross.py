@@ -77,12 +77,16 @@ class SmaCross:
         self._slow = params.slow
         self._wanted = None if params.symbols is None else frozenset(params.symbols)
         self._watches: dict[str, _Watch] = {}
-        self._steps = _Steps(self._begin)
+        self._steps: dict[str, _Step] = {}
         return ["quotes"]
 
     def event(self, data: Data) -> Signal | None:
         """Look whether the averages cross with this quote."""
-        return self._steps[data["sid"]](data["quote"])
+        try:
+            step = self._steps[data["sid"]]
+        except KeyError:
+            step = self._begin(data["sid"])
+        return step(data["quote"])
 
     def snapshot(self) -> dict[str, list[Any]]:
         """Give, by symbol, where the fast average is (1 above, 0 at, -1 below) and the quotes, oldest first."""
@@ -109,17 +113,6 @@ class SmaCross:
         next(watch)
         self._watches[sid] = watch
         return self._steps.setdefault(sid, watch.send)
-
-
-class _Steps(dict[str, _Step]):
-    """What takes the quotes of each symbol, made when the first one comes."""
-
-    def __init__(self, begin: Callable[[str], _Step]) -> None:
-        super().__init__()
-        self._begin = begin
-
-    def __missing__(self, sid: str) -> _Step:
-        return self._begin(sid)
 
 
 def _ignore(_quote: float) -> None:
