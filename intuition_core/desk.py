@@ -195,9 +195,6 @@ class Desk:
         self._aside = ()
         for each, reservation in reserved:
             try:
-                if self.killed is not None:
-                    self._reject(each, f"the kill switch is on: {self.killed}")
-                    continue
                 if reservation is not None:
                     ledger.reserve(each.id, sid, reservation.cash)
             except NotEnough as error:

@@ -48,18 +48,11 @@ class Gate:
         return Rejection("shut") if self.shut else order
 
 
-class Alarm(Gate):
-    """Turns the kill switch on as soon as B is held."""
-
-    def observe(self, account: Account, ts: int) -> str | None:
-        return "B is held" if "B" in account.positions else None
-
-
 class Trader:
     """A strategy whose signals, bets and refusals the test says."""
 
-    def __init__(self, gate: type[Gate] = Gate, **terms: Any) -> None:
-        self.stakes, self.gate = Stakes(), gate()
+    def __init__(self, **terms: Any) -> None:
+        self.stakes, self.gate = Stakes(), Gate()
         line = Line(
             algorithm=Part(kind="algorithm", name="scripted", factory=Scripted, params={}),
             portfolio=Part(kind="portfolio", name="stakes", factory=lambda: self.stakes, params={}),
@@ -190,19 +183,6 @@ def test_an_order_whose_cash_went_elsewhere_meanwhile_is_gone() -> None:
         "other orders were placed with what it needs: 1000 cash asked for, 400 available",
     )
     assert [order.sid for order in trader.orders] == [each.sid for each in trader.reserved.values()] == ["B"]
-
-
-def test_a_kill_in_the_middle_of_it_takes_the_old_order_back_as_well() -> None:
-    trader = Trader(Alarm, fill="same")
-    (first,) = trader.step(buy(90.0))
-    trader.step(sid="B")
-    trader.step(sid="C")
-    trader.stakes.bet = [Bet(cash=300, sid="B"), Bet(cash=300, sid="C"), Bet(cash=400)]
-    records = trader.step(buy(95.0))
-    assert "the kill switch is on: B is held" in told(records)
-    assert not trader.orders
-    assert not trader.reserved
-    assert first["id"] in [record["cause"] for record in records if record["type"] == "rejection"]
 
 
 SIGNALS = st.builds(buy, st.sampled_from([10.0, 20.0]), st.sampled_from([None, "x", "y"]), st.sampled_from("AB"))
