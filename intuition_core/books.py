@@ -172,7 +172,9 @@ class Books:
                 self.idle = EXACT.add(self.idle, given)
             elif gap > 0:
                 lacking[name] = gap
-        there, missing = self.idle, sum(lacking.values(), _ZERO)
+        there, missing = self.idle, _ZERO
+        for gap in lacking.values():
+            missing = EXACT.add(missing, gap)
         for name, gap in lacking.items():
             got = gap if missing <= there else _of(gap, there, missing)
             moved[name] = got

@@ -477,7 +477,8 @@ class Desk:
             raise NoMargin(order.sid)
         highest = order.quote if order.limit is None else max(order.quote, order.limit)
         value = EXACT.multiply(quantity, self._market.unit(order.sid, exact(highest)))
-        return EXACT.subtract(EXACT.multiply(self._margin.initial, value), proceeds)
+        needed = EXACT.subtract(EXACT.multiply(self._margin.initial, value), proceeds)
+        return max(_ZERO, needed)  # at a price below 0 nothing is sold short, nor does it make room for other orders
 
     def _tagged(self, line: LineSeat, signal: Signal) -> list[OpenOrder]:
         """Give a line's open orders with the symbol and the tag of a signal."""

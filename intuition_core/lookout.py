@@ -154,8 +154,10 @@ class Lookout:
     def _aim(self) -> None:
         """Find between which quotes of what is held nobody waits for anything; nowhere, if there are several."""
         self.low, self.high = _ALWAYS, -_ALWAYS
-        if len(self.held) == 1 and self._market.plain:
+        if len(self.held) == 1 and self._market.plain and self._below < self._above:
             [units] = self.held.values()
+            if not units:  # one algorithm holds what another has sold short
+                return
             bounds = sorted(((self._below - self._cash) / units, (self._above - self._cash) / units))
             self.low, self.high = (
                 bound if math.isinf(bound) else bound + sign * _NEAR * max(1.0, abs(bound))

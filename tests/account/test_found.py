@@ -1,0 +1,100 @@
+"""What the state machine has found, each as short as it can be."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from intuition_core.books import Books
+from intuition_core.composition import Part
+from intuition_core.contracts import Account, Order
+from intuition_core.digest import Digest
+from intuition_core.margin import Margin
+from intuition_core.strategy import Strategy
+
+from .scripted import RUN, composed, line
+
+
+def quote(price: float, sid: str = "A", **more: Any) -> dict[str, Any]:
+    return {"channel": "quotes", "sid": sid, "quote": price, "ts": 1, **more}
+
+
+def strategy(*names: str, run: str = RUN, **recipe: Any) -> Strategy:
+    return Strategy(composed([line(name, "whole", ["quotes"]) for name in names], **recipe), run=run)
+
+
+class Every:
+    """Wants to see every quote of what is held."""
+
+    seen: list[float]
+
+    def initialize(self, params: Mapping[str, Any]) -> None:
+        self.seen = params["seen"]
+
+    def check(self, order: Order, account: Account) -> Order:
+        return order
+
+    def observe(self, account: Account, ts: int) -> None:
+        self.seen.append(account.equity)
+
+
+def every(seen: list[float]) -> tuple[Part, ...]:
+    return (Part(kind="risk", name="every", factory=Every, params={"seen": seen}),)
+
+
+def test_a_replaced_order_counts_the_same_whatever_the_run_is_called() -> None:
+    hashes = set()
+    for run in ("test.1", "other.1"):
+        live, digest = strategy("one", run=run), Digest(run)
+        want = {"sid": "A", "side": "buy", "win": 1, "tag": "x", "limit": 5.0}
+        records = [*live.step(quote(10.0, do={"one": [want, {**want, "tag": "y"}]}))]
+        records += live.step(quote(10.0, do={"one": [want]}))
+        assert [record["replaces"] for record in records if "replaces" in record] == [[f"{run}:1:0"]]
+        digest.add(records)
+        hashes.add(digest.hexdigest())
+    assert len(hashes) == 1
+
+
+def test_an_order_to_sell_short_below_nothing_makes_no_room_for_others() -> None:
+    live = strategy("one", margin=Margin())
+    live.step(quote(90.0, do={"one": [{"sid": "A", "side": "sell", "win": 10, "quote": -37.63}]}))
+    assert len(live.open_orders) == 1
+    assert live.ledger.available == live.ledger.cash
+
+
+SIDES = {"one": "buy", "two": "sell"}
+
+
+def test_one_may_hold_what_another_has_sold_short_while_a_limit_looks_on() -> None:
+    seen: list[float] = []
+    live = strategy("one", "two", margin=Margin(), risks=every(seen))
+    live.step(quote(10.0, do={name: [{"sid": "A", "side": side, "win": 5}] for name, side in SIDES.items()}))
+    live.step(quote(10.0))
+    assert live.books.positions["A"].quantity == 0
+    live.step(quote(20.0))
+    assert seen == [10_000.0, 10_000.0]
+
+
+def test_who_wants_to_see_every_quote_sees_every_quote_of_a_history() -> None:
+    courses: list[list[float]] = []
+    for through in (False, True):
+        courses.append(seen := [])
+        live = strategy("one", risks=every(seen))
+        events = [quote(10.0, do={"one": [{"sid": "A", "side": "buy", "win": 5}]})]
+        events += [quote(price) for price in (10.0, 11.0, 12.0)]
+        if through:
+            list(live.run_through(events))
+        else:
+            for event in events:
+                live.step(event)
+    assert courses == [[10_000.0, 10_005.0, 10_010.0]] * 2
+
+
+def test_what_is_shared_out_is_never_more_than_there_is() -> None:
+    books = Books(Decimal("10.01"), {"one": Decimal(0), "two": Decimal(0), "three": Decimal(0)})
+    less = Decimal("0." + "9" * 29 + "6")
+    for name, cash in {"one": less, "two": less, "three": Decimal("6.01")}.items():
+        books.ledgers[name].cash = cash
+    books.ledgers["three"].reserve("order", "A", Decimal("6.01"))
+    books.idle = Decimal(2)
+    books.share_out({"one": Decimal("0.2"), "two": Decimal("0.2"), "three": Decimal("0.6")})
+    assert books.idle >= 0
