@@ -8,25 +8,29 @@ if TYPE_CHECKING:
 
 
 class Chunk(NamedTuple):
-    """Some rows of one file whose quotes a market can have given."""
+    """Some rows of one file: those on quotes have one, and all prices are such as a market can have given."""
 
     ts: "np.ndarray[Any, Any]"
     """Nanoseconds UTC."""
     sids: "str | np.ndarray[Any, Any]"
     """The one symbol of the file, or the symbol of each row."""
     quotes: "np.ndarray[Any, Any]"
+    """NaN is none."""
     fields: dict[str, "np.ndarray[Any, Any]"]
     """What else there is, by its key: floats, of which NaN is none; whole numbers; or objects, of which None is none.
 
     A close that is the quote is the very same array.
     """
+    channels: "np.ndarray[Any, Any] | None" = None
+    """The channel of each row; None if that of the file is that of all."""
 
     def take(self, rows: "np.ndarray[Any, Any] | slice") -> "Chunk":
         """Give some of the rows, by a mask, by numbers in any order, or by a slice."""
         sids = self.sids if isinstance(self.sids, str) else self.sids[rows]
         quotes = self.quotes[rows]
         fields = {key: quotes if of is self.quotes else of[rows] for key, of in self.fields.items()}
-        return Chunk(self.ts[rows], sids, quotes, fields)
+        channels = None if self.channels is None else self.channels[rows]
+        return Chunk(self.ts[rows], sids, quotes, fields, channels)
 
 
 def join(chunks: Sequence[Chunk]) -> Chunk:
@@ -40,4 +44,5 @@ def join(chunks: Sequence[Chunk]) -> Chunk:
         key: quotes if of is first.quotes else np.concatenate([chunk.fields[key] for chunk in chunks])
         for key, of in first.fields.items()
     }
-    return Chunk(np.concatenate([chunk.ts for chunk in chunks]), sids, quotes, fields)
+    channels = None if first.channels is None else np.concatenate([chunk.channels for chunk in chunks])
+    return Chunk(np.concatenate([chunk.ts for chunk in chunks]), sids, quotes, fields, channels)

@@ -42,9 +42,7 @@ class ParquetFile:
 
     def batches(self, columns: Columns, *, share: int) -> "Iterator[pa.RecordBatch]":
         """Give the rows in the types of the file."""
-        wanted = [columns.time, *columns.numeric, *columns.extras]
-        if columns.symbol is not None:
-            wanted.append(columns.symbol)
+        wanted = [columns.time, *columns.numeric, *columns.extras, *columns.names]
         parts = share * len(wanted)
         self._given = 0
         # Read through a buffer for each column: Arrow would hold the whole file, and a row group may exceed memory.

@@ -6,7 +6,8 @@ from typing import Final
 
 import msgspec
 
-from intuition_core.data import check_sid
+from intuition_core.actions import ACTIONS
+from intuition_core.data import DEFAULT_CHANNEL, check_sid
 from intuition_core.errors import BadData, did_you_mean
 from intuition_source_files.errors import AmbiguousColumn, NoColumn
 from intuition_source_files.params import FileParams
@@ -22,13 +23,14 @@ NAMES: Final = {
     "volume": ("volume",),
     "bid": ("bid",),
     "ask": ("ask",),
+    "channels": ("channel",),
 }
 """By what names, in small letters, the columns are known."""
 
 PRICES: Final = ("open", "high", "low", "close", "bid", "ask")
 """The fields of an event that are prices, besides its quote."""
 
-_TAKEN: Final = frozenset({"channel", "sid", "ts", *NAMES})
+_TAKEN: Final = frozenset({"channel", "sid", "ts", *NAMES} - {"channels"})
 _UNNAMED: Final = ("", "__index_level_0__")
 """What the index of a pandas table is called when it has no name."""
 
@@ -39,7 +41,8 @@ class Columns(msgspec.Struct, frozen=True, kw_only=True):
     time: str
     symbol: str | None = None
     quote: str | None = None
-    """None where each of `wide` is a symbol's quotes."""
+    """None where each of `wide` is a symbol's quotes, or where no row needs any."""
+    channels: str | None = None
     numbers: dict[str, str] = {}
     """Fields of the event that hold numbers, and the column of each: prices besides the quote, and the volume."""
     extras: tuple[str, ...] = ()
@@ -47,6 +50,11 @@ class Columns(msgspec.Struct, frozen=True, kw_only=True):
     left_out: tuple[str, ...] = ()
     """Columns that are not passed on, since an event means something else by their names, or cannot have such a key."""
     wide: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns that hold few different texts: symbols, and channels."""
+        return tuple(name for name in (self.symbol, self.channels) if name is not None)
 
     @property
     def numeric(self) -> tuple[str, ...]:
@@ -60,7 +68,7 @@ def find_columns(path: Path, names: Sequence[str], params: FileParams) -> Column
 
     Raises:
         AmbiguousColumn: two columns could be the same thing.
-        NoColumn: there is no time, no price, or no column that an option names.
+        NoColumn: there is no time, no price where rows need one, or no column that an option names.
     """
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -73,22 +81,25 @@ def find_columns(path: Path, names: Sequence[str], params: FileParams) -> Column
         raise NoColumn(path, "time", names, "no column is known as the time; name it with the option `time`")
     quote = found.pop("quote", None) or found.get("close")
     wide = params.layout == "wide"
-    if params.layout == "auto" and quote is None and "symbol" not in found:
+    needed = params.channel == DEFAULT_CHANNEL and "channels" not in found
+    rows = params.channel == ACTIONS or "channels" in found  # whose columns cannot each be a symbol's prices
+    if params.layout == "auto" and quote is None and "symbol" not in found and not rows:
         # One of these alone may be a symbol: LOW is one, and OPEN.
         wide = len(names) > 1 and len(found.keys() - {"symbol"}) < 2
     if wide:
         return _wide(path, [name for name in names if name != time], time)
-    if quote is None:
+    if quote is None and needed:
         problem = "no column is known as the quote or the close; name it with the option `quote` or `close`"
         raise NoColumn(path, "quote", names, f"{problem}, or say that each column is a symbol with `layout` = wide")
-    symbol = found.pop("symbol", None)
-    used = {time, symbol, quote, *found.values()}
+    symbol, channels = found.pop("symbol", None), found.pop("channels", None)
+    used = {time, symbol, quote, channels, *found.values()}
     others = [name for name in names if name not in used]
     extras = tuple(name for name in others if name not in _TAKEN and 0 < len(name) <= 128 and name.isprintable())
     return Columns(
         time=time,
         symbol=symbol,
         quote=quote,
+        channels=channels,
         numbers={role: found[role] for role in (*PRICES[:4], "volume", *PRICES[4:]) if role in found},
         extras=extras,
         left_out=tuple(name for name in others if name not in extras),

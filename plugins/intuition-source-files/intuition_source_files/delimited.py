@@ -65,8 +65,7 @@ class CsvFile:
 
         types = dict.fromkeys((columns.time, *columns.extras), pa.string())
         types |= dict.fromkeys(columns.numeric, pa.float64())
-        if columns.symbol is not None:
-            types[columns.symbol] = pa.dictionary(pa.int32(), pa.string())
+        types |= dict.fromkeys(columns.names, pa.dictionary(pa.int32(), pa.string()))
         self._ended = False
         with self._bytes() as stream:
             try:

@@ -1,7 +1,7 @@
 """Chunks of rows become events: plain dicts, made as fast as Python makes them."""
 
 from collections.abc import Iterable
-from math import isfinite
+from math import isfinite, isnan
 from typing import TYPE_CHECKING, Any, Final
 
 from intuition_source_files.chunk import Chunk
@@ -16,12 +16,17 @@ Event = dict[str, Any]
 
 
 def events(chunk: Chunk, channel: str) -> list[Event]:
-    """Make each row an event of its own on a channel.
+    """Make each row an event of its own.
 
     Prices are floats. A volume that is a whole number is an integer, however its column is stored.
+
+    Args:
+        chunk: the rows.
+        channel: the channel of those that have none of their own.
     """
     ts, quotes = chunk.ts.tolist(), chunk.quotes.tolist()
-    fields = {key: quotes if of is chunk.quotes else _plain(key, of) for key, of in chunk.fields.items()}
+    quoted = _full(chunk.quotes)
+    fields = {key: quotes if of is chunk.quotes and quoted else _plain(key, of) for key, of in chunk.fields.items()}
     bar = all(key in fields and _full(chunk.fields[key]) for key in _BAR)
     columns = [fields.pop(key) for key in _BAR] if bar else []
     if isinstance(chunk.sids, str):
@@ -30,6 +35,13 @@ def events(chunk: Chunk, channel: str) -> list[Event]:
         made = (_bars if bar else _quotes)(channel, chunk.sids.tolist(), ts, quotes, *columns)
     for key, column in fields.items():
         _add(made, key, column, full=_full(chunk.fields[key]))
+    if chunk.channels is not None:
+        for event, own in zip(made, chunk.channels.tolist(), strict=True):
+            event["channel"] = own
+    if not quoted:
+        for event in made:
+            if isnan(event["quote"]):
+                del event["quote"]
     return made
 
 

@@ -11,7 +11,7 @@ Column: TypeAlias = Annotated[str, Meta(min_length=1)]
 
 
 class FileParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where prices are, what the columns mean, and which of them are wanted."""
+    """Where prices and other events are, what the columns mean, and which of them are wanted."""
 
     part: ClassVar[str] = "source"
     """The name of the source, for messages."""
@@ -52,6 +52,10 @@ class FileParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     volume: Annotated[Column | None, Meta(description="The column of volumes, if not called volume.")] = None
     bid: Annotated[Column | None, Meta(description="The column of bids, if not called bid.")] = None
     ask: Annotated[Column | None, Meta(description="The column of asks, if not called ask.")] = None
+    channels: Annotated[
+        Column | None,
+        Meta(description="The column of channels, if not called channel; a row without one is of `channel`."),
+    ] = None
     timezone: Annotated[
         str,
         Meta(description="The time zone of times without an offset, such as America/New_York."),
@@ -85,7 +89,7 @@ class FileParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     ] = None
     symbols: Annotated[
         tuple[str, ...],
-        Meta(description="The symbols to give, such as GOOG; none given means all."),
+        Meta(description="The symbols to give, such as GOOG, and rates besides; none given means all."),
     ] = ()
     start: Annotated[
         int | None,
@@ -95,7 +99,10 @@ class FileParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         int | None,
         Meta(description="The time before which events are given, in nanoseconds UTC."),
     ] = None
-    channel: Annotated[str, Meta(description="The channel of the events.")] = "quotes"
+    channel: Annotated[
+        str,
+        Meta(description="The channel of the events. On others than quotes a row needs no price: `actions`, `rates`."),
+    ] = "quotes"
     negative_prices: Annotated[
         bool,
         Meta(description="Let zero and negative prices pass, for instruments that have them."),

@@ -1,12 +1,13 @@
 """One file's rows, from its columns to chunks that are checked and in order."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from intuition_core.data import MAX_PRICE, MIN_PRICE, check_sid
+from intuition_core.data import DEFAULT_CHANNEL, MAX_PRICE, MIN_PRICE, check_channel, check_sid
 from intuition_core.errors import BadData
-from intuition_source_files.arrays import floats, integers, objects, truths
+from intuition_core.market import RATES
+from intuition_source_files.arrays import floats, integers, objects
 from intuition_source_files.chunk import Chunk, join
 from intuition_source_files.clock import Clock, Rule
 from intuition_source_files.columns import PRICES, Columns
@@ -45,7 +46,9 @@ class Reader:
         """The symbols that the file was found to have."""
 
     def chunks(self, *, share: int) -> Iterator[Chunk]:
-        """Give the wanted rows that have a price, in the order of time; rows of equal time as they are in the file.
+        """Give the wanted rows in the order of time; those of equal time as they are in the file.
+
+        Rows on the channel of quotes that have no price are left out.
 
         Args:
             share: how many files are read at the same time, and share the memory.
@@ -106,14 +109,20 @@ class Reader:
 
         columns = self._columns
         sids, keep = self._symbols(batch)
+        channels = None if columns.channels is None else self._channels(batch, columns.channels)
+        keep |= (self._params.channel if channels is None else channels) == RATES  # what is wanted may need them
         keep &= self._within(ts)
         numbers = {name: _floats(batch.column(name), name) for name in columns.numeric}
-        quotes = numbers[columns.quote or ""]
-        gaps = np.isnan(quotes) & keep
-        if gaps.any():
-            self.gaps.update([sids] * int(gaps.sum()) if isinstance(sids, str) else sids[gaps].tolist())
-            keep &= ~gaps
-        self._check(quotes, keep, columns.quote or "")
+        quotes = np.full(len(ts), np.nan) if columns.quote is None else numbers[columns.quote]
+        if channels is not None or self._params.channel == DEFAULT_CHANNEL:
+            gaps = np.isnan(quotes) & keep
+            if channels is not None:
+                gaps &= channels == DEFAULT_CHANNEL
+            if gaps.any():
+                self.gaps.update([sids] * int(gaps.sum()) if isinstance(sids, str) else sids[gaps].tolist())
+                keep &= ~gaps
+        if columns.quote is not None:
+            self._check(quotes, keep, columns.quote)
         fields = {}
         for key, name in columns.numbers.items():
             fields[key] = numbers[name]
@@ -123,7 +132,7 @@ class Reader:
             values = self._table.values(batch.column(name))
             if values is not None:
                 fields[name] = values
-        chunk = Chunk(ts, sids, quotes, fields)
+        chunk = Chunk(ts, sids, quotes, fields, channels)
         return chunk if keep.all() else chunk.take(keep)
 
     def _wide(self, batch: "pa.RecordBatch", ts: "np.ndarray[Any, Any]") -> Chunk:
@@ -147,29 +156,20 @@ class Reader:
     def _symbols(self, batch: "pa.RecordBatch") -> "tuple[str | np.ndarray[Any, Any], np.ndarray[Any, Any]]":
         """Give each row's symbol, and whether it is wanted."""
         import numpy as np
-        import pyarrow as pa
 
         if self._columns.symbol is None:
             self.seen.add(self._sid)
-            return self._sid, np.ones(len(batch), dtype=bool)
-        column = batch.column(self._columns.symbol)
-        if not pa.types.is_dictionary(column.type):
-            column = column.cast(pa.string()).dictionary_encode()
-        if column.null_count:
-            raise BadCell(int(truths(column.is_null()).argmax()), "there is no symbol")
-        codes = integers(column.indices)
-        names = [name.strip() if name else "" for name in column.dictionary.cast(pa.string()).to_pylist()]
-        for code, name in enumerate(names):
-            try:
-                check_sid(name)
-            except BadData as error:
-                rows = codes == code
-                if rows.any():
-                    problem = error.problem if name else "there is no symbol"
-                    raise BadCell(int(rows.argmax()), problem) from None
+            return self._sid, np.full(len(batch), not self._params.symbols or self._sid in self._params.symbols)
+        names, codes = _names(batch.column(self._columns.symbol), check_sid)
         self.seen.update(names)
         wanted = np.array([not self._params.symbols or name in self._params.symbols for name in names], dtype=bool)
         return objects(names)[codes], wanted[codes]
+
+    def _channels(self, batch: "pa.RecordBatch", column: str) -> "np.ndarray[Any, Any]":
+        """Give each row's channel."""
+        names, codes = _names(batch.column(column), check_channel, missing=self._params.channel)
+        channels: np.ndarray[Any, Any] = objects(names)[codes]
+        return channels
 
     def _within(self, ts: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
         """Tell which moments are asked for."""
@@ -217,6 +217,32 @@ def _floats(column: "pa.Array", name: str) -> "np.ndarray[Any, Any]":
         return floats(column)
     except pa.ArrowException:
         raise BadCell(0, f"the column `{name}` holds `{column.type}`, not numbers") from None
+
+
+def _names(
+    column: "pa.Array", check: Callable[[str], str], *, missing: str = ""
+) -> "tuple[list[str], np.ndarray[Any, Any]]":
+    """Give the few different names of a column, and the place of each row's among them.
+
+    Raises:
+        BadCell: a name cannot be one, or there is none and nothing is said for what is missing.
+    """
+    import pyarrow as pa
+
+    if not pa.types.is_dictionary(column.type):
+        column = column.cast(pa.string()).dictionary_encode()
+    names = [(name or "").strip() or missing for name in column.dictionary.cast(pa.string()).to_pylist()]
+    codes = integers(column.indices.fill_null(len(names)))
+    if column.null_count:
+        names.append(missing)
+    for code, name in enumerate(names):
+        try:
+            check(name)
+        except BadData as error:
+            rows = codes == code
+            if rows.any():
+                raise BadCell(int(rows.argmax()), error.problem if name else "there is no symbol") from None
+    return names, codes
 
 
 def _shown(ts: int) -> str:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from intuition_core.data import check_channel, check_sid
 from intuition_core.errors import BadData, BadParameter, did_you_mean
+from intuition_core.market import RATES
 from intuition_source_files.clock import read_rule
 from intuition_source_files.columns import Columns, find_columns
 from intuition_source_files.errors import UnreadableFile, listed
@@ -29,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 
 class Recording:
-    """Files of prices, ready to be read as often as wanted.
+    """Files of prices and other events, ready to be read as often as wanted.
 
     Raises:
         AmbiguousColumn: two columns of a file could be the same thing.
@@ -40,6 +41,7 @@ class Recording:
 
     def __init__(self, tables: Sequence[Table], params: FileParams) -> None:
         self._params = params
+        self._all = not params.symbols or params.channel == RATES  # whatever is asked for may need rates
         self._rule = read_rule(params)
         self._ended = False
         try:
@@ -47,7 +49,7 @@ class Recording:
         except BadData as error:
             raise BadParameter(params.part, "channel", error.problem) from None
         self._files = [self._opened(table) for table in tables]
-        unnamed = any(columns.symbol is not None for _, columns, _ in self._files)
+        unnamed = self._all or any(columns.names for _, columns, _ in self._files)
         known = [sid for _, columns, stem_ in self._files for sid in columns.wide or (stem_,)]
         for symbol in params.symbols:
             if symbol not in known and not unnamed:
@@ -71,7 +73,7 @@ class Recording:
         """Give the files, and the columns of wide ones, that have anything that is asked for."""
         symbols = self._params.symbols
         for table, columns, sid in self._files:
-            if not symbols or columns.symbol is not None:
+            if self._all or columns.names:
                 yield table, columns, sid
             elif columns.wide:
                 chosen = tuple(name for name in columns.wide if name in symbols)
@@ -123,7 +125,7 @@ class Recording:
             more = f" and {len(gaps) - 5} symbols more" if len(gaps) > 5 else ""
             _log.warning("%d rows without a price gave no event: %s%s", gaps.total(), shown, more)
         seen = set().union(*(reader.seen for reader in readers))
-        absent = [symbol for symbol in self._params.symbols if symbol not in seen]
+        absent = [symbol for symbol in self._params.symbols if symbol not in seen and not self._all]
         if absent:
             _log.warning("no row is of %s", listed(absent))
 

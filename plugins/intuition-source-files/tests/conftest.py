@@ -26,7 +26,8 @@ def read() -> Callable[..., list[dict[str, Any]]]:
         negative = params.get("negative_prices", False)
         for event in events:
             assert normalise(event, now=_no_clock, negative_prices=negative) == [event]
-            assert type(event["quote"]) is float
+            assert type(event.get("quote", 0.0)) is float
+            assert "quote" in event or event["channel"] != "quotes"
         assert [event["ts"] for event in events] == sorted(event["ts"] for event in events)
         return events
 

@@ -79,7 +79,7 @@ def test_other_columns_are_numbers_as_json_has_them_or_text(read: Read, write: W
 
 def test_columns_that_an_event_has_no_room_for_are_left_out(read: Read, write: Write) -> None:
     (event,) = read(
-        Csv, write("time,quote,channel,sid,symbol,,z\n2024-01-02,1,news,B,C,D,E\n"), symbol="symbol", time="time"
+        Csv, write("time,quote,ts,sid,symbol,,z\n2024-01-02,1,news,B,C,D,E\n"), symbol="symbol", time="time"
     )
     assert event == {"channel": "quotes", "sid": "C", "quote": 1.0, "ts": 1704153600 * 10**9, "z": "E"}
 

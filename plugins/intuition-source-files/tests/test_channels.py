@@ -1,0 +1,157 @@
+"""Rows that are no quotes: splits, dividends, rates and whatever else is told on a channel."""
+
+import csv
+import io
+import itertools
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from intuition_source_files import BadRow, Csv, NoColumn, Parquet
+
+DAY = 86_400 * 10**9
+FIRST = 1704153600 * 10**9
+"""2 January 2024."""
+
+Read = Callable[..., list[dict[str, Any]]]
+Write = Callable[..., Path]
+
+MIXED = """date,channel,sid,open,close,volume,action,ratio,amount
+2024-01-02,,A,9,10,300,,,
+2024-01-02,rates,EUR/USD,,1.25,,,,
+2024-01-03,actions,A,,,,split,2:1,
+2024-01-03,quotes,A,5,5.5,,,,
+2024-01-04,actions,A,,,,dividend,,0.24
+"""
+EXPECTED = [
+    {"channel": "quotes", "sid": "A", "quote": 10.0, "open": 9.0, "close": 10.0, "volume": 300, "ts": FIRST},
+    {"channel": "rates", "sid": "EUR/USD", "quote": 1.25, "close": 1.25, "ts": FIRST},
+    {"channel": "actions", "sid": "A", "action": "split", "ratio": "2:1", "ts": FIRST + DAY},
+    {"channel": "quotes", "sid": "A", "quote": 5.5, "open": 5.0, "close": 5.5, "ts": FIRST + DAY},
+    {"channel": "actions", "sid": "A", "action": "dividend", "amount": 0.24, "ts": FIRST + 2 * DAY},
+]
+
+
+def test_one_file_holds_prices_actions_and_rates(read: Read, write: Write) -> None:
+    assert read(Csv, write(MIXED)) == EXPECTED
+    assert read(Csv, write(MIXED.replace("channel", "kind")), channels="kind") == EXPECTED
+    reversed_ = [MIXED.splitlines()[0], *MIXED.splitlines()[:0:-1]]
+    assert read(Csv, write("\n".join(reversed_)), sort=True) == [EXPECTED[at] for at in (1, 0, 3, 2, 4)]
+
+
+def test_parquet_files_do_as_well(read: Read, tmp_path: Path) -> None:
+    rows = list(csv.DictReader(io.StringIO(MIXED)))
+    numbers = {"open", "close", "volume", "amount"}
+    table = {
+        name: [(float(row[name]) if name in numbers else row[name]) if row[name] else None for row in rows]
+        for name in rows[0]
+    }
+    table["date"] = pa.array([FIRST, FIRST, FIRST + DAY, FIRST + DAY, FIRST + 2 * DAY], pa.timestamp("ns", "UTC"))
+    pq.write_table(pa.table(table), tmp_path / "mixed.parquet")
+    assert read(Parquet, tmp_path / "mixed.parquet") == EXPECTED
+
+
+def test_symbols_leave_out_other_symbols_but_no_rates(read: Read, write: Write, caplog: Any) -> None:
+    path = write(MIXED + "2024-01-05,actions,B,,,,split,3:1,\n2024-01-05,news,B,,,,,,\n")
+    assert read(Csv, path, symbols=["A"]) == EXPECTED
+    assert read(Csv, path, symbols=["A"], start=FIRST + DAY, end=FIRST + 2 * DAY) == EXPECTED[2:4]
+    assert [event["sid"] for event in read(Csv, path, symbols=["B"])] == ["EUR/USD", "B", "B"]
+    assert not caplog.messages
+
+
+def test_a_whole_file_is_of_a_channel_and_needs_no_price(read: Read, write: Write) -> None:
+    path = write("date,action,ratio\n2024-01-03,split,2:1\n", "A.csv")
+    assert read(Csv, path, channel="actions") == EXPECTED[2:3]
+    with pytest.raises(NoColumn, match="known as the quote or the close"):
+        read(Csv, path, layout="long")
+    path = write("date,sid,score\n2024-01-03,A,0.5\n", "scores.csv")
+    assert read(Csv, path, channel="scores") == [{"channel": "scores", "sid": "A", "score": 0.5, "ts": FIRST + DAY}]
+
+
+def test_a_wide_file_holds_rates(read: Read, write: Write) -> None:
+    path = write("date,EUR/USD,GBP/USD\n2024-01-02,1.25,1.5\n2024-01-03,1.28,\n", "rates.csv")
+    for symbols in ([], ["A"]):
+        rates = read(Csv, path, channel="rates", symbols=symbols)
+        assert [(event["channel"], event["sid"], event["quote"]) for event in rates] == [
+            ("rates", "EUR/USD", 1.25),
+            ("rates", "GBP/USD", 1.5),
+            ("rates", "EUR/USD", 1.28),
+        ]
+
+
+def test_a_row_of_quotes_without_a_price_is_a_gap_still(read: Read, write: Write, caplog: Any) -> None:
+    with caplog.at_level(logging.WARNING):
+        events = read(Csv, write(MIXED + "2024-01-05,,A,1,,,,,\n2024-01-05,quotes,B,1,,,,,\n"))
+    assert events == EXPECTED
+    assert caplog.messages == ["2 rows without a price gave no event: A 1, B 1"] * 2
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ("2024-01-05,rates,EUR/USD,,-1,,,,", "line 7: `close` is -1, which is not above zero"),
+        ("2024-01-05,a+b,A,,,,,,", r"line 7: expected a name without `\+`"),
+        ("2024-01-05,actions,,,,,split,2:1,", "line 7: there is no symbol"),
+        ("2024-01-03,actions,A,,,,split,2:1,", "line 7: .* comes after"),
+    ],
+)
+def test_bad_rows_of_other_channels_are_refused_with_their_line(read: Read, write: Write, row: str, says: str) -> None:
+    with pytest.raises(BadRow, match=rf"GOOG\.csv, {says}"):
+        read(Csv, write(MIXED + row + "\n"))
+
+
+def test_thousands_of_rows_of_both_kinds(read: Read, write: Write) -> None:
+    rows, expected = ["ts,channel,sid,quote,action,ratio"], []
+    for number in range(5_000):
+        second = 1_700_000_000 + number
+        if number % 3:
+            rows.append(f"{second},,A,{number},,")
+            expected.append({"channel": "quotes", "sid": "A", "quote": float(number), "ts": second * 10**9})
+        else:
+            rows.append(f"{second},actions,A,,split,2:1")
+            split = {"channel": "actions", "sid": "A", "action": "split", "ratio": "2:1"}
+            expected.append({**split, "ts": second * 10**9})
+    assert read(Csv, write("\n".join(rows))) == expected
+
+
+ROWS = st.lists(
+    st.tuples(
+        st.sampled_from(["", "quotes", "actions", "rates", "news"]),
+        st.sampled_from(["A", "B", "C"]),
+        st.none() | st.integers(1, 99),
+        st.integers(0, 2),
+    ),
+    max_size=30,
+)
+
+
+@given(rows=ROWS, symbols=st.sets(st.sampled_from(["A", "B"])), channel=st.sampled_from(["quotes", "actions", "rates"]))
+def test_every_row_that_is_wanted_is_given_once_and_in_order(
+    rows: list[tuple[str, str, int | None, int]],
+    symbols: set[str],
+    channel: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    times = list(itertools.accumulate((step for *_, step in rows), initial=1_700_000_000))[1:]
+    path = tmp_path_factory.mktemp("channels") / "rows.csv"
+    text = "".join(
+        f"{ts},{own},{sid},{'' if quote is None else quote}\n"
+        for (own, sid, quote, _), ts in zip(rows, times, strict=True)
+    )
+    path.write_text(f"ts,channel,sid,quote\n{text}")
+    source = Csv()
+    source.initialize(Csv.Params(path=str(path), symbols=tuple(sorted(symbols)), channel=channel))
+    expected = []
+    for (own, sid, quote, _), ts in zip(rows, times, strict=True):
+        kind = own or channel
+        if (quote is None and kind == "quotes") or (symbols and sid not in symbols and kind != "rates"):
+            continue
+        priced = {} if quote is None else {"quote": float(quote)}
+        expected.append({"channel": kind, "sid": sid, "ts": ts * 10**9, **priced})
+    assert list(source.events()) == expected
