@@ -107,14 +107,16 @@ def test_a_stop_can_follow_the_market() -> None:
     assert not trader.orders
 
 
-def test_a_stop_of_another_tag_has_its_units_still() -> None:
+@pytest.mark.parametrize("again", [{"limit": 120.0, "tag": "target"}, {"limit": 120.0}, {}])
+def test_a_stop_has_its_units_until_it_is_replaced(again: dict[str, Any]) -> None:
     trader = Trader()
     trader.step(buy(100.0))
     trader.step()
     trader.step(Signal("A", "sell", stop=90.0, tag="exit"))
-    assert told(trader.step(Signal("A", "sell", limit=120.0, tag="target"))) == [
-        "no A held that is not being sold already"
-    ]
+    assert told(trader.step(Signal("A", "sell", **again))) == ["no A held that is not being sold already"]
+    assert told(trader.step(Signal("A", "sell", tag="exit"))) == ["replaced", "decision"]
+    (fill,) = trader.step(quote=101.0)
+    assert (fill["quantity"], fill["price"]) == ("10", 101.0)
 
 
 def test_a_short_position_can_be_bought_back_at_another_stop() -> None:

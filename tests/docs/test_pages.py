@@ -21,7 +21,17 @@ _spec.loader.exec_module(_pages)
 
 ROOT: Path = _pages.ROOT
 PAGES: list[Path] = _pages.pages()
-FOLLOWED = ("tutorial.md", "database.md", "websocket.md", "risk.md", "compare.md", "replay.md", "swap.md", "nodejs.md")
+FOLLOWED = (
+    "tutorial.md",
+    "database.md",
+    "websocket.md",
+    "orders.md",
+    "risk.md",
+    "compare.md",
+    "replay.md",
+    "swap.md",
+    "nodejs.md",
+)
 ELSEWHERE = {
     "README.md": "its commands install, serve and publish: tests/main_job, tests/test_list_plugins.py",
     "accounts.md": "tests/test_accounts_guide.py",
