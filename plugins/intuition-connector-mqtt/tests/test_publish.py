@@ -290,6 +290,39 @@ def test_lines_that_are_added_to_a_file_follow(mosquitto: Any, observe: Any, unt
     assert raw[6:] == raw[:6]
 
 
+def test_json_lines_that_are_added_to_a_file_follow(mosquitto: Any, observe: Any, until: Any, tmp_path: Path) -> None:
+    raw = listen(observe, mosquitto)
+    path = tmp_path / "events.jsonl"
+    path.write_text('{"goog": 1, "ts": 1}\n{"channel": "rates", "sid": "EUR/USD", "quote": 1.25, "ts": 2}\n')
+    with started("--data", str(path), "--mqtt", mosquitto.url, "--follow") as process:
+        until(lambda: len(raw) == 2, "what was there")
+        with path.open("a") as file:
+            file.write('{"goog": 2, "ts": 3}\n')
+        until(lambda: len(raw) == 3, "the line that was added")
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert [topic for topic, _ in raw] == ["quotes/goog", "rates", "quotes/goog"]
+
+
+def test_several_files_are_published_as_one_course(
+    mosquitto: Any, observe: Any, until: Any, tmp_path: Path, prices: Path
+) -> None:
+    raw = listen(observe, mosquitto)
+    actions = tmp_path / "actions.jsonl"
+    actions.write_text(
+        '{"channel": "actions", "sid": "GOOG", "action": "split", "ratio": "2:1", "ts": "2024-01-02T10:01:00Z"}\n'
+    )
+    assert main(["publish", "--data", str(actions), "--data", str(prices), "--mqtt", mosquitto.url]) == 0
+    until(lambda: len(raw) == 5, "all of both")
+    said = [json.loads(payload) for _, payload in raw]
+    assert [event["ts"] for event in said] == sorted(event["ts"] for event in said)
+    [place] = [place for place, event in enumerate(said) if event.get("action") == "split"]
+    assert raw[place][0] == "actions/GOOG"
+    assert said[place - 1]["ts"] < said[place]["ts"] == said[place + 1]["ts"]
+    assert {event["source"] for event in said} == {"jsonl+csv:actions.jsonl,prices.csv"}
+
+
 @pytest.mark.parametrize(
     ("added", "said"),
     [
