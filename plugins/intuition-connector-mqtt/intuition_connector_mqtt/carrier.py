@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -13,9 +14,9 @@ from intuition_connector_mqtt.delivery import EXCERPT, Delivery
 from intuition_connector_mqtt.link import CLIENT, BadReply, Link
 from intuition_connector_mqtt.pace import Pace
 from intuition_connector_mqtt.presence import Publication
-from intuition_connector_mqtt.reading import MAX_CALL, read_item
+from intuition_connector_mqtt.reading import MAX_CALL, Item, read_item
 from intuition_connector_mqtt.sequence import Gap, Sequences
-from intuition_connector_mqtt.topics import Topics
+from intuition_connector_mqtt.topics import StrayTopic, Topics
 from intuition_core.contracts import Backend
 from intuition_core.errors import BackendLost, BackendRefused, BadData
 from intuition_core.journal import position
@@ -67,6 +68,7 @@ class Carrier:
         max_batch: events that are delivered at once.
         max_payload: bytes above which a message is refused, and a record not published.
         negative_prices: let zero and negative prices pass.
+        former: channels that were wanted before, whose messages may still be on their way.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Carrier:
         max_batch: int,
         max_payload: int,
         negative_prices: bool,
+        former: Sequence[str] = (),
     ) -> None:
         self._backend = backend
         self._link = link
@@ -89,6 +92,8 @@ class Carrier:
         self._max_batch = max_batch
         self._max_payload = max_payload
         self._negative_prices = negative_prices
+        self._former = former
+        self._swapped = False
         self._sequences = sequences
         self._pace = pace
         self._resending = link.resends
@@ -110,13 +115,21 @@ class Carrier:
         """Whether the backend has answered a delivery."""
 
     @property
+    def outdated(self) -> bool:
+        """Whether parts were swapped since the backend was attached to, and all that was published is acknowledged.
+
+        What it says of itself, and which channels it wants, is to be asked anew. Nothing is delivered until then.
+        """
+        return self._swapped and self._connection.open and self._connection.drained
+
+    @property
     def pause(self) -> float:
         """Seconds for which there is nothing to do unless something arrives."""
         connection = self._connection
         if connection.unsubscribed or connection.command is not None:
             return 0.0
         hear = max(self._hear_at - time.monotonic(), 0.0) if self._link.hears else 1.0
-        if self._resending:
+        if self._resending or self._swapped:
             return 0.0 if connection.open and connection.drained else min(hear, 1.0)
         if connection.inbox and not connection.congested:
             return 0.0
@@ -148,7 +161,7 @@ class Carrier:
             self._connection.send(self._hear())
         if self._resending:
             self._resend()
-        elif self._connection.inbox and not self._connection.congested:
+        elif self._connection.inbox and not self._connection.congested and not self._swapped:
             batch = self._next_batch()
             try:
                 self._deliver(batch)
@@ -221,6 +234,7 @@ class Carrier:
         if records:
             log.info("publishing %d records that nobody has confirmed", len(records))
             self._has_heard(records[-1])
+            self._note_swaps(records)
         connection.send([self._record(record, None) for record in records])
 
     def _obey(self, delivery: Delivery) -> None:
@@ -266,6 +280,7 @@ class Carrier:
                 raise BadReply(self._backend.address, "controls", "expected records")
             if not records:
                 return publications
+            self._note_swaps(records)
             cancelled = {str(record.get("cause")) for record in records if record.get("type") == "rejection"}
             self._connection.withhold(cancelled)
             self._connection.alert([self._record(each, None) for each in records if each.get("type") == "control"])
@@ -276,6 +291,13 @@ class Carrier:
             before, self._heard = self._heard, _id_of(records[-1])
             if self._place(records[-1]) <= ((0, 0) if before is None else position(before)):
                 raise BadReply(self._backend.address, "controls", "it gives again what was heard")
+
+    def _note_swaps(self, records: Iterable[Any]) -> None:
+        """Take note of parts that were swapped after the backend was attached to."""
+        last = self._link.last_seq
+        if last is not None and not self._swapped:
+            swaps = (record for record in records if isinstance(record, Mapping) and record.get("action") == "swap")
+            self._swapped = any(record.get("type") == "control" and self._place(record)[0] > last for record in swaps)
 
     def _place(self, record: Any) -> tuple[int, int]:
         try:
@@ -313,15 +335,26 @@ class Carrier:
             delivery.unreadable = f"{delivery.size} bytes; at most {self._max_payload} are read"
             return
         try:
-            delivery.item = read_item(
-                delivery.topic,
-                delivery.payload,
-                self._link.channels,
-                properties=delivery.properties,
-                negative_prices=self._negative_prices,
-            )
+            delivery.item = self._item(delivery)
         except BadData as error:
             delivery.unreadable = str(error)
+
+    def _item(self, delivery: Delivery) -> Item:
+        read = partial(
+            read_item,
+            delivery.topic,
+            delivery.payload,
+            properties=delivery.properties,
+            negative_prices=self._negative_prices,
+        )
+        try:
+            return read(self._link.channels)
+        except StrayTopic as stray:
+            self._connection.forget(delivery.topic)
+            try:
+                return read(self._former)
+            except StrayTopic:
+                raise stray from None
 
     def _deliver(self, batch: list[Delivery]) -> None:
         # What cannot be read goes along as nothing, so that the session has noted all that the broker may send again.

@@ -24,7 +24,6 @@ from paho.mqtt.client import Client, MQTTMessage, MQTTv5, MQTTv311
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
-from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from intuition_connector_mqtt.address import Address, remedy
 from intuition_connector_mqtt.backoff import Backoff
@@ -32,6 +31,7 @@ from intuition_connector_mqtt.client import make_client, protocol_name
 from intuition_connector_mqtt.commands import Commands
 from intuition_connector_mqtt.delivery import Delivery
 from intuition_connector_mqtt.errors import BrokerRefused, PublishRefused, SessionTaken, SubscribeRefused
+from intuition_connector_mqtt.filters import Filters
 from intuition_connector_mqtt.line import Line
 from intuition_connector_mqtt.presence import Presence, Publication
 from intuition_connector_mqtt.sending import Sending
@@ -121,7 +121,7 @@ class Connection:
         self._address = address
         self._tls = tls
         self._client_id = client_id
-        self._filters = filters
+        self._filters = Filters(filters)
         self._presence = presence
         self._waker = waker
         self._keepalive = keepalive
@@ -255,6 +255,25 @@ class Connection:
         """Publish what replaces the earlier value of its topic; of several that wait only the latest is sent."""
         self._retained[publication.topic] = publication
 
+    def listen(self, filters: Sequence[str], description: Mapping[str, Any]) -> None:
+        """Subscribe to these topics instead, and say anew what the session is, once the broker has granted them.
+
+        What stays goes on without a break. Messages of other topics may still be on their way.
+        """
+        self._filters.wanted = tuple(filters)
+        self._presence.describe(description)
+        inlet = self._inlet
+        if inlet is None or not self._open or inlet in self._unsubscribed:
+            return  # it is seen to when there is a connection, or when it begins anew
+        self._filters.ask(inlet.client)
+        if self.ready and self._filters.granted:
+            self.retain(self._presence.description())
+
+    def forget(self, topic: str) -> None:
+        """Give back the subscription to a topic that none of the channels has."""
+        if self._inlet is not None and self._open and topic:
+            self._filters.forget(self._inlet.client, topic)
+
     def close(self, patience: float = 5.0, *, announce: bool = True) -> None:
         """Finish what was settled, and disconnect; what was not settled comes again another time.
 
@@ -326,21 +345,24 @@ class Connection:
         """Begin, now that both ways are open."""
         self._open = True
         self._greet(inlet)
-        lines = [inlet]
+        self._filters.greet(resumed=inlet.resumed)
+        if not self._filters.granted:
+            self._ungranted.add(inlet)
         if self.commands is not None:
             self.commands.greet(outlet)
-            lines.append(outlet)
-        self._ungranted = {line for line in lines if not (self._was_ready and line.resumed)}
+            if not (self._was_ready and outlet.resumed):
+                self._ungranted.add(outlet)
         if self._was_ready and not inlet.resumed:
             log.warning("the broker forgot the session: messages published while it was away are lost")
         if not self._ungranted:
+            self._filters.ask(inlet.client)
             self._subscribed()
             return
         self.retain(self._presence.state("init"))
         if inlet.resumed:
             # What the broker sends again comes before the answer to this, and what is new after it.
             self._ask(inlet, outlet)
-        for line in lines:
+        for line in (inlet, outlet):
             if line not in self._ungranted:
                 continue
             if line.resumed:
@@ -350,17 +372,9 @@ class Connection:
 
     def _subscribe(self, line: Line) -> None:
         if line is self._inlet:
-            self._subscribe_to_channels(line)
+            self._filters.ask(line.client)
         elif self.commands is not None:
             self.commands.subscribe(line)
-
-    def _subscribe_to_channels(self, inlet: Line) -> None:
-        if self._protocol == MQTTv5:
-            # Retained messages are not for a session that had them already.
-            options = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_SEND_IF_NEW_SUB)
-            inlet.client.subscribe([(topic, options) for topic in self._filters])
-        else:
-            inlet.client.subscribe([(topic, 1) for topic in self._filters])
 
     def _greet(self, inlet: Line) -> None:
         """Begin before the first message, which may come together with the broker's welcome."""
@@ -375,18 +389,30 @@ class Connection:
             self._probe_mid = self._echo = None
             self.window.answer(self._probe_question)  # whether it was granted or not
             return
-        self._granted(self._inlet, self._filters, reasons)
+        granted = self._filters.answered(mid, reasons)
+        if self._inlet is not None:
+            self._filters.ask(self._inlet.client)
+        self._granted(self._inlet if self._filters.granted else None, granted)
 
-    def _granted(self, line: Line | None, topics: Sequence[str], reasons: list[ReasonCode]) -> None:
-        for topic, reason in zip(topics, reasons, strict=False):
+    def _granted(self, line: Line | None, answers: Iterable[tuple[str, ReasonCode]]) -> None:
+        """Take note of what the broker says of subscriptions.
+
+        Args:
+            line: the one on which nothing is missing any more.
+            answers: what was asked for, and what the broker says.
+        """
+        for topic, reason in answers:
             if reason.is_failure:
                 self._fatal = SubscribeRefused(topic, str(reason))
                 return
             if reason.value == 0:
                 log.warning("the broker grants %s only QoS 0: messages can be lost", topic)
-        if line is not None:
-            self._ungranted.discard(line)
-        if not self._ungranted:
+        if line is None:
+            return
+        self._ungranted.discard(line)
+        if self.ready:
+            self.retain(self._presence.description())
+        elif not self._ungranted:
             self._subscribed()
 
     def _subscribed(self) -> None:
@@ -490,7 +516,7 @@ class Connection:
         if mid == self._aside_mid:
             self._aside_open = not any(reason.is_failure for reason in reasons)
         elif self.commands is not None and (granted := self.commands.answered(mid, reasons)) is not None:
-            self._granted(self._outlet, [self.commands.topic], granted)
+            self._granted(self._outlet, zip([self.commands.topic], granted, strict=False))
 
     def _on_outlet_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
         self._received += 1
@@ -607,6 +633,7 @@ class Connection:
         self._echo = self._aside_open = self._aside_mid = None
         self._unsubscribed.clear()
         self._ungranted.clear()
+        self._filters.drop()
         self.window.disconnect()
         if self.commands is not None:
             self.commands.drop()

@@ -46,6 +46,7 @@ class Mqtt:
         self._stopping = False
         self._connection: Connection | None = None
         self._link: Link | None = None
+        self._former: tuple[str, ...] = ()  # channels that the session wanted earlier
         self._sequences = Sequences()
         self._stuck = False
 
@@ -104,8 +105,9 @@ class Mqtt:
         """Attach and carry; give the error after which it may be tried again, or None once `stop` was called."""
         link: Link | None = None
         try:
-            link = attach(backend, name=self._params.name, control=self._params.control)
-            self._carry(backend, link, self._connected(link, waker), pace, backoff)
+            while not self._stopping:
+                link = attach(backend, name=self._params.name, control=self._params.control)
+                self._carry(backend, link, self._connected(link, waker), pace, backoff)
         except BackendLost as error:
             return error
         except BackendRefused as error:
@@ -129,27 +131,31 @@ class Mqtt:
     def _connected(self, link: Link, waker: Waker) -> Connection:
         """Give the connection to the topics of this session, a new one if there is none."""
         connection, earlier = self._connection, self._link
+        same = earlier is not None and link.session == earlier.session
+        self._former = tuple(dict.fromkeys((*earlier.channels, *self._former))) if earlier is not None and same else ()
+        topics = Topics(link.session, messages=self._params.messages)
+        filters = subscriptions(link.channels)
+        description = {
+            "name": link.session,
+            "version": own_version(),
+            "channels": link.channels,
+            "topics": topics.summary(),
+            "backend": link.summary,
+        }
         if connection is not None and earlier is not None:
-            same_place = link.place == earlier.place
-            if same_place and link.follows(earlier):
+            if same and link.follows(earlier):
                 connection.window.epoch = link.epoch or 0
                 if connection.commands is not None:
                     connection.commands.window.epoch = link.command_epoch or 0
+                connection.listen(filters, description)
+                if link.channels != earlier.channels:
+                    log.info("session %s: from %s now", link.session, ", ".join(filters))
             else:
                 # What is in hand may have been delivered by another connector in the meantime: begin with what the
                 # backend knows. The broker sends again what was not acknowledged.
-                connection.close(announce=not same_place)
+                connection.close(announce=not same)
                 self._connection = None
         if self._connection is None:
-            topics = Topics(link.session, messages=self._params.messages)
-            description = {
-                "name": link.session,
-                "version": own_version(),
-                "channels": link.channels,
-                "topics": topics.summary(),
-                "backend": link.summary,
-            }
-            filters = subscriptions(link.channels)
             self._connection = Connection(
                 address=self._address,
                 tls=self._tls,
@@ -176,6 +182,7 @@ class Mqtt:
         return Commands(topics.command, window=window, probe=topics.probe)
 
     def _carry(self, backend: Backend, link: Link, connection: Connection, pace: Pace, backoff: Backoff) -> None:
+        """Carry until `stop` is called, or what the backend said of itself is to be asked anew."""
         log.info("attached to the backend %s", backend.address)
         carrier = Carrier(
             backend=backend,
@@ -187,9 +194,13 @@ class Mqtt:
             max_batch=self._params.max_batch,
             max_payload=self._params.max_payload,
             negative_prices=self._params.negative_prices,
+            former=self._former,
         )
         while not self._stopping:
             carrier.step()
+            if carrier.outdated:
+                carrier.tell()
+                return
             if carrier.delivered:
                 backoff.reset()
                 self._stuck = False

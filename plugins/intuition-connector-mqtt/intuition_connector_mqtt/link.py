@@ -28,11 +28,13 @@ class BadReply(IntuitionError):
 
 
 class Link(msgspec.Struct, frozen=True):
-    """A backend as it introduced itself. Compare `place` to learn whether it is still the same session."""
+    """A backend as it introduced itself."""
 
     session: str
     channels: tuple[str, ...]
     epoch: int | None = None
+    last_seq: int | None = None
+    """The number of its last event; None where it counts none."""
     run: str | None = None
     """What tells a session from an earlier one of the same name."""
     batches: bool = False
@@ -53,11 +55,6 @@ class Link(msgspec.Struct, frozen=True):
     published: str | None = None
     """The last record that was confirmed as published."""
     summary: Any = None
-
-    @property
-    def place(self) -> tuple[str, tuple[str, ...]]:
-        """What decides which topics are used."""
-        return self.session, self.channels
 
     def follows(self, earlier: "Link") -> bool:
         """Whether nobody else can have delivered anything as this client since an earlier attachment."""
@@ -115,6 +112,7 @@ def attach(backend: Backend, *, name: str | None = None, control: bool = True) -
         session=session if is_name(session) else name_from(session),
         channels=names,
         epoch=attachment.get("epoch"),
+        last_seq=last_seq if isinstance(last_seq := attachment.get("last_seq"), int) else None,
         run=attachment.get("run"),
         batches=batches,
         durable=durable,

@@ -1,6 +1,7 @@
 """What others can learn about a session without asking: its description, its state, and that it was lost."""
 
 import time
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final, Literal, NamedTuple
 from uuid import uuid4
@@ -28,10 +29,14 @@ class Presence:
     The instance tells a state of this process from that of an earlier one.
     """
 
-    def __init__(self, topics: Topics, description: dict[str, Any]) -> None:
+    def __init__(self, topics: Topics, description: Mapping[str, Any]) -> None:
         self._topics = topics
         self._description = description
         self.instance = uuid4().hex[:12]
+
+    def describe(self, description: Mapping[str, Any]) -> None:
+        """Take note of what the session has become."""
+        self._description = description
 
     def description(self) -> Publication:
         """Say what the session is."""

@@ -39,18 +39,27 @@ def subscriptions(channels: Iterable[str]) -> list[str]:
     return [f"{channel}/#" for channel in channels]
 
 
+class StrayTopic(BadData):
+    """A topic that belongs to none of the channels that are listened to."""
+
+    def __init__(self, topic: str, channels: Iterable[str]) -> None:
+        self.topic = topic
+        self.channels = tuple(channels)
+        super().__init__(f"the topic belongs to none of the channels {', '.join(self.channels)}")
+
+
 def find_channel(topic: str, channels: Sequence[str]) -> tuple[str, str | None]:
     """Give the channel that a topic belongs to, and the symbol that the rest of the topic names, if any.
 
     Raises:
-        BadData: the topic belongs to none of them.
+        StrayTopic: it belongs to none of them.
     """
     best = ""
     for channel in channels:
         if (topic == channel or topic.startswith(f"{channel}/")) and len(channel) > len(best):
             best = channel
     if not best:
-        raise BadData(f"the topic belongs to none of the channels {', '.join(channels)}")
+        raise StrayTopic(topic, channels)
     return best, topic[len(best) + 1 :] or None
 
 
