@@ -4,6 +4,7 @@ import csv
 import io
 import itertools
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from intuition_source_files import BadRow, Csv, NoColumn, Parquet
+from intuition_source_files import BadRow, Csv, JsonLines, NoColumn, Parquet
+
+from intuition_core.actions import Dividend, Split, read_action
 
 DAY = 86_400 * 10**9
 FIRST = 1704153600 * 10**9
@@ -72,6 +75,17 @@ def test_a_whole_file_is_of_a_channel_and_needs_no_price(read: Read, write: Writ
         read(Csv, path, layout="long")
     path = write("date,sid,score\n2024-01-03,A,0.5\n", "scores.csv")
     assert read(Csv, path, channel="scores") == [{"channel": "scores", "sid": "A", "score": 0.5, "ts": FIRST + DAY}]
+
+
+def test_the_examples_of_the_readme_can_be_read(read: Read, write: Write) -> None:
+    text = (Path(__file__).parent.parent / "README.md").read_text()
+    blocks = dict(re.findall(r"```(csv|json)\n(.*?)```", text, re.DOTALL))
+    source = JsonLines()
+    source.initialize(JsonLines.Params(path=str(write(blocks["json"], "events.jsonl"))))
+    assert [event["channel"] for event in source.events()] == ["quotes", "actions", "rates"]
+    events = read(Csv, write(blocks["csv"]))
+    assert [event["channel"] for event in events] == ["quotes", "actions", "quotes", "actions"]
+    assert [type(read_action(event)) for event in events[1::2]] == [Split, Dividend]
 
 
 def test_a_wide_file_holds_rates(read: Read, write: Write) -> None:
