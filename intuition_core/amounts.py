@@ -1,6 +1,7 @@
 """Exact arithmetic for money and units, and the places where something has to be rounded."""
 
 from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
+from functools import lru_cache
 from typing import Final
 
 EXACT: Final = Context(prec=250, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
@@ -17,7 +18,15 @@ def exact(number: float | str | Decimal) -> Decimal:
     kind = type(number)
     if kind is Decimal:
         return number  # type: ignore[return-value]  # as just looked at
+    if kind is float and number:  # a zero has a sign, which makes no difference to a cache
+        return _written(number)
     return Decimal(number) if kind is int else Decimal(str(number))
+
+
+@lru_cache(maxsize=4096)
+def _written(number: float) -> Decimal:
+    """Give the decimal that a float is written as; prices come again and again, and writing one takes long."""
+    return Decimal(str(number))
 
 
 def floor_to_step(amount: Decimal, price: Decimal, step: Decimal) -> Decimal:
