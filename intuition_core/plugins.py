@@ -90,6 +90,7 @@ FIRST_PARTY: Final = {
     **{("indicator", name): "intuition-indicators" for name in _INDICATORS},
     ("source", "csv"): "intuition-source-files",
     ("source", "parquet"): "intuition-source-files",
+    ("source", "jsonl"): "intuition-source-files",
     ("source", "sample"): "intuition-source-sample",
     ("report", "html"): "intuition-report",
     ("source", "sql"): "intuition-source-sql",
