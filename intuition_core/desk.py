@@ -124,7 +124,7 @@ class Desk:
         elif isinstance(answer, Message):
             self._publish(line, answer, data)
         else:
-            self._cancel(line, answer)
+            self._cancel(line, answer, data)
 
     def signal(self, line: LineSeat, signal: Signal, data: Data) -> None:
         """Size a signal and place what comes of it."""
@@ -234,8 +234,16 @@ class Desk:
             return
         self.recorder.write("message", data.get("sid"), channel=channel, data=content, algorithm=line.algorithm.name)
 
-    def _cancel(self, line: LineSeat, wish: Cancel) -> None:
+    def _cancel(self, line: LineSeat, wish: Cancel, data: Data) -> None:
         """Take back what a line has open and names."""
+        try:
+            check_terms("a Cancel", None, None, "gtc", None, wish.tag)
+            if wish.sid is not None:
+                check_sid(wish.sid)
+        except (BadData, TypeError, ValueError) as error:
+            problem = f"a Cancel's {error}" if isinstance(error, BadData) else str(error)
+            self._fail(line.number, "event", TypeError(problem), data.get("sid"))
+            return
         algorithm = line.names[0]
         self._take_back(
             [

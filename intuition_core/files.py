@@ -162,7 +162,7 @@ def _anchored_table(key: str, table: Any, folder: Path) -> Any:
     if not isinstance(table, Mapping) or key not in _TABLES:
         return table
     content = dict(table)
-    for name in ("name", "use"):
+    for name in ("name", "use", "calendars"):
         reference = content.get(name)
         if isinstance(reference, str) and is_file(reference):
             file = part_file(reference, folder)
@@ -181,7 +181,7 @@ def _anchored_table(key: str, table: Any, folder: Path) -> Any:
 
 _NAMED: Final = frozenset({"algorithms", "indicators"})
 """Tables in which ``name`` is what records call a part, and ``use`` the plugin."""
-_TABLES: Final = _NAMED | {"algorithm", "portfolio", "risks", "source", "hooks"}
+_TABLES: Final = _NAMED | {"algorithm", "portfolio", "risks", "source", "hooks", "instruments"}
 
 
 def _read(path: Path) -> bytes:

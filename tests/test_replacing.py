@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intuition_core.composition import Composition, Line, Part
-from intuition_core.contracts import Account, Bet, Order, Rejection, Signal
+from intuition_core.contracts import Account, Bet, Cancel, Order, Rejection, Signal
 from intuition_core.margin import Margin
 from intuition_core.orders import FillRules
 from intuition_core.strategy import Strategy
@@ -185,6 +185,34 @@ def test_an_order_whose_cash_went_elsewhere_meanwhile_is_gone() -> None:
         "other orders were placed with what it needs: 1000 cash asked for, 400 available",
     )
     assert [order.sid for order in trader.orders] == [each.sid for each in trader.reserved.values()] == ["B"]
+
+
+@pytest.mark.parametrize(
+    ("wish", "says"),
+    [
+        (Cancel(5), "a Cancel's sid: expected text"),  # type: ignore[arg-type]  # the fault
+        (Cancel("A", ""), "a Cancel's tag is 1 to 64 characters, not 0"),
+        (Cancel(tag=7), "a Cancel's tag is text, not int 7"),  # type: ignore[arg-type]  # the same
+    ],
+)
+def test_a_wish_that_makes_no_sense_is_an_error_and_takes_nothing_back(wish: Cancel, says: str) -> None:
+    trader = Trader()
+    trader.step(buy(90.0))
+    (error,) = trader.step(wish)
+    assert error["type"] == "error"
+    assert says in str(error)
+    assert len(trader.orders) == 1
+
+
+def test_what_is_named_is_taken_back() -> None:
+    trader = Trader()
+    trader.stakes.bet, trader.stakes.always = Bet(units=1), True
+    wishes = [(Cancel("A", "x"), 3), (Cancel("A"), 2), (Cancel(tag="x"), 1), (Cancel("B", "x"), 1), (Cancel(), 0)]
+    for sid, tag in (("A", "x"), ("A", "y"), ("B", "x"), ("B", "y")):
+        trader.step(buy(9.0, tag, sid), sid=sid)
+    for wish, left in wishes:
+        assert {*told(trader.step(wish))} <= {"cancelled by the algorithm"}
+        assert len(trader.orders) == len(trader.reserved) == left
 
 
 SIGNALS = st.builds(buy, st.sampled_from([10.0, 20.0]), st.sampled_from([None, "x", "y"]), st.sampled_from("AB"))

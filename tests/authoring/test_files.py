@@ -224,6 +224,16 @@ def test_paths_in_a_configuration_are_relative_to_it_and_those_of_flags_to_the_w
         compose(settle(load_config(file, flags={"algorithm.name": "algo.py"}), catalogue), catalogue)
 
 
+def test_what_is_known_of_symbols_can_be_in_files_beside_the_configuration(folder: Path, catalogue: Catalogue) -> None:
+    row = '{"symbol": "A", "calendar": "OURS"}'
+    write("there/table.py", f"class T:\n    def instruments(self):\n        return [{row}]")
+    write("there/hours.py", "class H:\n    def sessions(self, name):\n        return [(1, 2)]")
+    tables = '[algorithm]\nname = "random"\n[instruments]\nname = "table.py"\ncalendars = "./hours.py"\n'
+    composition = compose(settle(load_config(write("there/intuition.toml", tables)), catalogue), catalogue)
+    assert [each.plain() for each in composition.instruments] == [{"symbol": "A", "calendar": "OURS"}]
+    assert [hours.plain()["sessions"] for hours in composition.hours] == [1]
+
+
 def test_callers_of_a_session_cannot_have_a_file_run(catalogue: Catalogue) -> None:
     path = write("evil.py", "raise SystemExit")
     service = Service(load_config(flags={"algorithm.name": "random"}), catalogue)
