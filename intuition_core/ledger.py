@@ -271,7 +271,7 @@ class Ledger:
         """Book units sold; give what they brought, less the fees, and the profit over what they had cost.
 
         Raises:
-            NotEnough: more than the units held, or more fees than all that is brought and available.
+            NotEnough: more than the units held; or fees, or a price below nothing, take more than is available.
         """
         held = self.positions.get(sid)
         if held is None or quantity > held.quantity:
@@ -279,8 +279,8 @@ class Ledger:
         proceeds = EXACT.multiply(quantity, price)
         if fees:
             proceeds = EXACT.subtract(proceeds, fees)
-            if EXACT.add(self.available, proceeds) < 0:
-                raise NotEnough("cash", EXACT.minus(proceeds), self.available)
+        if proceeds < 0 and EXACT.add(self.available, proceeds) < 0:  # below nothing, who sells pays
+            raise NotEnough("cash", EXACT.minus(proceeds), self.available)
         if quantity == held.quantity:
             cost = held.cost
             del self.positions[sid]

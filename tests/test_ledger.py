@@ -529,3 +529,12 @@ def test_dividends_are_paid_to_holders_and_by_the_short() -> None:
     assert ledger.act(Dividend("GOOG", Decimal("0.24"))) is not None
     assert (ledger.cash, ledger.realised) == (Decimal("5898.1"), Decimal("-1.9"))
     assert ledger.act(Dividend("MSFT", Decimal(1))) is None
+
+
+def test_a_sale_at_a_price_below_nothing_takes_no_cash_that_is_not_there() -> None:
+    ledger = Ledger(Decimal(100))
+    ledger.buy("OIL", Decimal(10), Decimal(10))
+    with pytest.raises(NotEnough):
+        ledger.sell("OIL", Decimal(10), Decimal(-1), 7)
+    assert ledger.cash == 0
+    assert ledger.positions["OIL"].quantity == 10
