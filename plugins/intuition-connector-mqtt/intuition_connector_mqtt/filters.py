@@ -69,7 +69,8 @@ class Filters:
         """
         levels = topic.split("/")
         possible = {f"{'/'.join(levels[:count])}/#" for count in range(1, len(levels) + 1)}
-        self._give_back(client, possible.difference(self.wanted, self._given_back))
+        # What is not answered yet is given back by `ask`, if nobody wants it by then.
+        self._give_back(client, possible.difference(self.wanted, self._given_back, *self._asked.values()))
 
     def _give_back(self, client: Client, topics: Iterable[str]) -> None:
         if given := sorted(topics):
