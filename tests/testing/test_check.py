@@ -76,7 +76,7 @@ def test_a_distribution_means_all_that_it_brings(tmp_path: Path) -> None:
     assert "2 plugins, none of them failed" in result.stderr
 
 
-@pytest.mark.parametrize("reference", ["source:csv", "source:parquet", "source:sql"])
+@pytest.mark.parametrize("reference", ["source:csv", "source:jsonl", "source:parquet", "source:sql"])
 def test_sources_are_given_a_recording_to_read(tmp_path: Path, reference: str) -> None:
     found = checked(reference, folder=tmp_path)
     assert found["tier"] == "documented"

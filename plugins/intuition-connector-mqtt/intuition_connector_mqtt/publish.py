@@ -175,9 +175,10 @@ def _replayed(
 
 
 def _paced(messages: Iterable[Timed], *, rate: float | None, speed: float | None) -> Iterator[Message]:
-    start, first = time.monotonic(), None
+    start, first = 0.0, None
     for number, (message, ts) in enumerate(messages):
-        first = ts if first is None else first
+        if first is None:  # a source may take its time until it has its first event
+            start, first = time.monotonic(), ts
         due = number / rate if rate else (ts - first) / 1e9 / speed if speed else 0.0
         if due:
             time.sleep(max(0.0, start + due - time.monotonic()))

@@ -16,6 +16,15 @@ def integers(column: "pa.Array") -> "np.ndarray[Any, Any]":
     return np.from_dlpack(column.cast(pa.int64()))
 
 
+def places(column: "pa.Array", *, none: int) -> "np.ndarray[Any, Any]":
+    """Give a column of integers as 64-bit integers, its nulls as a number of your choice."""
+    import numpy as np
+    import pyarrow as pa
+
+    values = pa.Array.from_buffers(column.type, len(column), [None, column.buffers()[1]], offset=column.offset)
+    return np.where(truths(column.is_null()), none, integers(values))
+
+
 def floats(column: "pa.Array") -> "np.ndarray[Any, Any]":
     """Give a column of numbers as 64-bit floats, its nulls as NaN.
 

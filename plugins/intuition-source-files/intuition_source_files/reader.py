@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from intuition_core.data import DEFAULT_CHANNEL, MAX_PRICE, MIN_PRICE, check_channel, check_sid
 from intuition_core.errors import BadData
 from intuition_core.market import RATES
-from intuition_source_files.arrays import floats, integers, objects
+from intuition_source_files.arrays import floats, integers, objects, places
 from intuition_source_files.chunk import Chunk, join
 from intuition_source_files.clock import Clock, Rule
 from intuition_source_files.columns import PRICES, Columns
@@ -232,9 +232,11 @@ def _names(
     if not pa.types.is_dictionary(column.type):
         column = column.cast(pa.string()).dictionary_encode()
     names = [(name or "").strip() or missing for name in column.dictionary.cast(pa.string()).to_pylist()]
-    codes = integers(column.indices.fill_null(len(names)))
     if column.null_count:
+        codes = places(column.indices, none=len(names))
         names.append(missing)
+    else:
+        codes = integers(column.indices)
     for code, name in enumerate(names):
         try:
             check(name)

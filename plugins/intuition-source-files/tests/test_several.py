@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv as arrow
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -124,12 +125,24 @@ def test_what_is_after_the_end_is_not_even_looked_at(read: Read, write: Write) -
     assert len(read(Csv, path, end=(10**9 + 5) * 10**9)) == 5
 
 
-def test_neither_arrow_nor_pandas_is_imported_before_or_without_need(write: Write) -> None:
-    path = write(BAR + "2024-01-02,1,1,1,1,\n2024-03-02,1,1,1,1,5\n")
+@pytest.mark.parametrize("source", ["Csv", "Parquet"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        BAR + "2024-01-02,1,1,1,1,\n2024-03-02,1,1,1,1,5\n",
+        "timestamp,sid,channel,close,ratio\n2024-01-02,A,,1,\n2024-03-02,A,actions,,2:1\n",
+    ],
+)
+def test_neither_arrow_nor_pandas_is_imported_before_or_without_need(write: Write, source: str, text: str) -> None:
+    path = write(text)
+    if source == "Parquet":
+        table = arrow.read_csv(path, convert_options=arrow.ConvertOptions(strings_can_be_null=True))
+        path = path.with_suffix(".parquet")
+        pq.write_table(table, path)
     code = (
-        "import sys; from intuition_source_files import Csv; heavy = {'pandas', 'numpy', 'pyarrow'};"
-        "print(sorted(heavy & set(sys.modules))); source = Csv();"
-        f"source.initialize(Csv.Params(path={str(path)!r}, timezone='America/New_York', stamp='open', bar='1d'));"
+        f"import sys; from intuition_source_files import {source}; heavy = {{'pandas', 'numpy', 'pyarrow'}};"
+        f"print(sorted(heavy & set(sys.modules))); source = {source}();"
+        f"source.initialize(source.Params(path={str(path)!r}, timezone='America/New_York', stamp='open', bar='1d'));"
         "print(len(list(source.events())), sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
