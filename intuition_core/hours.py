@@ -1,7 +1,7 @@
 """When an exchange trades: its sessions as plain numbers, so that the model knows no calendar library."""
 
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from hashlib import sha256
 from itertools import pairwise
@@ -24,8 +24,9 @@ class Hours:
 
     Args:
         name: the calendar's name, such as ``XNYS``.
-        sessions: when each opens and when it closes, nanoseconds UTC; the close is no more part of it.
-        breaks: when trading pauses within sessions, and when it goes on.
+        sessions: when each opens and when it closes, nanoseconds UTC. The close is its last moment: a bar is stamped
+            with the moment at which it ends, and what happened in it was traded.
+        breaks: when trading pauses within sessions, the last moment before it, and when it goes on.
 
     Raises:
         BadHours: sessions or breaks are empty, overlap, or are out of order.
@@ -40,10 +41,18 @@ class Hours:
 
     def is_open(self, ts: int) -> bool:
         """Say whether the exchange trades at a time, nanoseconds UTC; outside the sessions known it does not."""
-        return _within(self._opens, self._closes, ts) and not _within(*self._breaks, ts)
+        n = bisect_right(self._opens, ts) - 1
+        if n < 0 or ts > self._closes[n]:
+            return False
+        begun, ended = self._breaks
+        at = bisect_left(begun, ts) - 1
+        return at < 0 or ts >= ended[at]
 
     def end(self, ts: int) -> int | None:
-        """Give the close of the session that a time falls into, or of the next one; None after the last one known."""
+        """Give the close of the session that is not over yet at a time, or of the next one; None after the last known.
+
+        At a close its session is over: what is decided on the bar that ends there is for the next one.
+        """
         n = bisect_right(self._closes, ts)
         return self._closes[n] if n < len(self._closes) else None
 
@@ -69,8 +78,3 @@ def _edges(name: str, spans: Iterable[tuple[int, int]]) -> tuple["array[int]", "
         if following < last:
             raise BadHours(name, f"a session opens at {following}, before the one before it closes at {last}")
     return begun, ended
-
-
-def _within(begun: "array[int]", ended: "array[int]", ts: int) -> bool:
-    n = bisect_right(begun, ts) - 1
-    return n >= 0 and ts < ended[n]

@@ -188,11 +188,11 @@ class Market:
     def day_end(self, sid: str, ts: int) -> int:
         """Give when the day of a time ends for a symbol, nanoseconds UTC: the first moment that is no more of it.
 
-        With a calendar that is the close of the session that the time falls into, or else of the next one; without,
-        and after the last session that the calendar knows, midnight UTC.
+        With a calendar that is right after the close of the session that is not over yet, or else of the next one;
+        without, and after the last session that the calendar knows, midnight UTC.
         """
         if self._hours and (hours := self._hours.get(sid)) is not None and (end := hours.end(ts)) is not None:
-            return end
+            return end + 1
         return (ts // DAY + 1) * DAY
 
     def is_open(self, sid: str, ts: int) -> bool:

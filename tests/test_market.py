@@ -179,8 +179,8 @@ def test_with_a_calendar_they_end_with_the_session_or_the_next_one(sessions: lis
     hours = Hours("X", sessions)
     market = Market(instruments=[Instrument(symbol="A", calendar="X")], hours=[hours])
     closes = [close for _, close in sessions if close > ts]
-    assert market.day_end("A", ts) == (min(closes) if closes else (ts // DAY + 1) * DAY)
-    assert market.is_open("A", ts) is any(begun <= ts < close for begun, close in sessions)
+    assert market.day_end("A", ts) == (min(closes) + 1 if closes else (ts // DAY + 1) * DAY)
+    assert market.is_open("A", ts) is any(begun <= ts <= close for begun, close in sessions)
     assert market.day_end("B", ts) == (ts // DAY + 1) * DAY
 
 
@@ -188,9 +188,16 @@ def test_in_a_break_nothing_is_traded_and_the_session_goes_on() -> None:
     hours = Hours("X", [(10, 20), (20, 30)], [(14, 16)])
     assert [hours.is_open(ts) for ts in (9, 10, 13, 14, 15, 16, 19, 20, 29, 30)] == [
         *(False, True, True),
-        *(False, False, True, True, True, True, False),
+        *(True, False, True, True, True, True, True),
     ]
     assert [hours.end(ts) for ts in (9, 15, 19, 20, 29, 30)] == [20, 20, 20, 30, 30, None]
+
+
+def test_daily_bars_stamped_at_the_close_fill_an_order_for_the_day() -> None:
+    hours = Hours("X", [(10, 20), (30, 40), (50, 60)])
+    market = Market(instruments=[Instrument(symbol="A", calendar="X")], hours=[hours])
+    assert market.is_open("A", 40)
+    assert 40 < market.day_end("A", 20) < 50
 
 
 @pytest.mark.parametrize("sessions", [[(1, 1)], [(2, 1)], [(1, 3), (2, 4)], [(5, 6), (1, 2)]])

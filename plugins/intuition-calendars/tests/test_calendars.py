@@ -37,8 +37,8 @@ def test_sessions_of_new_york_end_when_they_did(moment: str, end: str) -> None:
 
 def test_tokyo_pauses_over_noon() -> None:
     tokyo = hours("XTKS")
-    opens = ("2024-03-08T00:00:00", "2024-03-08T02:29:59", "2024-03-08T03:30:00", "2024-03-08T05:59:59")
-    closed = ("2024-03-07T23:59:59", "2024-03-08T02:30:00", "2024-03-08T03:29:59", "2024-03-08T06:00:00")
+    opens = ("2024-03-08T00:00:00", "2024-03-08T02:30:00", "2024-03-08T03:30:00", "2024-03-08T06:00:00")
+    closed = ("2024-03-07T23:59:59", "2024-03-08T02:30:01", "2024-03-08T03:29:59", "2024-03-08T06:00:01")
     assert [tokyo.is_open(at(moment)) for moment in opens] == [True] * 4
     assert [tokyo.is_open(at(moment)) for moment in closed] == [False] * 4
 
