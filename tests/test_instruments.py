@@ -211,7 +211,7 @@ def test_instruments_of_a_file_of_a_plugin_and_of_the_configuration_come_togethe
         Instrument(symbol="B", tick=Decimal("0.05")),
     )
     market = composition.market()
-    assert (market.day_end("A", 5), market.is_open("A", 5), market.tick("B")) == (11, True, Decimal("0.05"))
+    assert (market.day_end("A", 5), market.is_open("A", 5), market.tick("B")) == (11, False, Decimal("0.05"))
     assert market.currency == "EUR"
     assert composition.plain()["hours"][0]["sessions"] == 2
 
