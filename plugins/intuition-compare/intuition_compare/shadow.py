@@ -4,9 +4,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from copy import copy
 
-from intuition_compare.places import places
+import msgspec
+
+from intuition_compare.places import Places, places
 from intuition_compare.runs import Run, run_of
-from intuition_core.composition import Composition
+from intuition_core.composition import Composition, Part, difference
 from intuition_core.contracts import Data
 from intuition_core.curve import Curve
 from intuition_core.data import DEFAULT_CHANNEL
@@ -14,14 +16,44 @@ from intuition_core.digest import Digest
 from intuition_core.errors import IntuitionError
 from intuition_core.history import History
 from intuition_core.journal import Journal
-from intuition_core.ledger import Statement
+from intuition_core.ledger import EXACT, Statement
 from intuition_core.records import Record
-from intuition_core.session import replayed_events
+from intuition_core.seats import check_seatable
+from intuition_core.session import replayed_events, restored
 from intuition_core.strategy import Strategy
+
+
+class NotAtBoundary(IntuitionError):
+    """A variant that cannot begin where another version of a part of the session was taken up."""
+
+    def __init__(self, name: str, boundary: int, key: str) -> None:
+        self.name = name
+        self.boundary = boundary
+        self.key = key
+        super().__init__(
+            f"{name}: another version of a part was taken up after event {boundary}, and comparisons begin there, with "
+            f"the account as it was: its `{key}` cannot be another; vary algorithms, portfolios and their parameters"
+        )
+
+
+class VersionChanged(IntuitionError):
+    """A session that was followed until it took up another version of a part, which this process does not have."""
+
+    def __init__(self, name: str, boundary: int) -> None:
+        self.name = name
+        self.boundary = boundary
+        super().__init__(
+            f"{name}: another version of a part was taken up after event {boundary}; start the comparison again: it "
+            "begins there"
+        )
 
 
 class Shadow:
     """Follows a journal, and keeps the account's course.
+
+    Where the session has taken up another version of a part, what was before is never run again: it begins there, with
+    the account, the open orders and the parts as they were. A variant's own parts take their places there, and begin
+    anew, as those of a swap do.
 
     Args:
         name: how the comparison calls it.
@@ -35,16 +67,24 @@ class Shadow:
 
     def __init__(self, name: str, composition: Composition, *, run: str, session: Composition | None = None) -> None:
         self.name = name
-        self._strategy = _Announcing(composition, run=run)
-        self._strategy.announce = self._before
+        self._run = run
+        self._composition = composition
+        self._session = session
         self._original = session is None
         self._places = places(composition, session or composition)
-        self._curve = Curve(self._strategy.ledger)
+        self._begun = 0
+        self._open(composition)
         self._event: Data = {}
         self._digest = Digest(run)
         self._counts: Counter[str] = Counter()
         self._first_ts: int | None = None
         self._last_ts: int | None = None
+
+    def _open(self, composition: Composition) -> None:
+        self._strategy = _Announcing(composition, run=self._run)
+        self._strategy.announce = self._before
+        self._curve = Curve(self._strategy.ledger)
+        self._deposits = self._worth = self._strategy.ledger.deposits
 
     @property
     def seq(self) -> int:
@@ -60,7 +100,14 @@ class Shadow:
 
         Raises:
             ReplayDiffers: the session's own parts decide otherwise than its journal says.
+            NotAtBoundary: it differs in more than parts from a session that has to be begun with in its midst.
+            VersionChanged: the session has gone on with another version of a part meanwhile.
+            BehindBoundary: what the session had come to then cannot be taken up.
         """
+        if (boundary := journal.boundary) > self._begun:
+            if self.seq:
+                raise VersionChanged(self.name, boundary)
+            self._begin_at(boundary, journal)
         strategy = self._strategy
         try:
             for records in replayed_events(strategy, journal, after=self.seq, until=until, compare=self._original):
@@ -78,11 +125,11 @@ class Shadow:
         history = History(
             title=self.name,
             composition=strategy.composition.plain(),
-            source=source,
-            events=strategy.seq,
+            source=source if not self._begun else f"{source} from event {self._begun + 1} on, with another version",
+            events=strategy.seq - self._begun,
             first_ts=self._first_ts,
             last_ts=self._last_ts,
-            deposits=strategy.ledger.deposits,
+            deposits=EXACT.add(self._worth, EXACT.subtract(strategy.ledger.deposits, self._deposits)),
             equity=strategy.ledger.equity,
             slices=curve.slices,
             days=curve.days,
@@ -94,6 +141,30 @@ class Shadow:
             complete=True,
         )
         return run_of(self.name, history, self._digest.hexdigest())
+
+    def _begin_at(self, boundary: int, journal: Journal) -> None:
+        """Begin with what the session had come to when another version of a part was taken up."""
+        session, own = self._session or self._composition, self._composition
+        terms = msgspec.structs.replace(own, lines=session.lines)
+        if (key := difference(session.plain(), terms.plain())) is not None:
+            raise NotAtBoundary(self.name, boundary, key)
+        self._open(session)
+        strategy = self._strategy
+        self._begun = restored(strategy, journal, wanted=False)
+        for (kind, name), before, part in zip(session.places, session.parts, own.parts, strict=True):
+            if (kind, name) in self._places.own:
+                # The place keeps the name that the session's account knows it by.
+                named = part if kind != "algorithm" else msgspec.structs.replace(part, name=before.name)
+                strategy.put(strategy.place(kind, name), named)
+        self._places = Places({}, self._places.own)
+        ledger = strategy.ledger
+        self._deposits, self._worth = ledger.deposits, ledger.equity
+        events, _ = next(journal.batches(boundary - 1))
+        # The account is seen once at its present equity, so that the course does not begin with its cash alone.
+        self._curve.turn(events[0]["ts"])
+        self._curve.settle(events[0])
+        self._curve.finish()
+        self._curve.slices, self._curve.days = [], []
 
     def _before(self, event: Data) -> Data:
         """End a slice and a day of the curve while the account still is as the event finds it; give what to take."""
@@ -122,3 +193,16 @@ class _Announcing(Strategy):
 
     def step(self, data: Data) -> Sequence[Record]:
         return super().step(self.announce(data))
+
+    def put(self, number: int, part: Part) -> None:
+        """Let a part begin in the place of another, with no event of its own.
+
+        Raises:
+            PartFailed: it cannot be made or initialised.
+        """
+        try:
+            started = self._make(number, part)
+            check_seatable(started)
+        finally:
+            self._cell[0], self._cell[1] = self.seq, self._first
+        self._seat(started)
