@@ -292,7 +292,7 @@ def test_decisions_that_were_not_published_are_not_published_after_a_kill(
     until(lambda: session.service.outbox("mqtt", 1) == [], "the confirmation")
     cancelled = {record["cause"] for record in killed if record["type"] == "rejection"}
     assert len(cancelled) == 52
-    assert {record["cause"] for record in observer.on("rejections")} >= cancelled
+    until(lambda: {record["cause"] for record in observer.on("rejections")} >= cancelled, "their rejections")
     # What was published before is told to be cancelled. What was filled counts for the account, and goes out.
     early, filled = once(observer.on("decisions"))
     assert early in cancelled
