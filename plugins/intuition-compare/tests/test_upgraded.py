@@ -1,5 +1,11 @@
 """Variants beside a session that has gone on with another version of a part: they begin there."""
 
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -14,8 +20,10 @@ from intuition_compare.shadow import NotAtBoundary, Shadow, VersionChanged
 
 from intuition_core import Signal, control
 from intuition_core.composition import Composition, Line, Part
+from intuition_core.errors import BackendLost, BackendRefused
 from intuition_core.journal import Journal
 from intuition_core.naive import Naive
+from intuition_core.rpc.client import Client
 from intuition_core.session import Item, Session
 from intuition_core.strategy import Strategy
 
@@ -179,3 +187,80 @@ def test_a_version_that_is_taken_up_while_it_is_followed_ends_it(tmp_path: Path)
     with pytest.raises(VersionChanged, match="after event 9; start the comparison again"):
         shadow.take(journal, until=9)
     journal.close()
+
+
+# -- a real session
+
+MOVES = """
+from intuition_core import Signal
+
+class Moves:
+    def initialize(self, params):
+        self.count = 0
+
+    def event(self, data):
+        self.count += 1
+        return Signal(data["sid"], "{}" if self.count % 2 else "{}", data["quote"])
+
+    def snapshot(self):
+        return self.count
+
+    def restore(self, state):
+        self.count = state
+"""
+
+
+def install(folder: Path, version: str, *sides: str) -> None:
+    (folder / "acme_moves.py").write_text(MOVES.format(*sides))
+    for old in folder.glob("acme_moves-*"):
+        shutil.rmtree(old)
+    info = folder / f"acme_moves-{version}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: acme-moves\nVersion: {version}\n")
+    (info / "entry_points.txt").write_text("[intuition.v1.algorithm]\nmoves = acme_moves:Moves\n")
+
+
+def typed(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "intuition_core", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=dict(os.environ))
+
+
+def call(address: str, method: str, *arguments: Any) -> Any:
+    """Call a session that may be about to go on in another process."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            with Client(address, timeout=10) as client:
+                return client.call(method, *arguments)
+        except (BackendLost, BackendRefused):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def test_a_session_that_was_restarted_with_a_newer_version(
+    serve: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # two versions written within a second look the same to a cache
+    install(tmp_path, "1.0", "buy", "sell")
+    _, address = serve("--algo", "moves", "--portfolio", "naive", "--session", "first")
+    call(address, "events", quotes([100, 101, 103, 102, 105]))
+    install(tmp_path, "1.1", "sell", "buy")
+    swapped = typed("swap", "algorithm", "moves", "--restart", "--rpc", address)
+    assert swapped.returncode == 0, swapped.stderr
+    call(address, "events", quotes([104, 103, 106, 109, 108], 10))
+    account = call(address, "account")
+    compared = typed("compare", "--session", "first", "--portfolio", "fixed,kelly", "--json")
+    assert compared.returncode == 0, compared.stderr
+    told = json.loads(compared.stdout)
+    assert told["source"] == "session first from event 7 on, with another version"
+    assert told["events"] == 5
+    session, fixed, _ = told["variants"]
+    assert (session["final_equity"], session["cash"]) == (account["equity"], account["cash"])
+    assert session["composition"]["algorithms"][0]["algorithm"]["version"] == "1.1"
+    assert fixed["final_equity"] != account["equity"]
+    refused = typed("compare", "--session", "first", "--portfolio", "fixed", "--cash", "7")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "after event 6, and comparisons begin there" in refused.stderr
+    assert "Traceback" not in refused.stderr
