@@ -155,7 +155,7 @@ class Strategy:
     @property
     def inlets(self) -> list[str]:
         """The channels that events are wanted of: those that parts listen to, and those that are booked in any case."""
-        booked = (ACTIONS,) if self.composition.currency is None else (ACTIONS, RATES)
+        booked = (DEFAULT_CHANNEL, ACTIONS) if self.composition.currency is None else (DEFAULT_CHANNEL, ACTIONS, RATES)
         return list(dict.fromkeys((*self._listeners, *booked)))
 
     @property

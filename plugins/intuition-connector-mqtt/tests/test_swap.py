@@ -104,7 +104,9 @@ def served(tmp_path: Path, port: int, any_broker: Any) -> Iterator[Served]:
 
 def wait_for_channels(observer: Any, until: Callable[..., Any], *channels: str) -> Any:
     def described() -> Any:
-        found = [each for each in observer.on("$description")[-1:] if each["channels"] == [*channels, "actions"]]
+        # Quotes are wanted whoever hears them: they mark what is held, and fill orders.
+        wanted = list(dict.fromkeys((*channels, "quotes", "actions")))
+        found = [each for each in observer.on("$description")[-1:] if each["channels"] == wanted]
         return found and found[0]
 
     return until(described, f"a description with {', '.join(channels)}")
