@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, Final, get_args
 
 from intuition_core.contracts import Bet, Cancel, Message, Signal, Tif
-from intuition_core.data import MAX_PRICE, check_sid
+from intuition_core.data import MAX_PRICE, MIN_PRICE, check_sid
 from intuition_core.ledger import exact
 
 MAX_AMOUNT: Final = 10**18
@@ -83,8 +83,8 @@ def check_terms(what: str, limit: Any, stop: Any, tif: Any, until: Any, tag: Any
             continue
         if isinstance(price, bool) or not isinstance(price, int | float):
             raise TypeError(f"{what}'s {name} is a price, not {_shown(price)}")
-        if not math.isfinite(price) or abs(price) > MAX_PRICE:
-            raise ValueError(f"{what}'s {name} is a finite price, not {price}")
+        if price and not MIN_PRICE <= abs(price) <= MAX_PRICE:
+            raise ValueError(f"{what}'s {name} is a price from {MIN_PRICE:g} to {MAX_PRICE:g}, not {price}")
     if tif not in TIFS:
         raise ValueError(f"{what}'s tif is one of {', '.join(TIFS)}, not {_shown(tif)}")
     if until is not None and (isinstance(until, bool) or not isinstance(until, int) or until not in _INT64):

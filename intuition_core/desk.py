@@ -16,7 +16,7 @@ from intuition_core.answers import bets, check_terms, check_text
 from intuition_core.books import Books
 from intuition_core.composition import Composition
 from intuition_core.contracts import Account, Bet, Cancel, Data, Message, Order, Rejection, Side, Signal
-from intuition_core.data import check_channel, check_sid, plain
+from intuition_core.data import DEFAULT_CHANNEL, MAX_PRICE, MIN_PRICE, check_channel, check_sid, plain
 from intuition_core.errors import BadData
 from intuition_core.ledger import EXACT, LedgerView, NoMargin, NotEnough, Readable, exact
 from intuition_core.lookout import Fail, Lookout
@@ -28,7 +28,6 @@ from intuition_core.seats import LineSeat, RiskSeat
 
 _ZERO: Final = Decimal(0)
 _SIDES: Final = ("buy", "sell")
-_ALWAYS: Final = math.inf
 _ROUNDING_SLACK: Final = Decimal("1.000000001")
 """A portfolio that bets all of `account.cash`, a float, may name a hair more than there is; this much is forgiven."""
 
@@ -130,8 +129,9 @@ class Desk:
         """Size a signal and place what comes of it."""
         quote = signal.quote
         if not (
-            type(quote) is float
-            and -_ALWAYS < quote < _ALWAYS
+            quote is not None
+            and quote is data.get("quote")  # which was looked at on its way in, as a price of its own is here
+            and data["channel"] == DEFAULT_CHANNEL
             and signal.sid is data.get("sid")
             and signal.side in _SIDES
             and signal.limit is None
@@ -281,6 +281,8 @@ class Desk:
             problem = f"no quote of {signal.sid} is known yet; give the signal one"
         elif isinstance(quote, bool) or not isinstance(quote, int | float) or not math.isfinite(quote):
             problem = f"a signal's quote is a finite number, not {quote!r}"
+        elif quote and not MIN_PRICE <= abs(quote) <= MAX_PRICE:
+            problem = f"a signal's quote is from {MIN_PRICE:g} to {MAX_PRICE:g}, not {quote!r}"
         if problem is not None:
             self._fail(line.number, "event", TypeError(problem), data.get("sid"))
             return None

@@ -544,12 +544,16 @@ class Service:
         from intuition_core import __version__
 
         session = self.session
+        composition = session.strategy.composition.plain()
+        for line in composition["algorithms"]:
+            if "share" in line:  # as it is now: shares move while the session runs
+                line["share"] = format(session.strategy.books.shares[line["algorithm"]["name"]], "f")
         return {
             "session": session.name,
             "run": self._run,
             "core": __version__,
             "contract": CONTRACT_VERSION,
-            "composition": session.strategy.composition.plain(),
+            "composition": composition,
             "channels": session.strategy.channels,
             "last_seq": session.last_seq,
             "journal": self.journal.durability if self.journal else None,

@@ -180,9 +180,14 @@ class Strategy:
             self.others += 1
             if channel in self._booking:
                 self._recorder.open(self.seq, data["ts"])
-                self._booking[channel](data)
                 if channel == CONTROL:
+                    self._control(data)
                     return self._recorder.take()
+                if self._guarded and data["ts"] >= self._desk.lookout.until:
+                    self._watch(data["ts"] if self._last_ts is None else self._last_ts, data)
+                self._booking[channel](data)
+                if self._guarded:
+                    self._guard(data["ts"], data, changed=bool(self._desk.lookout.held))
         self._tell(channel, data)
         return self._rest(data) if self._written or self._derived or self._rebalanced else _NOTHING
 
@@ -572,10 +577,15 @@ class Strategy:
             desk.fill(sid, data)
         self._marks[sid] = data["quote"]
         desk.quoted_at[sid] = self._last_ts = ts
+        self._guard(ts, data, changed=filled or sid in lookout.held)
+
+    def _guard(self, ts: int, data: Data, *, changed: bool) -> None:
+        """Call margins, and let risk parts look where an event has changed what the account is worth."""
+        lookout = self._desk.lookout
         if self.composition.margin is not None:
             self._recorder.open(self.seq, ts)
-            desk.call_margins()
-        if lookout.needed and (ts >= lookout.until or ((filled or sid in lookout.held) and not lookout.calm())):
+            self._desk.call_margins()
+        if lookout.needed and (ts >= lookout.until or (changed and not lookout.calm())):
             self._watch(ts, data)
 
     def _watch(self, ts: int, data: Data) -> None:

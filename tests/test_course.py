@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from intuition_core.backtest import Backtest
 from intuition_core.composition import Composition, Line, Part
-from intuition_core.contracts import Bet, Signal
+from intuition_core.contracts import Bet, Signal, Watch
 from intuition_core.instruments import Instrument
 from intuition_core.margin import Margin
 from intuition_core.strategy import Strategy
@@ -105,3 +105,52 @@ def test_less_than_a_lot_that_a_split_has_left_can_be_sold() -> None:
     records = [record for n, event in enumerate(story) for record in live.step({**event, "ts": n * HOUR})]
     assert [record["quantity"] for record in records if record["type"] == "fill"] == ["10", "15"]
     assert not live.ledger.positions
+
+
+class Floor:
+    """Stops everything when the equity is at 900 or less."""
+
+    def check(self, order: Any, account: Any) -> Any:
+        return order
+
+    def observe(self, account: Any, ts: int) -> Any:
+        return f"down to {account.equity:.0f}" if account.equity <= 900 else Watch(below=900)
+
+
+def test_a_rate_that_takes_the_equity_to_a_limit_is_seen_at_once() -> None:
+    line = recipe().lines
+    foreign = Composition(
+        lines=line,
+        risks=(Part(kind="risk", name="floor", factory=Floor, params={}),),
+        seed=0,
+        cash=Decimal(1000),
+        currency="EUR",
+        instruments=(Instrument(symbol="A", currency="USD"),),
+    )
+    live = Strategy(foreign, run="r")
+    rate = {"channel": "rates", "sid": "USD/EUR"}
+    story = [{**rate, "quote": 1.0}, quote("A", 50.0, "buy", "gtc"), quote("A", 50.0, None, "gtc")]
+    story += [{**rate, "quote": 0.9}, {**rate, "quote": 0.8}, quote("B", 1.0, None, "gtc")]
+    records = [live.step({**event, "ts": n * HOUR}) for n, event in enumerate(story)]
+    assert [[record["type"] for record in each] for each in records] == [
+        [],
+        ["decision"],
+        ["fill"],
+        [],
+        ["control"],
+        [],
+    ]
+    assert live.killed == "down to 900"
+
+
+@pytest.mark.parametrize("what", ["limit", "stop", "quote"])
+def test_a_price_that_is_no_price_fails_its_algorithm_and_nothing_else(what: str) -> None:
+    class Tiny:
+        def event(self, data: Any) -> Signal:
+            return Signal(data["sid"], "buy", **({"quote": data["quote"]} | {what: 1e-320}))
+
+    tiny = Part(kind="algorithm", name="tiny", factory=Tiny, params={})
+    live = Strategy(Composition(lines=(Line(algorithm=tiny, portfolio=recipe().lines[0].portfolio),), seed=0), run="r")
+    [error] = live.step({**quote("A", 50.0, None, "gtc"), "ts": 1})
+    assert error["type"] == "error"
+    assert f"a signal's {what} is" in error["problem"]

@@ -537,6 +537,7 @@ def test_several_algorithms_share_one_account(tmp_path: Path) -> None:
     account = service.account()
     assert account["positions"]["A"]["quantity"] == account["algorithms"]["one"]["positions"]["A"]["quantity"] == "5"
     [record] = service.shares({"one": 0.5, "two": "0.5"})
+    assert [line["share"] for line in service.describe()["composition"]["algorithms"]] == ["0.5", "0.5"]
     assert record["moved"] == {"one": "-100", "two": "100"}
     assert service.account()["algorithms"]["two"]["equity"] == "500"
     assert service.account()["equity"] == "1000"

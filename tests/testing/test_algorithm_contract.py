@@ -223,7 +223,7 @@ def test_a_part_that_says_how_to_trade_passes(passes):
     [
         (trading(limit=float("nan")), "its limit is nan; say nothing"),
         (trading(stop=float("inf")), "its stop is inf"),
-        (trading(limit=1e300), "a signal's limit is a finite price"),
+        (trading(limit=1e300), "a signal's limit is a price from"),
         (trading(limit=Decimal("99.5")), "its limit is a Decimal; make it a float"),
         (trading(stop="95"), "its stop is a str"),
         (trading(tif="gtd"), "tif is one of gtc, day, ioc, fok"),
