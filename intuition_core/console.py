@@ -16,6 +16,9 @@ def sentence(record: Mapping[str, Any]) -> str:
     sid = record["sid"]
     match record["type"]:
         case "decision":
+            if record.get("short"):
+                verb = "buying back" if record["side"] == "buy" else "selling short"
+                return f"{verb} {record['quantity']} {sid} at {_price(record['quote'])}"
             verb = "buying" if record["side"] == "buy" else "selling"
             return f"{verb} {_cash(record['cash'])} of {sid} at {_price(record['quote'])}"
         case "fill":

@@ -428,7 +428,9 @@ class Desk:
             return
         if not quantity:
             step = plain_decimal(self._market.step(order.sid))
-            self._refuse(line, order, f"{plain_decimal(cash)} comes to less than {step} {order.sid} at {order.quote}")
+            costs = " with its costs" if self._costly else ""
+            what = f"{plain_decimal(cash)} comes to less than {step} {order.sid} at {order.quote}{costs}"
+            self._refuse(line, order, what)
             return
         if order.quantity is not None and order.quantity != quantity:
             order = msgspec.structs.replace(order, quantity=quantity)

@@ -18,6 +18,14 @@ def record(type_: str, **content: Any) -> dict[str, Any]:
         (record("decision", side="sell", cash="99.5", quote=3.45), "selling 99.50 of GOOG at 3.45"),
         (record("decision", side="buy", cash="0.0001", quote=1e-7), "buying 0.0001 of GOOG at 1e-07"),
         (
+            record("decision", side="sell", cash="50", quantity="10", quote=3.0, short=True),
+            "selling short 10 GOOG at 3",
+        ),
+        (
+            record("decision", side="buy", cash="30", quantity="10", quote=3.0, short=True),
+            "buying back 10 GOOG at 3",
+        ),
+        (
             record("fill", side="buy", quantity="12.5", price=345.0, cash="4312.5"),
             "bought 12.5 GOOG at 345 for 4312.50",
         ),
