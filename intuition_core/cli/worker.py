@@ -163,5 +163,5 @@ def _tell_recovery(log: logging.Logger, service: "Service", seconds: float) -> N
 
 
 def _composed(service: "Service") -> str:
-    line = service.session.strategy.composition.lines[0]
-    return f"{line.algorithm.name} with {line.portfolio.name}"
+    lines = service.session.strategy.composition.lines
+    return " and ".join(f"{line.algorithm.name} with {line.portfolio.name}" for line in lines)
