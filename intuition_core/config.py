@@ -115,7 +115,8 @@ class FillsTable(Table, frozen=True, kw_only=True):
     """``[fills]``: how much of the market orders may have.
 
     ``volume_share`` is the part of an event's ``volume`` that all orders for its symbol together can fill at that
-    event, above 0 and at most 1; without it there is no limit.
+    event, above 0 and at most 1; without it there is no limit. It is refused with ``fill = "same"``, which fills at no
+    event that has a volume; so is ``slippage_impact``.
     """
 
     volume_share: Decimal | None = None
@@ -280,6 +281,8 @@ _EXPECTED: Final = {
     "fills.volume_share": 'a part of the volume such as "0.1"',
 }
 _SESSION: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_JOURNAL: Final = "journal"
+"""The origin of what a session was run with: a combination that is refused by now is still run again as it was."""
 
 
 class Mistake(msgspec.Struct, frozen=True):
@@ -304,14 +307,22 @@ class BadConfiguration(IntuitionError):
 
 
 def where(origin: str, key: str) -> str:
-    """Say where a key was given: ``intuition.toml: [rpc] `addr```; a flag and a variable say it by their own name."""
+    """Say where a key was given: ``intuition.toml: [rpc] `addr```; a flag and a variable say it by their own name.
+
+    Tables of an array are counted from 1: ``intuition.toml: [[risks]] no. 1 `name```.
+    """
     if not key or origin.startswith(("--", PREFIX)):
         return origin
     words = key.split(".")
     if len(words) == 1:
         return f"{origin}: `{key}`"
-    depth = 2 if words[1].isdigit() or (words[0] == "connectors" and len(words) > 2) else 1
-    table = f"[[{words[0]}]] no. {int(words[1]) + 1}" if words[1].isdigit() else f"[{'.'.join(words[:depth])}]"
+    array = 2 if words[:2] == ["instruments", "table"] else 1
+    if words[array:] and words[array].isdigit():
+        depth = array + 1
+        table = f"[[{'.'.join(words[:array])}]] no. {int(words[array]) + 1}"
+    else:
+        depth = 2 if words[0] == "connectors" and len(words) > 2 else 1
+        table = f"[{'.'.join(words[:depth])}]"
     rest = ".".join(words[depth:])
     return f"{origin}: {table} `{rest}`" if rest else f"{origin}: {table}"
 
@@ -430,6 +441,8 @@ def convert(tree: Mapping[str, Any], *, origin: str, origins: Mapping[str, str] 
                 problem = f"`{name}` is not enabled; add it to `enabled`, or take it out here"
                 mistakes.append(mistake(f"hooks.{key}", problem))
     mistakes += [mistake(key, problem) for key, problem in _mispriced(values)]
+    if origin != _JOURNAL:
+        mistakes += [mistake(key, problem) for key, problem in _unheeded(values)]
     mistakes += [mistake(key, problem) for key, problem in _uncovered(values)]
     if values.seed is not None and not -(2**63) <= values.seed < 2**63:
         mistakes.append(mistake("seed", "expected a whole number of at most 64 bits"))
@@ -494,6 +507,22 @@ def _mispriced(values: Configuration) -> Iterator[tuple[str, str]]:
     share = values.fills.volume_share
     if share is not None and not (share.is_finite() and 0 < share <= 1):
         yield "fills.volume_share", f"expected a number above 0 and at most 1, got {share}"
+
+
+def _unheeded(values: Configuration) -> Iterator[tuple[str, str]]:
+    """Find what depends on the volume of an event where orders fill without one."""
+    if values.fill != "same":
+        return
+    for key, given in (
+        ("fills.volume_share", values.fills.volume_share),
+        ("costs.slippage_impact", values.costs.slippage_impact),
+    ):
+        if given:
+            problem = (
+                'with `fill = "same"` an order fills at the quote of its own signal, which has no volume to hold it '
+                'against; choose `fill = "next"`, or leave this out'
+            )
+            yield key, problem
 
 
 def _uncovered(values: Configuration) -> Iterator[tuple[str, str]]:

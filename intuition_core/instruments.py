@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -71,11 +71,15 @@ def check_currency(value: object) -> str:
     return str(value)
 
 
-def read_instruments(rows: Iterable[tuple[str, Mapping[str, object]]]) -> tuple[Instrument, ...]:
+Row: TypeAlias = tuple[str, Mapping[str, object] | BadInstrument]
+"""Where a row of a table is, for messages, and its fields, or else why it has none that could be read."""
+
+
+def read_instruments(rows: Iterable[Row]) -> tuple[Instrument, ...]:
     """Read the rows of a table, or of several.
 
     Args:
-        rows: where each is from, for messages, and its fields as text, numbers, or None or empty text for nothing.
+        rows: where each is from, and its fields as text, numbers, or None or empty text for nothing.
 
     Raises:
         BadInstrument: a row is wrong.
@@ -85,22 +89,25 @@ def read_instruments(rows: Iterable[tuple[str, Mapping[str, object]]]) -> tuple[
     first: dict[str, str] = {}
     errors: list[IntuitionError] = []
     for where, row in rows:
-        mistakes: list[IntuitionError] = []
-        instrument = _read(where, row, mistakes)
-        errors += mistakes
-        if instrument is None:
+        if isinstance(row, BadInstrument):
+            errors.append(row)
             continue
-        if instrument.symbol in first:
-            errors.append(BadInstrument(where, "symbol", f"{instrument.symbol} is in {first[instrument.symbol]} too"))
+        told = _read(where, row, errors)
+        symbol = told.get("symbol")
+        if symbol is None:
             continue
-        first[instrument.symbol] = where
-        found[instrument.symbol] = instrument
+        if symbol in first:
+            errors.append(BadInstrument(where, "symbol", f"{symbol} is in {first[symbol]} too"))
+            continue
+        first[symbol] = where
+        found[symbol] = Instrument(**told)
     if errors:
         raise Mistakes.of(errors)
     return tuple(found.values())
 
 
-def _read(where: str, row: Mapping[str, object], mistakes: list[IntuitionError]) -> Instrument | None:
+def _read(where: str, row: Mapping[str, object], mistakes: list[IntuitionError]) -> dict[str, Any]:
+    """Give the fields of a row that can be read, and note what is wrong with the others."""
     fields = Instrument.__struct_fields__
     told: dict[str, Any] = {}
     for key, value in row.items():
@@ -117,7 +124,7 @@ def _read(where: str, row: Mapping[str, object], mistakes: list[IntuitionError])
                 mistakes.append(BadInstrument(where, key, error.problem))
     if not row.get("symbol"):
         mistakes.append(BadInstrument(where, "symbol", "missing, and every instrument needs one"))
-    return None if mistakes else Instrument(**told)
+    return told
 
 
 def _field(key: str, value: object) -> str | Decimal:

@@ -2,14 +2,13 @@
 
 import csv
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from intuition_core.errors import IntuitionError, did_you_mean
-from intuition_core.instruments import Instrument
+from intuition_core.instruments import BadInstrument, Instrument, Row
 
-Row = tuple[str, Mapping[str, object]]
-"""Where a row is, for messages, and its fields."""
+__all__ = ["BadListing", "Row", "read_listing"]
 
 
 class BadListing(IntuitionError):
@@ -22,7 +21,7 @@ class BadListing(IntuitionError):
 
 
 def read_listing(path: Path) -> Iterator[Row]:
-    """Read the rows of a file; what is in them is not checked yet.
+    """Read the rows of a file; what is in them is not checked yet. One that is no row is given as its mistake.
 
     Raises:
         BadListing: it cannot be read, or has no table of instruments.
@@ -40,16 +39,26 @@ def _csv(path: Path, text: str) -> Iterator[Row]:
     lines = csv.reader(text.splitlines(), strict=True)
     try:
         header = [name.strip() for name in next(lines, [])]
-        _check_header(path, header)
-        for cells in lines:
-            if not any(cell.strip() for cell in cells):
-                continue
-            where = f"{path}, line {lines.line_num}"
-            if len(cells) > len(header):
-                raise BadListing(path, f"line {lines.line_num} has {len(cells)} cells, the header {len(header)}")
-            yield where, {name: cell.strip() for name, cell in zip(header, cells, strict=False)}
     except csv.Error as error:
         raise BadListing(path, f"line {lines.line_num}: no valid CSV: {error}") from None
+    _check_header(path, header)
+    while True:
+        try:
+            cells = next(lines, None)
+        except csv.Error as error:
+            where = f"{path}, line {lines.line_num}"
+            yield where, BadInstrument(where, None, f"no valid CSV: {error}")
+            continue
+        if cells is None:
+            return
+        if not any(cell.strip() for cell in cells):
+            continue
+        where = f"{path}, line {lines.line_num}"
+        if len(cells) == len(header):
+            yield where, {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
+        else:
+            problem = f"expected {len(header)} cells as in the first line, got {len(cells)}; one may be empty"
+            yield where, BadInstrument(where, None, problem)
 
 
 def _check_header(path: Path, header: list[str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intuition_core.config import BadConfiguration, Config, Mistake, load_config, where
+from intuition_core.config import BadConfiguration, Config, Mistake, convert, load_config, where
 from intuition_core.typed import Typed
 
 
@@ -82,6 +82,10 @@ def test_parameters_of_a_part_are_merged_but_not_with_another_parts(tmp_path: Pa
             ["[[algorithms]] no. 1 `portfolio.us`: unknown; did you mean `use`?"],
         ),
         ("[algorithm]\nname = 'a'\n[[algorithms]]\nname = 'b'", ["algorithms", "one or the other"]),
+        (
+            "instruments.table = [{ symbol = 'A' }, { symbol = 'B', tik = 1 }]",
+            ["intuition.toml: [[instruments.table]] no. 2 `tik`: unknown; did you mean `tick`?"],
+        ),
         ("[hooks]\nenabled = 3", ["[hooks] `enabled`: expected a list, got 3"]),
         ("[connectors]\nmqtt = 3", ["[connectors] `mqtt`: expected a table, got 3"]),
         ("seed = ", ["intuition.toml", "no valid TOML"]),
@@ -306,6 +310,23 @@ def test_costs_and_fills_that_cannot_be(tmp_path: Path, text: str, says: str) ->
     file.write_text(text)
     with pytest.raises(BadConfiguration, match=says):
         load_config(file, environment={})
+
+
+@pytest.mark.parametrize(("table", "key"), [("fills", "volume_share"), ("costs", "slippage_impact")])
+def test_what_needs_a_volume_is_refused_where_orders_fill_without_one(tmp_path: Path, table: str, key: str) -> None:
+    file = tmp_path / "intuition.toml"
+    file.write_text(f"[{table}]\n{key} = 0.1")
+    assert load_config(file, environment={}).values.fill == "next"
+    with pytest.raises(BadConfiguration, match=rf"\[{table}\] `{key}`: with `fill = \"same\"`.*no volume.*choose"):
+        load_config(file, environment={}, flags={"fill": "same"})
+    tree = {"fill": "same", table: {key: 0.1}}
+    with pytest.raises(BadConfiguration):
+        convert(tree, origin="configuration")
+    assert convert(tree, origin="journal").fill == "same"  # what was run before it was refused can be run again
+
+
+def test_an_impact_of_nothing_needs_no_volume() -> None:
+    assert convert({"fill": "same", "costs": {"slippage_impact": 0}}, origin="configuration").fill == "same"
 
 
 def test_tiers_can_be_typed() -> None:

@@ -90,6 +90,32 @@ def test_all_mistakes_are_told_at_once_with_their_row(tmp_path: Path) -> None:
     ]
 
 
+def test_a_row_that_is_none_hides_no_other_mistake(tmp_path: Path) -> None:
+    file = tmp_path / "i.csv"
+    file.write_text('symbol,lot\nA,-1\nB,1,2\nA,2\nC\n"D"x,1\nE,x\nF,"1\n')
+    with pytest.raises(Mistakes) as caught:
+        read_instruments(read_listing(file))
+    number = "`lot`: expected a number from 0.000000000000000001 to 1000000000"
+    cells = "expected 2 cells as in the first line"
+    assert str(caught.value).splitlines() == [
+        f"{file}, line 2: {number}, got '-1'",
+        f"{file}, line 3: {cells}, got 3; one may be empty",
+        f"{file}, line 4: `symbol`: A is in {file}, line 2 too",
+        f"{file}, line 5: {cells}, got 1; one may be empty",
+        f"{file}, line 6: no valid CSV: ',' expected after '\"'",
+        f"{file}, line 7: {number}, got 'x'",
+        f"{file}, line 8: no valid CSV: unexpected end of data",
+    ]
+
+
+def test_a_file_with_one_mistake_says_where_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "i.csv"
+    file.write_text("symbol,lot\nA\n")
+    with pytest.raises(BadInstrument, match="line 2: expected 2 cells as in the first line, got 1") as caught:
+        read_instruments(read_listing(file))
+    assert caught.value.where == f"{file}, line 2"
+
+
 @pytest.mark.parametrize(
     ("row", "field", "words"),
     [
@@ -116,8 +142,7 @@ def test_a_field_that_cannot_be_says_what_it_is_to_be(row: dict[str, object], fi
         ("i.csv", "sid,lot\nA,1\n", "the first line has no `symbol`"),
         ("i.csv", "symbol,lots\nA,1\n", "unknown column `lots`; did you mean `lot`?"),
         ("i.csv", "symbol,lot,lot\nA,1,1\n", "the column `lot` twice"),
-        ("i.csv", "symbol,lot\nA,1,2\n", "line 2 has 3 cells, the header 2"),
-        ("i.csv", 'symbol,lot\n"A"x,1\n', "line 2: no valid CSV"),
+        ("i.csv", '"symbol"x,lot\nA,1\n', "line 1: no valid CSV"),
         ("i.toml", "x = ", "no valid TOML"),
         ("i.toml", "instruments = 3", "expected tables [[instruments]] and nothing else"),
         ("i.toml", '[[instrument]]\nsymbol = "A"', "expected tables [[instruments]] and nothing else"),
@@ -259,7 +284,11 @@ def test_margins_and_currencies_that_cannot_be_are_mistakes(
         ("name = 'mine'\nparams = { multiplier = -1 }", BadInstrument, "instruments mine, no. 1: `multiplier`"),
         ("calendars = 'always'\ntable = [{ symbol = 'A', calendar = 'XY' }]", PartFailed, "A trades by `XY`: only XX"),
         ("calendars = 'nobodys'\ntable = [{ symbol = 'A', calendar = 'XY' }]", IntuitionError, "`nobodys`"),
-        ("table = [{ symbol = 'A', tick = 0 }]", BadInstrument, "`tick`: expected a number from"),
+        (
+            "table = [{ symbol = 'B' }, { symbol = 'A', tick = 0 }]",
+            BadInstrument,
+            "intuition.toml: [[instruments.table]] no. 2: `tick`: expected a number from",
+        ),
     ],
 )
 def test_what_is_wrong_with_instruments_is_found_before_anything_starts(
