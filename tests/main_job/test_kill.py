@@ -40,6 +40,21 @@ class Slow:
         return Signal(data["sid"], "buy", data["quote"])
 """
 
+HANGS = """
+import time
+from pathlib import Path
+
+
+class Hangs:
+    def initialize(self, params):
+        return None
+
+    def event(self, data):
+        if data["sid"] == "hang":
+            Path("hangs").touch()
+            time.sleep(data["quote"])
+"""
+
 CONFIGURATION = """
 cash = "100000000"
 session = "switched"
@@ -107,8 +122,51 @@ def test_a_switch_for_nobody_says_so(free: Any) -> None:
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 1
-    assert "no answer from the backend" in done.stderr
+    assert "nobody listens there" in done.stderr
+    assert "the kill switch is NOT known to be on" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_interrupted_kill_says_that_it_may_not_be_done(intuition: Any, free: Any) -> None:
+    asking = intuition("kill", "x", "--rpc", f"tcp://127.0.0.1:{free()}")
+    asking.line("waiting", "nobody listens there")
+    asking.process.send_signal(signal.SIGINT)
+    asking.line("the kill switch is NOT known to be on: interrupted")
+    assert asking.process.wait(20) == 130
+
+
+@pytest.mark.parametrize(
+    ("sleeps", "deadline"),
+    [pytest.param(600, 4, id="in a worker that is ended"), pytest.param(4.5, 60, id="in the same worker, twice")],
+)
+def test_a_kill_that_is_typed_while_a_part_hangs_is_done_once(
+    serve: Any, intuition: Any, tmp_path: Path, sleeps: float, deadline: float
+) -> None:
+    (tmp_path / "part.py").write_text(HANGS)
+    (tmp_path / "intuition.toml").write_text(f"{CONFIGURATION}\n[worker]\ndeadline = {deadline}\n")
+    _, address = serve()
+
+    def hang() -> None:
+        with Client(address) as client, suppress(BackendLost):  # its worker is ended
+            client.call("event", {"sid": "hang", "quote": sleeps})
+
+    hanging = threading.Thread(target=hang)
+    hanging.start()
+    try:
+        until = time.monotonic() + 20
+        while not (tmp_path / "hangs").exists():
+            assert time.monotonic() < until, "the part must be called"
+            time.sleep(0.01)
+        asking = intuition("kill", "it hangs", "--flatten", "--rpc", address)
+        asking.line("waiting", "no answer in time")
+        asking.line("the kill switch is on", seconds=60)
+        assert asking.process.wait(20) == 0
+    finally:
+        hanging.join()
+    with Client(address) as client:
+        assert client.call("describe")["killed"] == "it hangs"
+        assert [record["action"] for record in client.call("controls") if record["type"] == "control"] == ["kill"]
+    assert "is on already" in kill("once more", "--rpc", address)
 
 
 @pytest.fixture
