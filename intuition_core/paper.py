@@ -387,8 +387,7 @@ class PaperBroker:
         step = self._step_of(sid)
         if order.quantity is not None:
             return order.quantity or Rejection(f"less than {plain_decimal(step)} {sid} is left to trade")
-        reason = f"{plain_decimal(budget)} buys less than {plain_decimal(step)} {sid} at {float(quote)}"
-        return terms.most(budget, step) or Rejection(reason)
+        return terms.most(budget, step) or self._too_little(budget, step, sid, float(quote))
 
     def _leave(
         self, placed: OpenOrder, filled: Filled, units: Decimal, unspent: Decimal
@@ -487,12 +486,17 @@ class PaperBroker:
         price = exact(quote) if self._costs is None else self._costs.price("buy", exact(quote))
         quantity = order.quantity if order.quantity is not None else self._affordable(reserved, price)
         if not quantity:
-            return Rejection(f"{plain_decimal(reserved)} buys less than {plain_decimal(self._step)} {sid} at {quote}")
+            return self._too_little(reserved, self._step, sid, quote)
         if self._costs is None:
             return Filled(quantity, quote, ledger.buy(sid, quantity, price), _ZERO, _ZERO, None)
         price, commission, slippage = self._priced(self._costs, "buy", quote, quantity)
         fees = EXACT.add(commission, self._costs.slippage_per_trade)
         return Filled(quantity, float(price), ledger.buy(sid, quantity, price, fees), commission, slippage, None)
+
+    def _too_little(self, budget: Decimal, step: Decimal, sid: str, quote: float) -> Rejection:
+        """Give the refusal of cash that does not pay a single step."""
+        costs = "" if self._costs is None else " with its costs"
+        return Rejection(f"{plain_decimal(budget)} buys less than {plain_decimal(step)} {sid} at {quote}{costs}")
 
     def _affordable(self, budget: Decimal, price: Decimal) -> Decimal:
         """Give the most units, in whole steps, that a budget pays with all their costs."""
@@ -527,10 +531,11 @@ def _has_one_chance(open_order: OpenOrder) -> bool:
 
 def _missed(open_order: OpenOrder) -> Rejection:
     order = open_order.order
+    event = f"{order.sid}'s first quote" if order.stop is None else f"the quote of {order.sid} that triggered its stop"
     if order.tif == "fok":
-        return Rejection(f"not all of it could be filled at once at {order.sid}'s first quote, as fok asks for")
+        return Rejection(f"not all of it could be filled at once at {event}, as fok asks for")
     what = f"{plain_decimal(order.quantity or order.cash or _ZERO)}{' units' if order.quantity is not None else ''}"
-    return Rejection(f"{what} could not be filled at {order.sid}'s first quote, and ioc waits for no other")
+    return Rejection(f"{what} could not be filled at {event}, and ioc waits for no other")
 
 
 def _book(ledger: Ledger, order: Order, terms: Terms, quantity: Decimal, ts: int) -> Filled:

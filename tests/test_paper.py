@@ -309,12 +309,30 @@ def test_one_chance_with_little_volume(tif: Tif, volume: int | None, filled: str
 def test_the_first_quote_is_the_only_chance_of_a_limit_and_the_trigger_that_of_a_stop(tif: Tif) -> None:
     account = Account()
     account.place("buy", limit=90.0, quantity=units(1), tif=tif)
-    assert tif in account.one(100.0).reason
+    reason = account.one(100.0).reason
+    assert "at A's first quote, " in reason
+    assert tif in reason
     account.place("buy", stop=110.0, limit=105.0, quantity=units(1), tif=tif)
     assert account.quote(100.0) == []
-    assert tif in account.one(111.0).reason
+    reason = account.one(111.0).reason
+    assert "at the quote of A that triggered its stop, " in reason
+    assert tif in reason
     assert not account.broker.open
     assert account.ledger.reserved == 0
+
+
+@pytest.mark.parametrize(
+    ("costs", "price", "reason"),
+    [
+        (NO_COSTS, 100.01, "100 buys less than 1 A at 100.01"),
+        (Costs(commission_per_trade=Decimal(1)), 100.0, "100 buys less than 1 A at 100.0 with its costs"),
+        (Costs(commission_min=Decimal(1)), 100.0, "100 buys less than 1 A at 100.0 with its costs"),
+    ],
+)
+def test_cash_that_costs_leave_too_little_of_is_refused_for_them(costs: Costs, price: float, reason: str) -> None:
+    account = Account(costs=costs, step=Decimal(1))
+    account.place("buy", quote=50.0, cash=units(100))
+    assert account.one(price).reason == reason
 
 
 # -- parts of the volume

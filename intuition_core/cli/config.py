@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from intuition_core.cli.options import verbose_option
+from intuition_core.cli.options import config_option, verbose_option
 
 if TYPE_CHECKING:
     from intuition_core.config import Config
@@ -22,12 +22,19 @@ def config() -> None:
 
 @config.command()
 @click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@config_option
 @click.option("--json", "as_json", is_flag=True, help="Print an object, for programs.")
 @verbose_option
-def check(*, file: Path | None, as_json: bool, verbose: int) -> int:  # noqa: ARG001  # heard by who shows errors
-    """Say what each key is and where that comes from, and all that is wrong.
+def check(
+    *,
+    file: Path | None,
+    config: Path | None,
+    as_json: bool,
+    verbose: int,  # noqa: ARG001  # heard by who shows errors
+) -> int:
+    """Say all that is wrong, and then what each key is and where that comes from.
 
-    FILE is a configuration file (default: $INTUITION_CONFIG, else `intuition.toml` in this folder). Variables count as
+    FILE is the same as --config FILE, as the commands that run something take it. Variables count as
     they do when something is run. The plugins that are named are imported. The exit code is 1 where there are mistakes.
     """
     from intuition_core.config import BadConfiguration, load_config
@@ -35,9 +42,11 @@ def check(*, file: Path | None, as_json: bool, verbose: int) -> int:  # noqa: AR
     from intuition_core.errors import Mistakes
     from intuition_core.plugins import discover
 
+    if file is not None and config is not None:
+        raise click.UsageError("FILE and --config are two ways to say the same; use one of them")
     wrong: list[IntuitionError] = []
     try:
-        found = load_config(file)
+        found = load_config(file or config)
     except BadConfiguration as error:
         if error.rest is None:
             raise
@@ -54,9 +63,9 @@ def check(*, file: Path | None, as_json: bool, verbose: int) -> int:  # noqa: AR
         told = {"file": None if found.file is None else str(found.file), "keys": keys, "mistakes": lines}
         click.echo(msgspec.json.format(msgspec.json.encode(told), indent=2))
     else:
-        _print(found, rows)
         for line in lines:
             click.echo(f"intuition: {line}", err=True)
+        _print(found, rows)
         if not lines:
             click.echo("no mistakes", err=True)
     return 1 if lines else 0

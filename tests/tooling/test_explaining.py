@@ -1,6 +1,8 @@
 """``show``, ``schema``, ``init`` and ``config check``: what plugins take, and what is wrong with a configuration."""
 
 import json
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
@@ -124,6 +126,28 @@ def test_what_is_explained_says_where_it_comes_from_and_hides_secrets(
     assert told["connectors.mqtt.url"] == ("mqtt://a:***@h", "intuition.toml")
     assert told["rpc.addr"] == ("tcp://127.0.0.1:4242", "default")
     assert "hunter2" not in run(capsys, "config", "check")[1]
+
+
+def test_the_file_is_named_as_it_is_for_what_runs_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "other.toml").write_text("cash = 7")
+    for named in (("other.toml",), ("--config", "other.toml")):
+        code, out, _ = run(capsys, "config", "check", "--json", *named)
+        assert (code, json.loads(out)["file"]) == (0, "other.toml")
+    code, _, err = run(capsys, "config", "check", "other.toml", "--config", "other.toml")
+    assert code == 2
+    assert "FILE and --config are two ways to say the same" in err
+
+
+def test_mistakes_are_told_before_the_table(folder: Path) -> None:
+    (folder / "intuition.toml").write_text("sead = 1")
+    told = subprocess.run(
+        [sys.executable, "-m", "intuition_core", "config", "check"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    ).stdout
+    assert 0 <= told.index("did you mean `seed`?") < told.index("file: intuition.toml")
 
 
 def test_the_rest_of_a_configuration_with_mistakes_is_known(folder: Path) -> None:

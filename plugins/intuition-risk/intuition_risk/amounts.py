@@ -13,6 +13,7 @@ from typing import Annotated, Final, TypeAlias
 import msgspec
 
 from intuition_core.contracts import Account, Order, Rejection
+from intuition_core.records import plain_decimal
 
 Positive: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=1e18)]
 """The type of a limit: above zero, and finite, as nothing else survives the journal."""
@@ -33,8 +34,8 @@ def above(amount: float) -> float:
 
 
 def shown(amount: float) -> str:
-    """Write an amount for people, with as many digits as are compared."""
-    return format(amount, ".10g")
+    """Write an amount for people: with as many digits as are compared, and no exponent."""
+    return plain_decimal(Decimal(format(amount, ".10g"))) if math.isfinite(amount) else format(amount)
 
 
 def percent(fraction: float) -> str:

@@ -142,6 +142,22 @@ def test_each_is_found_under_its_name() -> None:
         ),
         (MaxPosition, {"units": 50}, SOLD, [short(10), units(80)], [short(11)], "51 (30 held, 10 ordered, 11 more)"),
         (MaxPosition, {"units": 50}, SOLD, [], [units(81)], "A would come to 51 (-30 held, 0 ordered, 81 more)"),
+        (
+            MaxPosition,
+            {"units": 5},
+            HELD,
+            [],
+            [short(6, "B")],
+            "B sold short would come to 6 (0 held, 0 ordered, 6 more); at most 5 units",
+        ),
+        (
+            MaxPosition,
+            {"units": 40},
+            HELD,
+            [],
+            [units("0.00001")],
+            "A would come to 40.00001 (30 held, 10 ordered, 0.00001 more); at most 40 units",
+        ),
         # one unit is worth ten times its price
         (
             MaxPosition,
@@ -523,7 +539,7 @@ def test_so_many_orders_pass_within_a_time() -> None:
     assert rate.check(cash(1, ts=0), HELD) == cash(1, ts=0)
     assert isinstance(rate.check(cash(1, "B", ts=SECOND // 2), HELD), Order)
     reason = refused(rate.check(cash(1, ts=SECOND - 1), HELD))
-    assert reason == "2 orders within 1 s already; the next one passes in 1e-09 s"
+    assert reason == "2 orders within 1 s already; the next one passes in 0.000000001 s"
     assert isinstance(rate.check(cash(1, ts=SECOND), HELD), Order)
     assert refused(rate.check(cash(1, ts=SECOND), HELD))
     assert isinstance(rate.check(cash(1, ts=SECOND * 3 // 2), HELD), Order)
