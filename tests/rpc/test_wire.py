@@ -1,8 +1,12 @@
 import decimal
 import math
+import threading
+import time
 
+import gevent
 import msgpack
 import pytest
+import zerorpc
 import zmq
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -156,3 +160,24 @@ def test_cleaning_survives_what_cannot_be_shown() -> None:
 
     assert wire.cleaned(Rude()) == "an unreadable Rude"
     assert wire.cleaned(math.inf) == "inf"
+
+
+def test_a_message_that_comes_as_the_timer_of_its_reader_ends_is_read_and_no_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with zmq.Context() as plain, plain.socket(zmq.DEALER) as sender, zerorpc.Context() as context:
+        events = wire.Events(zmq.DEALER, context, max_message=1000, linger=0, unreadable=lambda error: None)
+        try:
+            port = sender.bind_to_random_port("tcp://127.0.0.1")
+            events.connect(f"tcp://127.0.0.1:{port}")
+            reading = gevent.spawn(events.receive)
+            gevent.sleep(0.2)  # it waits now, for a second at a time
+            blob = msgpack.packb([HEADER, "event", []])
+            sending = threading.Timer(0.5, sender.send_multipart, ([b"", blob],))
+            sending.start()
+            time.sleep(1.5)  # the hub stands still: both the timer and the message are due when it goes on
+            sending.join()
+            assert reading.get(timeout=10).name == "event"
+        finally:
+            events.close()
+    assert caplog.records == []
