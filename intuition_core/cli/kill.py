@@ -126,7 +126,7 @@ def _insist(backend: "Client", command: Mapping[str, object], *, timeout: float,
         if left <= 0:
             raise Unconfirmed(wanted, problem)
         if problem != told:
-            hint = "a session with a part that hangs answers when that part has been ended"
-            click.echo(f"waiting: {problem}; {hint}; asking again for {left:.0f} s", err=True)
+            hint = "" if told else " (a session in which a part hangs answers once that part has been ended)"
+            click.echo(f"waiting: {problem}; asking for {left:.0f} s more{hint}", err=True)
         attempt, told = timeout, problem
         time.sleep(_PAUSE)
