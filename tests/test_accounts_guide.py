@@ -9,10 +9,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from intuition_core.books import BadShares
 from intuition_core.composition import Composition, Line, Part
 from intuition_core.config import convert, load_config
 from intuition_core.contracts import Bet, Signal
 from intuition_core.costs import Costs
+from intuition_core.instruments import Instrument
+from intuition_core.margin import Margin
 from intuition_core.orders import FillRules
 from intuition_core.plugins import discover
 from intuition_core.service import Service
@@ -42,6 +45,18 @@ def test_two_algorithms_and_moved_capital(tmp_path: Path) -> None:
     account = session.account()
     assert account["equity"] == "1000"
     assert {name: part["equity"] for name, part in account["algorithms"].items()} == {"first": "500", "second": "500"}
+
+
+def test_who_is_not_named_keeps_the_share(tmp_path: Path) -> None:
+    file = tmp_path / "intuition.toml"
+    file.write_text(TABLES[0])
+    session = Service(load_config(file, environment={}), discover())
+    with pytest.raises(BadShares, match=r"1\.1"):
+        session.shares({"first": 0.7})
+    session.shares({"first": 0.5})
+    account = session.account()
+    assert {name: part["equity"] for name, part in account["algorithms"].items()} == {"first": "500", "second": "400"}
+    assert account["equity"] == "1000"
 
 
 class Trader:
@@ -137,6 +152,99 @@ def test_a_day_order_ends_with_the_first_quote_of_the_next_day() -> None:
     [ended] = step(trading, 90.0, sid="B", ts=86_400 * 10**9)
     assert (ended["type"], ended["sid"]) == ("rejection", "A")
     assert not step(trading, 90.0, ts=86_400 * 10**9 + 1)
+
+
+SPLITS = re.findall(
+    r"^\| (\d+) (of cash )?to (buy|sell), (limit|stop) ([\d.]+) \| (\d+)(?: of cash)?, \4 ([\d.]+) \|$",
+    GUIDE.read_text(),
+    re.MULTILINE,
+)
+
+
+def split(at: Strategy, ratio: str) -> None:
+    at.step({"channel": "actions", "sid": "A", "action": "split", "ratio": ratio, "ts": at.seq})
+
+
+@pytest.mark.parametrize(("size", "cash", "side", "kind", "price", "left", "moved"), SPLITS)
+def test_what_a_split_makes_of_open_orders(
+    size: str, cash: str, side: Any, kind: str, price: str, left: str, moved: str
+) -> None:
+    bet = Bet(cash=Decimal(size)) if cash else Bet(units=int(size))
+    terms: dict[str, Any] = {kind: float(price)}
+    instruments = (Instrument(symbol="A", tick=Decimal("0.05")),)
+    trading = strategy(bet, FILLS, cash=Decimal(10_000), step=Decimal(1), instruments=instruments)
+    if side == "sell":
+        step(trading, 100.0, "buy")
+    step(trading, 100.0, Signal("A", side, **terms))
+    split(trading, "3:2")
+    reached = float(moved)
+    tick = 0.05 if (side == "buy") is (kind == "limit") else -0.05
+    assert not step(trading, reached + tick)
+    [fill] = step(trading, reached)
+    assert fill["price"] == reached
+    assert fill["cash" if cash else "quantity"] == left
+
+
+def test_the_table_of_splits_has_been_read() -> None:
+    assert len(SPLITS) == 4
+
+
+def test_less_than_a_step_is_left_of_an_order_by_a_reverse_split() -> None:
+    trading = strategy(Bet(units=7), FILLS, step=Decimal(1))
+    step(trading, 10.0, Signal("A", "buy", limit=9.0))
+    split(trading, "1:10")
+    assert not step(trading, 90.5)
+    [refused] = step(trading, 90.0)
+    assert refused["reason"] == "less than 1 A is left to trade"
+    assert trading.ledger.available == 1000
+
+
+def test_no_second_order_closes_the_same_units_but_one_of_the_same_tag_replaces_it() -> None:
+    trading = strategy(Bet(units=10), FILLS)
+    step(trading, 100.0, "buy")
+    step(trading, 100.0, Signal("A", "sell", limit=110.0, tag="exit"))
+    [refused] = step(trading, 100.0, Signal("A", "sell", stop=90.0))
+    assert refused["reason"] == "no A held that is not being sold already"
+    assert "`no A held that is not being sold already`" in GUIDE.read_text()
+    replaced, decision = step(trading, 100.0, Signal("A", "sell", stop=90.0, tag="exit"))
+    assert (replaced["reason"], decision["stop"]) == ("replaced", 90.0)
+    [fill] = step(trading, 90.0)
+    assert fill["quantity"] == "10"
+
+
+def test_the_cash_of_a_decision() -> None:
+    trading = strategy(Bet(units=10), FILLS, margin=Margin())
+    [bought] = step(trading, 100.0, "buy")
+    _, sold = step(trading, 100.0, "sell")
+    assert (bought["cash"], sold["cash"]) == ("1000", "1000")
+    _, short = step(trading, 100.0, "sell")
+    filled, back = step(trading, 100.0, "buy")
+    assert (short["cash"], filled["cash"], back["cash"]) == ("500", "1000", "1000")
+    assert trading.ledger.reserved == 0
+    [decision] = strategy(Bet(cash=Decimal("999.5")), FILLS, step=Decimal(1)).step(
+        {"channel": "quotes", "sid": "A", "quote": 100.0, "ts": 0, "do": "buy"}
+    )
+    assert decision["cash"] == "999.5"
+
+
+@pytest.mark.parametrize("price", [0.0, -10.0])
+@pytest.mark.parametrize("bet", [Bet(units=1), Bet(cash=10)])
+def test_nothing_is_bought_at_a_price_of_nothing_or_less(bet: Bet, price: float) -> None:
+    trading = strategy(bet)
+    [refused] = step(trading, price, "buy")
+    assert refused["type"] == "rejection"
+    step(trading, 100.0, "buy")
+    refused, *_ = step(trading, price)
+    assert refused["type"] == "rejection"
+    assert trading.ledger.positions == {}
+
+
+def test_slippage_is_worse_below_zero_too() -> None:
+    trading = strategy(Bet(units=3))
+    step(trading, 100.0, "buy")
+    step(trading, 100.0, "sell")
+    [fill] = step(trading, -10.0)
+    assert (fill["price"], fill["commission"], fill["cash"]) == (-10.05, "1.03015", "-31.18015")
 
 
 def test_a_part_of_the_volume() -> None:
