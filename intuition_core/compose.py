@@ -69,13 +69,18 @@ def settle(config: Config, catalogue: Catalogue, *, seed: int | None = None) -> 
     )
 
 
-def overlay(config: Config, conf: Mapping[str, Any], catalogue: Catalogue) -> Config:
+def overlay(config: Config, conf: Mapping[str, Any], catalogue: Catalogue, *, origin: str = "initialize") -> Config:
     """Lay what a caller of `initialize` asks for over a settled configuration; keys given by flag stay.
+
+    Args:
+        config: as `settle` gives it.
+        conf: parts as tables, parameters by their flat or dotted keys.
+        catalogue: the plugins there are.
+        origin: how messages call where ``conf`` comes from: `initialize`, or a flag that takes ``KEY=VALUE``.
 
     Raises:
         BadConfiguration: a key that nobody takes, or that two parts take, or a value of the wrong type.
     """
-    origin = "initialize"
     names: list[Assignment] = []
     rest: dict[str, Any] = {}
     for key, value in conf.items():
@@ -95,9 +100,47 @@ def overlay(config: Config, conf: Mapping[str, Any], catalogue: Catalogue) -> Co
                 rest[f"{key}.{inner}"] = value[inner]
     values = _assigned(config.values, _unpinned(names, config.pinned), origin=origin)
     routed = _unpinned(_routed(values, rest, catalogue, origin=origin), config.pinned)
-    values = _assigned(values, routed, origin=origin)
-    origins = {**config.origins, **{key: origin for key, _ in (*names, *routed)}}
-    return Config(values=values, pinned=config.pinned, file=config.file, origins=origins)
+    origins = {key: _named(origin, key.rpartition(".")[2]) for key, _ in (*names, *routed)}
+    values = _assigned(values, routed, origin=origin, origins=origins)
+    return Config(values=values, pinned=config.pinned, file=config.file, origins={**config.origins, **origins})
+
+
+def exchange(config: Config, parts: Mapping[str, str], *, spelled: Mapping[str, str]) -> Config:
+    """Let other algorithms and portfolios, without parameters, take places in a settled configuration.
+
+    Each algorithm keeps its share, and a part that is there already its parameters.
+
+    Args:
+        config: as `settle` gives it.
+        parts: the plugin by its place: ``portfolio`` for that of every algorithm; ``NAME.portfolio`` for that of one,
+            by the algorithm's name, whatever is said of all; ``algorithm`` for the only one.
+        spelled: how each of these places was named, such as ``--portfolio``, for messages.
+
+    Raises:
+        BadConfiguration: there is no such algorithm, or ``algorithm`` is one of several.
+    """
+    tables = list(config.values.algorithms)
+    places = {table.name: place for place, table in enumerate(tables)}
+    there = " and ".join(f"`{name}`" for name in places)
+    wanted: dict[tuple[int, str], str] = {}
+    for label in sorted(parts, key=lambda label: label not in ("algorithm", "portfolio")):
+        if label == "portfolio":
+            wanted |= {(place, "portfolio"): label for place in places.values()}
+        elif label == "algorithm" and len(tables) == 1:
+            wanted[0, "algorithm"] = label
+        elif label == "algorithm":
+            problem = f"there are several algorithms, {there}; try other portfolios, or other parameters of one"
+            raise BadConfiguration(Mistake(spelled[label], label, problem))
+        elif (name := label.removesuffix(".portfolio")) in places:
+            wanted[places[name], "portfolio"] = label
+        else:
+            raise BadConfiguration(Mistake(spelled[label], label, f"no algorithm is called `{name}`; there is {there}"))
+    origins = {}
+    for (place, kind), label in wanted.items():
+        tables[place] = _exchanged(tables[place], kind, parts[label])
+        origins[_TABLES[kind][-1].format(place) + ".use"] = spelled[label]
+    values = msgspec.structs.replace(config.values, algorithms=tuple(tables))
+    return msgspec.structs.replace(config, values=values, origins={**config.origins, **origins})
 
 
 def compose(config: Config, catalogue: Catalogue) -> Composition:
@@ -362,14 +405,30 @@ def portable(config: Config, composition: Composition) -> dict[str, Any]:
     return tree
 
 
-def recorded(configuration: Mapping[str, Any], catalogue: Catalogue, changes: Mapping[str, Any]) -> Composition:
-    """Compose again what `portable` kept, with changes laid over it as `initialize` takes them.
+def recorded(
+    configuration: Mapping[str, Any],
+    catalogue: Catalogue,
+    changes: Mapping[str, Any],
+    *,
+    parts: Mapping[str, str] | None = None,
+    flag: str = "--with",
+) -> Composition:
+    """Compose again what `portable` kept, with other parts and other parameters.
+
+    Args:
+        configuration: as it was kept.
+        catalogue: the plugins there are.
+        changes: parameters by their flat or dotted keys, as `overlay` takes them.
+        parts: other algorithms and portfolios, as `exchange` takes them.
+        flag: the one with which changes and parts are typed, each as ``KEY=VALUE``.
 
     Raises:
         IntuitionError: a plugin is not there, or does not take its parameters.
     """
     config = settle(Config(values=convert(configuration, origin="journal")), catalogue)
-    return compose(overlay(config, changes, catalogue) if changes else config, catalogue)
+    if parts:
+        config = exchange(config, parts, spelled={label: f"{flag} {label}" for label in parts})
+    return compose(overlay(config, changes, catalogue, origin=flag) if changes else config, catalogue)
 
 
 def _line(config: Config, catalogue: Catalogue, table: AlgorithmTable, number: int) -> Line:
@@ -552,7 +611,7 @@ def _routed(
         if key in CORE_KEYS:
             yield ALIASES.get(key, key), value
             continue
-        named = f"--param {key}" if origin == "--param" else origin
+        named = _named(origin, key)
         label, _, name = key.rpartition(".")
         label = label.removesuffix(".params")
         if label in declared:
@@ -572,6 +631,20 @@ def _routed(
             raise BadConfiguration(
                 Mistake(named, key, f"nobody takes this parameter{hint or ';'} valid are {', '.join(known)}")
             )
+
+
+def _named(origin: str, key: str) -> str:
+    return f"{origin} {key}" if origin.startswith("--") else origin
+
+
+def _exchanged(table: AlgorithmTable, kind: str, use: str) -> AlgorithmTable:
+    if kind == "algorithm":
+        here = table.use or table.name
+        return table if use == here else msgspec.structs.replace(table, name=use, use=use, params={})
+    portfolio = _portfolio(table)
+    if use != portfolio.use:
+        portfolio = msgspec.structs.replace(portfolio, use=use, params={})
+    return msgspec.structs.replace(table, portfolio=portfolio)
 
 
 def _assigned(

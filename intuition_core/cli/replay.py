@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     "changes",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Ask what would have happened: portfolio=kelly, algorithm.threshold=0.7, cash=50000.",
+    help="Ask what would have happened: portfolio=kelly, algorithm.threshold=0.7, cash=50000; of several algorithms "
+    "NAME.portfolio=kelly for one, and portfolio=kelly for all.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object.")
 @verbose_option
@@ -35,6 +36,7 @@ def replay(*, session: str, until: int | None, changes: tuple[str, ...], as_json
     another. With --with nothing is compared: both accounts are shown.
     """
     set_up_logging(verbose=verbose)
+    parts, values = _asked(changes)
     from intuition_core.archive import find_session
     from intuition_core.compose import recorded
     from intuition_core.journal import Journal
@@ -51,7 +53,7 @@ def replay(*, session: str, until: int | None, changes: tuple[str, ...], as_json
             **_run(journal, as_it_was, meta["run"], until, compare=True),
         }
         if changes:
-            other = recorded(meta["configuration"], catalogue, _conf(changes))
+            other = recorded(meta["configuration"], catalogue, values, parts=parts)
             told["with"] = {"changes": list(changes), **_run(journal, other, meta["run"], until, compare=False)}
     finally:
         journal.close()
@@ -126,14 +128,22 @@ def _tell_of_files(meta: Mapping[str, Any], composition: "Composition") -> None:
         )
 
 
-def _conf(changes: tuple[str, ...]) -> dict[str, Any]:
-    """Read ``portfolio=kelly`` as the choice of a part, everything else as `initialize` does."""
-    from intuition_core.cli.serve import key_and_value
+def _asked(changes: tuple[str, ...]) -> tuple[dict[str, str], dict[str, Any]]:
+    """Take what is asked for apart: parts by their places, such as ``portfolio=kelly``, and everything else."""
+    from intuition_core.cli.serve import BadFlag, key_and_value
 
-    conf: dict[str, Any] = {}
-    for key, value in map(key_and_value, changes):
-        conf[key] = {"name": str(value)} if key in ("portfolio", "algorithm") else value
-    return conf
+    parts: dict[str, str] = {}
+    values: dict[str, Any] = {}
+    for text in changes:
+        try:
+            key, value = key_and_value(text)
+        except BadFlag:
+            raise BadFlag("--with", text) from None
+        if key in ("portfolio", "algorithm") or (key.endswith(".portfolio") and not key.endswith(".params.portfolio")):
+            parts[key] = str(value)
+        else:
+            values[key] = value
+    return parts, values
 
 
 def _tell(title: str, told: Mapping[str, Any]) -> None:

@@ -2,7 +2,8 @@
 
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from copy import deepcopy
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -14,6 +15,7 @@ from intuition_core.errors import IntuitionError
 
 if TYPE_CHECKING:
     from intuition_core.journal import Journal
+    from intuition_core.records import Record
     from intuition_core.verdicts import Verdict
 
 
@@ -69,8 +71,12 @@ def sessions(context: click.Context, *, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Write a JSON object.")
 def show(*, name: str, as_json: bool) -> None:
-    """Sum one session up: its parts, its events and records, its clients, and what is in quarantine."""
+    """Sum one session up: its parts, its events and records, its clients, and what is in quarantine.
+
+    Parts and shares are shown as they are now, and below them what was changed while the session ran.
+    """
     from intuition_core.archive import find_session
+    from intuition_core.console import sentence
 
     path = find_session(name)
     journal = _open(path)
@@ -82,10 +88,16 @@ def show(*, name: str, as_json: bool) -> None:
             counts.update(record["type"] for record in records)
             first = events[0]["ts"] if first is None else first
             last = events[-1]["ts"]
+        changes = [
+            record
+            for record in journal.records_of(journal.control_events())
+            if record["type"] == "control" and record["action"] in ("swap", "upgrade", "shares")
+        ]
         told = {
             **_summary(path),
             "run": meta["run"],
-            "composition": meta["composition"],
+            "composition": _changed(meta["composition"], changes),
+            "changes": changes,
             "first_ts": first,
             "last_ts": last,
             "records": dict(counts),
@@ -101,9 +113,10 @@ def show(*, name: str, as_json: bool) -> None:
         _write_json(told)
         return
     click.echo(f"{meta['session']} (run {told['run']}), begun {_day(told['begun'])}")
-    for line in told["composition"]["algorithms"]:
-        for kind, part in line.items():
-            click.echo(f"  {kind} {part['name']} ({part['distribution']} {part['version']}): {part['params']}")
+    for line in _lines(told["composition"]):
+        click.echo(f"  {line}")
+    for record in changes:
+        click.echo(f"  event {record['seq']}: {sentence(record)}")
     click.echo(f"  cash {told['composition']['cash']}, seed {told['composition']['seed']}")
     click.echo(f"  {told['events']} events, {', '.join(f'{n} {kind}s' for kind, n in counts.items()) or 'no records'}")
     for quarantine in told["quarantined"]:
@@ -180,6 +193,45 @@ def release(*, name: str, part: str) -> None:
     click.echo(
         f"{meant[0]} is called again after event {seq}; it was in quarantine since event {verdict.seq}", err=True
     )
+
+
+def _changed(composition: Mapping[str, Any], changes: "Iterable[Record]") -> dict[str, Any]:
+    """Give what swaps, newer versions and moved shares have made of a plain composition."""
+    from intuition_core.composition import plain_parts
+
+    plain = deepcopy(dict(composition))
+    lines = {line["algorithm"]["name"]: line for line in plain["algorithms"]}
+    for record in changes:
+        if record["action"] == "shares":
+            for name, share in record["shares"].items():
+                lines[name]["share"] = share
+        elif record["action"] == "swap":
+            _, part = list(plain_parts(plain))[record["place"] - 1]
+            part.update(record["after"])
+        elif record["kind"] in ("algorithm", "portfolio"):
+            lines[record["name"]][record["kind"]].update(record["after"])
+        else:
+            for part in plain.get(f"{record['kind']}s", ()):
+                if part["name"] == record["name"]:
+                    part.update(record["after"])
+    return plain
+
+
+def _lines(composition: Mapping[str, Any]) -> Iterator[str]:
+    """Describe each part of a plain composition; of several algorithms, the share and whose the portfolio is."""
+    several = len(composition["algorithms"]) > 1
+    for line in composition["algorithms"]:
+        algorithm, portfolio = line["algorithm"], line["portfolio"]
+        yield f"algorithm {_described(algorithm)}" + (f", share {line['share']}" if several else "")
+        yield f"portfolio {_described(portfolio)}" + (f", of {algorithm['name']}" if several else "")
+    for kind in ("indicator", "risk"):
+        for part in composition.get(f"{kind}s", ()):
+            yield f"{kind} {_described(part)}"
+
+
+def _described(part: Mapping[str, Any]) -> str:
+    origin = f" ({part['distribution']} {part['version']})" if part["distribution"] else ""
+    return f"{part['name']}{origin}: {part['params']}"
 
 
 def _quarantined(journal: "Journal") -> "list[Verdict]":

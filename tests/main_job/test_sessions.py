@@ -7,12 +7,17 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from intuition_core.config import load_config
+from intuition_core.journal import Journal
+from intuition_core.plugins import discover
 from intuition_core.rpc.client import Client
+from intuition_core.service import Service
 
 SERVE = ("--algo", "random", "--param", "threshold=0.3", "--param", "max_fraction=0.1", "--seed", "7")
 
@@ -132,3 +137,132 @@ def test_replay_answers_what_would_have_happened_with_another_part(serve: Any, t
     shutil.copy(tmp_path / "data" / "intuition" / "sessions" / "random-naive.sqlite", elsewhere)
     assert json.loads(type_("replay", str(elsewhere), "--json"))["events"] == 50
     assert "no session `nobody`" in type_("replay", "nobody", code=1)
+
+
+# -- several algorithms
+
+SEVERAL = """
+cash = "1000"
+seed = 1
+session = "several"
+[[algorithms]]
+name = "one"
+use = "buy-and-hold"
+share = 0.6
+params = { symbols = ["A"] }
+portfolio = { use = "fixed", params = { cash = "100" } }
+[[algorithms]]
+name = "two"
+use = "buy-and-hold"
+params = { symbols = ["B"] }
+portfolio = { use = "naive", params = { min_fraction = 0.5, max_fraction = 0.5 } }
+[[risks]]
+name = "max-position"
+params = { units = 1000 }
+[[indicators]]
+name = "mean"
+use = "sma"
+params = { window = 3 }
+"""
+
+
+@pytest.fixture
+def several(tmp_path: Path) -> Iterator[Service]:
+    """A session of two algorithms, a risk part and an indicator, which bought 10 A and all the B it can."""
+    file = tmp_path / "several.toml"
+    file.write_text(SEVERAL)
+    path = tmp_path / "data" / "intuition" / "sessions" / "several.sqlite"
+    path.parent.mkdir(parents=True)
+    service = Service(load_config(file, environment={}), discover(), journal=lambda _: Journal(path))
+    try:
+        for ts in (1, 2):
+            service.events([{"sid": sid, "quote": 10.0, "ts": ts} for sid in ("A", "B")])
+        yield service
+    finally:
+        service.close()
+
+
+def test_every_part_of_a_session_of_several_algorithms_is_shown_as_it_is_now(several: Service, type_: Any) -> None:
+    lines = type_("sessions", "show", "several").splitlines()
+    assert [line.split(" (")[0] for line in lines[1:7]] == [
+        "  algorithm one",
+        "  portfolio fixed",
+        "  algorithm two",
+        "  portfolio naive",
+        "  indicator mean",
+        "  risk max-position",
+    ]
+    assert lines[1].endswith(", share 0.6")
+    assert lines[2].endswith(", of one")
+    assert lines[3].endswith(", share 0.4")
+    begun = json.loads(type_("sessions", "show", "several", "--json"))
+    assert (begun["composition"], begun["changes"]) == (several.describe()["composition"], [])
+    several.swap("portfolio", "two", "fixed", {"cash": "50"})
+    several.shares({"one": "0.3", "two": "0.7"})
+    several.swap("risk", "max-position", "exposure", {"gross": 2})
+    several.swap("algorithm", "one", "random", {"threshold": 0.3})
+    several.swap("indicator", "mean", "ema", {"window": 4})
+    several.kill("enough")  # which changes no part
+    shown = json.loads(type_("sessions", "show", "several", "--json"))
+    assert shown["composition"] == several.describe()["composition"] != begun["composition"]
+    assert [(each["action"], each["seq"]) for each in shown["changes"]] == [
+        ("swap", 5),
+        ("shares", 6),
+        ("swap", 7),
+        ("swap", 8),
+        ("swap", 9),
+    ]
+    text = type_("sessions", "show", "several")
+    assert "  event 5: swapped (rpc): portfolio two is fixed" in text
+    assert "{'cash': '50'" in text
+    assert "share 0.7" in text
+    assert "  risk exposure" in text
+
+
+def held_units(told: dict[str, Any]) -> dict[str, str]:
+    """Give what each algorithm holds."""
+    lines = told["account"]["algorithms"].items()
+    return {name: line["positions"][sid]["quantity"] for (name, line), sid in zip(lines, "AB", strict=True)}
+
+
+def test_a_session_of_several_algorithms_is_replayed_with_another_portfolio(several: Service, type_: Any) -> None:
+    def asked(*changes: str) -> dict[str, Any]:
+        words = [word for change in changes for word in ("--with", change)]
+        told: dict[str, Any] = json.loads(type_("replay", "several", *words, "--json"))
+        assert told["account"] == several.account()
+        return told
+
+    half = ("one.portfolio.min_fraction=0.5", "one.portfolio.max_fraction=0.5")
+    told = asked("portfolio=naive", *half)
+    as_it_was = held_units(told)
+    assert as_it_was == {"one": "10", "two": "20"}
+    # Each with its own share; and what is there already keeps its parameters.
+    assert (
+        held_units(told["with"])
+        == held_units(asked("one.portfolio=naive", *half)["with"])
+        == {"one": "30", "two": "20"}
+    )
+    assert held_units(asked("two.portfolio=fixed", "two.portfolio.cash=70")["with"]) == {"one": "10", "two": "7"}
+    fixed = asked("portfolio=fixed", "two.portfolio.cash=70", "one.portfolio=naive", *half)["with"]
+    assert held_units(fixed) == {"one": "30", "two": "7"}
+    assert held_units(asked("one.portfolio=fixed", "portfolio=naive")["with"]) == as_it_was  # whatever is said of all
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ("algorithm=random", "--with algorithm: there are several algorithms, `one` and `two`; try other portfolios"),
+        ("three.portfolio=naive", "--with three.portfolio: no algorithm is called `three`; there is `one` and `two`"),
+        ("one.portfolio=nonsense", "--with one.portfolio: "),
+        ("portfolio=nonsense", "--with portfolio: "),
+        ("nonsense=1", "--with nonsense: nobody takes this parameter"),
+        ("cash=much", "--with cash: "),
+        ("portfolio", "--with portfolio: expected KEY=VALUE"),
+    ],
+)
+def test_what_cannot_be_replayed_is_told_in_the_words_of_the_command(
+    several: Service, type_: Any, change: str, problem: str
+) -> None:
+    said = type_("replay", "several", "--with", change, code=1)
+    assert problem in said
+    assert "initialize" not in said

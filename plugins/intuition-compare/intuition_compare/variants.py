@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from intuition_core.cli.serve import BadFlag
-from intuition_core.compose import compose, overlay, settle
+from intuition_core.compose import compose, exchange, settle
 from intuition_core.composition import Composition
 from intuition_core.config import CORE_KEYS, BadConfiguration, Config, convert
 from intuition_core.diagnosis import read_config
@@ -23,9 +23,7 @@ ALGORITHM: Final = "--algo"
 PORTFOLIO: Final = "--portfolio"
 
 _PARTS: Final = {ALGORITHM: "algorithm.name", PORTFOLIO: "portfolio.name"}
-_FLAGS: Final = {key: flag for flag, key in _PARTS.items()}
-_USED: Final = {"algorithm.name": "use", "portfolio.name": "portfolio.use"}
-"""Where the configuration has a part, by flag; the flag again; and where a settled one has it."""
+"""Where the configuration has a part, by flag."""
 
 _COMMA: Final = re.compile(r",(?![^\[{]*[\]}])")
 """One that is not within an array or a table."""
@@ -167,12 +165,14 @@ def beside(
     base = settle(Config(values=convert(configuration, origin="journal")), catalogue)
     begun: list[_Begun] = []
     for choices in combinations:
-        names = {_PARTS[choice.key]: choice.value for choice in choices if choice.key in _PARTS}
+        parts = {_PARTS[choice.key].removesuffix(".name"): choice for choice in choices if choice.key in _PARTS}
         if strange := [choice.key for choice in choices if not choice.is_flat and choice.key not in _PARTS]:
             raise NotComparable(f"--vary {strange[0]}: a session's costs are what they are; vary them on history")
-        changed = overlay(base, {key.removesuffix(".name"): {"name": name} for key, name in names.items()}, catalogue)
-        origins = {key: _FLAGS[key] for key in names} | {f"algorithms.0.{_USED[key]}": _FLAGS[key] for key in names}
-        config = Config(values=changed.values, origins=origins)
+        config = exchange(
+            base,
+            {label: choice.value for label, choice in parts.items()},
+            spelled={label: choice.key for label, choice in parts.items()},
+        )
         begun.append(_Begun(choices, config, config))
     itself = original.composition.plain()
     variants = [each for each, _ in _composed(begun, flat, catalogue) if each.composition.plain() != itself]
