@@ -520,7 +520,7 @@ def _unheeded(values: Configuration) -> Iterator[tuple[str, str]]:
         if given:
             problem = (
                 'with `fill = "same"` an order fills at the quote of its own signal, which has no volume to hold it '
-                'against; choose `fill = "next"`, or leave this out'
+                f'against; choose `fill = "next"`, or leave `{key}` out'
             )
             yield key, problem
 

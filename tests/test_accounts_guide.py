@@ -239,6 +239,16 @@ def test_nothing_is_bought_at_a_price_of_nothing_or_less(bet: Bet, price: float)
     assert trading.ledger.positions == {}
 
 
+def test_what_is_held_can_be_sold_and_what_is_short_bought_back_below_zero() -> None:
+    for first, then in (("buy", "sell"), ("sell", "buy")):
+        trading = strategy(Bet(units=3), FILLS, margin=Margin())
+        step(trading, 100.0, first)
+        step(trading, 100.0)
+        step(trading, -5.0, then)
+        [fill] = step(trading, -5.0)
+        assert (fill["type"], fill["price"], trading.ledger.positions) == ("fill", -5.0, {})
+
+
 def test_slippage_is_worse_below_zero_too() -> None:
     trading = strategy(Bet(units=3))
     step(trading, 100.0, "buy")

@@ -317,7 +317,9 @@ def test_what_needs_a_volume_is_refused_where_orders_fill_without_one(tmp_path: 
     file = tmp_path / "intuition.toml"
     file.write_text(f"[{table}]\n{key} = 0.1")
     assert load_config(file, environment={}).values.fill == "next"
-    with pytest.raises(BadConfiguration, match=rf"\[{table}\] `{key}`: with `fill = \"same\"`.*no volume.*choose"):
+    with pytest.raises(
+        BadConfiguration, match=rf"\[{table}\] `{key}`: with `fill = \"same\"`.*no volume.*leave `{table}.{key}` out"
+    ):
         load_config(file, environment={}, flags={"fill": "same"})
     tree = {"fill": "same", table: {key: 0.1}}
     with pytest.raises(BadConfiguration):
