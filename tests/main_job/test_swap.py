@@ -320,6 +320,9 @@ def test_a_newer_version_goes_on_where_the_older_one_was(served: Served) -> None
     served.process.end()
     told = check_replay(served)
     assert (told["account"], told["events"]) == (account, account["seq"] - boundary)
+    shown = served.typed("sessions", "show", "swapped").stdout
+    assert "  algorithm trend (acme-turns 1.1): " in shown
+    assert f"  event {boundary}: upgraded (rpc): algorithm trend (acme-turns) goes on as 1.1, was 1.0" in shown
     early = served.typed("replay", "swapped", "--until", "10")
     assert early.returncode == 1
     assert f"another version of a part was taken up after event {boundary}" in early.stderr

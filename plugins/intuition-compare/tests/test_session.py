@@ -117,6 +117,53 @@ def test_a_swap_is_for_variants_that_have_not_a_part_of_their_own(served: Client
     assert other["rejections"] > 5  # another algorithm, with the portfolio that was swapped in
 
 
+SEVERAL = """
+cash = "10000"
+seed = 1
+[[algorithms]]
+name = "quick"
+use = "sma-cross"
+share = 0.75
+params = { fast = 1, slow = 2 }
+portfolio = { use = "fixed", params = { fraction = 0.5 } }
+[[algorithms]]
+name = "slow"
+use = "sma-cross"
+params = { fast = 2, slow = 3 }
+portfolio = { use = "kelly" }
+"""
+
+
+def test_a_portfolio_is_that_of_every_algorithm_of_the_session(
+    serve: Any, compare: Any, run: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "several.toml").write_text(SEVERAL)
+    process, address = serve("--config", "several.toml", "--session", "first")
+    with Client(address) as client:
+        client.call("events", quotes(0, 30))
+        client.call("shares", {"quick": "0.5", "slow": "0.5"})
+        client.call("swap", "portfolio", "slow", "naive")
+        client.call("events", quotes(30, 60))
+        account = client.call("account")
+    assert process.end() == 0
+    told = compare("--session", "first", "--portfolio", "fixed,naive", "--json").told
+    session, fixed, naive = told["variants"]
+    assert [each["name"] for each in told["variants"]] == ["session first", "fixed", "naive"]
+    assert session["final_equity"] == account["equity"]
+    for variant in (fixed, naive):
+        lines = variant["composition"]["algorithms"]
+        assert {line["portfolio"]["name"] for line in lines} == {variant["name"]}
+        assert [line["algorithm"] for line in lines] == [
+            line["algorithm"] for line in session["composition"]["algorithms"]
+        ]
+        assert [line["share"] for line in lines] == ["0.75", "0.25"]
+    assert len({each["final_equity"] for each in told["variants"]}) == 3
+    refused = compare("--session", "first", "--algo", "sma-cross,buy-and-hold")
+    assert (refused.code, refused.out) == (1, "")
+    assert "--algo: there are several algorithms, `quick` and `slow`; try other portfolios" in refused.err
+    assert "Traceback" not in refused.err
+
+
 def test_following_tells_each_time_that_there_is_more(served: Client, intuition: Any) -> None:
     served.call("events", quotes(0, 10))
     lines = intuition("compare", "--session", "first", "--portfolio", "naive", "--follow", "--json")
