@@ -59,6 +59,7 @@ class Backtest:
         self._digest = Digest(RUN)
         self._kept: list[Record] = []
         self._fills: list[Record] = []
+        self._expected = 0.0
         self._first_ts: int | None = None
         self._last_ts: int | None = None
 
@@ -82,8 +83,12 @@ class Backtest:
             return
         if self._first_ts is None:
             self._first_ts = events[0]["ts"]
-            self._curve.expect((events[-1]["ts"] - self._first_ts) / (part or _UNKNOWN))
         self._last_ts = events[-1]["ts"]
+        # A source may count what it has read ahead, so that the first batch looks like much of it.
+        span = (self._last_ts - self._first_ts) / (part or _UNKNOWN)
+        if span > 2 * self._expected and (part or not self._expected):
+            self._expected = span
+            self._curve.expect(span)
         curve = self._curve
         start = 0
         while True:

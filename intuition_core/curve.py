@@ -60,8 +60,8 @@ class Curve:
         self._first: dict[str, float] = {}
 
     def expect(self, span: float) -> None:
-        """Choose the width of the first slices by how much time, in nanoseconds, there may be to come."""
-        self._width = max(_SECOND, round(span / _AT_FIRST))
+        """Choose the width of the next slices by how much time, in nanoseconds, there may be in all."""
+        self._width = max(self._width, round(span / _AT_FIRST))
 
     def stretch(self, events: Sequence[Data], start: int) -> int:
         """Give the place of the first event, from a place on, that the present slice or day does not hold."""
@@ -112,7 +112,7 @@ class Curve:
             return
         if len(held) == 1:
             [(sid, units)] = held.items()
-            if only_quotes and len(self._quoted) == 1:
+            if only_quotes and len(self._quoted) == 1 and sid in self._quoted:
                 quotes = list(map(_quote, events[start:end]))
             else:
                 quotes = [

@@ -34,7 +34,7 @@ class Reader:
     """
 
     def __init__(self, table: Table, columns: Columns, *, sid: str, rule: Rule, params: FileParams) -> None:
-        self._table = table
+        self.table = table
         self._columns = columns
         self._sid = sid
         self._clock = Clock(rule)
@@ -72,7 +72,7 @@ class Reader:
         row = 0
         end = None if self._params.sort else self._params.end
         try:
-            for batch in self._table.batches(self._columns, share=share):
+            for batch in self.table.batches(self._columns, share=share):
                 if not len(batch):
                     continue
                 ts = self._times(batch)
@@ -83,11 +83,11 @@ class Reader:
                 if end is not None and ts[-1] >= end:
                     return
         except BadLine as error:
-            raise BadRow(self._table.path, self._table.place(error.index), error.problem) from None
+            raise BadRow(self.table.path, self.table.place(error.index), error.problem) from None
         except BadCell as error:
-            raise BadRow(self._table.path, self._table.place(row + error.index), error.problem) from None
+            raise BadRow(self.table.path, self.table.place(row + error.index), error.problem) from None
         except pa.ArrowException as error:
-            raise UnreadableFile(self._table.path, " ".join(str(error).split())) from None
+            raise UnreadableFile(self.table.path, " ".join(str(error).split())) from None
 
     def _times(self, batch: "pa.RecordBatch") -> "np.ndarray[Any, Any]":
         ts = self._clock.read(batch.column(self._columns.time))
@@ -129,7 +129,7 @@ class Reader:
             if key in PRICES and name != columns.quote:
                 self._check(numbers[name], keep, name)
         for name in columns.extras:
-            values = self._table.values(batch.column(name))
+            values = self.table.values(batch.column(name))
             if values is not None:
                 fields[name] = values
         chunk = Chunk(ts, sids, quotes, fields, channels)

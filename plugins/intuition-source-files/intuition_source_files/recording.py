@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Final
 
 from msgspec.structs import replace
@@ -44,6 +45,7 @@ class Recording:
         self._all = not params.symbols or params.channel == RATES  # whatever is asked for may need rates
         self._rule = read_rule(params)
         self._ended = False
+        self._given: dict[Path, float] = {}
         try:
             check_channel(params.channel)
         except BadData as error:
@@ -96,6 +98,7 @@ class Recording:
         ]
         share = max(len(readers), 1)
         size = max(min(BATCH, _HELD // share), 64)
+        self._given = dict.fromkeys((table.path for table, _, _ in self._files), 0.0)
         pieces = [self._pieces(reader, share, size) for reader in readers]
         if len(pieces) == 1:
             yield from (piece.events for piece in pieces[0])
@@ -105,17 +108,22 @@ class Recording:
         self._tell(readers)
 
     def progress(self) -> float:
-        """Tell which part of all files has been read, from 0 to 1."""
+        """Tell which part of all files has been given, from 0 to 1."""
         if self._ended:
             return 1.0
         size = sum(table.size for table, _, _ in self._files)
-        return sum(table.size * table.done for table, _, _ in self._files) / size if size else 0.0
+        return sum(table.size * self._given.get(table.path, 0.0) for table, _, _ in self._files) / size if size else 0.0
 
     def _pieces(self, reader: Reader, share: int, size: int) -> Iterator[Piece]:
+        table, before = reader.table, 0.0
         for chunk in reader.chunks(share=share):
-            for begin in range(0, len(chunk.ts), size):
+            count, now = len(chunk.ts), table.done
+            for begin in range(0, count, size):
                 part = chunk.take(slice(begin, begin + size))
+                # What was read ahead has not been given yet.
+                self._given[table.path] = before + (now - before) * min(1.0, (begin + size) / count)
                 yield Piece(part.ts, events(part, self._params.channel))
+            before = now
 
     def _tell(self, readers: Sequence[Reader]) -> None:
         """Say once what was asked for and not there."""
