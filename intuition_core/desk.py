@@ -308,7 +308,7 @@ class Desk:
             if bet.reason is None:
                 return
             problem = bet.reason
-        elif quote <= 0 and (side == "buy" or bet.units is None):
+        elif quote <= 0 and bet.units is None:
             problem = f"a bet cannot be sized at a price of {mark}"
         elif (closable := self._closable(line, sid, side)) is not None:
             units = self._units(bet, sid, quote)
@@ -319,6 +319,8 @@ class Desk:
                 )
                 return
             problem = _NOTHING_TO_CLOSE[side].format(sid)
+        elif quote <= 0 and side == "buy":
+            problem = f"a bet cannot be sized at a price of {mark}"
         elif side == "sell":
             units = self._units(bet, sid, quote)
             self._place(line, self._order(line, signal, bet, sid, side, quote, None, units, short=True))
