@@ -49,6 +49,7 @@ class Curve:
         self._ledger = ledger
         self._quoted = ledger.marks
         self._plain = ledger.market.plain
+        self._quantity, self._units = _ONE, 1.0
         self._benchmark = benchmark
         self._width = _SECOND
         self._slice_end = self._day_end = self._end = _NEVER
@@ -156,7 +157,9 @@ class Curve:
         self._cash = equity = float(ledger.cash)
         if ledger.positions:
             for sid, position in ledger.positions.items():
-                units = float(position.quantity)
+                if position.quantity is not self._quantity:  # with one symbol it is often the same, and a float is dear
+                    self._quantity, self._units = position.quantity, float(position.quantity)
+                units = self._units
                 if not units:  # one algorithm owes what another holds
                     continue
                 if sid not in marks or (rate := 1.0 if plain else self._rate(sid)) is None:

@@ -434,7 +434,7 @@ class Desk:
             what = f"{plain_decimal(cash)} comes to less than {step} {order.sid} at {order.quote}{costs}"
             self._refuse(line, order, what)
             return
-        if order.quantity is not None and order.quantity != quantity:
+        if order.quantity is not None and order.quantity is not quantity:
             order = msgspec.structs.replace(order, quantity=quantity)
         algorithm, portfolio = line.names
         open_order = OpenOrder(self.recorder.next_id, order, algorithm, portfolio)

@@ -155,7 +155,7 @@ class Ledger:
     @property
     def available(self) -> Decimal:
         """Cash that is neither reserved nor has to cover short positions; negative where these have risen too far."""
-        free = EXACT.subtract(self.cash, self.reserved)
+        free = EXACT.subtract(self.cash, self.reserved) if self.reserved else self.cash
         return free if self.margin is None else EXACT.subtract(free, self.margin_held)
 
     @property

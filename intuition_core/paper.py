@@ -62,9 +62,11 @@ class PaperBroker:
 
     __slots__ = (
         "_always",
+        "_asked",
         "_careful",
         "_costs",
         "_every_cost",
+        "_floored",
         "_ledgers",
         "_market",
         "_next_end",
@@ -86,6 +88,7 @@ class PaperBroker:
     ) -> None:
         self._ledgers = ledgers
         self._step = step
+        self._asked = self._floored = _ZERO
         self._costs = costs or None  # None is quicker to look at
         self._every_cost = costs
         self._rules = rules
@@ -117,7 +120,11 @@ class PaperBroker:
         if order.quantity is None:
             cash = order.cash or _ZERO
             return self._affordable(cash, price), cash
-        quantity = EXACT.multiply(EXACT.divide_int(order.quantity, self._step), self._step)
+        if order.quantity is not self._asked:  # as often as not it is the very number of the order before
+            self._asked = order.quantity
+            floored = EXACT.multiply(EXACT.divide_int(order.quantity, self._step), self._step)
+            self._floored = order.quantity if floored == order.quantity else floored
+        quantity = self._floored
         amount = EXACT.multiply(quantity, price)
         if costs:
             fees = EXACT.add(costs.commission(amount, quantity), costs.slippage_per_trade)

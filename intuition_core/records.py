@@ -33,7 +33,7 @@ class Recorder:
         written: the records that have not been taken; always the same list.
     """
 
-    __slots__ = ("_event", "_n", "_prefix", "_seq", "_ts", "run", "written")
+    __slots__ = ("_event", "_n", "_prefix", "_quantity", "_quantity_text", "_seq", "_ts", "run", "written")
 
     def __init__(self, run: str) -> None:
         self.run = run
@@ -43,6 +43,8 @@ class Recorder:
         self._ts = 0
         self._n = 0
         self.written: list[Record] = []
+        self._quantity = Decimal(0)
+        self._quantity_text = "0"
 
     @property
     def ts(self) -> int:
@@ -71,6 +73,8 @@ class Recorder:
     def decision(self, placed: OpenOrder, quantity: Decimal, cash: Decimal) -> Record:
         """Write that an order is placed, under its id: the units and cash that it comes to at the signal's quote."""
         order = placed.order
+        if quantity is not self._quantity:  # as often as not it is the very number of the record before
+            self._quantity, self._quantity_text = quantity, plain_decimal(quantity)
         record = {
             "id": placed.id,
             "type": "decision",
@@ -80,7 +84,7 @@ class Recorder:
             "cause": self._event,
             "side": order.side,
             "cash": plain_decimal(cash),
-            "quantity": plain_decimal(quantity),
+            "quantity": self._quantity_text,
             "quote": order.quote,
             "algorithm": placed.algorithm,
             "portfolio": placed.portfolio,
@@ -94,7 +98,9 @@ class Recorder:
 
     def fill(self, placed: OpenOrder, filled: Filled) -> Record:
         """Write what an order brought."""
-        order = placed.order
+        order, quantity = placed.order, filled.quantity
+        if quantity is not self._quantity:
+            self._quantity, self._quantity_text = quantity, plain_decimal(quantity)
         record = {
             "id": f"{self._event}:{self._n}",
             "type": "fill",
@@ -103,7 +109,7 @@ class Recorder:
             "sid": order.sid,
             "cause": placed.id,
             "side": order.side,
-            "quantity": plain_decimal(filled.quantity),
+            "quantity": self._quantity_text,
             "price": filled.price,
             "cash": plain_decimal(filled.cash),
             "algorithm": placed.algorithm,
