@@ -87,6 +87,7 @@ class Lookout:
         """Begin to look out for these."""
         self._observers = [risk for risk in risks if risk.observe is not None]
         self.needed = bool(self._observers)
+        self.settle()
         self.look_again()
 
     @property
@@ -115,6 +116,8 @@ class Lookout:
     def calm(self) -> bool:
         """Say whether the account fares so that there is nothing that is waited for."""
         held, marks = self.held, self._marks
+        if not held:
+            return self._below < self._cash < self._above
         if len(held) == 1 and self._market.plain:
             for sid in held:
                 if sid in marks:
@@ -158,8 +161,9 @@ class Lookout:
             [units] = self.held.values()
             if not units:  # one algorithm holds what another has sold short
                 return
-            bounds = sorted(((self._below - self._cash) / units, (self._above - self._cash) / units))
-            self.low, self.high = (
-                bound if math.isinf(bound) else bound + sign * _NEAR * max(1.0, abs(bound))
-                for bound, sign in zip(bounds, (1, -1), strict=True)
-            )
+            low, high = (self._below - self._cash) / units, (self._above - self._cash) / units
+            if units < 0:
+                low, high = high, low
+            # A hair nearer to each other, as floats err; what is infinite stays so.
+            self.low = low + _NEAR * (1.0 + abs(low)) if low > -_ALWAYS else low
+            self.high = high - _NEAR * (1.0 + abs(high)) if high < _ALWAYS else high
