@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -125,7 +126,10 @@ def _run_mosquitto(program: str, port: int, folder: Path | None) -> None:
             if _wait_for(port, alive=lambda: child.poll() is None):
                 kept = "kept only while it runs, see --data" if folder is None else f"kept in {folder}"
                 _say(f"broker ready: mosquitto on mqtt://{HOST}:{port}; messages are {kept}")
-            code = child.wait()
+            # Not one wait without end: a signal that comes right before it would be heeded only after it.
+            while (code := child.poll()) is None:
+                with suppress(subprocess.TimeoutExpired):
+                    child.wait(1.0)
     if not stopping:
         raise BrokerFailed(program, f"ended with code {code}; what it said is above")
 
