@@ -117,7 +117,7 @@ class Strategy:
         self._open = desk.broker.open
         self._expiring = desk.broker.expiring
         self._marks = desk.books.marks
-        self._booking = {CONTROL: self._control, RATES: desk.take_rate, ACTIONS: desk.act}
+        self._booking = {RATES: desk.take_rate, ACTIONS: desk.act}
         self._written = desk.recorder.written
         self._derived: deque[Data] = deque()
         self._answered = 0
@@ -178,16 +178,12 @@ class Strategy:
                 self._marks[sid] = data["quote"]
         else:
             self.others += 1
-            if channel in self._booking:
+            if channel == CONTROL:
                 self._recorder.open(self.seq, data["ts"])
-                if channel == CONTROL:
-                    self._control(data)
-                    return self._recorder.take()
-                if self._guarded and data["ts"] >= self._desk.lookout.until:
-                    self._watch(data["ts"] if self._last_ts is None else self._last_ts, data)
-                self._booking[channel](data)
-                if self._guarded:
-                    self._guard(data["ts"], data, changed=bool(self._desk.lookout.held))
+                self._control(data)
+                return self._recorder.take()
+            if channel in self._booking:
+                self._book(channel, data)
         self._tell(channel, data)
         return self._rest(data) if self._written or self._derived or self._rebalanced else _NOTHING
 
@@ -564,6 +560,16 @@ class Strategy:
         for line in self._rebalanced:
             self._desk.rebalance(line, data)
         self._cell[1] = self._first
+
+    def _book(self, channel: str, data: Data) -> None:
+        """Book what is no quote and still changes what the account is worth: a rate, a split, a dividend."""
+        ts, lookout = data["ts"], self._desk.lookout
+        self._recorder.open(self.seq, ts)
+        if self._guarded and ts >= lookout.until:
+            self._watch(ts if self._last_ts is None else self._last_ts, data)
+        self._booking[channel](data)
+        if self._guarded:
+            self._guard(ts, data, changed=bool(lookout.held))
 
     def _mark_guarded(self, sid: str, data: Data) -> None:
         """Let a quote fill orders and mark its symbol where there are risk parts, or short positions may be."""

@@ -62,13 +62,9 @@ def nothing(reason: str, sid: str | None = None, side: Side | None = None) -> Be
 
 
 def _worth(sid: str, account: Account) -> Decimal:
-    units = account.positions.get(sid)
-    mark = account.marks.get(sid)
-    if units is None or mark is None:
+    if sid not in account.positions or sid not in account.marks:
         return Decimal(0)
-    # A ledger's view knows currencies and multipliers; other accounts, such as those of tests, have prices alone.
-    values = getattr(account, "values", None)
-    return _WIDE.multiply(exact(units), exact(mark)) if values is None else exact(values[sid])
+    return exact(account.values[sid])
 
 
 def _cents(amount: Decimal, rounding: str) -> Decimal:
