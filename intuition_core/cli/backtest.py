@@ -1,16 +1,17 @@
 """``intuition backtest``: the same parts on history."""
 
 import gc
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from intuition_core.cli.interruption import Interruption, interruptible
 from intuition_core.cli.options import Moment, config_option, strategy_maker, trace_option, verbose_option
 from intuition_core.errors import IntuitionError, did_you_mean
 
@@ -40,10 +41,6 @@ class UnknownBenchmark(IntuitionError):
             f"--benchmark {symbol}: the data has no quote of it, only of {some or 'nothing'}"
             f"{did_you_mean(symbol, self.quoted)}"
         )
-
-
-class _Enough(KeyboardInterrupt):
-    """A person has seen enough while the source was read."""
 
 
 @click.command()
@@ -149,8 +146,6 @@ class _Command:
         if not data and self._settings.values.source.name is None:
             raise click.UsageError("no data: name a file with --data, or a source with --source")
         self._composition: Composition = compose(self._settings, self._catalogue)
-        self._interrupted = False
-        self._reading = False
 
     def run(self) -> int:
         """Run, tell, and give the exit code."""
@@ -165,9 +160,9 @@ class _Command:
             backtest = Backtest(
                 self._composition, benchmark=self._benchmark, listen=listen, strategy=strategy_maker(self._trace)
             )
-            stack.enter_context(self._interruptible())
-            load_s, run_s = self._run(backtest, source)
-            complete = not self._interrupted
+            interruption = stack.enter_context(interruptible())
+            load_s, run_s = self._run(backtest, source, interruption)
+            complete = not interruption.asked
             history = backtest.finish(source=str(source), complete=complete)
         quoted = backtest.strategy.ledger.marks
         if complete and quoted and self._benchmark is not None and self._benchmark not in quoted:
@@ -227,20 +222,18 @@ class _Command:
                 beside=self._settings.origins.get("source.name") == "--source",
             )
 
-    def _run(self, backtest: "Backtest", source: "Opened | Merged") -> tuple[float, float]:
+    def _run(self, backtest: "Backtest", source: "Opened | Merged", interruption: Interruption) -> tuple[float, float]:
         """Take all events; give the seconds that reading them took, and those that running them took."""
         clock = time.perf_counter
         load_s = run_s = 0.0
         gc.collect()
         gc.freeze()  # what is there by now stays; looking at it again and again finds nothing
         gc.set_threshold(50_000, 20, 20)
-        with _progress(source, quiet=self._as_json or self._trace is not None) as advance, suppress(_Enough):
+        with _progress(source, quiet=self._as_json or self._trace is not None) as advance:
             batches = source.batches()
-            while not self._interrupted:
+            while not interruption.asked:
                 began = clock()
-                self._reading = True
-                batch: list[Data] | None = next(batches, None)  # type: ignore[assignment]  # an event is a mapping
-                self._reading = False
+                batch: list[Data] | None = interruption.unless_asked(partial(next, batches, None))
                 loaded = clock()
                 load_s += loaded - began
                 if batch is None:
@@ -249,25 +242,7 @@ class _Command:
                 run_s += clock() - loaded
                 advance(len(batch))
                 del batch  # so that the next one is made where it was, in memory that is near
-        self._reading = False
         return load_s, run_s
-
-    @contextmanager
-    def _interruptible(self) -> Iterator[None]:
-        """Let the first Ctrl-C end the run: at once where it reads, which may take long, or after a batch."""
-
-        def interrupt(_number: int, _frame: Any) -> None:
-            if self._interrupted:
-                raise KeyboardInterrupt
-            self._interrupted = True
-            if self._reading:
-                raise _Enough
-
-        before = signal.signal(signal.SIGINT, interrupt)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, before)
 
     def _look_ahead(self) -> int:
         from intuition_core.lookahead import check

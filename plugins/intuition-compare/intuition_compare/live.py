@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from contextlib import closing, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,7 +11,6 @@ import click
 from rich.live import Live
 
 from intuition_compare.comparison import Drawing
-from intuition_compare.interruption import Interruption, interruptible
 from intuition_compare.picture import check_picture, draw
 from intuition_compare.rows import line
 from intuition_compare.table import table
@@ -18,6 +18,7 @@ from intuition_compare.telling import console, tell
 from intuition_compare.variants import Variant, beside, combined
 from intuition_compare.watched import Watched
 from intuition_core.archive import find_session
+from intuition_core.cli.interruption import Interruption, interruptible
 from intuition_core.cli.options import blocked_plugins
 from intuition_core.cli.serve import key_and_value
 from intuition_core.compose import recorded
@@ -96,6 +97,5 @@ def _follow(watched: Watched, interruption: Interruption, *, as_json: bool) -> N
                     tell(comparison, as_json=True)
                 else:
                     click.echo(line(comparison))
-            with interruption.wait():
-                time.sleep(_PAUSE)
+            interruption.unless_asked(partial(time.sleep, _PAUSE))
             more = not interruption.asked and watched.catch_up(interruption)

@@ -1,17 +1,18 @@
 """Variants on recorded events: read once, run side by side, told as a table, as JSON and as a picture."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import click
 
 from intuition_compare.comparison import Comparison, Drawing, compared
-from intuition_compare.interruption import Interruption, interruptible
 from intuition_compare.picture import check_picture, draw
 from intuition_compare.runs import Backtests
 from intuition_compare.telling import tell
 from intuition_compare.variants import Variant, combined, on_history
+from intuition_core.cli.interruption import Interruption, interruptible
 from intuition_core.cli.options import blocked_plugins
 from intuition_core.cli.serve import key_and_value
 from intuition_core.compose import located
@@ -98,9 +99,7 @@ def _run(
     backtests = Backtests(variants)
     batches = opened.batches()
     while not interruption.asked:
-        batch = None
-        with interruption.wait():  # a source may take its time
-            batch = next(batches, None)
+        batch = interruption.unless_asked(partial(next, batches, None))  # a source may take its time
         if batch is None:
             break
         backtests.take(batch, part=opened.progress)

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from intuition_compare.comparison import Comparison, Drawing
 from intuition_compare.differences import Difference, difference
-from intuition_compare.interruption import Interruption
 from intuition_compare.shadow import Shadow
 from intuition_compare.variants import Variant
+from intuition_core.cli.interruption import Interruption
 from intuition_core.errors import IntuitionError
 from intuition_core.journal import Journal
 

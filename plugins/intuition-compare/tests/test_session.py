@@ -15,7 +15,6 @@ import pexpect
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from intuition_compare.interruption import Interruption
 from intuition_compare.places import UNHEARD, places
 from intuition_compare.shadow import Shadow
 
@@ -358,19 +357,6 @@ def test_what_people_decided_about_parts_is_for_those_who_have_them() -> None:
     assert places(session, session).event(swap) == swap
     for event in (kill, quote):
         assert places(variant, session).event(event) is event
-
-
-def test_ctrl_c_ends_what_waits_and_a_second_one_what_runs() -> None:
-    taken = Interruption()
-    with taken.wait():
-        taken(signal.SIGINT, None)
-        pytest.fail("it went on")
-    assert taken.asked
-    with pytest.raises(KeyboardInterrupt):
-        taken(signal.SIGINT, None)
-    running = Interruption()
-    running(signal.SIGINT, None)
-    assert running.asked
 
 
 ENDLESS = """

@@ -4,7 +4,8 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from itertools import islice
+from functools import partial
+from itertools import count, islice
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,7 @@ from intuition_connector_mqtt.parameters import access
 from intuition_connector_mqtt.progress import Bar, Progress
 from intuition_connector_mqtt.publisher import Publisher
 from intuition_connector_mqtt.replay import Replay
+from intuition_core.cli.interruption import Interruption, interruptible
 from intuition_core.cli.logs import set_up_logging
 from intuition_core.cli.options import Moment, config_option
 from intuition_core.cli.serve import key_and_value
@@ -129,7 +131,7 @@ def publish(
     with located(settings, _TABLE):
         address, tls = access(PART, connector_params(settings, "mqtt", Mqtt))
     shown: AbstractContextManager[Progress] = Bar() if replays and sys.stderr.isatty() else nullcontext(Progress())
-    count, interrupted = 0, False
+    published = 0
     with shown as progress:
         if replays:
             set_up_logging()  # once the bar is there, so that lines go above it
@@ -139,17 +141,14 @@ def publish(
             messages = _replayed(catalogue, replay, progress, topic=topic, name=name, follow=follow)
         else:
             messages = ((message, 0) for message in _given(topic or "quotes", payload or ""))
-        with Publisher(address, tls=tls, qos=qos) as publisher:
-            try:
-                for where, content in _paced(islice(messages, limit), rate=rate, speed=speed):
-                    publisher.publish(where, content)
-                    count += 1
-                    progress.published(count)
-            except KeyboardInterrupt:
-                interrupted = True
-    stopped = "interrupted: " if interrupted else ""
-    click.echo(f"{stopped}published {count} message{'s' * (count != 1)} to {address}", err=True)
-    return 130 if interrupted else 0
+        with interruptible() as interruption, Publisher(address, tls=tls, qos=qos) as publisher:
+            for where, content in _paced(islice(messages, limit), interruption, rate=rate, speed=speed):
+                publisher.publish(where, content)
+                published += 1
+                progress.published(published)
+    stopped = "interrupted: " if interruption.asked else ""
+    click.echo(f"{stopped}published {published} message{'s' * (published != 1)} to {address}", err=True)
+    return 130 if interruption.asked else 0
 
 
 def _given(topic: str, payload: str) -> Iterator[Message]:
@@ -174,12 +173,22 @@ def _replayed(
     return ((numbering.message(event), event["ts"]) for event in events)
 
 
-def _paced(messages: Iterable[Timed], *, rate: float | None, speed: float | None) -> Iterator[Message]:
+def _paced(
+    messages: Iterable[Timed], interruption: Interruption, *, rate: float | None, speed: float | None
+) -> Iterator[Message]:
+    """Give each message when it is due, until there is none or a person has asked for the end."""
+    timed = iter(messages)
     start, first = 0.0, None
-    for number, (message, ts) in enumerate(messages):
+    for number in count():
+        upcoming = interruption.unless_asked(partial(next, timed, None))
+        if upcoming is None:
+            return
+        message, ts = upcoming
         if first is None:  # a source may take its time until it has its first event
             start, first = time.monotonic(), ts
         due = number / rate if rate else (ts - first) / 1e9 / speed if speed else 0.0
         if due:
-            time.sleep(max(0.0, start + due - time.monotonic()))
+            interruption.unless_asked(partial(time.sleep, max(0.0, start + due - time.monotonic())))
+        if interruption.asked:
+            return
         yield message

@@ -19,6 +19,7 @@ from typing import Any
 
 import pexpect
 import pytest
+from intuition_connector_mqtt.publisher import Publisher
 from websockets.sync.server import ServerConnection, serve
 
 from intuition_core.cli import main
@@ -342,6 +343,22 @@ def test_a_file_that_cannot_be_followed_further(
     assert process.returncode == 1
     assert said in err
     assert len(err.splitlines()) == 1
+
+
+def test_what_is_sent_when_ctrl_c_comes_is_counted(
+    mosquitto: Any, observe: Any, until: Any, prices: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    raw = listen(observe, mosquitto)
+    publish = Publisher.publish
+
+    def interrupted(publisher: Publisher, topic: str, payload: bytes) -> None:
+        publish(publisher, topic, payload)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Publisher, "publish", interrupted)
+    assert main(["publish", "--data", str(prices), "--mqtt", mosquitto.url]) == 130
+    assert capsys.readouterr().err == f"interrupted: published 1 message to {mosquitto.url}\n"
+    until(lambda: len(raw) == 1, "the message")
 
 
 def test_a_replay_that_is_interrupted_says_how_far_it_came(

@@ -1,9 +1,11 @@
 """Ctrl-C: the first one ends what runs in good order, a second one at once."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
+
+_Waited = TypeVar("_Waited")
 
 
 class Interruption:
@@ -18,22 +20,30 @@ class Interruption:
         self._waiting = False
 
     def __call__(self, _number: int, _frame: Any) -> None:
-        """Take the signal."""
+        """Take the signal.
+
+        Raises:
+            KeyboardInterrupt: it comes for the second time, or while nothing but waiting is done.
+        """
         at_once = self.asked or self._waiting
         self.asked = True
         if at_once:
             raise KeyboardInterrupt
 
-    @contextmanager
-    def wait(self) -> Iterator[None]:
-        """Wait for something meanwhile: Ctrl-C ends that there and then."""
-        self._waiting = True
+    def unless_asked(self, wait: Callable[[], _Waited]) -> _Waited | None:
+        """Do what may take long and leaves nothing half done, as Ctrl-C ends it there and then; give what it gives.
+
+        None stands for an end that was asked for, before or meanwhile.
+        """
         try:
-            yield
-        except KeyboardInterrupt:
-            self.asked = True
-        finally:
+            self._waiting = True  # from here on the signal raises, so that none comes between the question and the wait
+            result = None if self.asked else wait()
             self._waiting = False
+        except KeyboardInterrupt:
+            self._waiting = False
+            self.asked = True
+            return None
+        return result
 
 
 @contextmanager
