@@ -194,7 +194,7 @@ def test_after_each_thousand_bad_inputs_the_server_still_answers_and_has_not_gro
                 stranger.send(PER_ROUND)
                 start = time.monotonic()
                 assert probe.call("event", {"goog": 3.45}) == []
-                assert time.monotonic() - start < 1
+                assert time.monotonic() - start < 5
                 assert memory(process.pid) - before < GROWTH
     finally:
         stranger.close()

@@ -353,7 +353,7 @@ def test_a_caller_who_does_not_read_costs_little_and_blocks_nobody(python: Progr
         for _ in range(10):
             start = time.monotonic()
             assert client.echo(2) == 2
-            assert time.monotonic() - start < 1
+            assert time.monotonic() - start < 5  # one by one, the 400 answers would each be waited for for a second
             grown = max(grown, memory(process.pid) - before)
             time.sleep(0.05)
         assert grown < 160_000_000
