@@ -6,8 +6,9 @@ An event that nobody answers costs little and gives the shared empty tuple.
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import length_hint
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 from msgspec.structs import replace
@@ -73,6 +74,16 @@ class _Ready(NamedTuple):
     seq: int
     event: Data
     started: Started
+
+
+class _Raised(NamedTuple):
+    """What a part raised instead of an answer."""
+
+    error: BaseException
+
+
+_Stopped: TypeAlias = tuple[Data | None, Any]
+"""The event at which a stretch stopped, and the answer to it."""
 
 
 class Strategy:
@@ -187,70 +198,45 @@ class Strategy:
         self._tell(channel, data)
         return self._rest(data) if self._written or self._derived or self._rebalanced else _NOTHING
 
-    def run_through(self, events: Iterable[Data]) -> Iterator[Sequence[Record]]:
+    def run_through(self, events: Sequence[Data]) -> Iterator[Sequence[Record]]:
         """Take events as `step` does, and give the records of those that caused any; `seq` says which it was.
 
         Most events of a history fill no order and are heard by one algorithm that has nothing to say. They take a
         short way here, with nothing looked up twice; what comes of them is the same.
         """
-        open_orders, marks, written, derived = self._open, self._marks, self._written, self._derived
-        recorder = self._recorder
-        desk = self._desk
-        expiring, guarded, shorts = self._expiring, self._guarded, self.composition.margin is not None
-        quoted_at, lookout = desk.quoted_at, desk.lookout
-        held = lookout.held
-        listeners = self._listeners.get(DEFAULT_CHANNEL, _NOBODY)
-        only = listeners[0] if len(listeners) == 1 and not self._rebalanced else None
-        if only is None:
-            for data in events:
-                if records := self.step(data):
+        heard_by = self._listeners
+        listeners = heard_by.get(DEFAULT_CHANNEL, _NOBODY)
+        if len(listeners) != 1 or self._rebalanced:
+            for event in events:
+                if records := self.step(event):
                     yield records
             return
-        seq = self.seq
-        heard_by, events = self._listeners, iter(events)
+        [only] = listeners
+        recorder, written, derived = self._recorder, self._written, self._derived
+        open_orders, expiring = self._open, self._expiring
+        stretch = self._watched_stretch if self._guarded else self._quiet_stretch
+        shorts = self.composition.margin is not None
+        left, last = iter(events), self.seq + len(events)
         try:
-            for seq, data in enumerate(events, seq + 1):  # noqa: B020  # it goes on from there
+            while True:
+                taken = self._one if open_orders or expiring or shorts else stretch
+                data, outcome = taken(only, left, last)
+                if data is None:
+                    return
+                self.seq = last - length_hint(left)
                 if data["channel"] != DEFAULT_CHANNEL:
-                    self.seq = seq - 1
+                    self.seq -= 1
                     if records := self.step(data):
                         yield records
                     if self._listeners is not heard_by:  # a part was swapped: nothing looked up before counts any more
-                        for rest in events:
-                            seq += 1
-                            if records := self.step(rest):
+                        for event in left:
+                            if records := self.step(event):
                                 yield records
+                        return
                     continue
-                sid = data["sid"]
-                if guarded:
-                    ts = data["ts"]
-                    if sid in open_orders or expiring or shorts or ts >= lookout.until:
-                        self.seq = seq
-                        self._mark_guarded(sid, data)
-                    else:
-                        marks[sid] = quote = data["quote"]
-                        quoted_at[sid] = self._last_ts = ts
-                        if sid in held and not lookout.low < quote < lookout.high and not lookout.calm():
-                            self.seq = seq
-                            self._watch(ts, data)
-                else:
-                    if sid in open_orders or expiring:
-                        self.seq = seq
-                        recorder.open(seq, data["ts"])
-                        desk.fill(sid, data)
-                    marks[sid] = data["quote"]
-                try:
-                    outcome = only.event(data)  # looked up each time: the part may be set aside
-                    if outcome is None:
-                        if written:
-                            yield recorder.take()
-                        continue
-                except KeyboardInterrupt:
-                    raise
-                except BaseException as error:  # noqa: BLE001  # the same as in `step`
-                    self.seq = seq
-                    self._fail(only, error, data)
-                else:
-                    self.seq = seq
+                if type(outcome) is _Raised:
+                    self._fail(only, outcome.error, data)
+                elif outcome is not None:
                     self._hear(only, outcome, data)
                 if derived:
                     if records := self._rest(data):
@@ -258,7 +244,82 @@ class Strategy:
                 elif written:
                     yield recorder.take()
         finally:
-            self.seq = self._cell[0] = seq
+            self.seq = self._cell[0] = last - length_hint(left)
+
+    # Ways to take quotes that one part hears. Each gives the event at which it stopped, and what the part answered to
+    # it; no event where none is left. An event of another channel is given untouched.
+
+    def _quiet_stretch(self, only: LineSeat | IndicatorSeat, left: Iterator[Data], _last: int) -> _Stopped:
+        """Take quotes while no order is open, nobody watches the account, and the part is silent."""
+        event, marks, channel = only.event, self._marks, DEFAULT_CHANNEL
+        for data in left:
+            if data["channel"] != channel:
+                return data, None
+            marks[data["sid"]] = data["quote"]
+            try:
+                outcome = event(data)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001  # the same as in `step`
+                return data, _Raised(error)
+            if outcome is not None:
+                return data, outcome
+        return None, None
+
+    def _watched_stretch(self, only: LineSeat | IndicatorSeat, left: Iterator[Data], last: int) -> _Stopped:
+        """Take quotes while no order is open, risk parts see nothing that matters to them, and the part is silent."""
+        event, marks, channel, written = only.event, self._marks, DEFAULT_CHANNEL, self._written
+        quoted_at, lookout, before = self._desk.quoted_at, self._desk.lookout, self._last_ts
+        held, low, high, until = lookout.held, lookout.low, lookout.high, lookout.until
+        try:
+            for data in left:
+                if data["channel"] != channel:
+                    return data, None
+                sid, ts = data["sid"], data["ts"]
+                if ts >= until:
+                    self._last_ts, self.seq = before, last - length_hint(left)
+                    self._mark_guarded(sid, data)
+                    low, high, until = lookout.low, lookout.high, lookout.until
+                else:
+                    marks[sid] = quote = data["quote"]
+                    quoted_at[sid] = ts
+                    if sid in held and not low < quote < high and not lookout.calm():
+                        self.seq = last - length_hint(left)
+                        self._watch(ts, data)
+                        low, high, until = lookout.low, lookout.high, lookout.until
+                before = ts
+                try:
+                    outcome = event(data)
+                except KeyboardInterrupt:
+                    raise
+                except BaseException as error:  # noqa: BLE001  # the same as in `step`
+                    return data, _Raised(error)
+                if outcome is not None or written:
+                    return data, outcome
+        finally:
+            self._last_ts = before
+        return None, None
+
+    def _one(self, only: LineSeat | IndicatorSeat, left: Iterator[Data], last: int) -> _Stopped:
+        """Take one quote, which may fill orders."""
+        data = next(left, None)
+        if data is None or data["channel"] != DEFAULT_CHANNEL:
+            return data, None
+        self.seq = last - length_hint(left)
+        sid = data["sid"]
+        if self._guarded:
+            self._mark_guarded(sid, data)
+        else:
+            if sid in self._open or self._expiring:
+                self._recorder.open(self.seq, data["ts"])
+                self._desk.fill(sid, data)
+            self._marks[sid] = data["quote"]
+        try:
+            return data, only.event(data)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001  # the same as in `step`
+            return data, _Raised(error)
 
     def cancel_open_orders(self, ts: int) -> Sequence[Record]:
         """Cancel what can no longer fill, at the end of history, and report it."""

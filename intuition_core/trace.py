@@ -3,7 +3,7 @@
 import functools
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -136,7 +136,7 @@ class _TracedStrategy(Strategy):
         """Take one normalised event and give the records it caused, in the order they came about."""
         return self._trace.step(self.seq + 1, data, super().step)
 
-    def run_through(self, events: Iterable[Data]) -> Iterator[Sequence[Record]]:
+    def run_through(self, events: Sequence[Data]) -> Iterator[Sequence[Record]]:
         """Take events as `step` does; the short way would not tell which event it has come to."""
         for data in events:
             if records := self.step(data):
