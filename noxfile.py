@@ -15,6 +15,9 @@ nox.options.sessions = ["lint", "types", "layers", "constraints", "docs", "tests
 
 PYTHON = ("python", "-W", "error::SyntaxWarning")
 
+CACHED = {"PYTHONDONTWRITEBYTECODE": ""}
+"""Tests start many processes, which would otherwise compile anew all that they import where this is set."""
+
 
 @nox.session
 def lint(session: nox.Session) -> None:
@@ -42,14 +45,14 @@ def tests(session: nox.Session) -> None:
     They run in several processes, one more than there are cores: many of them wait for processes of their own.
     """
     processes = f"--numprocesses={(os.cpu_count() or 1) + 1}"
-    session.run(*PYTHON, "-m", "pytest", "-m", "not chaos", processes, "--dist=worksteal", *session.posargs)
+    session.run(*PYTHON, "-m", "pytest", "-m", "not chaos", processes, "--dist=worksteal", *session.posargs, env=CACHED)
 
 
 @nox.session
 def chaos(session: nox.Session) -> None:
     """Kill everything 200 times, simulate 10,000 faulty worlds, send nonsense and too much; ``-- --full``: 1,000."""
     amount = session.posargs or ["--kills=200", "--seeds=10000"]
-    session.run(*PYTHON, "-m", "pytest", "tests/chaos", "tests/rpc/test_fuzz.py", "-v", *amount)
+    session.run(*PYTHON, "-m", "pytest", "tests/chaos", "tests/rpc/test_fuzz.py", "-v", *amount, env=CACHED)
 
 
 @nox.session
