@@ -15,12 +15,11 @@ _BOOKED_STEP: Final = Decimal("1e-12")
 
 def exact(number: float | str | Decimal) -> Decimal:
     """Give the decimal that a number is written as: ``exact(0.1)`` is one tenth, not the nearest binary fraction."""
-    kind = type(number)
-    if kind is Decimal:
-        return number  # type: ignore[return-value]  # as just looked at
-    if kind is float and number:  # a zero has a sign, which makes no difference to a cache
+    if type(number) is float and number:  # a zero has a sign, which makes no difference to a cache
         return _written(number)
-    return Decimal(number) if kind is int else Decimal(str(number))
+    if type(number) is Decimal:
+        return number
+    return Decimal(number) if type(number) is int else Decimal(str(number))
 
 
 @lru_cache(maxsize=4096)

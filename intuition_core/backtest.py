@@ -20,9 +20,6 @@ RUN: Final = ""
 _UNKNOWN: Final = 0.05
 """Which part of all the events the first ones are taken for, where nobody knows."""
 
-_MOVING: Final = frozenset({"fill", "action", "rejection"})
-"""The types of records that come with a change of a position, or before one: what expired comes before what fills."""
-
 _AT_ONCE: Final = 1000
 """How many records are kept before they are passed on."""
 
@@ -101,18 +98,18 @@ class Backtest:
             start = end
 
     def _run(self, events: Sequence[Data]) -> None:
-        strategy, curve = self.strategy, self._curve
-        same = strategy.composition.fill == "same"
-        others = strategy.others
+        strategy, curve, books = self.strategy, self._curve, self.strategy.books
+        others, moves = strategy.others, books.moves
         before = strategy.seq + 1
         seen = 0
         kept = self._kept
-        if not strategy.books.market.plain:  # a rate changes what everything is worth, and leaves no record
+        if not books.market.plain:  # a rate changes what everything is worth, and leaves no record
             self._run_each(events)
             return
         for records in strategy.run_through(events):
             kept += records
-            if same or records[0]["type"] in _MOVING:  # what an event fills comes before what it leads to
+            if books.moves != moves:
+                moves = books.moves
                 at = strategy.seq - before
                 curve.look(events, seen, at, only_quotes=strategy.others == others)
                 curve.settle(events[at])

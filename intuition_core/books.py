@@ -60,6 +60,9 @@ class Books:
 
     Reads like a `Ledger`; booked is in the algorithms' own.
 
+    Attributes:
+        moves: how many times a position has changed, or what is held paid a dividend, since these were made.
+
     Args:
         cash: what is put in at the start, in the account's currency.
         shares: by algorithm, from 0 to 1; what is left is idle.
@@ -76,6 +79,7 @@ class Books:
         margin: Margin | None = None,
     ) -> None:
         self.shares = dict(shares)
+        self.moves = 0
         self.market = market = Market() if market is None else market
         self.marks = market.marks
         self.ledgers = {
@@ -198,6 +202,7 @@ class Books:
         booked = {name: done for name, ledger in self.ledgers.items() if (done := ledger.act(action)) is not None}
         if isinstance(action, Split):
             self.market.split(action)
+        self.moves += len(booked)
         return booked
 
     def snapshot(self) -> BooksState:

@@ -609,6 +609,7 @@ class Desk:
         if isinstance(outcome, Rejection):
             self._reject(open_order, outcome.reason)
             return
+        self.books.moves += 1
         if self.lookout.needed:
             self.lookout.settle()
         fill = self.recorder.fill(open_order, outcome)

@@ -230,15 +230,15 @@ class Ledger:
         """
         if amount > self.available:
             raise NotEnough("cash", amount, self.available)
+        self.reserved = EXACT.add(self.reserved, amount) if self.reservations else amount
         self.reservations[order_id] = Reservation(sid, amount)
-        self.reserved = EXACT.add(self.reserved, amount)
 
     def release(self, order_id: str) -> Decimal:
         """Give the cash set aside for an order back to what is available, and say how much it was."""
         reservation = self.reservations.pop(order_id, None)
         if reservation is None:
             return _ZERO
-        self.reserved = EXACT.subtract(self.reserved, reservation.cash)
+        self.reserved = EXACT.subtract(self.reserved, reservation.cash) if self.reservations else _ZERO
         return reservation.cash
 
     def buy(self, sid: str, quantity: Decimal, price: Decimal, fees: Decimal = _ZERO) -> Decimal:

@@ -15,8 +15,6 @@ TYPES: Final = ("decision", "fill", "rejection", "message", "error", "control", 
 def plain_decimal(amount: Decimal) -> str:
     """Write an amount the way people do: no exponent, no trailing zeros after the point."""
     text = str(amount)
-    if text[-1] != "0" and "E" not in text:
-        return text  # as nearly all are
     if "E" in text:
         text = format(amount, "f")
     if "." in text:

@@ -199,7 +199,10 @@ class Strategy:
         return self._rest(data) if self._written or self._derived or self._rebalanced else _NOTHING
 
     def run_through(self, events: Sequence[Data]) -> Iterator[Sequence[Record]]:
-        """Take events as `step` does, and give the records of those that caused any; `seq` says which it was.
+        """Take events as `step` does, and give the records of those that caused any.
+
+        `seq` says which event it has come to. The records are that event's; before them may be those of the one before,
+        if it placed an order and booked nothing.
 
         Most events of a history fill no order and are heard by one algorithm that has nothing to say. They take a
         short way here, with nothing looked up twice; what comes of them is the same.
@@ -215,16 +218,23 @@ class Strategy:
         recorder, written, derived = self._recorder, self._written, self._derived
         open_orders, expiring = self._open, self._expiring
         stretch = self._watched_stretch if self._guarded else self._quiet_stretch
-        shorts = self.composition.margin is not None
+        shorts, later = self.composition.margin is not None, self.composition.fill != "same"
         left, last = iter(events), self.seq + len(events)
         try:
             while True:
                 taken = self._one if open_orders or expiring or shorts else stretch
                 data, outcome = taken(only, left, last)
                 if data is None:
-                    return
+                    break
                 self.seq = last - length_hint(left)
-                if data["channel"] != DEFAULT_CHANNEL:
+                if outcome is not None:
+                    if type(outcome) is _Raised:
+                        self._fail(only, outcome.error, data)
+                    else:
+                        self._hear(only, outcome, data)
+                        if open_orders and later and taken is stretch and not derived and self.halted is None:
+                            continue  # an order was placed, and nothing booked
+                elif data["channel"] != DEFAULT_CHANNEL:
                     self.seq -= 1
                     if records := self.step(data):
                         yield records
@@ -234,15 +244,13 @@ class Strategy:
                                 yield records
                         return
                     continue
-                if type(outcome) is _Raised:
-                    self._fail(only, outcome.error, data)
-                elif outcome is not None:
-                    self._hear(only, outcome, data)
                 if derived:
                     if records := self._rest(data):
                         yield records
                 elif written:
                     yield recorder.take()
+            if written:
+                yield recorder.take()
         finally:
             self.seq = self._cell[0] = last - length_hint(left)
 

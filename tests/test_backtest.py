@@ -128,9 +128,21 @@ def test_running_through_is_stepping_through(
     recipe = composition(fill=fill, indicators=indicators, costs=costs, policy=policy)
     events = told(story)
     one, other = Strategy(recipe, run="r"), Strategy(recipe, run="r")
-    stepped = [(one.seq, records) for event in events if (records := one.step(event))]
-    ran = [(other.seq, records) for batch in cut_up(events, size) for records in other.run_through(batch)]
+    stepped: list[Any] = []
+    moves = [0]
+    for event in events:
+        stepped += one.step(event)
+        moves.append(one.books.moves)
+    ran: list[Any] = []
+    told_at = set()
+    for batch in cut_up(events, size):
+        for records in other.run_through(batch):
+            ran += records
+            told_at.add(other.seq)
+            assert other.books.moves == moves[other.seq]
+            assert {record["seq"] for record in records} <= {other.seq, other.seq - 1}
     assert ran == stepped
+    assert {seq for seq in range(1, len(moves)) if moves[seq] > moves[seq - 1]} <= told_at
     assert one.seq == other.seq == len(events)
     assert one.ledger.snapshot() == other.ledger.snapshot()
     assert one.quarantined == other.quarantined

@@ -356,7 +356,7 @@ class Account(RuleBasedStateMachine):
         for batch in batches(self.events, self.sizes):
             for records in together.run_through(batch):
                 got += records
-                assert {record["seq"] for record in records} == {together.seq}
+                assert {record["seq"] for record in records} <= {together.seq, together.seq - 1}
         assert got == wanted
         again = Digest("other.1")
         for records in Strategy(self.composition, run="other.1").run_through(self.events):

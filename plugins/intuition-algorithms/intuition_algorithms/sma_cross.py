@@ -141,7 +141,7 @@ def _watch(sid: str, fast: int, slow: int, prices: list[float], position: int | 
     share = fast / slow
     rest = 1 - share
     while True:
-        gap, near, limit = _measure(prices[-fast:], prices)
+        gap, near, lowest, highest = _measure(prices[-fast:], prices)
         low, high = _unchanged(position, near)
         latest: list[float] = []
         # What leaves the windows was there before, or has come since.
@@ -152,14 +152,14 @@ def _watch(sid: str, fast: int, slow: int, prices: list[float], position: int | 
                 quote = yield position, (prices + latest)[-slow:]
             gap += rest * quote - from_fast + share * from_slow
             latest.append(quote)
-            if low < gap < high and -limit <= quote <= limit:
+            if low < gap < high and lowest <= quote <= highest:
                 signal = None
                 continue
             before = position
-            if not -limit <= quote <= limit or -near <= gap <= near:
+            if not lowest <= quote <= highest or -near <= gap <= near:
                 # The second also where a wrong print has left the window, and `near` need not be so wide any more.
                 window = (prices + latest[-slow:])[-slow:]
-                gap, near, limit = _measure(window[-fast:], window)
+                gap, near, lowest, highest = _measure(window[-fast:], window)
             position = 1 if gap > 0 else -1
             if -near <= gap <= near:
                 position = _compare(window[-fast:], window)
@@ -168,11 +168,11 @@ def _watch(sid: str, fast: int, slow: int, prices: list[float], position: int | 
         prices = (prices + latest)[-slow:]
 
 
-def _measure(recent: list[float], prices: list[float]) -> tuple[float, float, float]:
-    """Give the gap; how near to nothing it must be to be computed exactly; and up to which price that is enough."""
+def _measure(recent: list[float], prices: list[float]) -> tuple[float, float, float, float]:
+    """Give the gap; how near to nothing it must be to be computed exactly; and between which prices that is enough."""
     limit = 2 * max(max(prices), -min(prices))
     gap = math.fsum(recent) - math.fsum(prices) * (len(recent) / len(prices))
-    return gap, _NEAR * limit * len(recent), limit
+    return gap, _NEAR * limit * len(recent), -limit, limit
 
 
 def _unchanged(position: int, near: float) -> tuple[float, float]:
