@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from operator import itemgetter
 from typing import Final
 
 from intuition_core.composition import Composition
@@ -19,6 +20,8 @@ RUN: Final = ""
 
 _UNKNOWN: Final = 0.05
 """Which part of all the events the first ones are taken for, where nobody knows."""
+
+_type: Final = itemgetter("type")
 
 _AT_ONCE: Final = 1000
 """How many records are kept before they are passed on."""
@@ -139,7 +142,7 @@ class Backtest:
         kept.clear()
 
     def _count(self, records: Sequence[Record]) -> None:
-        self.counts.update(Counter(record["type"] for record in records))
+        self.counts.update(map(_type, records))
         if self._listen is not None and records:
             self._listen(records)
 

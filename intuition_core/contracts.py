@@ -276,6 +276,9 @@ class Risk(Protocol):
     also defines ``observe(account, ts)``, which is called after each quote of a symbol that is held and after each
     fill; a text that it returns is the reason for which the kill switch is turned on there and then. A `Watch` that it
     returns spares the calls at which nothing could happen, and with them most of what observing costs.
+
+    One that lets everything pass that closes a position may have an attribute ``opening_only`` that is true, which is
+    looked at after `initialize`; it is asked about orders that open a position alone then.
     """
 
     def check(self, order: Order, account: Account, /) -> Order | Rejection:

@@ -124,11 +124,12 @@ class Curve:
             if quotes:
                 cash = self._cash
                 self._equity = cash + units * quotes[-1]
+                low, high = cash + units * min(quotes), cash + units * max(quotes)
                 if units < 0:
-                    units, quotes = -units, [-quote for quote in quotes]
-                if (low := cash + units * min(quotes)) < self._low:
+                    low, high = high, low
+                if low < self._low:
                     self._low = low
-                if (high := cash + units * max(quotes)) > self._high:
+                if high > self._high:
                     self._high = high
             return
         marks, equity, low, high = self._marks, self._equity, self._low, self._high
@@ -148,15 +149,16 @@ class Curve:
 
     def settle(self, data: Data) -> None:
         """Read the account anew after an event that changed a position."""
-        ledger, marks, plain = self._ledger, self._quoted, self._plain
+        ledger, marks = self._ledger, self._quoted
         self._last_ts = data["ts"]
         if len(self._first) < len(marks):
             self.look((data,), 0, 1)
         held = self._held
         held.clear()
         self._cash = equity = float(ledger.cash)
-        if ledger.positions:
-            for sid, position in ledger.positions.items():
+        if positions := ledger.positions:
+            plain = self._plain
+            for sid, position in positions.items():
                 if position.quantity is not self._quantity:  # with one symbol it is often the same, and a float is dear
                     self._quantity, self._units = position.quantity, float(position.quantity)
                 units = self._units

@@ -396,10 +396,13 @@ class Desk:
         if self.killed is not None:
             self._refuse(line, order, f"the kill switch is on: {self.killed}")
             return
+        cell, account, closing = self._cell, self.account, order.closing
         for risk in self.risks:
-            self._cell[1] = risk.number
+            if closing and risk.opening_only:
+                continue
+            cell[1] = risk.number
             try:
-                verdict = risk.check(order, self.account)
+                verdict = risk.check(order, account)
                 if verdict is order:
                     continue
                 if isinstance(verdict, Rejection):
@@ -447,7 +450,7 @@ class Desk:
             and not order.short
         ):
             try:
-                self.broker.place(open_order, cash)
+                self.broker.place_plain(open_order, cash)
             except NotEnough as error:
                 self._refuse(line, order, str(error))
                 return

@@ -2,6 +2,8 @@
 
 import hashlib
 from collections.abc import Iterable
+from itertools import compress
+from operator import itemgetter
 from typing import Final
 
 import msgspec
@@ -10,6 +12,8 @@ from intuition_core.records import Record
 
 HASHED: Final = frozenset({"decision", "fill", "rejection"})
 """The types of record that count; what a part only says, or how it failed, is no decision."""
+
+_type: Final = itemgetter("type")
 
 _AT_ONCE: Final = 1000
 _encode_lines: Final = msgspec.json.Encoder().encode_lines
@@ -49,7 +53,7 @@ class Digest:
         return self._hash.hexdigest()
 
     def _work(self) -> None:
-        lines = _encode_lines([record for record in self._waiting if record["type"] in HASHED])
+        lines = _encode_lines([*compress(self._waiting, map(HASHED.__contains__, map(_type, self._waiting)))])
         for marked, plain in self._marked:
             lines = lines.replace(marked, plain)
         if self._listed and b'"replaces":[' in lines:

@@ -43,6 +43,7 @@ class Lookout:
     __slots__ = (
         "_above",
         "_account",
+        "_aimed",
         "_alarm",
         "_below",
         "_cash",
@@ -82,6 +83,7 @@ class Lookout:
         self.held: dict[str, float] = {}
         self._below, self._above, self.until = -_ALWAYS, _ALWAYS, _NEVER
         self.low, self.high = _ALWAYS, -_ALWAYS
+        self._aimed = True
 
     def open(self, risks: Sequence[RiskSeat]) -> None:
         """Begin to look out for these."""
@@ -111,18 +113,24 @@ class Lookout:
         self.held.clear()
         for sid, position in self._ledger.positions.items():
             self.held[sid] = float(position.quantity)
-        self._aim()
+        # As often as not parts are shown the account next, and it is aimed anew with what they wait for then.
+        self.low, self.high = _ALWAYS, -_ALWAYS
+        self._aimed = False
 
     def calm(self) -> bool:
         """Say whether the account fares so that there is nothing that is waited for."""
         held, marks = self.held, self._marks
-        if not held:
-            return self._below < self._cash < self._above
-        if len(held) == 1 and self._market.plain:
-            for sid in held:
-                if sid in marks:
-                    return self._below < self._cash + held[sid] * marks[sid] < self._above
-        return self._below < self._account.equity < self._above
+        equity = self._cash
+        if held:
+            [sid, *others] = held
+            if others or sid not in marks or not self._market.plain:
+                equity = self._account.equity
+            else:
+                equity += held[sid] * marks[sid]
+        calm = self._below < equity < self._above
+        if calm and not self._aimed:
+            self._aim()
+        return calm
 
     def show(self, ts: int, sid: str | None) -> None:
         """Let risk parts see how the account fares; one may turn the kill switch on. The recorder is at the event.
@@ -156,6 +164,7 @@ class Lookout:
 
     def _aim(self) -> None:
         """Find between which quotes of what is held nobody waits for anything; nowhere, if there are several."""
+        self._aimed = True
         self.low, self.high = _ALWAYS, -_ALWAYS
         if len(self.held) == 1 and self._market.plain and self._below < self._above:
             [units] = self.held.values()

@@ -181,12 +181,22 @@ class PaperBroker:
         order = open_order.order
         if (order.side == "buy") is not order.short:
             self._ledgers[open_order.algorithm].reserve(open_order.id, order.sid, reserve)
-        # `_is_plain`, written out: the call would take longer than the rest of this method.
-        if not (order.limit is order.stop is order.until is None and order.tif == "gtc") or order.short:
+        if not _is_plain(order):
             open_order = self._with_end(msgspec.structs.replace(open_order, order=self.fit(order)))
             self._watch(open_order)
         self.open.setdefault(order.sid, []).append(open_order)
         return open_order
+
+    def place_plain(self, open_order: OpenOrder, reserve: Decimal) -> None:
+        """Take an order that fills at whatever its symbol's next quote is, as `place` does.
+
+        Raises:
+            NotEnough: the cash to reserve is not there.
+        """
+        order = open_order.order
+        if order.side == "buy":
+            self._ledgers[open_order.algorithm].reserve(open_order.id, order.sid, reserve)
+        self.open.setdefault(order.sid, []).append(open_order)
 
     def restore(self, orders: Iterable[OpenOrder]) -> None:
         """Take up the open orders of a snapshot; what is reserved for them is the ledgers' to restore."""

@@ -201,20 +201,22 @@ class IndicatorSeat:
 
 
 class RiskSeat:
-    """A risk part, with its methods looked up once."""
+    """A risk part, with its methods looked up once, and whether it is asked about orders that open a position alone."""
 
-    __slots__ = ("check", "number", "observe", "part")
+    __slots__ = ("check", "number", "observe", "opening_only", "part")
 
     def __init__(self, started: Started) -> None:
         self.number = started.number
         self.part = started.part
         self.check: Callable[[Order, Account], Any]
         self.observe: Callable[[Account, int], Any] | None
+        self.opening_only: bool
         self.take(started)
 
     def take(self, started: Started) -> None:
         """Let this live part answer from now on."""
         self.check = _method(started.part, started.live, "check")
+        self.opening_only = bool(getattr(started.live, "opening_only", False))
         self.observe = getattr(started.live, "observe", None)
         self.part = started.part
 

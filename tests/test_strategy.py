@@ -336,6 +336,29 @@ def test_risks_are_asked_in_order_and_their_refusal_is_recorded() -> None:
     assert asked == ["halve", "cap"] * 2
 
 
+def test_a_risk_part_that_lets_all_pass_that_closes_is_asked_about_what_opens_alone() -> None:
+    asked: list[str] = []
+
+    class Opening:
+        def initialize(self, params: Any) -> None:
+            self.opening_only = True
+
+        def check(self, order: Order, account: Any) -> Order | Rejection:
+            asked.append(order.side)
+            return order if len(asked) == 1 else Rejection("once is enough")
+
+    turns = algorithm(lambda n, d: Signal("GOOG", "buy" if n % 2 else "sell"))
+    strategy = strategy_of(turns, portfolio(lambda s, a: 200), risks=[Opening])
+    records = [types(strategy.step(quote(10))) for _ in range(4)]
+    assert records == [["decision"], ["fill", "decision"], ["fill", "rejection"], ["rejection"]]
+    assert asked == ["buy", "buy"]
+    strategy = strategy_of(turns, portfolio(lambda s, a: 200), risks=[Opening])
+    asked.clear()
+    strategy.step(quote(10))
+    strategy.quarantine(1, "it is known for its failures")
+    assert [types(strategy.step(quote(10))) for _ in range(2)] == [["fill", "decision"], ["fill", "rejection"]]
+
+
 def test_an_order_is_not_placed_when_a_risk_part_fails() -> None:
     class Broken:
         def check(self, order: Order, account: Any) -> Any:

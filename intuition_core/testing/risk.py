@@ -95,6 +95,21 @@ class RiskContract(AskedContract):
                     " smaller one",
                 )
 
+    def test_lets_pass_what_it_is_not_asked_about(self) -> None:
+        """With `opening_only` it is not asked about orders that close a position; asked, it would let them pass."""
+        made = self.make()
+        if not getattr(made.live, "opening_only", False):
+            return
+        for number, question in enumerate(self.questions()):
+            order = question[0]
+            if order.closing:
+                verdict = self._answered(made, number, question)
+                must(
+                    verdict == order,
+                    f"`opening_only` says that it is not to be asked about {self.named(number, question)}, and asked it"
+                    f" answers {verdict!r}: let what closes a position pass, or leave `opening_only` out",
+                )
+
     def test_asked_again_lets_no_more_through(self) -> None:
         """Asked the same again at once, it lets no more through; a limit of how often may let less through."""
         made = self.make()

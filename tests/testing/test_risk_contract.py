@@ -49,6 +49,10 @@ class Alternates(Good):
         self.count = state
 
 
+class ClosesNothing(Good):
+    opening_only = True
+
+
 class SaysNo(Good):
     def check(self, order, account):
         return Rejection("")
@@ -75,6 +79,7 @@ class ObservesInNumbers(Good):
     [
         (Doubles, "test_never_enlarges", "a smaller one"),
         (Turns, "test_never_enlarges", "change nothing but the size"),
+        (ClosesNothing, "test_lets_pass_what_it_is_not_asked_about", "let what closes a position pass"),
         (Alternates, "test_asked_again_lets_no_more_through", "how often you are asked"),
         (SellsForItself, "test_input_is_not_changed", "copy what you change"),
     ],

@@ -30,6 +30,7 @@ class PriceCollar(Nothing):
         """Take the limit."""
         self._fraction = params.fraction
         self._closing = params.closing
+        self.opening_only = not params.closing
 
     def check(self, order: Order, account: Account) -> Order | Rejection:
         """Let an order pass whose prices are near the market's.

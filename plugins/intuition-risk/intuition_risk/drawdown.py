@@ -1,7 +1,7 @@
 """How far the account may fall."""
 
 import math
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 import msgspec
 
@@ -42,11 +42,14 @@ class Drawdown:
             if self.peak is None and self.start is None:
                 raise ValueError("nothing is limited; give peak or start")
 
+    opening_only: ClassVar[bool] = True
+
     def initialize(self, params: Params, context: Context) -> None:
         """Take the limits, and what the account has now."""
         self._limits = params
         self._alarm = Alarm(armed=params.kill)
-        self._start = self._peak = context.account.equity
+        self._start = context.account.equity
+        self._rise(self._start)
 
     def check(self, order: Order, account: Account) -> Order | Rejection:
         """Let an order pass unless the account has fallen too far.
@@ -68,18 +71,24 @@ class Drawdown:
         reason = self._alarm.ring(self._broken(account))
         if reason is not None or self._alarm.rung or self._peak <= 0 or self._start <= 0:
             return reason
-        if not self._alarm.armed:
-            return Watch(above=self._peak)
+        return Watch(below=self._safe, above=self._peak) if self._alarm.armed else Watch(above=self._peak)
+
+    def _rise(self, peak: float) -> None:
+        """Take a new peak, and find above which equity no limit is broken, beyond the noise of the last digits."""
+        self._peak = peak
         of_peak, of_start = self._limits.peak, self._limits.start
-        lowest = -math.inf if of_peak is None else self._peak * (1 - of_peak)
+        lowest = -math.inf if of_peak is None else peak * (1 - of_peak)
         if of_start is not None:
             lowest = max(lowest, self._start * (1 - of_start))
-        return Watch(below=above(lowest), above=self._peak)
+        self._safe = above(lowest) if peak > 0 and self._start > 0 else math.inf
 
     def _broken(self, account: Account) -> str | None:
         """Say which limit is broken and how, or None."""
         equity = account.equity
-        self._peak = max(self._peak, equity)
+        if equity > self._peak:
+            self._rise(equity)
+        if equity >= self._safe:
+            return None
         if self._limits.peak is not None and not within(self._peak - equity, self._limits.peak * self._peak):
             return _told(equity, self._peak, "its peak", self._limits.peak)
         if self._limits.start is not None and not within(self._start - equity, self._limits.start * self._start):
@@ -93,7 +102,7 @@ class Drawdown:
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a snapshot; call `initialize` first."""
         self._start = state["start"]
-        self._peak = state["peak"]
+        self._rise(state["peak"])
         self._alarm.rung = state["rung"]
 
 

@@ -1,7 +1,7 @@
 """How much of the account may be in the market."""
 
 import math
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 
@@ -53,6 +53,8 @@ class Exposure(Nothing):
             """
             if self.gross is None and self.net is None:
                 raise ValueError("nothing is limited; give gross or net")
+
+    opening_only: ClassVar[bool] = True
 
     def initialize(self, params: Params) -> None:
         """Take the limits."""

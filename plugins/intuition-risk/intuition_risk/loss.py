@@ -1,7 +1,7 @@
 """How much may be lost in a day."""
 
 import math
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -51,13 +51,16 @@ class DailyLoss:
             except (OSError, ValueError, LookupError):
                 raise ValueError(f"no time zone is called {self.zone}; write it as in Europe/Berlin") from None
 
+    opening_only: ClassVar[bool] = True
+
     def initialize(self, params: Params, context: Context) -> None:
         """Take the limits, and what the account has now."""
         self._limits = params
         self._zone = ZoneInfo(params.zone)
         self._alarm = Alarm(armed=params.kill)
         self._day = _BEFORE
-        self._equity = self._start = context.account.equity
+        self._equity = context.account.equity
+        self._begin(self._equity)
 
     def check(self, order: Order, account: Account) -> Order | Rejection:
         """Let an order pass unless too much is lost today.
@@ -79,18 +82,23 @@ class DailyLoss:
         reason = self._alarm.ring(self._broken(account, ts))
         if reason is not None or self._alarm.rung:
             return reason
-        if not self._alarm.armed:
-            return Watch(until=self._day.end)
+        return Watch(below=self._safe, until=self._day.end) if self._alarm.armed else Watch(until=self._day.end)
+
+    def _begin(self, equity: float) -> None:
+        """Begin a day, and find above which equity no limit is broken, beyond the noise of the last digits."""
+        self._start = equity
         cash, fraction = self._limits.cash, self._limits.fraction
-        most = min(math.inf if cash is None else cash, math.inf if fraction is None else fraction * self._start)
-        return Watch(below=above(self._start - most), until=self._day.end)
+        most = min(math.inf if cash is None else cash, math.inf if fraction is None else fraction * equity)
+        self._safe = above(equity - most)
 
     def _broken(self, account: Account, ts: int) -> str | None:
         """Say how the limit is broken, or None."""
         if ts >= self._day.end:
             self._day = day_of(ts, self._zone)
-            self._start = self._equity
+            self._begin(self._equity)
         self._equity = account.equity
+        if self._equity >= self._safe:
+            return None
         lost = self._start - self._equity
         cash, fraction = self._limits.cash, self._limits.fraction
         if cash is not None and not within(lost, cash):
@@ -107,6 +115,6 @@ class DailyLoss:
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a snapshot; call `initialize` first."""
         self._day = Day(*state["day"])
-        self._start = state["start"]
+        self._begin(state["start"])
         self._equity = state["equity"]
         self._alarm.rung = state["rung"]

@@ -1,7 +1,7 @@
 """How much of one symbol may be held."""
 
 import math
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 
@@ -54,6 +54,8 @@ class MaxPosition(Nothing):
             """
             if self.value is None and self.units is None and self.fraction is None:
                 raise ValueError("nothing is limited; give value, units or fraction")
+
+    opening_only: ClassVar[bool] = True
 
     def initialize(self, params: Params) -> None:
         """Take the limits."""

@@ -36,6 +36,7 @@ class OrderRate:
         self._seconds = params.seconds
         self._time = round(params.seconds * 1e9)
         self._closing = params.closing
+        self.opening_only = not params.closing
         self._passed: deque[int] = deque(maxlen=params.orders)
 
     def check(self, order: Order, account: Account) -> Order | Rejection:  # noqa: ARG002  # the contract gives it

@@ -42,6 +42,7 @@ class OrderSize(Nothing):
     def initialize(self, params: Params) -> None:
         """Take the limits."""
         self._limits = params
+        self.opening_only = not params.closing
 
     def check(self, order: Order, account: Account) -> Order | Rejection:
         """Let an order pass that is within the limits.

@@ -29,6 +29,7 @@ class StaleData(Nothing):
         self._seconds = params.seconds
         self._time = round(params.seconds * 1e9)
         self._closing = params.closing
+        self.opening_only = not params.closing
 
     def check(self, order: Order, account: Account) -> Order | Rejection:
         """Let an order pass whose symbol was quoted lately.
