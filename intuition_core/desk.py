@@ -441,6 +441,7 @@ class Desk:
             order = msgspec.structs.replace(order, quantity=quantity)
         algorithm, portfolio = line.names
         open_order = OpenOrder(self.recorder.next_id, order, algorithm, portfolio)
+        # A plain order, as nearly all are; written out, since each call counts here.
         if (
             order.limit is None
             and order.stop is None

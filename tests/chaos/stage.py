@@ -22,7 +22,7 @@ from .reference import CASH, NUMBERED, account
 SESSION: Final = "chaos"
 _SILENCE: Final = 1.5
 """Seconds without a decision after which none is under way, once all events were taken."""
-_PATIENCE: Final = 15.0
+_PATIENCE: Final = 30.0
 """The same before that: a busy machine takes so long to start a backend, and a connector to give up a call."""
 _INTUITION: Final = (sys.executable, "-m", "intuition_core")
 

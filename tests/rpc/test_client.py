@@ -280,7 +280,7 @@ def test_each_thread_has_a_client_of_its_own(serve: Serve) -> None:
         thread.start()
     for thread in threads:
         thread.join(20)
-    assert sorted(answers.get(timeout=1)[0] for _ in threads) == [0, 100, 200]
+    assert sorted(answers.get(timeout=10)[0] for _ in threads) == [0, 100, 200]
 
 
 def test_after_closing_the_next_call_connects_again(serve: Serve, client: Connect) -> None:

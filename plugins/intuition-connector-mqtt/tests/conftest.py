@@ -20,7 +20,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from intuition_core.errors import BackendLost
 
-PATIENCE = 20.0
+PATIENCE = 40.0
 
 
 def until(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
