@@ -35,6 +35,9 @@ _NOTHING_TO_CLOSE: Final[dict[Side, str]] = {
     "sell": "no {} held that is not being sold already",
     "buy": "no {} sold short that is not being bought back already",
 }
+_NO_TERMS: Final = Signal("", "buy")
+"""Says nothing of how to trade: what a bet about another symbol has of its signal."""
+
 _CLOSING: Final = Bet()
 """Says nothing of its own about how to close a position."""
 
@@ -359,17 +362,25 @@ class Desk:
         short: bool = False,
     ) -> Order:
         """Make an order of a bet; how to trade on it the bet says, or else the signal, where it is about the symbol."""
-        limit, stop, tif, until, tag = bet.limit, bet.stop, bet.tif or "gtc", bet.until, None
-        if sid == signal.sid:
-            tag = signal.tag
-            tif = bet.tif or signal.tif
-            if until is None:
-                until = signal.until
-            if limit is None and stop is None:
-                limit, stop = signal.limit, signal.stop
-        ts = self.recorder.ts
+        terms = signal if sid == signal.sid else _NO_TERMS
+        limit, stop, until = bet.limit, bet.stop, bet.until
+        if limit is None and stop is None:
+            limit, stop = terms.limit, terms.stop
         return Order(
-            sid, side, quote, cash, quantity, bet.reason, ts, line.names[0], short, limit, stop, tif, until, tag
+            sid,
+            side,
+            quote,
+            cash,
+            quantity,
+            bet.reason,
+            self.recorder.ts,
+            line.names[0],
+            short,
+            limit,
+            stop,
+            bet.tif or terms.tif,
+            terms.until if until is None else until,
+            terms.tag,
         )
 
     def _units(self, bet: Bet, sid: str, quote: float) -> Decimal:
@@ -396,6 +407,14 @@ class Desk:
         if self.killed is not None:
             self._refuse(line, order, f"the kill switch is on: {self.killed}")
             return
+        passed: Order | None = order
+        if self.risks:
+            passed = self._passed(line, order)
+        if passed is not None:
+            self._book(line, passed)
+
+    def _passed(self, line: LineSeat, order: Order) -> Order | None:
+        """Give what the risk parts let pass of an order; None, with a record, where one of them refuses it."""
         cell, account, closing = self._cell, self.account, order.closing
         for risk in self.risks:
             if closing and risk.opening_only:
@@ -414,12 +433,12 @@ class Desk:
             except BaseException as error:  # noqa: BLE001  # the same
                 self._fail(risk.number, "check", error, order.sid)
                 self._refuse(line, order, f"{risk.part.label} failed, and what cannot be checked is not placed")
-                return
+                return None
             if isinstance(verdict, Rejection):
                 self._refuse(line, order, verdict.reason, risk=risk.part.name)
-                return
+                return None
             order = verdict
-        self._book(line, order)
+        return order
 
     def _book(self, line: LineSeat, order: Order) -> None:
         """Place an order that nobody objects to."""

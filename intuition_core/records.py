@@ -28,32 +28,28 @@ class Recorder:
     A run without a name, of which records go nowhere, has ids ``<seq>:<n>``.
 
     Attributes:
+        ts: the time of the present event, in nanoseconds UTC.
         written: the records that have not been taken; always the same list.
     """
 
-    __slots__ = ("_event", "_n", "_prefix", "_quantity", "_quantity_text", "_seq", "_ts", "run", "written")
+    __slots__ = ("_event", "_n", "_prefix", "_quantity", "_quantity_text", "_seq", "run", "ts", "written")
 
     def __init__(self, run: str) -> None:
         self.run = run
         self._prefix = f"{run}:" if run else ""
         self._event = f"{self._prefix}0"
         self._seq = 0
-        self._ts = 0
+        self.ts = 0
         self._n = 0
         self.written: list[Record] = []
         self._quantity = Decimal(0)
         self._quantity_text = "0"
 
-    @property
-    def ts(self) -> int:
-        """The time of the present event, in nanoseconds UTC."""
-        return self._ts
-
     def open(self, seq: int, ts: int) -> None:
         """Begin an event, or go on with it."""
         if seq != self._seq:
             self._seq = seq
-            self._ts = ts
+            self.ts = ts
             self._n = 0
             self._event = f"{self._prefix}{seq}"
 
@@ -77,7 +73,7 @@ class Recorder:
             "id": placed.id,
             "type": "decision",
             "seq": self._seq,
-            "ts": self._ts,
+            "ts": self.ts,
             "sid": order.sid,
             "cause": self._event,
             "side": order.side,
@@ -103,7 +99,7 @@ class Recorder:
             "id": f"{self._event}:{self._n}",
             "type": "fill",
             "seq": self._seq,
-            "ts": self._ts,
+            "ts": self.ts,
             "sid": order.sid,
             "cause": placed.id,
             "side": order.side,
@@ -125,7 +121,7 @@ class Recorder:
             "id": f"{self._event}:{self._n}",
             "type": type_,
             "seq": self._seq,
-            "ts": self._ts,
+            "ts": self.ts,
             "sid": sid,
             "cause": cause if cause is not None else self._event,
             **content,
