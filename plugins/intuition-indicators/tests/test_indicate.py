@@ -249,8 +249,12 @@ def test_it_comes_to_the_same_in_a_composition_and_over_the_broker(
         due += n >= 2 * (WINDOW - 1)
         until(lambda: session.session.last_seq == n + 1 + due, f"quote {n} and its average")  # noqa: B023  # called at once
     root = "intuition/1/cross"
-    until(lambda: len(observer.on(f"{root}/messages/heard")) == len(heard(expected)), "what the algorithm heard")
-    records = [payload for topic, payload in observer.seen if topic.startswith(root) and "type" in payload]
+
+    def told() -> list[dict[str, Any]]:
+        return [payload for topic, payload in list(observer.seen) if topic.startswith(root) and "type" in payload]
+
+    until(lambda: len(told()) >= len(expected), "what the algorithm heard, and what was traded")
+    records = told()
     assert heard(records) == heard(expected)
     assert traded(records) == traded(expected)
     assert {row[0] for row in traded(expected)} == {"decision", "fill", "rejection"}
