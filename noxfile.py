@@ -42,8 +42,8 @@ def layers(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The tests of the core and of the plugins; arguments after ``--`` go to pytest.
 
-    They run in several processes, one more than there are cores: many of them wait for processes of their own. Examples
-    of properties are the same each time, so that a change is judged by what it changes; `pytest` by itself draws others.
+    They run in several processes, one more than there are cores: many of them wait for processes of their own. The
+    examples of properties are the same each time, so that a change is judged by what it changes; `pytest` draws others.
     """
     processes = f"--numprocesses={(os.cpu_count() or 1) + 1}"
     options = ("-m", "not chaos", processes, "--dist=worksteal", "--hypothesis-profile=ci")
