@@ -5,6 +5,7 @@ import logging
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -41,6 +42,7 @@ class Session:
 
     def __init__(self, journal: Path | None) -> None:
         self._path = journal
+        self._lock = threading.Lock()  # a call runs to its end before the session does
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
         self.refuse: Callable[[str], str | None] = lambda _method: None
         self.lose: Callable[[str], bool] = lambda _method: False
@@ -55,7 +57,14 @@ class Session:
         self._methods = self._service.methods()
 
     def stop(self) -> None:
-        self._service.close()
+        with self._lock:
+            self._service.close()
+
+    def restart(self) -> None:
+        """End and begin anew, while nobody calls."""
+        with self._lock:
+            self._service.close()
+            self.start()
 
     def offers(self, method: str) -> bool:
         return method in self._methods
@@ -66,7 +75,8 @@ class Session:
         if name is not None:
             raise BackendRefused(self.address, method, name, "as the test will have it")
         try:
-            result = self._methods[method].function(*args)
+            with self._lock:
+                result = self._methods[method].function(*args)
         except IntuitionError as error:
             raise BackendRefused(self.address, method, type(error).__name__, str(error)) from None
         if self.lose(method):
@@ -198,8 +208,7 @@ def test_a_session_that_is_started_again_goes_on(mosquitto: Any, session: Sessio
     until(lambda: session.last_seq, "something to be delivered")
     session.refuse = lambda _: "Stopping"
     time.sleep(0.05)
-    session.stop()
-    session.start()
+    session.restart()
     session.refuse = lambda _: None
     until(lambda: len(decided(observer)) >= 300, "all decisions")
     assert seqs(observer) == list(range(1, 301))
@@ -210,13 +219,13 @@ def test_a_session_in_memory_that_is_started_again_is_attached_to_again(
     mosquitto: Any, at_work: Any, until: Any
 ) -> None:
     session = Session(None)
-    _, observer = at_work(mosquitto, session)
+    connector, observer = at_work(mosquitto, session)
     observer.publish("quotes", tick())
     observer.wait_for("decisions")
-    session.stop()
-    session.start()
+    session.restart()
     observer.publish("quotes", tick())
     until(lambda: len(decided(observer)) == 2, "a decision of the new session")
+    connector.stop()  # or else it asks a session that has ended
     session.stop()
 
 
@@ -362,12 +371,12 @@ def test_what_is_in_hand_when_the_broker_forgets_is_not_lost(
     caplog.set_level(logging.INFO)
     broker = configured(["persistence false", "max_inflight_messages 1000"])
     observer = observe(broker)
-    run(session, url=broker.url)
+    connector = run(session, url=broker.url).connector
     observer.wait_for_state("ready")
     session.refuse = lambda _: "Busy"
     observer.publish_many("quotes", [tick()] * 30)
-    until(lambda: "Busy" in caplog.text, "the messages to arrive")
-    time.sleep(0.2)
+    until(lambda: "Busy" in caplog.text, "the first to be refused")
+    until(lambda: connector._connection and len(connector._connection.inbox) == 30, "the messages to arrive")
     broker.stop()
     broker.start()
     until(lambda: connected_anew(caplog, 1), "the connector to be back")
