@@ -46,6 +46,13 @@ def test_a_session_describes_itself_to_those_who_come_later(
     _, observer = at_work(any_broker, backend)
     observer.publish("quotes", {"goog": 3.45})
     observer.wait_for("decisions")
+
+    def settled() -> bool:
+        asked = [method for method, _ in backend.calls if method in ("events", "account")]
+        told = len(observer.on("portfolio")) == asked.count("account")
+        return told and "events" in asked and asked[-1] == "account"
+
+    until(settled, "the account after the decision, which is told a second after the first")
     late = observe(any_broker)
     until(lambda: late.on("$description") and late.on("$state") and late.on("portfolio"), "what is retained")
     (description,) = late.on("$description")
@@ -159,7 +166,7 @@ def test_what_cannot_be_read_is_dead_and_the_next_is_served(any_broker: Any, at_
         observer.publish("quotes/GOOG", payload)
     observer.publish("quotes", {"goog": 3.45})
     observer.wait_for("decisions")
-    letters = observer.on("dead")
+    letters = observer.wait_for("dead", len(bad))
     for letter, (payload, reason) in zip(letters, bad, strict=True):
         assert reason in letter["reason"]
         assert letter["topic"] == "quotes/GOOG"
