@@ -94,7 +94,7 @@ def test_addresses_are_secret() -> None:
 
 def test_what_exceeds_the_rate_is_counted_in_one_notice() -> None:
     sent: list[str] = []
-    dispatch = Dispatch(lambda _title, text: sent.append(text), per_minute=2, minute=0.5)
+    dispatch = Dispatch(lambda _title, text: sent.append(text), per_minute=2, minute=2)
     for number in range(5):
         dispatch.put(Notice("fill", "", str(number)))
     until(lambda: len(sent) == 3)
