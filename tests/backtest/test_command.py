@@ -401,10 +401,10 @@ def ended(child: Any) -> int:
 def test_ctrl_c_ends_with_what_it_came_to_so_far(terminal: Any, tmp_path: Path) -> None:
     report, records = tmp_path / "out.html", tmp_path / "out.parquet"
     child = terminal("endless", *CROSSING, "--report", report, "--decisions", records)
-    child.expect(r"3,\d{3} events")
+    child.expect(r"([3-9]|\d\d),\d{3} events")  # a busy machine may not show each thousand
     child.sendintr()
     child.expect("Come to")
-    child.expect(r"interrupted after (\d),000 events")
+    child.expect(r"interrupted after (\d+),000 events")
     events = int(child.match.group(1)) * 1000
     assert ended(child) == 130
     assert events >= 3000
