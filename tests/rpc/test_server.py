@@ -274,7 +274,7 @@ def test_heartbeats_flow_while_a_part_computes(python: Program, plain: Plain) ->
         slowest = max(slowest, time.monotonic() - start)
         caller.join(0.2)
     assert answers.get(timeout=10) == 7
-    assert slowest < 1.0
+    assert slowest < 3.5  # half of what the part takes
 
 
 def test_two_callers_may_use_the_same_message_id(serve: Serve, gate: Gate) -> None:
