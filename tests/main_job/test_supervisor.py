@@ -51,7 +51,7 @@ DEEDS = {
     "hold": lambda: ctypes.PyDLL(None).sleep(3600),  # with the lock of the interpreter
     "eat": eat,
     "slow": lambda: time.sleep(0.3),
-    "doze": lambda: time.sleep(3),
+    "doze": lambda: time.sleep(6),
     "work": lambda: time.sleep(0.002),
 }
 
@@ -131,7 +131,9 @@ class Backend:
 
     def worker(self) -> int:
         pid = self.process.process.pid
-        return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+        children = Path(f"/proc/{pid}/task/{pid}/children")
+        wait_for(lambda: bool(children.read_text().split()))  # one may just have ended
+        return int(children.read_text().split()[0])
 
 
 @pytest.fixture
@@ -139,7 +141,7 @@ def served(folder: Path, start: Callable[..., Any], free: Callable[[], int]) -> 
     """Serve the wicked algorithm."""
 
     def begin(
-        policy: str = "skip", *, algorithm: str = "wicked", deadline: float = 0.6, address: str | None = None
+        policy: str = "skip", *, algorithm: str = "wicked", deadline: float = 2, address: str | None = None
     ) -> Backend:
         (folder / "intuition.toml").write_text(
             CONFIGURATION.format(policy=policy, algorithm=algorithm, deadline=deadline)
@@ -335,7 +337,7 @@ def test_status_is_told_while_a_part_hangs(served: Callable[..., Backend]) -> No
             began = time.monotonic()
             assert client.call("account")["seq"] in (1, 2)
             assert client.call("describe")["halted"] is None
-            assert time.monotonic() - began < 1.5  # half of what the part takes
+            assert time.monotonic() - began < 3  # half of what the part takes
             time.sleep(0.01)
     caller.join()
 
@@ -390,8 +392,8 @@ def test_a_part_that_cannot_even_be_initialised_is_named_and_nothing_is_tried_ag
 @pytest.mark.parametrize(
     ("code", "ended"),
     [
-        ("time.sleep(3600)", "hung for 0.6 s and was ended"),
-        ("ctypes.PyDLL(None).sleep(3600)", "hung for 0.6 s and was ended"),
+        ("time.sleep(3600)", "hung for 2 s and was ended"),
+        ("ctypes.PyDLL(None).sleep(3600)", "hung for 2 s and was ended"),
         ("os._exit(1)", "ended with exit code 1"),
         ("os.abort()", "ended by SIGABRT"),
     ],
@@ -408,7 +410,7 @@ def test_a_plugin_whose_import_does_not_come_to_an_end_is_named_with_what_to_do(
         "algorithm": '[algorithm]\nname = "stuck"',
         "hooks": 'hooks.enabled = ["stuck"]\n[algorithm]\nname = "wicked"',
     }
-    (folder / "intuition.toml").write_text(f"{chosen[kind]}\n[worker]\nimport_deadline = 0.6\n")
+    (folder / "intuition.toml").write_text(f"{chosen[kind]}\n[worker]\nimport_deadline = 2\n")
     command = (sys.executable, "-m", "intuition_core", "serve", "--addr", f"tcp://127.0.0.1:{free()}")
     process = start(*command, PYTHONPATH=str(folder))
     process.line(
@@ -482,7 +484,7 @@ def test_ctrl_c_answers_the_call_in_flight_and_ends(in_flight: Callable[..., Any
     began = time.monotonic()
     os.killpg(backend.process.process.pid, signal.SIGINT)  # as a terminal does
     assert backend.process.process.wait(10) == 0
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 8
     caller.join()
     assert types(answers) == ["decision"]
     assert backend.process.line("stopped: session wicked after 1 events")
@@ -492,9 +494,9 @@ def test_a_second_ctrl_c_does_not_wait(in_flight: Callable[..., Any], folder: Pa
     backend, answers, _ = in_flight("doze")
     worker = backend.worker()
     os.killpg(backend.process.process.pid, signal.SIGINT)
-    time.sleep(0.55)  # less counts as one
+    time.sleep(1.2)  # half a second counts as one, and a busy machine may bring the first late
     os.killpg(backend.process.process.pid, signal.SIGINT)
-    assert backend.process.process.wait(2) == 130
+    assert backend.process.process.wait(4) == 130  # the part takes longer
     assert gone(worker)
     assert answers == []
 

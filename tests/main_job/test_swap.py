@@ -65,7 +65,7 @@ session = "swapped"
 [[algorithms]]
 name = "trend"
 use = "{use}"
-deadline = 1
+deadline = 3
 params = {{ {params} }}
 [portfolio]
 name = "naive"
