@@ -189,10 +189,10 @@ def test_a_backend_that_shows_no_sign_of_life_is_lost(client: Connect) -> None:
 
 def test_a_backend_that_computes_is_waited_for(serve: Serve, client: Connect) -> None:
     def slow() -> int:
-        time.sleep(2)
+        time.sleep(6)  # one is lost after 4.5 seconds without a sign of life
         return 7
 
-    assert client(serve({"slow": Method(slow, queued=True)}), heartbeat=0.6).call("slow") == 7
+    assert client(serve({"slow": Method(slow, queued=True)}), heartbeat=1.5).call("slow") == 7
 
 
 @pytest.mark.parametrize(

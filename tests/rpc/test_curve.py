@@ -126,6 +126,7 @@ def test_a_key_that_is_not_allowed_is_refused_and_logged(
     with pytest.raises(BackendLost, match=r"our public key .* is not among its clients") as caught:
         client(address, **keyring.called("stranger")).call("event", 1)
     assert keyring.public("stranger") in str(caught.value)
+    eventually(lambda: warnings_of(logging.WARNING))
     (line,) = warnings_of(logging.WARNING)
     assert line.startswith("refused a caller from 127.0.0.1: its key ")
     assert keyring.public("stranger") in line
@@ -161,7 +162,7 @@ def test_zerorpcs_own_client_only_times_out(address: str, keyring: Any, warnings
     }[kind]
     with strangers(address, **options) as backend, pytest.raises(zerorpc.TimeoutExpired):
         backend.event(1, timeout=1)
-    assert warnings_of(logging.WARNING)
+    eventually(lambda: warnings_of(logging.WARNING))
 
 
 def test_a_caller_with_a_key_is_told_that_a_server_uses_none(serve: Serve, keyring: Any, client: Connect) -> None:
