@@ -87,6 +87,7 @@ class Process:
     def kill(self) -> None:
         """Kill it and its children, as a crash of the machine would."""
         os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(20)  # what comes in its place needs its port
 
     def end(self) -> int:
         """Ask it to end, and give its exit code."""
