@@ -179,14 +179,7 @@ class Strategy:
         self.seq = self._cell[0] = self.seq + 1
         channel = data["channel"]
         if channel == DEFAULT_CHANNEL:
-            sid = data["sid"]
-            if self._guarded:
-                self._mark_guarded(sid, data)
-            else:
-                if sid in self._open or self._expiring:
-                    self._recorder.open(self.seq, data["ts"])
-                    self._desk.fill(sid, data)
-                self._marks[sid] = data["quote"]
+            self._mark(data)
         else:
             self.others += 1
             if channel == CONTROL:
@@ -314,14 +307,7 @@ class Strategy:
         if data is None or data["channel"] != DEFAULT_CHANNEL:
             return data, None
         self.seq = last - length_hint(left)
-        sid = data["sid"]
-        if self._guarded:
-            self._mark_guarded(sid, data)
-        else:
-            if sid in self._open or self._expiring:
-                self._recorder.open(self.seq, data["ts"])
-                self._desk.fill(sid, data)
-            self._marks[sid] = data["quote"]
+        self._mark(data)
         try:
             return data, only.event(data)
         except KeyboardInterrupt:
@@ -639,6 +625,17 @@ class Strategy:
         self._booking[channel](data)
         if self._guarded:
             self._guard(ts, data, changed=bool(lookout.held))
+
+    def _mark(self, data: Data) -> None:
+        """Let a quote fill orders, and mark its symbol."""
+        sid = data["sid"]
+        if self._guarded:
+            self._mark_guarded(sid, data)
+            return
+        if sid in self._open or self._expiring:
+            self._recorder.open(self.seq, data["ts"])
+            self._desk.fill(sid, data)
+        self._marks[sid] = data["quote"]
 
     def _mark_guarded(self, sid: str, data: Data) -> None:
         """Let a quote fill orders and mark its symbol where there are risk parts, or short positions may be."""
