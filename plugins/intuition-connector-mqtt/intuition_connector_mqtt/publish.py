@@ -141,7 +141,7 @@ def publish(
             messages = _replayed(catalogue, replay, progress, topic=topic, name=name, follow=follow)
         else:
             messages = ((message, 0) for message in _given(topic or "quotes", payload or ""))
-        with interruptible() as interruption, Publisher(address, tls=tls, qos=qos) as publisher:
+        with Publisher(address, tls=tls, qos=qos) as publisher, interruptible() as interruption:
             for where, content in _paced(islice(messages, limit), interruption, rate=rate, speed=speed):
                 publisher.publish(where, content)
                 published += 1

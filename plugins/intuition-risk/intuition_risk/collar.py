@@ -29,7 +29,6 @@ class PriceCollar(Nothing):
     def initialize(self, params: Params) -> None:
         """Take the limit."""
         self._fraction = params.fraction
-        self._closing = params.closing
         self.opening_only = not params.closing
 
     def check(self, order: Order, account: Account) -> Order | Rejection:
@@ -38,7 +37,7 @@ class PriceCollar(Nothing):
         Returns:
             The order, or a refusal with both prices.
         """
-        if order.closing and not self._closing:
+        if order.closing and self.opening_only:
             return order
         mark = account.marks.get(order.sid)
         if order.limit is None and order.stop is None:

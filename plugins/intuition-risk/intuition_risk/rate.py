@@ -35,7 +35,6 @@ class OrderRate:
         self._orders = params.orders
         self._seconds = params.seconds
         self._time = round(params.seconds * 1e9)
-        self._closing = params.closing
         self.opening_only = not params.closing
         self._passed: deque[int] = deque(maxlen=params.orders)
 
@@ -45,7 +44,7 @@ class OrderRate:
         Returns:
             The order, or a refusal with the limit and how long it takes until one passes again.
         """
-        if order.closing and not self._closing:
+        if order.closing and self.opening_only:
             return order
         ts, time = order.ts, self._time
         if len(self._passed) == self._orders and all(abs(ts - before) < time for before in self._passed):

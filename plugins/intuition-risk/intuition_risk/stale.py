@@ -28,7 +28,6 @@ class StaleData(Nothing):
         """Take the limit."""
         self._seconds = params.seconds
         self._time = round(params.seconds * 1e9)
-        self._closing = params.closing
         self.opening_only = not params.closing
 
     def check(self, order: Order, account: Account) -> Order | Rejection:
@@ -37,7 +36,7 @@ class StaleData(Nothing):
         Returns:
             The order, or a refusal with the age of the quote.
         """
-        if order.closing and not self._closing:
+        if order.closing and self.opening_only:
             return order
         quoted_at = account.quoted_at.get(order.sid)
         if quoted_at is None:
