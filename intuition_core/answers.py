@@ -20,7 +20,7 @@ TIFS: Final = get_args(Tif)
 """The times in force that there are."""
 
 MAX_TAG: Final = 64
-"""The most characters of a tag."""
+"""The most characters of a tag, or of the name of a group."""
 
 _INT64: Final = range(-(2**63), 2**63)
 
@@ -78,21 +78,41 @@ def check_terms(what: str, limit: Any, stop: Any, tif: Any, until: Any, tag: Any
     Raises:
         TypeError, ValueError: a price is none, or the time in force, its end or the tag make no sense.
     """
-    for name, price in (("limit", limit), ("stop", stop)):
-        if price is None:
-            continue
-        if isinstance(price, bool) or not isinstance(price, int | float):
-            raise TypeError(f"{what}'s {name} is a price, not {_shown(price)}")
-        if price and not MIN_PRICE <= abs(price) <= MAX_PRICE:
-            raise ValueError(f"{what}'s {name} is a price from {MIN_PRICE:g} to {MAX_PRICE:g}, not {price}")
+    _check_price(what, "limit", limit)
+    _check_price(what, "stop", stop)
     if tif not in TIFS:
         raise ValueError(f"{what}'s tif is one of {', '.join(TIFS)}, not {_shown(tif)}")
     if until is not None and (isinstance(until, bool) or not isinstance(until, int) or until not in _INT64):
         raise TypeError(f"{what}'s until is a time in nanoseconds UTC, not {_shown(until)}")
-    if tag is not None:
-        check_text(f"{what}'s tag", tag)
-        if not 0 < len(tag) <= MAX_TAG:
-            raise ValueError(f"{what}'s tag is 1 to {MAX_TAG} characters, not {len(tag)}")
+    _check_name(what, "tag", tag)
+
+
+def check_bracket(what: str, stop_loss: Any, take_profit: Any, group: Any) -> None:
+    """Check what protects a position once it is opened, and with which orders it goes together.
+
+    Raises:
+        TypeError, ValueError: a price is none, or the group no short text.
+    """
+    _check_price(what, "stop_loss", stop_loss)
+    _check_price(what, "take_profit", take_profit)
+    _check_name(what, "group", group)
+
+
+def _check_price(what: str, name: str, price: Any) -> None:
+    if price is None:
+        return
+    if isinstance(price, bool) or not isinstance(price, int | float):
+        raise TypeError(f"{what}'s {name} is a price, not {_shown(price)}")
+    if price and not MIN_PRICE <= abs(price) <= MAX_PRICE:
+        raise ValueError(f"{what}'s {name} is a price from {MIN_PRICE:g} to {MAX_PRICE:g}, not {price}")
+
+
+def _check_name(what: str, name: str, text: Any) -> None:
+    if text is None:
+        return
+    check_text(f"{what}'s {name}", text)
+    if not 0 < len(text) <= MAX_TAG:
+        raise ValueError(f"{what}'s {name} is 1 to {MAX_TAG} characters, not {len(text)}")
 
 
 def _check_bet(bet: Any) -> None:
@@ -106,6 +126,8 @@ def _check_bet(bet: Any) -> None:
         raise ValueError(f"a Bet's side is `buy` or `sell`, not {_shown(bet.side)}")
     if bet.limit is not None or bet.stop is not None or bet.tif is not None or bet.until is not None:
         check_terms("a Bet", bet.limit, bet.stop, bet.tif or "gtc", bet.until)
+    if bet.stop_loss is not None or bet.take_profit is not None or bet.group is not None:
+        check_bracket("a Bet", bet.stop_loss, bet.take_profit, bet.group)
     if bet.cash is not None:
         if bet.units is not None:
             raise ValueError("a Bet names cash or units, not both")

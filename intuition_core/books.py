@@ -190,8 +190,12 @@ class Books:
         self.shares = wanted
         return {name: amount for name, amount in moved.items() if amount}
 
-    def act(self, action: Action) -> dict[str, Booked]:
-        """Book a split or a dividend, and bring the mark to what it is after a split.
+    def act(self, action: Action, *, marked: bool = True) -> dict[str, Booked]:
+        """Book a split or a dividend, and bring the mark to what it is after it.
+
+        Args:
+            action: what happened.
+            marked: whether the mark is from before it, and has to be brought there.
 
         Returns:
             What it did, by algorithm, for those that have a position in the symbol.
@@ -201,7 +205,9 @@ class Books:
         """
         booked = {name: done for name, ledger in self.ledgers.items() if (done := ledger.act(action)) is not None}
         if isinstance(action, Split):
-            self.market.split(action)
+            self.market.split(action, marked=marked)
+        elif marked:
+            self.market.dividend(action)
         self.moves += len(booked)
         return booked
 

@@ -25,6 +25,7 @@ from intuition_core.config import (
     convert,
 )
 from intuition_core.costs import Costs
+from intuition_core.durations import read_duration
 from intuition_core.errors import BadParameter, IntuitionError, Mistakes, PartFailed, did_you_mean
 from intuition_core.hours import Hours
 from intuition_core.instruments import Instrument, read_instruments
@@ -205,11 +206,12 @@ def _composed(config: Config, catalogue: Catalogue, *, seed: int) -> Composition
         fill=values.fill,
         step=values.quantity_step,
         costs=Costs(**msgspec.structs.asdict(values.costs)),
-        fills=FillRules(**msgspec.structs.asdict(values.fills)),
+        fills=FillRules(volume_share=values.fills.volume_share, delay=read_duration(values.fills.delay)),
         margin=None if values.margin is None else Margin(**msgspec.structs.asdict(values.margin)),
         currency=values.currency,
         instruments=(instruments := _instruments(config, catalogue)),
         hours=_hours(config, catalogue, instruments),
+        bars={channel: read_duration(length) for channel, length in values.time.bars.items()},
         maker=_Maker(catalogue),
     )
     composition.market()  # a currency that is missing is found before anything starts
@@ -385,6 +387,7 @@ def portable(config: Config, composition: Composition) -> dict[str, Any]:
         "indicators",
         "costs",
         "fills",
+        "time",
     )
     tree: dict[str, Any] = {key: msgspec.to_builtins(getattr(config.values, key)) for key in kept}
     tables: list[tuple[dict[str, Any], Part]] = [
@@ -410,6 +413,7 @@ def recorded(
     catalogue: Catalogue,
     changes: Mapping[str, Any],
     *,
+    rules: int,
     parts: Mapping[str, str] | None = None,
     flag: str = "--with",
 ) -> Composition:
@@ -419,6 +423,7 @@ def recorded(
         configuration: as it was kept.
         catalogue: the plugins there are.
         changes: parameters by their flat or dotted keys, as `overlay` takes them.
+        rules: the number of the rules that it was begun under.
         parts: other algorithms and portfolios, as `exchange` takes them.
         flag: the one with which changes and parts are typed, each as ``KEY=VALUE``.
 
@@ -428,7 +433,8 @@ def recorded(
     config = settle(Config(values=convert(configuration, origin="journal")), catalogue)
     if parts:
         config = exchange(config, parts, spelled={label: f"{flag} {label}" for label in parts})
-    return compose(overlay(config, changes, catalogue, origin=flag) if changes else config, catalogue)
+    composition = compose(overlay(config, changes, catalogue, origin=flag) if changes else config, catalogue)
+    return msgspec.structs.replace(composition, rules=rules)
 
 
 def _line(config: Config, catalogue: Catalogue, table: AlgorithmTable, number: int) -> Line:

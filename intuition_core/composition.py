@@ -18,6 +18,9 @@ from intuition_core.parameters import shown_params
 
 Fill: TypeAlias = Literal["next", "same"]
 
+RULES: Final = 2
+"""The newest number of the rules by which orders fill; a session keeps those that it was begun under."""
+
 Policy: TypeAlias = Literal["raise", "skip", "quarantine"]
 """What follows when a part fails at an event: the session takes no more events until a person starts it again; the
 part has no say in that event; or it has none from then on."""
@@ -82,8 +85,10 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
     ``seed`` makes every draw of every part repeatable; ``risks`` are asked in their order; ``indicators`` see an event
     in their order, before the algorithms do; ``costs`` are what every fill pays; ``fills`` limit what orders may have
     of the market; ``margin`` is the permission to sell short; ``instruments`` are what is known of symbols, ``hours``
-    those of the calendars that they name, and ``currency`` is what the account is kept in. ``maker`` makes the parts
-    that take the place of these while a session runs; without one none can.
+    those of the calendars that they name, and ``currency`` is what the account is kept in. ``bars`` is how many
+    nanoseconds the bars of a channel last that do not say when they began. ``rules`` is the number of the rules by
+    which orders fill (docs/fills.md). ``maker`` makes the parts that take the place of these while a session runs;
+    without one none can.
     """
 
     lines: tuple[Line, ...]
@@ -99,6 +104,8 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
     currency: str | None = None
     instruments: tuple[Instrument, ...] = ()
     hours: tuple[Hours, ...] = ()
+    bars: Mapping[str, int] = {}
+    rules: int = RULES
     maker: Maker | None = None
 
     def market(self) -> Market:
@@ -174,6 +181,10 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
             more["instruments"] = [instrument.plain() for instrument in self.instruments]
         if self.hours:
             more["hours"] = [hours.plain() for hours in self.hours]
+        if self.bars:
+            more["bars"] = dict(self.bars)
+        if self.rules != 1:
+            more["rules"] = self.rules
         shares = {} if len(self.lines) == 1 else {name: format(share, "f") for name, share in self.shares.items()}
         return {
             "algorithms": [
@@ -191,6 +202,11 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
             "quantity_step": format(self.step, "f"),
             **more,
         }
+
+
+def rules_of(composition: Mapping[str, Any]) -> int:
+    """Give the number of the rules of a plain composition; those from before rules had numbers are 1."""
+    return int(composition.get("rules", 1))
 
 
 def plain_parts(composition: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

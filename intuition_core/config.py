@@ -17,6 +17,8 @@ import msgspec
 from msgspec import inspect as shapes
 
 from intuition_core.composition import DEFAULT_CASH, DEFAULT_DEADLINE, DEFAULT_POLICY, DEFAULT_STEP, Fill, Policy
+from intuition_core.data import DEFAULT_CHANNEL
+from intuition_core.durations import read_duration
 from intuition_core.errors import BadData, IntuitionError, did_you_mean
 from intuition_core.files import anchored
 from intuition_core.instruments import check_currency
@@ -115,11 +117,25 @@ class FillsTable(Table, frozen=True, kw_only=True):
     """``[fills]``: how much of the market orders may have.
 
     ``volume_share`` is the part of an event's ``volume`` that all orders for its symbol together can fill at that
-    event, above 0 and at most 1; without it there is no limit. It is refused with ``fill = "same"``, which fills at no
-    event that has a volume; so is ``slippage_impact``.
+    event, above 0 and at most 1; without it there is no limit. ``delay`` is how long after its decision an order
+    reaches the market, such as ``"2s"``. Both are refused with ``fill = "same"``, which fills at the event of the
+    decision, whose volume was traded before; so is ``slippage_impact``.
     """
 
     volume_share: Decimal | None = None
+    delay: str = "0s"
+
+
+class TimeTable(Table, frozen=True, kw_only=True):
+    """``[time]``: which times of events are believed.
+
+    ``ahead`` is how far the ``ts`` of an event may be ahead of the moment at which it is received, such as ``"1h"``;
+    one further ahead is refused. ``bars`` says how long bars of a channel last that come without ``start``:
+    ``quotes = "1m"``. Without it, such a bar's close alone counts.
+    """
+
+    ahead: str = "1h"
+    bars: dict[str, str] = {}
 
 
 class MarginTable(Table, frozen=True, kw_only=True):
@@ -243,6 +259,7 @@ class Configuration(Table, frozen=True, kw_only=True):
     indicators: tuple[IndicatorTable, ...] = ()
     costs: CostsTable = CostsTable()
     fills: FillsTable = FillsTable()
+    time: TimeTable = TimeTable()
     margin: MarginTable | None = None
     currency: str | None = None
     instruments: InstrumentsTable = InstrumentsTable()
@@ -507,6 +524,19 @@ def _mispriced(values: Configuration) -> Iterator[tuple[str, str]]:
     share = values.fills.volume_share
     if share is not None and not (share.is_finite() and 0 < share <= 1):
         yield "fills.volume_share", f"expected a number above 0 and at most 1, got {share}"
+    lengths = {"fills.delay": values.fills.delay, "time.ahead": values.time.ahead}
+    lengths |= {f"time.bars.{channel}": length for channel, length in values.time.bars.items()}
+    for key, text in lengths.items():
+        try:
+            length = read_duration(text)
+        except BadData as error:
+            yield key, error.problem
+            continue
+        if not length and key != "fills.delay":
+            yield key, f"expected a length of time above 0, got {text}"
+    for channel in values.time.bars:
+        if channel != DEFAULT_CHANNEL:
+            yield f"time.bars.{channel}", f"only bars on `{DEFAULT_CHANNEL}` fill orders; name that channel"
 
 
 def _unheeded(values: Configuration) -> Iterator[tuple[str, str]]:
@@ -523,6 +553,9 @@ def _unheeded(values: Configuration) -> Iterator[tuple[str, str]]:
                 f'against; choose `fill = "next"`, or leave `{key}` out'
             )
             yield key, problem
+    if values.fills.delay != FillsTable().delay:
+        problem = 'with `fill = "same"` an order fills at once; choose `fill = "next"`, or leave `fills.delay` out'
+        yield "fills.delay", problem
 
 
 def _uncovered(values: Configuration) -> Iterator[tuple[str, str]]:

@@ -80,6 +80,8 @@ def _decided(record: Mapping[str, Any]) -> str:
                 f"swapped ({record['by']}): {record['kind']} {record['name']} is {_origin(record['use'], plugin)} now, "
                 f"was {_origin(old['name'], old)}{state}"
             )
+        case "rules":
+            return f"orders fill by rules {record['rules']} from now on, and by rules {record['before']} before"
         case "upgrade":
             old, new = record["before"], record["after"]
             place = f"{record['kind']} {record['name']} ({old['distribution']})"

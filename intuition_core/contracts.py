@@ -44,6 +44,10 @@ class Signal(msgspec.Struct, frozen=True, gc=False):
     must reach first; with neither, the order is filled at the market. ``tif`` is how long it is good, ``until`` a time
     in nanoseconds UTC at which it ends in any case. ``tag`` is a name of the algorithm's own for the order: a later
     signal on the symbol with the same tag replaces it while it is open, and a `Cancel` can name it.
+
+    ``stop_loss`` and ``take_profit`` make it a bracket: with each fill of the entry two orders that close what was
+    filled are placed, a stop and a limit, and the fill of one takes back the other. ``group`` is a name that several
+    orders of an algorithm share: once one of them is filled, the others are taken back (one cancels other).
     """
 
     sid: str
@@ -60,6 +64,9 @@ class Signal(msgspec.Struct, frozen=True, gc=False):
     tif: Tif = "gtc"
     until: int | None = None
     tag: str | None = None
+    stop_loss: float | None = None
+    take_profit: float | None = None
+    group: str | None = None
 
 
 class Cancel(msgspec.Struct, frozen=True, gc=False):
@@ -81,7 +88,8 @@ class Bet(msgspec.Struct, frozen=True, gc=False):
 
     A bet of nothing with a ``reason`` is recorded as a rejection with that reason.
     ``sid`` and ``side`` name another symbol or the other side than the signal's; what `observe` returns names both.
-    ``limit``, ``stop``, ``tif`` and ``until`` say how to trade, as in a `Signal`, whose own count where a bet has none.
+    ``limit``, ``stop``, ``tif``, ``until``, ``stop_loss``, ``take_profit`` and ``group`` say how to trade, as in a
+    `Signal`, whose own count where a bet has none.
     """
 
     cash: float | Decimal | None = None
@@ -93,13 +101,17 @@ class Bet(msgspec.Struct, frozen=True, gc=False):
     stop: float | None = None
     tif: Tif | None = None
     until: int | None = None
+    stop_loss: float | None = None
+    take_profit: float | None = None
+    group: str | None = None
 
 
 class Order(msgspec.Struct, frozen=True, gc=False):
     """What is about to be placed. Exactly one of ``cash`` (spend so much) and ``quantity`` (so many units) is set.
 
     ``quote`` is the price that the signal was formed at. ``short`` marks an order about a short position: a sell opens
-    it, a buy closes it. ``limit``, ``stop``, ``tif``, ``until`` and ``tag`` are as in a `Signal`.
+    it, a buy closes it. ``limit``, ``stop``, ``tif``, ``until``, ``tag``, ``stop_loss``, ``take_profit`` and
+    ``group`` are as in a `Signal`.
     A risk part is also told ``ts``, the time of the event in nanoseconds UTC, and whose order it is.
     """
 
@@ -117,6 +129,9 @@ class Order(msgspec.Struct, frozen=True, gc=False):
     tif: Tif = "gtc"
     until: int | None = None
     tag: str | None = None
+    stop_loss: float | None = None
+    take_profit: float | None = None
+    group: str | None = None
 
     @property
     def closing(self) -> bool:

@@ -8,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from intuition_core.books import BadShares, check_shares
-from intuition_core.composition import Part
+from intuition_core.composition import RULES, Part
 from intuition_core.data import Event, plain
 from intuition_core.errors import BadData, IntuitionError, did_you_mean
 from intuition_core.strategy import CONTROL
@@ -190,6 +190,25 @@ def upgrade(kind: object, name: object, *, before: Part, version: str, ts: int, 
         "after": {**old, "version": version},
         "by": by,
     }
+
+
+def rules(number: int, *, before: int, ts: int, by: str) -> Event:
+    """Have orders fill by rules of another number from now on.
+
+    Args:
+        number: the rules to go over to.
+        before: those that the session goes by.
+        ts: the time in nanoseconds UTC.
+        by: who decided it.
+
+    Raises:
+        BadControl: there are no such rules, or they are no newer ones.
+    """
+    if not 1 <= number <= RULES:
+        raise BadControl("rules", f"there are rules 1 to {RULES}, not {number}")
+    if number <= before:
+        raise BadControl("rules", f"the session goes by rules {before} already, and never back to older ones")
+    return {"channel": CONTROL, "ts": ts, "action": "rules", "rules": number, "by": by}
 
 
 def check_place(action: str, kind: object, name: object) -> tuple[str, str]:

@@ -12,7 +12,8 @@ from typing import Any, Final
 import msgspec
 
 from intuition_core.actions import Split, read_action
-from intuition_core.answers import bets, check_terms, check_text
+from intuition_core.answers import bets, check_bracket, check_terms, check_text
+from intuition_core.bars import close_of, outside
 from intuition_core.books import Books
 from intuition_core.composition import Composition
 from intuition_core.contracts import Account, Bet, Cancel, Data, Message, Order, Rejection, Side, Signal
@@ -21,8 +22,8 @@ from intuition_core.errors import BadData
 from intuition_core.ledger import EXACT, LedgerView, NoMargin, NotEnough, Readable, exact
 from intuition_core.lookout import Fail, Lookout
 from intuition_core.market import Unbookable
-from intuition_core.orders import Filled, OpenOrder
-from intuition_core.paper import PaperBroker
+from intuition_core.orders import Filled, OpenOrder, misplaced
+from intuition_core.paper import OVER, PaperBroker
 from intuition_core.records import Record, Recorder, plain_decimal
 from intuition_core.seats import LineSeat, RiskSeat
 
@@ -38,6 +39,9 @@ _NOTHING_TO_CLOSE: Final[dict[Side, str]] = {
 _NO_TERMS: Final = Signal("", "buy")
 """Says nothing of how to trade: what a bet about another symbol has of its signal."""
 
+_CLOSED: Final = "the position that it protects is closed"
+"""Why an order that protects a position is taken back with it."""
+
 _CLOSING: Final = Bet()
 """Says nothing of its own about how to close a position."""
 
@@ -48,7 +52,8 @@ class Desk:
     Attributes:
         books: the account, by algorithm.
         ledger: the account as a whole.
-        quoted_at: when each symbol was last quoted, nanoseconds UTC; kept where there are risk parts.
+        root: the event that is being taken; an indicator's message is not one.
+        rules: the number of the rules by which orders fill.
         account: the whole account as risk parts see it.
         broker: where orders are open.
         recorder: what was recorded and not taken yet.
@@ -67,8 +72,10 @@ class Desk:
     __slots__ = (
         "_aside",
         "_at_once",
+        "_born",
         "_cell",
         "_costly",
+        "_delay",
         "_fail",
         "_margin",
         "_market",
@@ -80,9 +87,10 @@ class Desk:
         "ledger",
         "lines",
         "lookout",
-        "quoted_at",
         "recorder",
         "risks",
+        "root",
+        "rules",
     )
 
     def __init__(self, composition: Composition, *, run: str, cell: Any, fail: Fail) -> None:
@@ -90,7 +98,10 @@ class Desk:
         self._market = composition.market()
         self.books = Books(composition.cash, composition.shares, market=self._market, margin=self._margin)
         self.ledger: Readable = self.books if len(self.books.ledgers) > 1 else next(iter(self.books.ledgers.values()))
-        self.quoted_at: dict[str, int] = {}
+        self.rules = composition.rules
+        self.root: Data = {}
+        self._delay = composition.fills.delay
+        self._born: list[str] = []
         self.broker = PaperBroker(
             self.books.ledgers,
             step=composition.step,
@@ -98,7 +109,7 @@ class Desk:
             rules=composition.fills,
             market=self._market,
         )
-        self.account: Account = LedgerView(self.ledger, quoted_at=self.quoted_at, working=self.broker.open)
+        self.account: Account = LedgerView(self.ledger, quoted_at=self._market.quoted_at, working=self.broker.open)
         self.recorder = Recorder(run)
         self.killed: str | None = None
         self.lines: Sequence[LineSeat] = ()
@@ -142,6 +153,9 @@ class Desk:
             and signal.tif == "gtc"
             and signal.until is None
             and signal.tag is None
+            and signal.stop_loss is None
+            and signal.take_profit is None
+            and signal.group is None
         ):
             checked = self._checked(line, signal, data)
             if checked is None:
@@ -272,6 +286,7 @@ class Desk:
         try:
             check_sid(signal.sid)
             check_terms("a signal", signal.limit, signal.stop, signal.tif, signal.until, signal.tag)
+            check_bracket("a signal", signal.stop_loss, signal.take_profit, signal.group)
         except (BadData, TypeError, ValueError) as error:
             problem = f"a signal's {error}" if isinstance(error, BadData) else str(error)
         if quote is None and problem is None:
@@ -289,9 +304,19 @@ class Desk:
         if problem is not None:
             self._fail(line.number, "event", TypeError(problem), data.get("sid"))
             return None
+        if self._at_once and self.rules > 1 and quote is not None and self._is_about_root(signal.sid):
+            if (told := outside(self.root, quote)) is not None:
+                self._refuse(line, Order(signal.sid, signal.side, float(quote)), told)
+                return None
+            quote = self.root["quote"]
         if signal.quote is quote:
             return signal
         return msgspec.structs.replace(signal, quote=quote)
+
+    def _is_about_root(self, sid: str) -> bool:
+        """Say whether the event that is being taken is the latest quote of a symbol."""
+        root = self.root
+        return bool(root["channel"] == DEFAULT_CHANNEL and root["sid"] == sid and root["ts"] == self._market.now)
 
     # -- from a bet to an order
 
@@ -366,6 +391,9 @@ class Desk:
         limit, stop, until = bet.limit, bet.stop, bet.until
         if limit is None and stop is None:
             limit, stop = terms.limit, terms.stop
+        lose, take = bet.stop_loss, bet.take_profit
+        if lose is None and take is None:
+            lose, take = terms.stop_loss, terms.take_profit
         return Order(
             sid,
             side,
@@ -381,6 +409,9 @@ class Desk:
             bet.tif or terms.tif,
             terms.until if until is None else until,
             terms.tag,
+            lose,
+            take,
+            bet.group or terms.group,
         )
 
     def _units(self, bet: Bet, sid: str, quote: float) -> Decimal:
@@ -459,7 +490,8 @@ class Desk:
         if order.quantity is not None and order.quantity is not quantity:
             order = msgspec.structs.replace(order, quantity=quantity)
         algorithm, portfolio = line.names
-        open_order = OpenOrder(self.recorder.next_id, order, algorithm, portfolio)
+        since = self._market.now + self._delay if self.rules > 1 else None
+        open_order = OpenOrder(self.recorder.next_id, order, algorithm, portfolio, None, False, since)  # noqa: FBT003  # by place, for speed
         # A plain order, as nearly all are; written out, since each call counts here.
         if (
             order.limit is None
@@ -468,6 +500,9 @@ class Desk:
             and order.until is None
             and order.tag is None
             and not order.short
+            and order.stop_loss is None
+            and order.take_profit is None
+            and order.group is None
         ):
             try:
                 self.broker.place_plain(open_order, cash)
@@ -480,8 +515,19 @@ class Desk:
             if placed is None:
                 return
             open_order = placed
-        if self._at_once and (outcome := self.broker.fill_now(open_order, self.recorder.ts)) is not None:
-            self._record_outcome(open_order, outcome)
+        if self._at_once and (price := self._price_now(open_order)) is not None:
+            outcome = self.broker.fill_now(open_order, price, self.recorder.ts)
+            if outcome is not None:
+                self._record_outcome(open_order, outcome)
+
+    def _price_now(self, open_order: OpenOrder) -> float | None:
+        """Give what an order gets at the event that it is decided on; None where it waits for another."""
+        order = open_order.order
+        if self.rules == 1:
+            return order.quote
+        if self._delay or not self._is_about_root(order.sid):
+            return None
+        return close_of(self.root, order.side)
 
     def _place_on_terms(
         self, line: LineSeat, open_order: OpenOrder, quantity: Decimal, cash: Decimal
@@ -491,8 +537,18 @@ class Desk:
         if not order.closing and cash > there:
             self._refuse(line, order, str(NotEnough("cash", cash, there)))
             return None
+        if (problem := misplaced(order)) is not None:
+            self._refuse(line, order, problem)
+            return None
+        if order.closing and (order.stop_loss is not None or order.take_profit is not None):
+            self._refuse(line, order, "an order that closes a position has nothing left to protect")
+            return None
+        if open_order.since is not None:
+            open_order = msgspec.structs.replace(open_order, gone=self._bar_length())
         replaced: Sequence[OpenOrder] = ()
         if order.tag is not None:
+            if self.rules > 1 and len(self._aside) == 1 and self.broker.is_same(self._aside[0], open_order):
+                return None  # it goes on as it is: `_replace` puts it back
             replaced, self._aside = self._aside, ()
         for each in replaced:
             self._reject(each, "replaced")
@@ -507,6 +563,57 @@ class Desk:
             if replaced:
                 record["replaces"] = [each.id for each in replaced]
         return open_order
+
+    def _bar_length(self) -> int:
+        """Give how many nanoseconds the bar lasts that is being taken; 0 for a quote."""
+        root = self.root
+        return root["ts"] - root["start"] if "start" in root and root["channel"] == DEFAULT_CHANNEL else 0
+
+    def _protect(self, entry: OpenOrder, filled: Filled) -> None:
+        """Place the stop and the limit that close what an entry's fill has opened; one cancels the other.
+
+        No part is asked about them: the entry named them when it was placed.
+        """
+        order = entry.order
+        prices = [each for each in ((order.stop_loss, None), (None, order.take_profit)) if each != (None, None)]
+        group = self.recorder.next_id if len(prices) == 2 else None
+        since = self._market.now if filled.since is None else filled.since
+        cash = self._market.unit(order.sid, EXACT.multiply(filled.quantity, exact(filled.price)))
+        for stop, limit in prices:
+            leg = Order(
+                order.sid,
+                "sell" if order.side == "buy" else "buy",
+                filled.price,
+                quantity=filled.quantity,
+                ts=self.recorder.ts,
+                algorithm=entry.algorithm,
+                short=order.short,
+                limit=limit,
+                stop=stop,
+                group=group,
+            )
+            id_ = self.recorder.next_id
+            placed = self.broker.place(
+                OpenOrder(id_, leg, entry.algorithm, entry.portfolio, since=since, parent=entry.id), _ZERO
+            )
+            self._born.append(id_)
+            record = self.recorder.decision(placed, filled.quantity, cash)
+            if leg.short:
+                record["short"] = True
+            _write_terms(record, placed)
+            record["parent"] = entry.id
+
+    def _settle_group(self, open_order: OpenOrder, filled: Filled) -> None:
+        """Take back the rest of a filled order's group, and what protects a position that is no more."""
+        order = open_order.order
+        for each in self.broker.members(open_order):
+            if filled.left_quantity is not None and order.closing and each.order.closing:
+                self.broker.shrink(each, filled.left_quantity)
+            else:
+                self.broker.cancel(each)
+                self._reject(each, "another order of its group was filled")
+        if order.closing:
+            self._take_back(self.broker.orphans(open_order.algorithm, order.sid), _CLOSED)
 
     def _to_short(self, order: Order, quantity: Decimal, proceeds: Decimal) -> Decimal:
         """Give what of the cash that is available a short sale needs: the margin, less what the sale brings."""
@@ -527,17 +634,28 @@ class Desk:
     def fill(self, sid: str, data: Data) -> None:
         """Fill a symbol's open orders against its next quote; the recorder is at its event.
 
-        Orders of any symbol that end at its time or before are taken back first. Where the symbol's exchange is closed
-        by its calendar, its orders wait.
+        Orders that have ended by its time are taken back. Where the symbol's exchange is closed by its calendar, its
+        orders wait. What a fill brings to life is held against the same quote, as far as it may have of it.
         """
-        broker = self.broker
+        broker, ts = self.broker, data["ts"]
+        traded = sid in broker.open and (self._market.plain or self._is_traded(sid, data))
         if broker.expiring:
-            for open_order in broker.expire(data["ts"]):
-                self._reject(open_order, "its time is over")
-        if sid not in broker.open or not (self._market.plain or self._market.is_open(sid, data["ts"])):
+            for open_order in broker.expire(ts, sid=sid if traded else None):
+                self._reject(open_order, OVER)
+        if not traded or sid not in broker.open:
             return
+        born = self._born
+        born.clear()
         for open_order, outcome in broker.on_quote(sid, data):
             self._record_outcome(open_order, outcome)
+        if born and sid in broker.open:
+            for open_order, outcome in broker.on_quote(sid, data, only=frozenset(born)):
+                self._record_outcome(open_order, outcome)
+
+    def _is_traded(self, sid: str, data: Data) -> bool:
+        if self.rules == 1:
+            return self._market.is_open(sid, data["ts"])
+        return self._market.traded_until(sid, data) is not None
 
     def take_rate(self, data: Data) -> None:
         """Take a rate between two currencies; the recorder is at its event."""
@@ -552,7 +670,10 @@ class Desk:
         """Book a split or a dividend; the recorder is at its event."""
         try:
             action = read_action(data)
-            booked = self.books.act(action)
+            marked = isinstance(action, Split)
+            if self.rules > 1:
+                marked = self._market.quoted_at.get(action.sid, data["ts"]) <= data["ts"]
+            booked = self.books.act(action, marked=marked)
         except (BadData, Unbookable) as error:
             self._refuse_event(data, str(error))
             return
@@ -564,6 +685,8 @@ class Desk:
                 what[key] = str(data[key])
         for algorithm, done in booked.items():
             self.recorder.write("action", action.sid, algorithm=algorithm, **what, **done.plain())
+            if not done.after:
+                self._take_back(self.broker.orphans(algorithm, action.sid), _CLOSED)
         if self.lookout.needed:
             self.lookout.settle()
             self.lookout.look_again()
@@ -601,7 +724,12 @@ class Desk:
         more: dict[str, Any] = {}
         if action == "kill":
             self.killed = data["reason"]
-            self.cancel_all(f"the kill switch is on: {self.killed}")
+            reason = f"the kill switch is on: {self.killed}"
+            if self.rules == 1 or data["flatten"]:
+                self.cancel_all(reason)
+            else:
+                for open_order in self.broker.cancel_opening():
+                    self._reject(open_order, reason)
             more = {"reason": self.killed, "flatten": data["flatten"]}
         elif action == "clear":
             self.killed = None
@@ -643,6 +771,13 @@ class Desk:
             fill["left_quantity"] = plain_decimal(outcome.left_quantity)
         if outcome.left_cash is not None:
             fill["left_cash"] = plain_decimal(outcome.left_cash)
+        order = open_order.order
+        if open_order.since is None:
+            return
+        if order.stop_loss is not None or order.take_profit is not None:
+            self._protect(open_order, outcome)
+        if order.group is not None or order.closing:
+            self._settle_group(open_order, outcome)
 
     def _reject(self, open_order: OpenOrder, reason: str) -> Record:
         order = open_order.order
@@ -673,9 +808,13 @@ class Desk:
 def _write_terms(record: Record, open_order: OpenOrder) -> None:
     """Write into a decision how it is to be traded."""
     order = open_order.order
-    if order.type == "market" and order.tif == "gtc" and order.until is None:
+    bracket = order.stop_loss is not None or order.take_profit is not None or order.group is not None
+    if order.type == "market" and order.tif == "gtc" and order.until is None and not bracket:
         return
     record["order"] = order.type
+    for name in ("stop_loss", "take_profit", "group"):
+        if (value := getattr(order, name)) is not None:
+            record[name] = value
     for name in ("limit", "stop"):
         if (price := getattr(order, name)) is not None:
             record[name] = price

@@ -48,6 +48,14 @@ class Hours:
         at = bisect_left(begun, ts) - 1
         return at < 0 or ts >= ended[at]
 
+    def overlap(self, start: int, ts: int) -> int | None:
+        """Give the last moment of a time from ``start`` to ``ts`` at which the exchange trades; None for none.
+
+        A session that ends at ``start`` or opens at ``ts`` is no part of it.
+        """
+        n = bisect_left(self._opens, ts) - 1
+        return min(ts, self._closes[n]) if n >= 0 and self._closes[n] > start else None
+
     def end(self, ts: int) -> int | None:
         """Give the close of the session that is not over yet at a time, or of the next one; None after the last known.
 

@@ -5,8 +5,9 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from math import isfinite
 from typing import Final
 
-from intuition_core.actions import Split
+from intuition_core.actions import Dividend, Split
 from intuition_core.amounts import EXACT, ROUNDING, exact
+from intuition_core.contracts import Data
 from intuition_core.errors import BadData, IntuitionError
 from intuition_core.hours import Hours
 from intuition_core.instruments import Instrument, check_currency
@@ -17,6 +18,9 @@ RATES: Final = "rates"
 DEFAULT_STEP: Final = Decimal("1e-8")
 DAY: Final = 86_400 * 10**9
 """A day in nanoseconds."""
+
+BEGINNING: Final = -(2**63)
+"""Before every time: the session's, as long as nothing has happened."""
 
 _INVERSE: Final = Context(prec=15, rounding=ROUND_HALF_EVEN)
 _ONE: Final = Decimal(1)
@@ -66,6 +70,9 @@ class Market:
     Attributes:
         marks: the latest quote by symbol, in the currency that the symbol is quoted in. It stays the same object:
             views look at it.
+        quoted_at: the ``ts`` of each symbol's latest quote, nanoseconds UTC; always the same object. Under rules 1 it
+            is only kept where there are risk parts.
+        now: the session's time: the largest ``ts`` of all events but those of people, nanoseconds UTC.
         splits: how many units there are now for one at a symbol's first quote, for symbols that were split since.
         plain: whether there are no instruments at all. Then `unit`, `step`, `tick` and `value` need not be asked.
         currency: the account's; None where nothing is in another.
@@ -90,7 +97,9 @@ class Market:
         "_step",
         "currency",
         "marks",
+        "now",
         "plain",
+        "quoted_at",
         "splits",
     )
 
@@ -103,6 +112,8 @@ class Market:
         hours: Iterable[Hours] = (),
     ) -> None:
         self.marks: dict[str, float] = {}
+        self.quoted_at: dict[str, int] = {}
+        self.now = BEGINNING
         self.splits: dict[str, float] = {}
         self.currency = currency
         self._step = step
@@ -195,10 +206,32 @@ class Market:
             return end + 1
         return (ts // DAY + 1) * DAY
 
+    def last_day(self, sid: str, since: int) -> int:
+        """Give the last moment of the day of the first moment after ``since``, for a symbol, nanoseconds UTC.
+
+        With a calendar that is the close of the session in which it can be traded first, otherwise midnight UTC: a bar
+        that ends at midnight is the last one of its day.
+        """
+        if self._hours and (hours := self._hours.get(sid)) is not None and (end := hours.end(since)) is not None:
+            return end
+        return ((since + 1) // DAY + 1) * DAY
+
     def is_open(self, sid: str, ts: int) -> bool:
         """Say whether a symbol is traded at a time, nanoseconds UTC; without a calendar it always is."""
         hours = self._hours.get(sid)
         return hours is None or hours.is_open(ts)
+
+    def traded_until(self, sid: str, data: Data) -> int | None:
+        """Give the last moment of an event at which its symbol is traded, nanoseconds UTC; None where it never is.
+
+        Without a calendar that is the event's ``ts``. A bar that reaches beyond a session has that session's prices.
+        """
+        ts: int = data["ts"]
+        hours = self._hours.get(sid)
+        if hours is None or hours.is_open(ts):
+            return ts
+        start = data.get("start")
+        return None if start is None else hours.overlap(start, ts)
 
     # -- what events change
 
@@ -222,14 +255,22 @@ class Market:
         self._pairs[other, base] = _INVERSE.divide(_ONE, rate)
         self._find_rates()
 
-    def split(self, split: Split) -> None:
-        """Bring the latest quote of a symbol to what it is after a split."""
+    def split(self, split: Split, *, marked: bool = True) -> None:
+        """Bring the latest quote of a symbol to what it is after a split, unless it is from after it already."""
         mark = self.marks.get(split.sid)
-        if mark is not None:
-            self.splits[split.sid] = self.splits.get(split.sid, 1.0) * split.new / split.old
+        if mark is None:
+            return
+        self.splits[split.sid] = self.splits.get(split.sid, 1.0) * split.new / split.old
+        if marked:
             self.marks[split.sid] = float(
                 ROUNDING.divide(ROUNDING.multiply(exact(mark), Decimal(split.old)), Decimal(split.new))
             )
+
+    def dividend(self, dividend: Dividend) -> None:
+        """Lower the latest quote of a symbol by a dividend, but not below 0: its next quote is without it, too."""
+        mark = self.marks.get(dividend.sid)
+        if mark is not None and mark > 0:
+            self.marks[dividend.sid] = float(max(EXACT.subtract(exact(mark), dividend.amount), Decimal(0)))
 
     def snapshot(self) -> dict[str, Decimal]:
         """Give the rates as they can be kept, by pair; the marks are kept with the ledgers."""

@@ -12,8 +12,11 @@ class OpenOrder(msgspec.Struct, frozen=True, gc=False):
     """An order that was placed: the id is its decision's, the labels say whose it is.
 
     ``order`` says what is still to be filled: after a partial fill its quantity or cash is what is left.
-    ``expires`` is when it ends unfilled, in nanoseconds UTC, None for never; ``triggered`` whether the market has
-    reached its stop.
+    ``expires`` is the last moment at which it can be filled, in nanoseconds UTC, None for no end; ``triggered`` whether
+    the market has reached its stop. ``since`` is the time after which prices count for it; None under rules 1, by which
+    all do, and ``expires`` is the first moment at which it is no more. ``gone`` is when an event of another symbol ends
+    it: later than ``expires`` by the length of a bar, which may have begun before. ``parent`` is the entry whose
+    position it protects: such an order holds no units back from others that close the position, and ends with it.
     """
 
     id: str
@@ -22,6 +25,9 @@ class OpenOrder(msgspec.Struct, frozen=True, gc=False):
     portfolio: str
     expires: int | None = None
     triggered: bool = False
+    since: int | None = None
+    gone: int | None = None
+    parent: str | None = None
 
 
 class Filled(msgspec.Struct, frozen=True, gc=False):
@@ -30,7 +36,9 @@ class Filled(msgspec.Struct, frozen=True, gc=False):
     ``price`` is what a unit cost or brought, slippage included, in the currency of the quotes; ``cash`` what moved in
     all, in the account's; ``commission`` and ``slippage`` are what of it went to whom; ``profit``, for what closes a
     position, is over what the units had cost. After a partial fill that leaves the order open, ``left_quantity`` is how
-    many units, or ``left_cash`` how much cash, is still to be filled; otherwise both are None.
+    many units, or ``left_cash`` how much cash, is still to be filled; otherwise both are None. ``since`` is the time
+    after which prices count for what the fill brings to life: the bar's ``start`` where it got the open, else its
+    ``ts``; None under rules 1 and at the event that the order was decided on.
     """
 
     quantity: Decimal
@@ -41,24 +49,48 @@ class Filled(msgspec.Struct, frozen=True, gc=False):
     profit: Decimal | None
     left_quantity: Decimal | None = None
     left_cash: Decimal | None = None
+    since: int | None = None
 
 
 class FillRules(msgspec.Struct, frozen=True, kw_only=True):
-    """How much of the market orders may have.
+    """How much of the market orders may have, and when.
 
     ``volume_share`` is the part of an event's ``volume``, above 0 and at most 1, that all orders for its symbol
-    together can fill at that event; None for no limit.
+    together can fill at that event; None for no limit. ``delay`` is how many nanoseconds after its decision an order
+    reaches the market.
     """
 
     volume_share: Decimal | None = None
+    delay: int = 0
 
     def __bool__(self) -> bool:
         """Whether anything is limited."""
-        return self.volume_share is not None
+        return self.volume_share is not None or self.delay != 0
 
     def plain(self) -> dict[str, Any]:
         """Describe the rules in plain JSON types; what is not limited is not there."""
-        return {} if self.volume_share is None else {"volume_share": format(self.volume_share.normalize(), "f")}
+        plain: dict[str, Any] = {}
+        if self.volume_share is not None:
+            plain["volume_share"] = format(self.volume_share.normalize(), "f")
+        if self.delay:
+            plain["delay"] = self.delay
+        return plain
 
 
 NO_RULES: Final = FillRules()
+
+
+def misplaced(order: Order) -> str | None:
+    """Say what is wrong with an order's stop loss and take profit; None where the market is to stay between them."""
+    price = order.quote
+    if order.limit is not None:
+        price = order.limit
+    elif order.stop is not None:
+        price = order.stop
+    below, above = (order.stop_loss, order.take_profit) if order.side == "buy" else (order.take_profit, order.stop_loss)
+    words = ("stop loss", "take profit") if order.side == "buy" else ("take profit", "stop loss")
+    if below is not None and below >= price:
+        return f"a {words[0]} of {below} is not below {price}, at which the {order.side} is to be filled"
+    if above is not None and above <= price:
+        return f"a {words[1]} of {above} is not above {price}, at which the {order.side} is to be filled"
+    return None

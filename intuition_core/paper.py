@@ -1,9 +1,9 @@
 """The paper broker: open orders, and how they fill.
 
-By default an order fills on the next quote of its symbol, at that quote's ``open`` where it has one and at ``quote``
-otherwise, on history and on live events alike. With ``fill = "same"`` a market order fills at once, at the quote of its
-signal, and so does a limit order whose limit that quote meets; no other order fills at the event that placed it. Limits
-and stops are held against an event's ``open``, ``high`` and ``low``, as `intuition_core.bars` says.
+By default an order fills at the next event of its symbol that has prices from after its decision, on history and on
+live events alike; which prices those are, and which of them it gets, `intuition_core.bars` says. With ``fill = "same"``
+a market order for the symbol of the event that it was decided on fills at once, at that event's quote, and so does a
+limit order whose limit that quote meets.
 
 - A buy of an amount of cash spends what was reserved: the most whole steps it buys at the fill's price.
 - A buy of a number of units is filled whole or refused: a price that rose beyond the cash there is refuses it.
@@ -13,22 +13,24 @@ and stops are held against an event's ``open``, ``high`` and ``low``, as `intuit
   order in which they were placed, and the rest of them stays open.
 - What is ``ioc`` (immediate or cancel) or ``fok`` (fill or kill) has one chance, the first event of its symbol after it
   was placed; with a stop, the event that triggers it. What is not filled then is cancelled; of a fok, all or nothing.
+- Of a group of orders the fill of one takes back the others. Where a bar reaches several of them, the open decides if
+  one of them gets it; otherwise the one counts that has come to less by the bar's close: nobody knows which came first.
 
 Costs (`intuition_core.costs`) are part of every amount: the steps that an amount of cash buys are those that it pays
 with commission and slippage, so quantities are floored before the cash is looked at. Slippage never makes a price worse
 than an order's limit.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
 from intuition_core.actions import Split
 from intuition_core.amounts import EXACT, ROUNDING, exact, floor_to_step, part_of_cost
-from intuition_core.bars import Bar, reached
+from intuition_core.bars import Bar, Reached, loses_open, price_of, reached, seen
 from intuition_core.contracts import Data, Order, Rejection, Side
 from intuition_core.costs import NO_COSTS, Costs, Terms, to_tick
 from intuition_core.ledger import Ledger
@@ -43,14 +45,26 @@ _NONE: Final[tuple[OpenOrder, ...]] = ()
 Outcome: TypeAlias = Filled | Rejection
 """What became of an order: a rejection ends it, and so does a fill that leaves nothing."""
 
+OVER: Final = "its time is over"
+"""Why an order is taken back that was good for a time."""
+
+
+class _Turn(NamedTuple):
+    """An order and what it comes to at an event; ``bar`` is None where it may have nothing of it."""
+
+    placed: OpenOrder
+    bar: Bar | None
+    reached: Reached
+
 
 class PaperBroker:
     """Holds the open orders of one account and fills them against quotes.
 
     Attributes:
         open: the open orders by symbol, in the order they were placed; always the same object.
-        expiring: when open orders end, in nanoseconds UTC, by their ids; empty while none does, and always the same
-            object.
+        expiring: when events of other symbols end open orders, in nanoseconds UTC, by their ids; empty while nothing
+            does, and always the same object.
+        lost_opens: how many fills had a bar's close alone because it did not say when it began.
 
     Args:
         ledgers: where reservations and fills are booked, by the algorithm that an order is of.
@@ -72,8 +86,10 @@ class PaperBroker:
         "_next_end",
         "_rules",
         "_step",
+        "_used",
         "_working",
         "expiring",
+        "lost_opens",
         "open",
     )
 
@@ -94,10 +110,12 @@ class PaperBroker:
         self._rules = rules
         self._market = market if market is not None else Market(step=step)
         # Plain orders on a plain market take the short way, `_fill`, as long as no open order needs `_trade`.
-        self._always = bool(rules) or not costs.plain_rates or not self._market.plain
+        self._always = rules.volume_share is not None or not costs.plain_rates or not self._market.plain
         self._careful = self._always
         self._working: set[str] = set()
         self._next_end = 0
+        self._used = _ZERO
+        self.lost_opens = 0
         self.expiring: dict[str, int] = {}
         self.open: dict[str, list[OpenOrder]] = {}
 
@@ -134,15 +152,19 @@ class PaperBroker:
     def fit(self, order: Order) -> Order:
         """Give an order with its limit and its stop on whole ticks of its symbol, rounded towards not trading."""
         tick = None if self._market.plain else self._market.tick(order.sid)
-        if tick is None or (order.limit is None and order.stop is None):
+        if tick is None or _is_plain(order):
             return order
         buying = order.side == "buy"
-        limit, stop = order.limit, order.stop
+        limit, stop, lose, take = order.limit, order.stop, order.stop_loss, order.take_profit
         if limit is not None:
             limit = float(to_tick(exact(limit), tick, up=not buying))
         if stop is not None:
             stop = float(to_tick(exact(stop), tick, up=buying))
-        return msgspec.structs.replace(order, limit=limit, stop=stop)
+        if lose is not None:
+            lose = float(to_tick(exact(lose), tick, up=not buying))
+        if take is not None:
+            take = float(to_tick(exact(take), tick, up=buying))
+        return msgspec.structs.replace(order, limit=limit, stop=stop, stop_loss=lose, take_profit=take)
 
     def holds(self, sid: str) -> bool:
         """Say whether any algorithm holds units of a symbol, or is short of them."""
@@ -163,9 +185,19 @@ class PaperBroker:
         return self._unclosed(held.quantity.copy_abs(), algorithm, sid)
 
     def _unclosed(self, left: Decimal, algorithm: str, sid: str) -> Decimal:
+        """Give what of a position is left to be closed; of a group one order at most is filled."""
+        groups: dict[str, Decimal] = {}
         for open_order in self.open.get(sid, ()):
-            if open_order.algorithm == algorithm and open_order.order.closing:
-                left = EXACT.subtract(left, open_order.order.quantity or _ZERO)
+            order = open_order.order
+            if open_order.algorithm != algorithm or not order.closing or open_order.parent is not None:
+                continue
+            quantity = order.quantity or _ZERO
+            if order.group is None:
+                left = EXACT.subtract(left, quantity)
+            else:
+                groups[order.group] = max(quantity, groups.get(order.group, _ZERO))
+        for quantity in groups.values():
+            left = EXACT.subtract(left, quantity)
         return left
 
     # -- placing and taking back
@@ -173,7 +205,8 @@ class PaperBroker:
     def place(self, open_order: OpenOrder, reserve: Decimal) -> OpenOrder:
         """Take an order, and give it as it is kept; what it needs of the cash is set aside until it fills.
 
-        A ``day`` order ends with the day of its ``ts``. What closes a position reserves nothing.
+        A ``day`` order ends with the day of the first moment at which it can be filled. What closes a position reserves
+        nothing.
 
         Raises:
             NotEnough: the cash to reserve is not there.
@@ -205,6 +238,20 @@ class PaperBroker:
             if not _is_plain(open_order.order):
                 self._watch(open_order)
 
+    def begin(self, since: int) -> None:
+        """Have only prices from after a time count for the open orders that all prices counted for, and their days."""
+        orders = [each for there in self.open.values() for each in there]
+        self.open.clear()
+        self.expiring.clear()
+        self._working.clear()
+        self._careful = self._always
+        for each in orders:
+            if each.since is None:
+                gone = None if each.expires is None else each.expires + 1
+                self.restore([msgspec.structs.replace(each, since=since, gone=gone)])
+            else:
+                self.restore([each])
+
     def cancel(self, open_order: OpenOrder) -> None:
         """Take back an open order and its reservation; one that is not open any more is let be."""
         self._ledgers[open_order.algorithm].release(open_order.id)
@@ -221,15 +268,28 @@ class PaperBroker:
         self._careful = self._always
         return cancelled
 
-    def expire(self, ts: int) -> Sequence[OpenOrder]:
-        """Take back the orders that end at a time or before, and give them; asked while there are `expiring` ones."""
+    def cancel_opening(self) -> list[OpenOrder]:
+        """Take back every open order that opens a position, and its reservation; what closes one goes on."""
+        cancelled = [each for orders in self.open.values() for each in orders if not each.order.closing]
+        for open_order in cancelled:
+            self.cancel(open_order)
+        return cancelled
+
+    def expire(self, ts: int, *, sid: str | None = None) -> Sequence[OpenOrder]:
+        """Take back the orders that end before a time, and give them; asked while there are `expiring` ones.
+
+        Args:
+            ts: the time of an event, nanoseconds UTC.
+            sid: the event's symbol, if it is traded: its own orders may still have the event's open.
+        """
         if ts < self._next_end:
             return _NONE
         ended = [
             open_order
             for orders in self.open.values()
             for open_order in orders
-            if open_order.expires is not None and open_order.expires <= ts
+            if self.expiring.get(open_order.id, ts + 1) <= ts
+            and (open_order.order.sid != sid or open_order.since is None)
         ]
         for open_order in ended:
             self.cancel(open_order)
@@ -248,26 +308,34 @@ class PaperBroker:
             quantity = order.quantity
             if quantity is not None:
                 quantity = floor_to_step(EXACT.multiply(quantity, new), old, step)
-            limit, stop = (
+            limit, stop, lose, take = (
                 None if price is None else float(ROUNDING.divide(ROUNDING.multiply(exact(price), old), new))
-                for price in (order.limit, order.stop)
+                for price in (order.limit, order.stop, order.stop_loss, order.take_profit)
             )
-            order = msgspec.structs.replace(order, quantity=quantity, limit=limit, stop=stop)
+            order = msgspec.structs.replace(
+                order, quantity=quantity, limit=limit, stop=stop, stop_loss=lose, take_profit=take
+            )
             orders[at] = msgspec.structs.replace(placed, order=self.fit(order))
 
     def _with_end(self, open_order: OpenOrder) -> OpenOrder:
         order = open_order.order
         ends = [order.until] if order.until is not None else []
         if order.tif == "day":
-            ends.append(self._market.day_end(order.sid, order.ts))
-        return msgspec.structs.replace(open_order, expires=min(ends)) if ends else open_order
+            since = open_order.since
+            market = self._market
+            ends.append(market.day_end(order.sid, order.ts) if since is None else market.last_day(order.sid, since))
+        if not ends:
+            return open_order
+        end = min(ends)
+        gone = None if open_order.since is None else end + 1 + (open_order.gone or 0)
+        return msgspec.structs.replace(open_order, expires=end, gone=gone)
 
     def _watch(self, open_order: OpenOrder) -> None:
         """Note an order that is not filled whole by whatever event comes next."""
         self._working.add(open_order.id)
         self._careful = True
-        end = open_order.expires
-        if end is not None:
+        end = open_order.expires if open_order.gone is None else open_order.gone
+        if open_order.expires is not None and end is not None:
             self._next_end = end if not self.expiring else min(end, self._next_end)
             self.expiring[open_order.id] = end
 
@@ -287,71 +355,186 @@ class PaperBroker:
 
     # -- filling
 
-    def on_quote(self, sid: str, data: Data) -> list[tuple[OpenOrder, Outcome]]:
-        """Fill the open orders of a symbol against its next quote, in the order they were placed.
+    def on_quote(self, sid: str, data: Data, *, only: Container[str] | None = None) -> list[tuple[OpenOrder, Outcome]]:
+        """Fill the open orders of a symbol against an event of it, in the order they were placed.
+
+        Args:
+            sid: the symbol.
+            data: the event.
+            only: the ids of those to look at: what a fill at this event has brought to life; None for all.
 
         Returns:
             What became of those of which something became. An order may be there twice: filled in part, and the rest
             of it cancelled.
         """
         if self._careful:
-            return self._trade(sid, Bar.of(data), data["ts"])
-        price = data["open"] if "open" in data else data["quote"]
-        ts = data["ts"]
-        orders = self.open.pop(sid)
-        if len(orders) == 1:
-            return [(orders[0], self._fill(orders[0], price, ts))]
-        return [(open_order, self._fill(open_order, price, ts)) for open_order in orders]
+            return self._trade(sid, data, only)
+        ts, orders = data["ts"], self.open[sid]
+        waiting: list[OpenOrder] = []
+        outcomes: list[tuple[OpenOrder, Outcome]] = []
+        for open_order in orders:
+            since = open_order.since
+            if since is None:
+                price = data["open"] if "open" in data else data["quote"]
+            elif since >= ts:
+                waiting.append(open_order)
+                continue
+            else:
+                price = price_of(data, open_order.order.side, since)
+                if "open" in data and "start" not in data:
+                    self.lost_opens += 1
+            outcomes.append((open_order, self._fill(open_order, price, ts)))
+        if waiting:
+            self.open[sid] = waiting
+        else:
+            del self.open[sid]
+        return outcomes
 
-    def fill_now(self, open_order: OpenOrder, ts: int) -> Outcome | None:
-        """Fill one order at the quote of its own signal; None where it stays open.
+    def fill_now(self, open_order: OpenOrder, price: float, ts: int) -> Outcome | None:
+        """Fill one order at the event that it was decided on; None where it stays open.
 
-        That quote is no event with a volume, so that nothing limits how much is filled, and it triggers no stop.
+        That event's volume was traded before, so that nothing limits how much is filled, and it triggers no stop.
+
+        Args:
+            open_order: as `place` gave it.
+            price: what it gets.
+            ts: the time of the event.
         """
         if not self._careful:
             orders = self.open[open_order.order.sid]
             orders.remove(open_order)
             if not orders:
                 del self.open[open_order.order.sid]
-            return self._fill(open_order, open_order.order.quote, ts)
+            return self._fill(open_order, price, ts)
         order = open_order.order
         [kept] = [each for each in self.open[order.sid] if each.id == open_order.id]
-        if order.stop is not None or (kept.expires is not None and kept.expires <= ts):
+        ended = kept.expires is not None and (kept.expires <= ts if kept.since is None else kept.expires < ts)
+        if order.stop is not None or ended:
             return None
-        price, _ = reached(kept.order, Bar(order.quote, order.quote, order.quote))
+        reach = reached(kept.order, Bar.at(price))
         outcome: Outcome | None = None
-        if price is not None:
-            outcome, _ = self._attempt(kept, price, None, None, ts)
+        if reach.price is not None:
+            outcome, _ = self._attempt(kept, reach.price, None, None, ts)
         elif _has_one_chance(kept):
             outcome = _missed(kept)
         if outcome is not None:
             self.cancel(kept)
         return outcome
 
-    def _trade(self, sid: str, bar: Bar, ts: int) -> list[tuple[OpenOrder, Outcome]]:
-        """Hold every open order of a symbol against a bar."""
+    def members(self, open_order: OpenOrder) -> list[OpenOrder]:
+        """Give the other open orders of an order's group."""
+        group = open_order.order.group
+        if group is None:
+            return []
+        return [
+            each
+            for orders in self.open.values()
+            for each in orders
+            if each.order.group == group and each.algorithm == open_order.algorithm and each.id != open_order.id
+        ]
+
+    def is_same(self, one: OpenOrder, other: OpenOrder) -> bool:
+        """Say whether an order that is not placed yet asks for what an open one does, and would end with it."""
+        meant = self._with_end(msgspec.structs.replace(other, order=self.fit(other.order)))
+        ours = msgspec.structs.replace(one.order, quote=0.0, ts=0, reason=None)
+        theirs = msgspec.structs.replace(meant.order, quote=0.0, ts=0, reason=None)
+        return ours == theirs and one.expires == meant.expires
+
+    def orphans(self, algorithm: str, sid: str) -> list[OpenOrder]:
+        """Give the open orders that protect a position which an algorithm does not have any more."""
+        if sid not in self.open or sid in self._ledgers[algorithm].positions:
+            return []
+        return [each for each in self.open[sid] if each.parent is not None and each.algorithm == algorithm]
+
+    def shrink(self, open_order: OpenOrder, quantity: Decimal) -> None:
+        """Leave an open order that closes a position at most a number of units."""
+        orders = self.open[open_order.order.sid]
+        for at, each in enumerate(orders):
+            if each.id == open_order.id and each.order.quantity is not None and each.order.quantity > quantity:
+                orders[at] = msgspec.structs.replace(each, order=msgspec.structs.replace(each.order, quantity=quantity))
+
+    def _turns(self, orders: Sequence[OpenOrder], data: Data) -> list[_Turn]:
+        """Give what open orders of a symbol come to at an event, in the order in which they are to be filled.
+
+        Those without a group or a parent keep the order in which they were placed. Where some have one, what gets the
+        open goes before what is reached later in the bar, and of a group only one order has a price.
+        """
+        traded = self._market.traded_until(orders[0].order.sid, data) if not self._market.plain else data["ts"]
+        turns = []
+        grouped = False
+        for placed in orders:
+            order = placed.order
+            bar = seen(data, order.side, since=placed.since, end=placed.expires, traded=traded)
+            reach = _NOWHERE if bar is None else reached(order, bar, triggered=placed.triggered)
+            turns.append(_Turn(placed, bar, reach))
+            grouped = grouped or order.group is not None or placed.parent is not None
+        if not grouped:
+            return turns
+        turns.sort(key=lambda turn: not turn.reached.at_open)
+        best: dict[tuple[str, str], _Turn] = {}
+        for turn in turns:
+            if turn.placed.order.group is None or turn.reached.price is None:
+                continue
+            key = turn.placed.algorithm, turn.placed.order.group
+            first = best.get(key)
+            if first is None or (not first.reached.at_open and _come_to(turn) < _come_to(first)):
+                best[key] = turn
+        return [
+            turn
+            if turn.placed.order.group is None or best.get((turn.placed.algorithm, turn.placed.order.group)) is turn
+            else turn._replace(bar=None, reached=_NOWHERE)
+            for turn in turns
+        ]
+
+    def _trade(self, sid: str, data: Data, only: Container[str] | None) -> list[tuple[OpenOrder, Outcome]]:
+        """Hold every open order of a symbol against an event."""
+        ts = data["ts"]
         outcomes: list[tuple[OpenOrder, Outcome]] = []
-        still_open: list[OpenOrder] = []
-        room = self._room(sid, bar.volume)
-        for placed in self.open[sid]:
-            price, triggered = reached(placed.order, bar, triggered=placed.triggered)
+        there = self.open[sid]
+        if only is None:
+            self._used = _ZERO
+        else:
+            there = [each for each in there if each.id in only]
+        kept: dict[str, OpenOrder | None] = {}
+        done: set[tuple[str, str]] = set()
+        for placed, bar, reach in self._turns(there, data) if there else ():
+            order = placed.order
             rest: OpenOrder | None = placed
-            if triggered and not placed.triggered:
-                rest = placed = msgspec.structs.replace(placed, triggered=True)
-            if price is not None:
-                outcome, rest = self._attempt(placed, price, room, bar.volume, ts)
-                if outcome is not None:
-                    outcomes.append((placed, outcome))
-                    if room is not None and isinstance(outcome, Filled):
-                        room = EXACT.subtract(room, outcome.quantity)
-            if rest is not None and _has_one_chance(rest):
+            if order.group is not None and (placed.algorithm, order.group) in done:
+                continue  # what was filled has taken it back
+            if bar is not None:
+                if reach.triggered and not placed.triggered:
+                    rest = placed = _triggered(placed, bar, reach, ts)
+                if reach.price is not None:
+                    room = self._room(sid, bar.traded)
+                    outcome, rest = self._attempt(placed, reach.price, room, bar.traded, ts)
+                    if outcome is not None:
+                        if isinstance(outcome, Filled):
+                            if order.stop_loss is not None or order.take_profit is not None:
+                                since = bar.start if reach.at_open and bar.start is not None else ts
+                                outcome = msgspec.structs.replace(outcome, since=since)
+                            self._used = EXACT.add(self._used, outcome.quantity)
+                            if placed.since is not None and loses_open(data):
+                                self.lost_opens += 1
+                            if order.group is not None:
+                                done.add((placed.algorithm, order.group))
+                        outcomes.append((placed, outcome))
+                if rest is not None and _has_one_chance(rest):
+                    self._ledgers[rest.algorithm].release(rest.id)
+                    outcomes.append((rest, _missed(rest)))
+                    rest = None
+            if rest is not None and rest.since is not None and rest.expires is not None and ts > rest.expires:
                 self._ledgers[rest.algorithm].release(rest.id)
-                outcomes.append((rest, _missed(rest)))
+                outcomes.append((rest, Rejection(OVER)))
                 rest = None
-            if rest is None:
-                self._forget(placed.id)
+            kept[placed.id] = rest
+        still_open: list[OpenOrder] = []
+        for each in self.open[sid]:
+            left = kept.get(each.id, each)
+            if left is None:
+                self._forget(each.id)
             else:
-                still_open.append(rest)
+                still_open.append(left)
         if still_open:
             self.open[sid] = still_open
         else:
@@ -465,11 +648,12 @@ class PaperBroker:
         return self._step if self._market.plain else self._market.step(sid)
 
     def _room(self, sid: str, volume: Decimal | None) -> Decimal | None:
-        """Give how many units can be filled at an event, in whole steps; None for any number."""
+        """Give how many units can still be filled at an event, in whole steps; None for any number."""
         share = self._rules.volume_share
         if share is None or volume is None:
             return None
-        return floor_to_step(EXACT.multiply(volume, share), _ONE, self._step_of(sid))
+        room = floor_to_step(EXACT.multiply(volume, share), _ONE, self._step_of(sid))
+        return max(_ZERO, EXACT.subtract(room, self._used))
 
     # -- the short way
 
@@ -537,7 +721,37 @@ class PaperBroker:
 
 def _is_plain(order: Order) -> bool:
     """Say whether an order fills at whatever its symbol's next quote is."""
-    return order.limit is order.stop is order.until is None and order.tif == "gtc" and not order.short
+    return (
+        order.limit is order.stop is order.until is order.stop_loss is order.take_profit is None
+        and order.group is None
+        and order.tif == "gtc"
+        and not order.short
+    )
+
+
+_NOWHERE: Final = Reached(None)
+
+
+def _come_to(turn: _Turn) -> float:
+    """Give what a unit filled at an order's price has come to by the bar's close, in the currency of the quotes."""
+    price, bar = turn.reached.price, turn.bar
+    if price is None or bar is None:
+        return 0.0
+    return bar.close - price if turn.placed.order.side == "buy" else price - bar.close
+
+
+def _triggered(placed: OpenOrder, bar: Bar, reach: Reached, ts: int) -> OpenOrder:
+    """Give an order whose stop was reached: what is left of it, a limit, goes from there on.
+
+    A stop that the open has reached goes from the open on.
+    """
+    if placed.since is None:
+        return msgspec.structs.replace(placed, triggered=True)
+    opened = bar.open is not None and (
+        bar.open >= (placed.order.stop or 0.0) if placed.order.side == "buy" else bar.open <= (placed.order.stop or 0.0)
+    )
+    since = bar.start if (reach.at_open or opened) and bar.start is not None else ts
+    return msgspec.structs.replace(placed, triggered=True, since=max(since, placed.since))
 
 
 def _has_one_chance(open_order: OpenOrder) -> bool:

@@ -16,10 +16,11 @@ from msgspec.structs import replace
 
 from intuition_core import control
 from intuition_core.compose import compose, overlay, portable, recorded, session_name, settle
-from intuition_core.composition import Composition, Part, difference, plain_parts
+from intuition_core.composition import RULES, Composition, Part, difference, plain_parts, rules_of
 from intuition_core.config import BadConfiguration, Config, Mistake
 from intuition_core.contracts import CONTRACT_VERSION
 from intuition_core.data import Event, normalise
+from intuition_core.durations import read_duration
 from intuition_core.errors import BadData, IntuitionError
 from intuition_core.files import FILE, is_file
 from intuition_core.journal import MEMORY, Delivery, Journal, JournalFailed, position
@@ -139,11 +140,16 @@ class Service:
         self._renewal = Renewal() if reload else None
         self._catalogue = catalogue
         self._now = now
+        self._stamped = 0
         name = config.values.session or session_name(config, catalogue)
         self._journal = journal(name) if journal is not None else Journal(MEMORY)
         noted = self._journal.meta()
         self._config = settle(config, catalogue, seed=noted.get("seed"))
-        self._composition = composition = compose(self._config, catalogue)
+        self._ahead = read_duration(self._config.values.time.ahead)
+        composition = compose(self._config, catalogue)
+        if "run" in noted:
+            composition = replace(composition, rules=rules_of(noted["composition"]))
+        self._composition = composition
         reloads: list[dict[str, Any]] = []
         if "run" in noted:
             composition = self._begun(name, noted)
@@ -157,6 +163,15 @@ class Service:
             self._journal.note(session=name, run=self._run, begun=now(), **self._recipe(composition))
         self.session = Session(self._builder(composition), journal=self._journal, name=name, watch=watch)
         self.recovery = self.session.recover()
+        if (rules := self.session.strategy.composition.rules) != RULES:
+            _log.warning(
+                "session %s goes on under rules %d, by which orders filled when it was begun; `intuition upgrade %s "
+                "--rules %d` goes over to the present ones",
+                name,
+                rules,
+                name,
+                RULES,
+            )
         if reloads:
             self._note_reloads(reloads, [*noted.get("reloads", ()), *reloads], composition)
 
@@ -176,7 +191,8 @@ class Service:
 
     def _with_parts_of(self, configuration: Mapping[str, Any], numbers: Iterable[int]) -> Composition:
         """Put parts back that the session was begun with; their policies are those of the present configuration."""
-        begun, composition = recorded(configuration, self._catalogue, {}), self._composition
+        composition = self._composition
+        begun = recorded(configuration, self._catalogue, {}, rules=composition.rules)
         for number in numbers:
             present = composition.parts[number - 1]
             part = replace(begun.parts[number - 1], policy=present.policy, deadline=present.deadline)
@@ -279,8 +295,9 @@ class Service:
             _refuse_files(conf)
             # As asked first, so that nonsense is refused also where a flag has the last word.
             asked = compose(overlay(replace(self._config, pinned=frozenset()), conf, self._catalogue), self._catalogue)
+            asked = replace(asked, rules=self._composition.rules)
             config = overlay(self._config, conf, self._catalogue)
-            composition = compose(config, self._catalogue)
+            composition = replace(compose(config, self._catalogue), rules=self._composition.rules)
             stays = difference(asked.plain(), composition.plain())
             if stays is not None:
                 _log.info("initialize: `%s` stays as it was given by flag", stays)
@@ -463,6 +480,15 @@ class Service:
         self._restart()
         return records
 
+    def take_rules(self, number: int) -> list[Record]:
+        """Have orders fill by rules of another number from now on, and keep what the session has come to by then.
+
+        Raises:
+            BadControl: there are no such rules, or they are no newer ones.
+        """
+        before = self.session.strategy.composition.rules
+        return self._control(control.rules(number, before=before, ts=self._now(), by="upgrade"))
+
     def _installed_now(self, kind: str, part: Part) -> Plugin:
         """Give the plugin of a part, in the version that another process would import."""
         if part.use is None or part.distribution == FILE:
@@ -597,7 +623,24 @@ class Service:
         return answer
 
     def _normalised(self, payload: Any) -> list[Event]:
-        return normalise(payload, now=self._now, negative_prices=self._config.values.negative_prices)
+        received = self._now()
+        events = normalise(
+            payload,
+            now=lambda: self._stamp(received),
+            negative_prices=self._config.values.negative_prices,
+        )
+        latest = received + self._ahead
+        for event in events:
+            if event["ts"] > latest:
+                minutes = (event["ts"] - received) / 60e9
+                problem = f"{minutes:,.0f} minutes ahead of the clock here; at most `ahead` in [time] is believed, "
+                raise BadData(f"{problem}{self._config.values.time.ahead}", field="ts")
+        return events
+
+    def _stamp(self, received: int) -> int:
+        """Give the time of an event that comes without: now, but after every event that has come before."""
+        self._stamped = max(received, self._stamped + 1, self.session.strategy.now + 1)
+        return self._stamped
 
 
 class Options(NamedTuple):

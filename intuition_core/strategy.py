@@ -5,7 +5,7 @@ An event that nobody answers costs little and gives the shared empty tuple.
 """
 
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import length_hint
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from intuition_core.actions import ACTIONS
 from intuition_core.answers import answers
+from intuition_core.bars import loses_open
 from intuition_core.books import BooksState
 from intuition_core.composition import Composition, Line, Part
 from intuition_core.contracts import Account, Cancel, Data, Message, Order, Rejection, Signal, Watch
@@ -22,7 +23,7 @@ from intuition_core.data import DEFAULT_CHANNEL, check_channel, check_sid, plain
 from intuition_core.desk import Desk
 from intuition_core.errors import BadData, PartFailed, did_you_mean
 from intuition_core.ledger import LedgerView
-from intuition_core.market import RATES
+from intuition_core.market import BEGINNING, RATES
 from intuition_core.orders import OpenOrder
 from intuition_core.records import Record
 from intuition_core.seats import (
@@ -98,6 +99,8 @@ class Strategy:
         quarantined: the parts that are not called any more, by their number.
         halted: the failure after which, by the part's policy, no more events are to be taken.
         others: how many events were no quotes, since the strategy was made.
+        notices: how often something came that the rules of time leave out: ``late quote`` (older than its symbol's
+            latest, which it does not replace), ``late action`` (a split or a dividend after a later quote).
         judging: whether policies apply when parts fail; a replay follows the verdicts of the first time instead.
 
     Args:
@@ -128,6 +131,11 @@ class Strategy:
         self._open = desk.broker.open
         self._expiring = desk.broker.expiring
         self._marks = desk.books.marks
+        self._market = desk.books.market
+        self._quoted_at = self._market.quoted_at
+        self.notices: Counter[str] = Counter()
+        self._bars = dict(composition.bars) if composition.rules > 1 else {}
+        self._bar_ends: dict[str, int] = {}
         self._booking = {RATES: desk.take_rate, ACTIONS: desk.act}
         self._written = desk.recorder.written
         self._derived: deque[Data] = deque()
@@ -159,6 +167,11 @@ class Strategy:
         return self._recorder.run
 
     @property
+    def now(self) -> int:
+        """The session's time: the largest ``ts`` of the events so far, nanoseconds UTC; 0 before the first."""
+        return max(self._market.now, 0)
+
+    @property
     def channels(self) -> list[str]:
         """The channels that indicators and algorithms listen to, in the order they named them."""
         return list(self._listeners)
@@ -178,10 +191,16 @@ class Strategy:
         """Take one normalised event and give the records it caused, in the order they came about."""
         self.seq = self._cell[0] = self.seq + 1
         channel = data["channel"]
+        if channel != CONTROL and data["ts"] > self._market.now:
+            self._market.now = data["ts"]
         if channel == DEFAULT_CHANNEL:
+            if self._bars and channel in self._bars:
+                data = self._with_start(data, self._bars[channel])
+            self._desk.root = data
             self._mark(data)
         else:
             self.others += 1
+            self._desk.root = data
             if channel == CONTROL:
                 self._recorder.open(self.seq, data["ts"])
                 self._control(data)
@@ -202,7 +221,7 @@ class Strategy:
         """
         heard_by = self._listeners
         listeners = heard_by.get(DEFAULT_CHANNEL, _NOBODY)
-        if len(listeners) != 1 or self._rebalanced:
+        if len(listeners) != 1 or self._rebalanced or self._bars or self._desk.rules == 1:
             for event in events:
                 if records := self.step(event):
                     yield records
@@ -221,6 +240,7 @@ class Strategy:
                     break
                 self.seq = last - length_hint(left)
                 if outcome is not None:
+                    self._desk.root = data
                     if type(outcome) is _Raised:
                         self._fail(only, outcome.error, data)
                     else:
@@ -253,32 +273,47 @@ class Strategy:
     def _quiet_stretch(self, only: LineSeat | IndicatorSeat, left: Iterator[Data], _last: int) -> _Stopped:
         """Take quotes while no order is open, nobody watches the account, and the part is silent."""
         event, marks, channel = only.event, self._marks, DEFAULT_CHANNEL
-        for data in left:
-            if data["channel"] != channel:
-                return data, None
-            marks[data["sid"]] = data["quote"]
-            try:
-                outcome = event(data)
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:  # noqa: BLE001  # the same as in `step`
-                return data, _Raised(error)
-            if outcome is not None:
-                return data, outcome
+        market, quoted_at = self._market, self._quoted_at
+        now = market.now
+        try:
+            for data in left:
+                if data["channel"] != channel:
+                    return data, None
+                sid, ts = data["sid"], data["ts"]
+                if ts >= now:
+                    now = ts
+                    marks[sid] = data["quote"]
+                    quoted_at[sid] = ts
+                else:
+                    self._mark_late(data)
+                try:
+                    outcome = event(data)
+                except KeyboardInterrupt:
+                    raise
+                except BaseException as error:  # noqa: BLE001  # the same as in `step`
+                    return data, _Raised(error)
+                if outcome is not None:
+                    return data, outcome
+        finally:
+            market.now = now
         return None, None
 
     def _watched_stretch(self, only: LineSeat | IndicatorSeat, left: Iterator[Data], last: int) -> _Stopped:
         """Take quotes while no order is open, risk parts see nothing that matters to them, and the part is silent."""
         event, marks, channel, written = only.event, self._marks, DEFAULT_CHANNEL, self._written
-        quoted_at, lookout, before = self._desk.quoted_at, self._desk.lookout, self._last_ts
+        market, quoted_at, lookout, before = self._market, self._quoted_at, self._desk.lookout, self._last_ts
+        now = market.now
         held, low, high, until = lookout.held, lookout.low, lookout.high, lookout.until
         try:
             for data in left:
                 if data["channel"] != channel:
                     return data, None
                 sid, ts = data["sid"], data["ts"]
-                if ts >= until:
+                if ts >= now:
+                    now = ts
+                if ts >= until or ts < now:
                     self._last_ts, self.seq = before, last - length_hint(left)
+                    market.now, self._desk.root = now, data
                     self._mark_guarded(sid, data)
                     low, high, until = lookout.low, lookout.high, lookout.until
                 else:
@@ -286,6 +321,7 @@ class Strategy:
                     quoted_at[sid] = ts
                     if sid in held and not low < quote < high and not lookout.calm():
                         self.seq = last - length_hint(left)
+                        market.now, self._desk.root = now, data
                         self._watch(ts, data)
                         low, high, until = lookout.low, lookout.high, lookout.until
                 before = ts
@@ -298,7 +334,7 @@ class Strategy:
                 if outcome is not None or written:
                     return data, outcome
         finally:
-            self._last_ts = before
+            self._last_ts, market.now = before, now
         return None, None
 
     def _one(self, only: LineSeat | IndicatorSeat, left: Iterator[Data], last: int) -> _Stopped:
@@ -307,6 +343,9 @@ class Strategy:
         if data is None or data["channel"] != DEFAULT_CHANNEL:
             return data, None
         self.seq = last - length_hint(left)
+        if data["ts"] > self._market.now:
+            self._market.now = data["ts"]
+        self._desk.root = data
         self._mark(data)
         try:
             return data, only.event(data)
@@ -416,11 +455,22 @@ class Strategy:
         """Do what people decide."""
         if data["action"] == "swap":
             self._swap(data)
+        elif data["action"] == "rules":
+            self._take_rules(data)
         elif data["action"] == "upgrade":
             told = {key: data[key] for key in ("kind", "name", "before", "after")}
             self._recorder.write("control", None, action="upgrade", by=data.get("by"), **told)
         else:
             self._desk.control(data)
+
+    def _take_rules(self, data: Data) -> None:
+        """Fill orders by other rules from now on; those that are open are taken as decided at this moment."""
+        rules, desk = data["rules"], self._desk
+        before, desk.rules = desk.rules, rules
+        self.composition = replace(self.composition, rules=rules)
+        self._bars = dict(self.composition.bars)
+        desk.broker.begin(self._market.now)
+        self._recorder.write("control", None, action="rules", by=data.get("by"), rules=rules, before=before)
 
     def _swap(self, data: Data) -> None:
         """Let another part take the place of one."""
@@ -512,8 +562,11 @@ class Strategy:
             seq=self.seq,
             books=self.books.snapshot(),
             killed=self.killed,
-            quoted_at=self._desk.quoted_at,
+            quoted_at=self._quoted_at,
             last_ts=self._last_ts,
+            now=self._market.now,
+            bar_ends=self._bar_ends,
+            rules=self._desk.rules,
             watch=self._desk.lookout.watch,
             orders=self.open_orders,
             parts=parts,
@@ -553,11 +606,17 @@ class Strategy:
         self.seq = state.seq
         self.books.restore(state.books)
         self._desk.killed = state.killed
-        self._desk.quoted_at.update(state.quoted_at)
+        self._quoted_at.update(state.quoted_at)
+        self._bar_ends.update(state.bar_ends)
         self._last_ts = state.last_ts
+        self._market.now = max((state.now, *(each.order.ts for each in state.orders), *state.quoted_at.values()))
+        self._desk.rules = state.rules
         self._desk.lookout.settle()
         if state.watch is not None:
             self._desk.lookout.watch = state.watch
+        if state.rules > 1 and self.composition.rules != state.rules:
+            self.composition = replace(self.composition, rules=state.rules)
+            self._bars = dict(self.composition.bars)
         self._desk.broker.restore(state.orders)
         return True
 
@@ -635,7 +694,40 @@ class Strategy:
         if sid in self._open or self._expiring:
             self._recorder.open(self.seq, data["ts"])
             self._desk.fill(sid, data)
+        self._quote(sid, data)
+
+    def _quote(self, sid: str, data: Data) -> None:
+        """Take a quote as its symbol's latest, unless a later one is known."""
+        if self._desk.rules > 1:
+            if data["ts"] < self._market.now:
+                self._mark_late(data)
+                return
+            self._quoted_at[sid] = data["ts"]
         self._marks[sid] = data["quote"]
+
+    def _mark_late(self, data: Data) -> None:
+        """Take a quote that is older than the session's time as its symbol's latest, unless a later one is known."""
+        sid, ts = data["sid"], data["ts"]
+        if ts < self._quoted_at.get(sid, ts):
+            self.notice("late quote", f"{sid}'s quote is older than the one before it, which stays its latest")
+            return
+        self._marks[sid] = data["quote"]
+        self._quoted_at[sid] = ts
+
+    def notice(self, kind: str, what: str) -> None:
+        """Count something that is left out by the rules of time, and tell of the first."""
+        self.notices[kind] += 1
+        if self.notices[kind] == 1:
+            self._log.warning("event %d: %s; more of these are counted alone", self.seq, what)
+
+    def _with_start(self, data: Data, length: int) -> Data:
+        """Give a bar that does not say when it began with its start, by the length that is configured."""
+        if not loses_open(data):
+            return data
+        sid, ts = data["sid"], data["ts"]
+        start = max(ts - length, self._bar_ends.get(sid, ts - length))
+        self._bar_ends[sid] = max(ts, self._bar_ends.get(sid, ts))
+        return {**data, "start": min(start, ts)}
 
     def _mark_guarded(self, sid: str, data: Data) -> None:
         """Let a quote fill orders and mark its symbol where there are risk parts, or short positions may be."""
@@ -647,8 +739,10 @@ class Strategy:
         if filled:
             self._recorder.open(self.seq, ts)
             desk.fill(sid, data)
-        self._marks[sid] = data["quote"]
-        desk.quoted_at[sid] = self._last_ts = ts
+        self._quote(sid, data)
+        self._last_ts = ts
+        if desk.rules == 1:
+            self._quoted_at[sid] = ts
         self._guard(ts, data, changed=filled or sid in lookout.held)
 
     def _guard(self, ts: int, data: Data, *, changed: bool) -> None:
@@ -770,8 +864,8 @@ class Strategy:
         ledger = self.books.ledgers[line.algorithm.name]
         account = self.account
         if ledger is not self.ledger:
-            desk, name = self._desk, line.algorithm.name
-            account = LedgerView(ledger, quoted_at=desk.quoted_at, working=desk.broker.open, algorithm=name)
+            working, name = self._desk.broker.open, line.algorithm.name
+            account = LedgerView(ledger, quoted_at=self._quoted_at, working=working, algorithm=name)
         algorithm = self._start(line.algorithm, account)
         return LineSeat(algorithm, self._start(line.portfolio, account), ledger, account)
 
@@ -815,6 +909,9 @@ class _State(msgspec.Struct, frozen=True, kw_only=True):
     swaps: dict[int, Swap] = {}
     last_ts: int | None = None
     watch: Watch | None = None
+    now: int = BEGINNING
+    bar_ends: dict[str, int] = {}
+    rules: int = 1
 
 
 _STATE_VERSION: Final = 2

@@ -39,6 +39,7 @@ def replay(*, session: str, until: int | None, changes: tuple[str, ...], as_json
     parts, values = _asked(changes)
     from intuition_core.archive import find_session
     from intuition_core.compose import recorded
+    from intuition_core.composition import rules_of
     from intuition_core.journal import Journal
     from intuition_core.plugins import discover
 
@@ -46,14 +47,14 @@ def replay(*, session: str, until: int | None, changes: tuple[str, ...], as_json
     try:
         meta = journal.meta()
         catalogue = discover()
-        as_it_was = recorded(meta["configuration"], catalogue, {})
+        as_it_was = recorded(meta["configuration"], catalogue, {}, rules=rules_of(meta["composition"]))
         _tell_of_files(meta, as_it_was)
         told: dict[str, Any] = {
             "session": meta["session"],
             **_run(journal, as_it_was, meta["run"], until, compare=True),
         }
         if changes:
-            other = recorded(meta["configuration"], catalogue, values, parts=parts)
+            other = recorded(meta["configuration"], catalogue, values, rules=rules_of(meta["composition"]), parts=parts)
             told["with"] = {"changes": list(changes), **_run(journal, other, meta["run"], until, compare=False)}
     finally:
         journal.close()

@@ -22,6 +22,7 @@ from intuition_core.cli.interruption import Interruption, interruptible
 from intuition_core.cli.options import blocked_plugins
 from intuition_core.cli.serve import key_and_value
 from intuition_core.compose import recorded
+from intuition_core.composition import rules_of
 from intuition_core.journal import Journal
 from intuition_core.plugins import discover
 
@@ -65,7 +66,8 @@ def compare_session(
     path = find_session(session)
     with closing(Journal(path, read_only=True)) as journal:
         notes = journal.meta()
-    original = Variant(f"session {notes['session']}", recorded(notes["configuration"], catalogue, {}))
+    begun = recorded(notes["configuration"], catalogue, {}, rules=rules_of(notes["composition"]))
+    original = Variant(f"session {notes['session']}", begun)
     variants = beside(
         combinations, catalogue=catalogue, original=original, configuration=notes["configuration"], flat=flat
     )
