@@ -15,6 +15,8 @@ from intuition_core.contracts import (
     Connector,
     Context,
     Data,
+    Fill,
+    Holding,
     Message,
     Order,
     Portfolio,
@@ -24,6 +26,7 @@ from intuition_core.contracts import (
     Side,
     Signal,
     Source,
+    Targets,
     Watch,
 )
 from intuition_core.errors import IntuitionError
@@ -40,6 +43,8 @@ __all__ = [
     "Connector",
     "Context",
     "Data",
+    "Fill",
+    "Holding",
     "IntuitionError",
     "Message",
     "Order",
@@ -50,6 +55,7 @@ __all__ = [
     "Side",
     "Signal",
     "Source",
+    "Targets",
     "Watch",
 ]
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, get_args
 
-from intuition_core.contracts import Bet, Cancel, Message, Signal, Tif
+from intuition_core.contracts import Bet, Cancel, Message, Signal, Targets, Tif
 from intuition_core.data import MAX_PRICE, MIN_PRICE, check_sid
 from intuition_core.ledger import exact
 
@@ -22,22 +22,25 @@ TIFS: Final = get_args(Tif)
 MAX_TAG: Final = 64
 """The most characters of a tag, or of the name of a group."""
 
+_WHOLE: Final = Decimal("1.000000001")
+"""The most that weights may come to: floats that are to be one together may be a hair more."""
+
 _INT64: Final = range(-(2**63), 2**63)
 
 
-def answers(outcome: Any) -> Sequence[Signal | Cancel | Message]:
+def answers(outcome: Any) -> Sequence[Signal | Cancel | Message | Targets]:
     """Give an algorithm's answers as a sequence.
 
     Raises:
-        TypeError: something in it is no Signal, no Cancel and no Message.
+        TypeError: something in it is no Signal, no Cancel, no Message and no Targets.
     """
-    if isinstance(outcome, Signal | Message | Cancel):
+    if isinstance(outcome, Signal | Message | Cancel | Targets):
         return (outcome,)
     if isinstance(outcome, str | bytes | Mapping) or not hasattr(outcome, "__iter__"):
         raise TypeError(f"expected a Signal, a Message, or an iterable of these, got {_shown(outcome)}")
     given = tuple(answer for answer in outcome if answer is not None)
     for answer in given:
-        if not isinstance(answer, Signal | Message | Cancel):
+        if not isinstance(answer, Signal | Message | Cancel | Targets):
             raise TypeError(f"expected a Signal or a Message, got {_shown(answer)}")
     return given
 
@@ -59,6 +62,32 @@ def bets(stake: Any) -> Sequence[Bet]:
     for bet in given:
         _check_bet(bet)
     return given
+
+
+def check_targets(targets: Targets) -> Mapping[str, Decimal]:
+    """Give the weights or quantities of targets by symbol.
+
+    Raises:
+        BadData, TypeError, ValueError: they cannot be aimed at.
+    """
+    given = targets.quantities if targets.weights is None else targets.weights
+    if given is None or (targets.weights is not None and targets.quantities is not None):
+        raise ValueError("Targets name weights or quantities, one of the two")
+    if not isinstance(given, Mapping):
+        raise TypeError(f"Targets have a number for each symbol, not {_shown(given)}")
+    numbers: dict[str, Decimal] = {}
+    for sid, number in given.items():
+        if isinstance(number, bool) or not isinstance(number, int | float | Decimal) or not math.isfinite(number):
+            raise TypeError(f"the target of {check_sid(sid)} is a finite number, not {_shown(number)}")
+        numbers[check_sid(sid)] = exact(_amount(f"the target of {sid}", abs(number))).copy_sign(exact(number))
+    if targets.weights is not None:
+        whole = sum((weight for weight in numbers.values() if weight > 0), Decimal(0))
+        if whole > _WHOLE:
+            raise ValueError(f"the weights above 0 come to {whole}, which is more than 1")
+    if targets.others not in ("close", "keep"):
+        raise ValueError(f"`others` of Targets is `close` or `keep`, not {_shown(targets.others)}")
+    _amount("the minimum of Targets", targets.minimum)
+    return numbers
 
 
 def check_text(what: str, text: Any) -> None:

@@ -119,6 +119,11 @@ class Books:
         return self._sum("realised")
 
     @property
+    def expected(self) -> Decimal:
+        """What sales of the present decision are to bring."""
+        return self._sum("expected")
+
+    @property
     def equity(self) -> Decimal:
         """All cash and all positions at their latest marks."""
         return self._sum("equity", self.idle)
@@ -136,6 +141,16 @@ class Books:
                     else Position(EXACT.add(other.quantity, position.quantity), EXACT.add(other.cost, position.cost))
                 )
         return together
+
+    @property
+    def opened(self) -> dict[str, int]:
+        """When the first of the positions in a symbol was opened, nanoseconds UTC."""
+        first: dict[str, int] = {}
+        for ledger in self.ledgers.values():
+            for sid in ledger.positions:
+                opened = ledger.opened.get(sid, 0)
+                first[sid] = min(first.get(sid, opened), opened)
+        return first
 
     @property
     def reservations(self) -> dict[str, Reservation]:

@@ -83,6 +83,24 @@ class Message(msgspec.Struct, frozen=True):
     data: Any
 
 
+class Targets(msgspec.Struct, frozen=True, kw_only=True):
+    """What an algorithm's part of the account is to hold: by ``weights`` or by ``quantities``, never both.
+
+    ``weights`` are parts of the equity by symbol, ``quantities`` units; below 0 is sold short. ``others`` says whether
+    what is held of symbols that are not named is closed. What comes to less than ``minimum``, in the account's
+    currency, is not traded. Sales pay for buys whatever the order of events: a buy that waits for them is filled at the
+    price that it would have had in the moment of the last sale, or else at its first one after it; where they bring
+    less than was expected, buys become smaller in proportion. Where one of the orders is refused, none is placed,
+    unless ``partial``.
+    """
+
+    weights: Mapping[str, float | Decimal] | None = None
+    quantities: Mapping[str, float | Decimal] | None = None
+    others: Literal["close", "keep"] = "close"
+    minimum: float | Decimal = 0
+    partial: bool = False
+
+
 class Bet(msgspec.Struct, frozen=True, gc=False):
     """How much a portfolio stakes: ``cash`` in the account's currency, or a number of ``units``; never both.
 
@@ -146,6 +164,39 @@ class Order(msgspec.Struct, frozen=True, gc=False):
         return "limit" if self.stop is None else "stop_limit"
 
 
+class Fill(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What an order of a part's own brought, as `filled` is told it.
+
+    ``order`` is the id of its decision, and ``tag`` the algorithm's name for it. ``price`` is in the currency of the
+    symbol's quotes, slippage included; ``cash`` is what moved in all and ``profit``, for what closes a position, what
+    was gained, in the account's. ``done`` says whether the order is filled whole; ``ts`` is the time of the event.
+    """
+
+    order: str
+    sid: str
+    side: Side
+    quantity: Decimal
+    price: float
+    cash: Decimal
+    profit: Decimal | None
+    closing: bool
+    done: bool
+    tag: str | None
+    ts: int
+
+
+class Holding(NamedTuple):
+    """A position: its units, negative where sold short; what one cost on average, fees included; since when it is open.
+
+    ``average_cost`` is in the account's currency; for a short position it is what the sale of a unit brought.
+    ``since`` is the time of the fill that opened it, nanoseconds UTC.
+    """
+
+    quantity: float
+    average_cost: float
+    since: int
+
+
 class Rejection(msgspec.Struct, frozen=True, gc=False):
     """A refusal, with its reason for the person who reads the records."""
 
@@ -201,6 +252,10 @@ class Account(Protocol):
         """Units held, by symbol, negative for what was sold short; symbols without a position are absent."""
 
     @property
+    def holdings(self) -> Mapping[str, Holding]:
+        """Each position with its average cost and since when it is open, by symbol."""
+
+    @property
     def values(self) -> Mapping[str, float]:
         """What each position is worth at its latest quote, in the account's currency; negative where sold short.
 
@@ -253,15 +308,19 @@ class Context(msgspec.Struct, frozen=True):
     log: "Logger | LoggerAdapter[Logger]"
 
 
-Outcome: TypeAlias = Signal | Cancel | Message | Iterable[Signal | Cancel | Message] | None
+Outcome: TypeAlias = Signal | Cancel | Message | Targets | Iterable[Signal | Cancel | Message | Targets] | None
 """What an algorithm may answer to an event."""
 
-Stake: TypeAlias = Bet | float | Decimal | Iterable[Bet] | None
+Stake: TypeAlias = Bet | float | Decimal | Targets | Iterable[Bet] | None
 """What a portfolio may answer to a signal: a plain number is cash."""
 
 
 class Algorithm(Protocol):
-    """Is this worth acting on? May also take a `Context` as a second parameter of `initialize`."""
+    """Is this worth acting on? May also take a `Context` as a second parameter of `initialize`.
+
+    ``filled(fill)`` is told each `Fill` of the algorithm's orders once, after it was booked and before the event that
+    brought it, and may answer as `event` does. What it answers is decided at that event and fills at a later one.
+    """
 
     def initialize(self, params: Params, /) -> Sequence[str] | None:
         """Prepare, and name the channels to listen to; None means ``["quotes"]``."""
@@ -278,6 +337,9 @@ class Portfolio(Protocol):
 
     ``observe(data, account)`` is shown every quote after the algorithm has had it, and may answer with bets of its own,
     each naming its ``sid`` and ``side``: how a portfolio moves to new weights on a schedule, by the time of events.
+
+    ``filled(fill, account)`` is told each `Fill` of the orders that it has sized, after the algorithm, and may answer
+    as ``observe`` does.
     """
 
     def optimize(self, signal: Signal, account: Account, /) -> Stake:

@@ -5,27 +5,30 @@ broker, and filled by later quotes. What people decide, the kill switch and the 
 """
 
 import math
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
 
 from intuition_core.actions import Split, read_action
-from intuition_core.answers import bets, check_bracket, check_terms, check_text
+from intuition_core.answers import answers, bets, check_bracket, check_targets, check_terms, check_text
 from intuition_core.bars import close_of, outside
 from intuition_core.books import Books
 from intuition_core.composition import Composition
-from intuition_core.contracts import Account, Bet, Cancel, Data, Message, Order, Rejection, Side, Signal
+from intuition_core.contracts import Account, Bet, Cancel, Data, Fill, Message, Order, Rejection, Side, Signal, Targets
 from intuition_core.data import DEFAULT_CHANNEL, MAX_PRICE, MIN_PRICE, check_channel, check_sid, plain
 from intuition_core.errors import BadData
-from intuition_core.ledger import EXACT, LedgerView, NoMargin, NotEnough, Readable, exact
+from intuition_core.ledger import EXACT, LedgerView, NoMargin, NotEnough, Readable, exact, floor_to_step
 from intuition_core.lookout import Fail, Lookout
-from intuition_core.market import Unbookable
+from intuition_core.market import DEFAULT_STEP, Unbookable
 from intuition_core.orders import Filled, OpenOrder, misplaced
 from intuition_core.paper import OVER, PaperBroker
 from intuition_core.records import Record, Recorder, plain_decimal
 from intuition_core.seats import LineSeat, RiskSeat
+from intuition_core.targets import Leg
 
 _ZERO: Final = Decimal(0)
 _SIDES: Final = ("buy", "sell")
@@ -56,6 +59,7 @@ class Desk:
         rules: the number of the rules by which orders fill.
         account: the whole account as risk parts see it.
         broker: where orders are open.
+        fills: what is to be told to those whose orders it filled; always the same object.
         recorder: what was recorded and not taken yet.
         killed: why the kill switch is on; None while it is off.
         lines: whom it trades for.
@@ -80,9 +84,12 @@ class Desk:
         "_margin",
         "_market",
         "_marks",
+        "_sales",
+        "_told",
         "account",
         "books",
         "broker",
+        "fills",
         "killed",
         "ledger",
         "lines",
@@ -102,6 +109,9 @@ class Desk:
         self.root: Data = {}
         self._delay = composition.fills.delay
         self._born: list[str] = []
+        self._told: dict[str, LineSeat] = {}
+        self._sales: list[str] | None = None
+        self.fills: deque[tuple[LineSeat, Fill]] = deque()
         self.broker = PaperBroker(
             self.books.ledgers,
             step=composition.step,
@@ -125,15 +135,36 @@ class Desk:
     def open(self, lines: Sequence[LineSeat], risks: Sequence[RiskSeat]) -> None:
         """Begin to trade for these."""
         self.lines = lines
+        self._told = {
+            line.names[0]: line for line in lines if line.filled is not None or line.portfolio_filled is not None
+        }
         self.risks = risks
         self.lookout.open(risks)
 
     # -- what algorithms and portfolios ask for
 
-    def answer(self, line: LineSeat, answer: Signal | Cancel | Message, data: Data) -> None:
+    def answer_all(self, line: LineSeat, given: Sequence[Signal | Cancel | Message | Targets], data: Data) -> None:
+        """Do what an algorithm's answers to one event ask for: what closes positions before what it is to pay for."""
+        if len(given) > 1 and self.rules > 1:
+            opening = [
+                answer
+                for answer in given
+                if isinstance(answer, Signal) and not self._closes(line, answer.sid, answer.side)
+            ]
+            if opening and len(opening) < len(given):
+                with self._together(line):
+                    for answer in (*(each for each in given if each not in opening), *opening):
+                        self.answer(line, answer, data)
+                return
+        for answer in given:
+            self.answer(line, answer, data)
+
+    def answer(self, line: LineSeat, answer: Signal | Cancel | Message | Targets, data: Data) -> None:
         """Do what an algorithm's answer asks for."""
         if isinstance(answer, Signal):
             self.signal(line, answer, data)
+        elif isinstance(answer, Targets):
+            self._aim(line, answer, line.number, "event", data.get("sid"))
         elif isinstance(answer, Message):
             self._publish(line, answer, data)
         else:
@@ -180,6 +211,9 @@ class Desk:
             stake = size(signal, line.account)
             if stake is None:
                 return
+            if type(stake) is Targets:
+                self._aim(line, stake, line.number + 1, method, signal.sid)
+                return
             if stake is not line.checked:  # one that is given again and again need not be looked at again
                 staked = bets(stake)
                 line.checked = stake if type(stake) is Bet else None
@@ -191,8 +225,104 @@ class Desk:
         if line.checked is not None:
             self._bet(line, signal, line.checked)
             return
-        for bet in staked:
-            self._bet(line, signal, bet)
+        self._bet_all(line, [(signal, bet) for bet in staked])
+
+    def _bet_all(self, line: LineSeat, staked: Sequence[tuple[Signal, Bet]]) -> None:
+        """Place what one decision of a portfolio bets: what closes positions before what it is to pay for."""
+        opening = []
+        if len(staked) > 1 and self.rules > 1:
+            opening = [
+                pair
+                for pair in staked
+                if not self._closes(line, pair[1].sid or pair[0].sid, pair[1].side or pair[0].side)
+            ]
+        if not opening or len(opening) == len(staked):
+            for signal, bet in staked:
+                self._bet(line, signal, bet)
+            return
+        with self._together(line):
+            for signal, bet in (*(pair for pair in staked if pair not in opening), *opening):
+                self._bet(line, signal, bet)
+
+    def _closes(self, line: LineSeat, sid: str, side: Side) -> bool:
+        """Say whether a side of a symbol closes what a line has of it."""
+        if self._margin is None:
+            return side == "sell"
+        held = line.ledger.positions.get(sid)
+        return held is not None and (held.quantity > 0) is (side == "sell")
+
+    @contextmanager
+    def _together(self, line: LineSeat) -> Iterator[None]:
+        """Let orders that open positions wait, meanwhile, for the sales placed before them that are to pay for them."""
+        if self._sales is not None:
+            yield
+            return
+        self._sales = []
+        try:
+            yield
+        finally:
+            self._sales = None
+            line.ledger.expected = _ZERO
+
+    def _aim(self, line: LineSeat, targets: Targets, number: int, method: str, sid: str | None) -> None:
+        """Place the orders that bring a line to its targets.
+
+        Args:
+            line: whose.
+            targets: what it is to hold.
+            number: the part that named them.
+            method: what it was asked.
+            sid: the symbol of the event.
+        """
+        try:
+            numbers = check_targets(targets)
+        except (BadData, TypeError, ValueError) as error:
+            self._fail(number, method, error, sid)
+            return
+        name, held = line.names[0], line.ledger.positions
+        sids = list(dict.fromkeys((*numbers, *(sorted(held) if targets.others == "close" else ()))))
+        self._take_back(
+            [
+                each
+                for there in self.broker.open.values()
+                for each in there
+                if each.algorithm == name
+                and each.parent is None
+                and (targets.others == "close" or each.order.sid in numbers)
+            ],
+            "other targets have taken its place",
+        )
+        equity = line.ledger.equity
+        orders: list[Order] = []
+        refused = False
+        for each in sids:
+            there = held[each].quantity if each in held else _ZERO
+            try:
+                wanted = numbers.get(each, _ZERO)
+                leg = Leg(each, self._marks.get(each), there, wanted, equity if targets.weights is not None else None)
+                orders += leg.orders(self._market, minimum=exact(targets.minimum), ts=self.recorder.ts, algorithm=name)
+            except Unbookable as error:
+                refused = True
+                side: Side = "buy" if wanted > 0 else "sell"
+                self._refuse(line, Order(each, side, self._marks.get(each, 0.0)), str(error))
+        passed: list[Order] = []
+        for order in orders:
+            if self.killed is not None:
+                self._refuse(line, order, f"the kill switch is on: {self.killed}")
+                refused = True
+                continue
+            allowed = self._passed(line, order) if self.risks else order
+            if allowed is None:
+                refused = True
+            else:
+                passed.append(allowed)
+        if refused and not targets.partial:
+            for order in passed:
+                self._refuse(line, order, "another order of the same targets is refused")
+            return
+        with self._together(line):
+            for order in sorted(passed, key=lambda order: not order.closing):
+                self._book(line, order)
 
     def _replace(self, line: LineSeat, signal: Signal, replaced: Sequence[OpenOrder], data: Data) -> None:
         """Trade on a signal as if the orders that it replaces were not there; where no order comes of it, they stay.
@@ -223,24 +353,58 @@ class Desk:
 
     def rebalance(self, line: LineSeat, data: Data) -> None:
         """Show a portfolio a quote, and place what it bets of its own accord."""
+        self._rebalance(line, "observe", lambda: line.observe(data, line.account), data["sid"])  # type: ignore[misc]  # only those that have it are asked
+
+    def _rebalance(self, line: LineSeat, method: str, ask: Callable[[], Any], sid: str) -> None:
+        """Place what a portfolio bets of its own accord."""
         self._cell[1] = line.number + 1
-        sid = data["sid"]
         try:
-            stake = line.observe(data, line.account)  # type: ignore[misc]  # only those that have it are asked
+            stake = ask()
             if not stake:
+                return
+            if type(stake) is Targets:
+                self._aim(line, stake, line.number + 1, method, sid)
                 return
             staked = bets(stake)
             for bet in staked:
                 if bet.sid is None or bet.side is None:
-                    raise ValueError("a bet of `observe` names its `sid` and its `side`")  # noqa: TRY301
+                    raise ValueError(f"a bet of `{method}` names its `sid` and its `side`")  # noqa: TRY301
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001  # the same
-            self._fail(line.number + 1, "observe", error, sid)
+            self._fail(line.number + 1, method, error, sid)
             return
+        pairs = []
         for bet in staked:
             about, side = bet.sid or sid, bet.side or "buy"
-            self._bet(line, Signal(about, side, self._marks.get(about)), bet)
+            pairs.append((Signal(about, side, self._marks.get(about)), bet))
+        self._bet_all(line, pairs)
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Have orders wait for a later event meanwhile, also with ``fill = "same"``."""
+        at_once, self._at_once = self._at_once, False
+        try:
+            yield
+        finally:
+            self._at_once = at_once
+
+    def tell(self, line: LineSeat, fill: Fill, data: Data) -> None:
+        """Tell a line's parts a fill of theirs, and do what they answer."""
+        if line.filled is not None:
+            self._cell[1] = line.number
+            try:
+                outcome = line.filled(fill)
+                given = answers(outcome) if outcome is not None else ()
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001  # a part may raise anything; the others go on
+                self._fail(line.number, "filled", error, fill.sid)
+            else:
+                for answer in given:
+                    self.answer(line, answer, data)
+        if line.portfolio_filled is not None:
+            self._rebalance(line, "filled", lambda: line.portfolio_filled(fill, line.account), fill.sid)  # type: ignore[misc]  # it is there
 
     def _publish(self, line: LineSeat, message: Message, data: Data) -> None:
         """Record a copy of a message: the part may go on changing what it gave."""
@@ -359,7 +523,7 @@ class Desk:
             self._place(line, self._order(line, signal, bet, sid, side, quote, None, exact(bet.units)))
         else:
             cash = exact(bet.cash or 0)
-            there = line.ledger.available
+            there = EXACT.add(line.ledger.available, line.ledger.expected)
             if there < cash <= EXACT.multiply(there, _ROUNDING_SLACK):
                 cash = there
             self._place(line, self._order(line, signal, bet, sid, side, quote, cash, None))
@@ -492,9 +656,12 @@ class Desk:
         algorithm, portfolio = line.names
         since = self._market.now + self._delay if self.rules > 1 else None
         open_order = OpenOrder(self.recorder.next_id, order, algorithm, portfolio, None, False, since)  # noqa: FBT003  # by place, for speed
+        if self._sales and not order.closing and (cash > line.ledger.available or self._turns(line, order)):
+            open_order = msgspec.structs.replace(open_order, waits=tuple(self._sales))
         # A plain order, as nearly all are; written out, since each call counts here.
         if (
-            order.limit is None
+            not open_order.waits
+            and order.limit is None
             and order.stop is None
             and order.tif == "gtc"
             and order.until is None
@@ -515,10 +682,59 @@ class Desk:
             if placed is None:
                 return
             open_order = placed
+        if self._sales is not None and order.closing:
+            self._expect(line, open_order, cash)
         if self._at_once and (price := self._price_now(open_order)) is not None:
             outcome = self.broker.fill_now(open_order, price, self.recorder.ts)
             if outcome is not None:
                 self._record_outcome(open_order, outcome)
+
+    def _turns(self, line: LineSeat, order: Order) -> bool:
+        """Say whether an order opens a position on one side of a symbol while there are units on the other."""
+        held = line.ledger.positions.get(order.sid)
+        return held is not None and (held.quantity > 0) is order.short
+
+    def _expect(self, line: LineSeat, sale: OpenOrder, cash: Decimal) -> None:
+        """Count on what a sale brings, unless it is filled at once."""
+        if not (self._at_once and self._price_now(sale) is not None):
+            assert self._sales is not None  # noqa: S101  # as it was asked
+            self._sales.append(sale.id)
+            if sale.order.side == "sell":
+                line.ledger.expected = EXACT.add(line.ledger.expected, max(cash, _ZERO))
+
+    def _unblock(self, order_id: str) -> None:
+        """Let orders go that waited for a sale which is over now, and for no other."""
+        freed = self.broker.unblock(order_id)
+        if not freed:
+            return
+        ledger = self.books.ledgers[freed[0].algorithm]
+        needs = [each.order.cash or self.broker.estimate(each.order)[1] for each in freed]
+        if freed[0].order.short:
+            needs = [self.broker.reserved(each) for each in freed]
+        pool = ledger.available
+        for each in freed:
+            pool = EXACT.add(pool, self.broker.reserved(each))
+        need = sum(needs, _ZERO)
+        root = self.root
+        for each, part in zip(freed, needs, strict=True):
+            order = each.order
+            if need > pool:
+                part = floor_to_step(EXACT.multiply(part, max(pool, _ZERO)), need, DEFAULT_STEP)
+                if order.cash is not None:
+                    order = msgspec.structs.replace(order, cash=part)
+                elif order.quantity is not None and not order.short:
+                    fewer = floor_to_step(
+                        EXACT.multiply(order.quantity, max(pool, _ZERO)), need, self._market.step(order.sid)
+                    )
+                    order = msgspec.structs.replace(order, quantity=fewer)
+            if not part or order.quantity == 0:
+                self.broker.cancel(each)
+                self._reject(each, "the sales that were to pay for it have brought too little")
+                continue
+            kept = self.broker.free(each, part, order=order, after=root["ts"])
+            if kept.glimpse is not None and kept.glimpse["ts"] == root["ts"]:
+                for placed, outcome in self.broker.on_quote(order.sid, kept.glimpse, only=(kept.id,)):
+                    self._record_outcome(placed, outcome)
 
     def _price_now(self, open_order: OpenOrder) -> float | None:
         """Give what an order gets at the event that it is decided on; None where it waits for another."""
@@ -534,9 +750,10 @@ class Desk:
     ) -> OpenOrder | None:
         """Place an order that is no plain one, and give it as it is kept; None where the account does not have it."""
         order, there = open_order.order, line.ledger.available
-        if not order.closing and cash > there:
-            self._refuse(line, order, str(NotEnough("cash", cash, there)))
+        if not order.closing and cash > EXACT.add(there, line.ledger.expected):
+            self._refuse(line, order, str(NotEnough("cash", cash, EXACT.add(there, line.ledger.expected))))
             return None
+        reserve = min(cash, max(there, _ZERO)) if open_order.waits else cash
         if (problem := misplaced(order)) is not None:
             self._refuse(line, order, problem)
             return None
@@ -553,11 +770,13 @@ class Desk:
         for each in replaced:
             self._reject(each, "replaced")
         open_order = msgspec.structs.replace(open_order, id=self.recorder.next_id)
-        open_order = self.broker.place(open_order, cash)
+        open_order = self.broker.place(open_order, reserve)
         record = self.recorder.decision(open_order, quantity, cash)
         if order.short:
             record["short"] = True
         _write_terms(record, open_order)
+        if open_order.waits:
+            record["after"] = list(open_order.waits)
         if order.tag is not None:
             record["tag"] = order.tag
             if replaced:
@@ -772,16 +991,38 @@ class Desk:
         if outcome.left_cash is not None:
             fill["left_cash"] = plain_decimal(outcome.left_cash)
         order = open_order.order
+        if self._told and (line := self._told.get(open_order.algorithm)) is not None:
+            self._note(line, open_order, outcome)
         if open_order.since is None:
             return
+        if order.closing and outcome.left_quantity is None:
+            self._unblock(open_order.id)
         if order.stop_loss is not None or order.take_profit is not None:
             self._protect(open_order, outcome)
         if order.group is not None or order.closing:
             self._settle_group(open_order, outcome)
 
-    def _reject(self, open_order: OpenOrder, reason: str) -> Record:
+    def _note(self, line: LineSeat, open_order: OpenOrder, filled: Filled) -> None:
+        """Note a fill, to tell it to those whose order it filled."""
         order = open_order.order
-        return self.recorder.write(
+        fill = Fill(
+            order=open_order.id,
+            sid=order.sid,
+            side=order.side,
+            quantity=filled.quantity,
+            price=filled.price,
+            cash=filled.cash,
+            profit=filled.profit,
+            closing=order.closing,
+            done=filled.left_quantity is None and filled.left_cash is None,
+            tag=order.tag,
+            ts=self.recorder.ts,
+        )
+        self.fills.append((line, fill))
+
+    def _reject(self, open_order: OpenOrder, reason: str) -> None:
+        order = open_order.order
+        self.recorder.write(
             "rejection",
             order.sid,
             cause=open_order.id,
@@ -791,6 +1032,8 @@ class Desk:
             algorithm=open_order.algorithm,
             portfolio=open_order.portfolio,
         )
+        if order.closing and open_order.since is not None:
+            self._unblock(open_order.id)
 
     def _refuse(self, line: LineSeat, order: Order, reason: str, **more: Any) -> None:
         self.recorder.write(

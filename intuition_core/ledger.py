@@ -23,7 +23,7 @@ from intuition_core.amounts import EXACT as EXACT
 from intuition_core.amounts import ROUNDING, part_of_cost, rounded
 from intuition_core.amounts import exact as exact
 from intuition_core.amounts import floor_to_step as floor_to_step
-from intuition_core.contracts import ClosedTrade, Order
+from intuition_core.contracts import ClosedTrade, Holding, Order
 from intuition_core.margin import Margin
 from intuition_core.market import Market, NoRate, Unbookable
 from intuition_core.orders import OpenOrder
@@ -90,6 +90,7 @@ class LedgerState(msgspec.Struct, frozen=True, kw_only=True):
     positions: dict[str, Position]
     marks: dict[str, float]
     closed: list[ClosedTrade]
+    opened: dict[str, int] = {}
 
 
 class Ledger:
@@ -108,6 +109,8 @@ class Ledger:
         margin: what has to cover short positions; None where nothing may be sold short.
         market: the latest quotes, and what they come to.
         marks: the market's.
+        opened: when each position was opened, nanoseconds UTC.
+        expected: what sales of the present decision are to bring, which orders that wait for them may use.
 
     Args:
         cash: what is put in at the start, in the account's currency.
@@ -122,9 +125,11 @@ class Ledger:
         "_closed",
         "cash",
         "deposits",
+        "expected",
         "margin",
         "market",
         "marks",
+        "opened",
         "positions",
         "realised",
         "reservations",
@@ -136,8 +141,10 @@ class Ledger:
         self.cash = cash
         self.realised = _ZERO
         self.reserved = _ZERO
+        self.expected = _ZERO
         self.reservations: dict[str, Reservation] = {}
         self.positions: dict[str, Position] = {}
+        self.opened: dict[str, int] = {}
         self.market = Market() if market is None else market
         self.marks = self.market.marks
         self.margin = margin
@@ -204,6 +211,7 @@ class Ledger:
             positions=self.positions,
             marks=self.marks,
             closed=self.closed,
+            opened={sid: ts for sid, ts in self.opened.items() if sid in self.positions},
         )
 
     def restore(self, state: LedgerState) -> None:
@@ -216,6 +224,7 @@ class Ledger:
         for reservation in self.reservations.values():
             self.reserved = EXACT.add(self.reserved, reservation.cash)
         self.positions = dict(state.positions)
+        self.opened = dict(state.opened)
         self.marks.update(state.marks)
         self._closed.extend(
             (trade.sid, exact(trade.quantity), exact(trade.cost), exact(trade.proceeds), trade.ts)
@@ -262,6 +271,7 @@ class Ledger:
             total = EXACT.add(held.cost, cost)
         else:
             total = cost
+            self.opened[sid] = self.market.now
         self.positions[sid] = Position(quantity, total)
         return cost
 
@@ -316,6 +326,8 @@ class Ledger:
         owed, cost = EXACT.minus(quantity), EXACT.minus(proceeds)
         if held is not None:
             owed, cost = EXACT.add(held.quantity, owed), EXACT.add(held.cost, cost)
+        else:
+            self.opened[sid] = self.market.now
         self.positions[sid] = Position(owed, cost)
         self.cash = EXACT.add(self.cash, proceeds)
         return proceeds
@@ -434,6 +446,10 @@ class Readable(Protocol):
         """Cash that is neither reserved nor has to cover short positions."""
 
     @property
+    def expected(self) -> Decimal:
+        """What sales of the present decision are to bring."""
+
+    @property
     def margin_held(self) -> Decimal:
         """Cash that has to cover short positions."""
 
@@ -448,6 +464,10 @@ class Readable(Protocol):
     @property
     def positions(self) -> Mapping[str, Position]:
         """Units held, and what they cost, by symbol; negative for what was sold short."""
+
+    @property
+    def opened(self) -> Mapping[str, int]:
+        """When each position was opened, nanoseconds UTC."""
 
     @property
     def reservations(self) -> Mapping[str, Reservation]:
@@ -498,7 +518,8 @@ class LedgerView:
     @property
     def cash(self) -> float:
         """Cash that can be bet; 0 where less than nothing is left of it."""
-        cash = float(self._ledger.available)
+        ledger = self._ledger
+        cash = float(EXACT.add(ledger.available, ledger.expected) if ledger.expected else ledger.available)
         return cash if cash > 0 else 0.0
 
     @property
@@ -550,6 +571,20 @@ class LedgerView:
             return float(self._market.unit(sid, exact(price)))
         except NoRate:
             return nan
+
+    @property
+    def holdings(self) -> Mapping[str, Holding]:
+        """Each position with its average cost and since when it is open."""
+        opened = self._ledger.opened
+        return {
+            sid: Holding(
+                float(position.quantity),
+                float(ROUNDING.divide(position.cost, position.quantity)),
+                opened.get(sid, 0),
+            )
+            for sid, position in self._ledger.positions.items()
+            if position.quantity
+        }
 
     @property
     def positions(self) -> Mapping[str, float]:

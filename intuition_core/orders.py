@@ -17,6 +17,10 @@ class OpenOrder(msgspec.Struct, frozen=True, gc=False):
     all do, and ``expires`` is the first moment at which it is no more. ``gone`` is when an event of another symbol ends
     it: later than ``expires`` by the length of a bar, which may have begun before. ``parent`` is the entry whose
     position it protects: such an order holds no units back from others that close the position, and ends with it.
+
+    ``waits`` are the sales that are to pay for it, as long as they are open; it is not filled meanwhile, and
+    ``glimpse`` is the first event of the present moment that would have filled it. ``after`` is the moment of the last
+    of these sales: of later events it may have what was traded after it.
     """
 
     id: str
@@ -28,6 +32,15 @@ class OpenOrder(msgspec.Struct, frozen=True, gc=False):
     since: int | None = None
     gone: int | None = None
     parent: str | None = None
+    waits: tuple[str, ...] = ()
+    glimpse: dict[str, Any] | None = None
+    after: int | None = None
+
+    def since_at(self, ts: int) -> int | None:
+        """Give the time after which prices count at an event of this time; None for rules 1."""
+        if self.after is None or self.after == ts or self.since is None:
+            return self.since
+        return max(self.since, self.after)
 
 
 class Filled(msgspec.Struct, frozen=True, gc=False):

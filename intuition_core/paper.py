@@ -214,7 +214,7 @@ class PaperBroker:
         order = open_order.order
         if (order.side == "buy") is not order.short:
             self._ledgers[open_order.algorithm].reserve(open_order.id, order.sid, reserve)
-        if not _is_plain(order):
+        if not _is_plain(order) or open_order.waits:
             open_order = self._with_end(msgspec.structs.replace(open_order, order=self.fit(order)))
             self._watch(open_order)
         self.open.setdefault(order.sid, []).append(open_order)
@@ -235,7 +235,7 @@ class PaperBroker:
         """Take up the open orders of a snapshot; what is reserved for them is the ledgers' to restore."""
         for open_order in orders:
             self.open.setdefault(open_order.order.sid, []).append(open_order)
-            if not _is_plain(open_order.order):
+            if not _is_plain(open_order.order) or open_order.waits or open_order.after is not None:
                 self._watch(open_order)
 
     def begin(self, since: int) -> None:
@@ -440,6 +440,38 @@ class PaperBroker:
         theirs = msgspec.structs.replace(meant.order, quote=0.0, ts=0, reason=None)
         return ours == theirs and one.expires == meant.expires
 
+    def unblock(self, order_id: str) -> list[OpenOrder]:
+        """Have the orders that wait for a sale wait for it no more; give those that wait for none now."""
+        freed: list[OpenOrder] = []
+        for orders in self.open.values():
+            for at, each in enumerate(orders):
+                if order_id in each.waits:
+                    waits = tuple(sale for sale in each.waits if sale != order_id)
+                    orders[at] = each = msgspec.structs.replace(each, waits=waits)
+                    if not waits:
+                        freed.append(each)
+        return freed
+
+    def free(self, freed: OpenOrder, reserve: Decimal, *, order: Order, after: int) -> OpenOrder:
+        """Let an order go that waited for sales, as what the cash there is pays for; give it as it is kept.
+
+        Raises:
+            NotEnough: the cash to reserve is not there.
+        """
+        ledger = self._ledgers[freed.algorithm]
+        ledger.release(freed.id)
+        if reserve:
+            ledger.reserve(freed.id, order.sid, reserve)
+        kept = msgspec.structs.replace(freed, order=order, after=after)
+        orders = self.open[order.sid]
+        orders[[each.id for each in orders].index(freed.id)] = kept
+        return kept
+
+    def reserved(self, open_order: OpenOrder) -> Decimal:
+        """Give the cash that is set aside for an order."""
+        reservation = self._ledgers[open_order.algorithm].reservations.get(open_order.id)
+        return _ZERO if reservation is None else reservation.cash
+
     def orphans(self, algorithm: str, sid: str) -> list[OpenOrder]:
         """Give the open orders that protect a position which an algorithm does not have any more."""
         if sid not in self.open or sid in self._ledgers[algorithm].positions:
@@ -464,7 +496,8 @@ class PaperBroker:
         grouped = False
         for placed in orders:
             order = placed.order
-            bar = seen(data, order.side, since=placed.since, end=placed.expires, traded=traded)
+            since = placed.since_at(data["ts"])
+            bar = seen(data, order.side, since=since, end=placed.expires, traded=traded)
             reach = _NOWHERE if bar is None else reached(order, bar, triggered=placed.triggered)
             turns.append(_Turn(placed, bar, reach))
             grouped = grouped or order.group is not None or placed.parent is not None
@@ -502,7 +535,10 @@ class PaperBroker:
             rest: OpenOrder | None = placed
             if order.group is not None and (placed.algorithm, order.group) in done:
                 continue  # what was filled has taken it back
-            if bar is not None:
+            if placed.waits:
+                if bar is not None and (placed.glimpse is None or placed.glimpse["ts"] != ts):
+                    rest = msgspec.structs.replace(placed, glimpse=dict(data))
+            elif bar is not None:
                 if reach.triggered and not placed.triggered:
                     rest = placed = _triggered(placed, bar, reach, ts)
                 if reach.price is not None:

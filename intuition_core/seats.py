@@ -7,7 +7,7 @@ from random import Random
 from typing import Any, Final, NamedTuple
 
 from intuition_core.composition import Part
-from intuition_core.contracts import Account, Bet, Context, Data, Order, Signal
+from intuition_core.contracts import Account, Bet, Context, Data, Fill, Order, Signal
 from intuition_core.data import DEFAULT_CHANNEL, check_channel
 from intuition_core.errors import BadData, PartFailed
 from intuition_core.ledger import Ledger
@@ -143,12 +143,14 @@ class LineSeat:
         "channels",
         "checked",
         "event",
+        "filled",
         "ledger",
         "names",
         "number",
         "observe",
         "optimize",
         "portfolio",
+        "portfolio_filled",
         "release",
     )
 
@@ -165,6 +167,8 @@ class LineSeat:
         self.optimize: Callable[[Signal, Account], Any]
         self.release: Callable[[Signal, Account], Any] | None
         self.observe: Callable[[Data, Account], Any] | None
+        self.filled: Callable[[Fill], Any] | None
+        self.portfolio_filled: Callable[[Fill, Account], Any] | None
         self.take(algorithm)
         self.take(portfolio)
 
@@ -173,12 +177,14 @@ class LineSeat:
         number, part, live, answer, _ = started
         if number == self.number:
             self.event = _method(part, live, "event")
+            self.filled = getattr(live, "filled", None)
             self.channels = _channels(part, answer)
             self.algorithm = part
         else:
             self.optimize = _method(part, live, "optimize")
             self.release = getattr(live, "release", None)
             self.observe = getattr(live, "observe", None)
+            self.portfolio_filled = getattr(live, "filled", None)
             self.portfolio = part
         self.names = self.algorithm.name, self.portfolio.name
 

@@ -18,7 +18,7 @@ from intuition_core.answers import answers
 from intuition_core.bars import loses_open
 from intuition_core.books import BooksState
 from intuition_core.composition import Composition, Line, Part
-from intuition_core.contracts import Account, Cancel, Data, Message, Order, Rejection, Signal, Watch
+from intuition_core.contracts import Account, Data, Message, Order, Rejection, Signal, Watch
 from intuition_core.data import DEFAULT_CHANNEL, check_channel, check_sid, plain
 from intuition_core.desk import Desk
 from intuition_core.errors import BadData, PartFailed, did_you_mean
@@ -49,6 +49,9 @@ CONTROL: Final = "$control"
 
 MAX_DERIVED: Final = 1000
 """The most messages of indicators that one event may lead to: beyond it they only answer one another."""
+
+MAX_TOLD: Final = 100
+"""The most fills that parts are told at one event: beyond it their orders only answer their fills."""
 
 
 class Cell(Protocol):
@@ -138,6 +141,7 @@ class Strategy:
         self._bar_ends: dict[str, int] = {}
         self._booking = {RATES: desk.take_rate, ACTIONS: desk.act}
         self._written = desk.recorder.written
+        self._fills = desk.fills
         self._derived: deque[Data] = deque()
         self._answered = 0
         self._last_ts: int | None = None
@@ -198,12 +202,16 @@ class Strategy:
                 data = self._with_start(data, self._bars[channel])
             self._desk.root = data
             self._mark(data)
+            if self._fills:
+                self._tell_fills(data)
         else:
             self.others += 1
             self._desk.root = data
             if channel == CONTROL:
                 self._recorder.open(self.seq, data["ts"])
                 self._control(data)
+                if self._fills:
+                    self._tell_fills(data)
                 return self._recorder.take()
             if channel in self._booking:
                 self._book(channel, data)
@@ -227,7 +235,7 @@ class Strategy:
                     yield records
             return
         [only] = listeners
-        recorder, written, derived = self._recorder, self._written, self._derived
+        recorder, written, derived, fills = self._recorder, self._written, self._derived, self._fills
         open_orders, expiring = self._open, self._expiring
         stretch = self._watched_stretch if self._guarded else self._quiet_stretch
         shorts, later = self.composition.margin is not None, self.composition.fill != "same"
@@ -257,7 +265,7 @@ class Strategy:
                                 yield records
                         return
                     continue
-                if derived:
+                if derived or fills:
                     if records := self._rest(data):
                         yield records
                 elif written:
@@ -347,6 +355,8 @@ class Strategy:
             self._market.now = data["ts"]
         self._desk.root = data
         self._mark(data)
+        if self._fills:
+            self._tell_fills(data)
         try:
             return data, only.event(data)
         except KeyboardInterrupt:
@@ -658,6 +668,8 @@ class Strategy:
 
     def _rest(self, data: Data) -> Sequence[Record]:
         """Do what an event leads to after those who listen have had it, and give its records."""
+        if self._fills:
+            self._tell_fills(data)
         derived = self._derived
         while derived:
             message = derived.popleft()
@@ -666,6 +678,23 @@ class Strategy:
         if self._rebalanced and data["channel"] == DEFAULT_CHANNEL:
             self._rebalance(data)
         return self._recorder.take() if self._written else _NOTHING
+
+    def _tell_fills(self, data: Data) -> None:
+        """Tell parts the fills of their orders, and do what they answer; it is for later events to fill."""
+        fills, desk = self._fills, self._desk
+        self._event_id = data.get("id")
+        told = 0
+        with desk.waiting():
+            while fills:
+                line, fill = fills.popleft()
+                told += 1
+                if told > MAX_TOLD:
+                    fills.clear()
+                    problem = RecursionError(f"more than {MAX_TOLD} fills at one event answer one another")
+                    self._record_failure(line.number, "filled", problem, fill.sid)
+                    break
+                desk.tell(line, fill, data)
+        self._cell[1] = self._first
 
     def _rebalance(self, data: Data) -> None:
         """Show a quote to the portfolios that bet of their own accord."""
@@ -781,14 +810,14 @@ class Strategy:
         except BaseException as error:  # noqa: BLE001  # an iterable may raise anything
             self._record_failure(listener.number, "event", error, data.get("sid"))
             return
-        for answer in given:
-            if isinstance(listener, IndicatorSeat):
+        if isinstance(listener, IndicatorSeat):
+            for answer in given:
                 self._derive(listener, answer, data)
-            else:
-                self._desk.answer(listener, answer, data)
+        else:
+            self._desk.answer_all(listener, given, data)
         self._cell[1] = listener.number
 
-    def _derive(self, indicator: IndicatorSeat, answer: Signal | Cancel | Message, data: Data) -> None:
+    def _derive(self, indicator: IndicatorSeat, answer: object, data: Data) -> None:
         """Make an event of an indicator's message; it comes right after the one that caused it."""
         try:
             if not isinstance(answer, Message):
@@ -845,7 +874,10 @@ class Strategy:
         seats = [Seat(risk, ("check", "observe")) for risk in self._risks]
         seats += [Seat(indicator, ("event",)) for indicator in self._indicators]
         for line in self._lines:
-            seats += (Seat(line, ("event",)), Seat(line, ("optimize", "release", "observe")))
+            seats += (
+                Seat(line, ("event", "filled")),
+                Seat(line, ("optimize", "release", "observe", "portfolio_filled")),
+            )
         return seats
 
     @property

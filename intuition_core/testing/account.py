@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from intuition_core.contracts import ClosedTrade, Order
+from intuition_core.contracts import ClosedTrade, Holding, Order
 
 
 class FakeAccount(msgspec.Struct, kw_only=True):
@@ -31,6 +31,8 @@ class FakeAccount(msgspec.Struct, kw_only=True):
     quoted_at: Mapping[str, int] = {}
     """When each symbol was last quoted, nanoseconds UTC."""
     closed_trades: Sequence[ClosedTrade] = ()
+    holdings: Mapping[str, Holding] = {}
+    """Positions with their average cost and since when they are open; they do not follow from ``positions``."""
 
     @property
     def values(self) -> Mapping[str, float]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from intuition_core.answers import answers, check_terms
-from intuition_core.contracts import Cancel, Message, Signal
+from intuition_core.contracts import Cancel, Message, Signal, Targets
 from intuition_core.data import DEFAULT_CHANNEL, check_channel, check_sid, normalise, plain
 from intuition_core.errors import BadData
 from intuition_core.testing.asked import AskedContract, copies, plain_number
@@ -59,7 +59,7 @@ class ListeningContract(AskedContract):
         """Give the part an event."""
         return made.live.event(question)
 
-    def read(self, answer: Any) -> Sequence[Signal | Cancel | Message]:
+    def read(self, answer: Any) -> Sequence[Signal | Cancel | Message | Targets]:
         """Give what was answered to an event."""
         return () if answer is None else answers(answer)
 
