@@ -1,8 +1,9 @@
 """Normalisation: whatever a publisher sent becomes a list of events of one shape, or one clear error."""
 
 import math
+import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from intuition_core.errors import BadData
@@ -14,11 +15,20 @@ MAX_PRICE: Final = 1e15
 MIN_PRICE: Final = 1e-12
 
 _PRICES: Final = frozenset({"quote", "open", "high", "low", "close", "bid", "ask"})
-RESERVED: Final = _PRICES | {"channel", "sid", "ts", "volume", "id", "source", "seq"}
+RESERVED: Final = _PRICES | {"channel", "sid", "ts", "start", "volume", "id", "source", "seq"}
 """Keys that never name a symbol."""
 
 _INT64: Final = range(-(2**63), 2**63)
 _EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+_SECOND: Final = 1_000_000_000
+_DOUBTFUL: Final = 100 * 86_400 * _SECOND
+"""Numbers up to this size are what times of our age are in seconds, milliseconds or microseconds, or dates in digits."""
+
+_COUNTED: Final = 10_000
+"""Numbers below this size are no time in any unit: whoever sends them counts."""
+
+_NANOSECONDS: Final = re.compile(r"[.,]\d{6}(\d{1,3})")
+"""The digits of a second that `datetime` does not keep."""
 
 Event = dict[str, Any]
 _ReadPrice = Callable[[str, object], float]
@@ -39,7 +49,8 @@ def normalise(
     Args:
         payload: a mapping with ``sid`` and ``quote``; or, without ``sid``, a mapping of symbols to prices, which gives
             one event per symbol in the order of the keys; or an array of such mappings. A ``ts`` is nanoseconds UTC or
-            an ISO 8601 time with its offset, which is read to the microsecond. Prices are checked on every channel.
+            an ISO 8601 time with its offset; so is a ``start``, when the bar that ends at ``ts`` began. Times and
+            prices are checked on every channel.
         now: gives the time in nanoseconds UTC; asked once, and only if an event lacks its ``ts``.
         channel: the channel of events that do not name one.
         sid: the symbol of an event that has a ``quote`` but names no symbol.
@@ -63,6 +74,8 @@ def normalise(
             if stamp is None:
                 stamp = now()
             event["ts"] = stamp
+        if "start" in event and event["start"] > event["ts"]:
+            raise BadData(f"{event['start']} is after the event's `ts`, {event['ts']}", field="start")
     return events
 
 
@@ -104,8 +117,8 @@ def _field(key: object, value: object) -> Any:
     """Read one field that is no price."""
     if key == "sid":
         return check_sid(value)
-    if key == "ts":
-        return _ts(value)
+    if key == "ts" or key == "start":  # noqa: PLR1714  # for speed
+        return _time(key, value)
     if key == "channel":
         return check_channel(value)
     if type(key) is not str:
@@ -164,29 +177,65 @@ def check_sid(value: object) -> str:
     return value
 
 
-def _ts(value: object) -> int:
+def _time(key: str, value: object) -> int:
     if type(value) is int:
         ts = value
     elif type(value) is float and value.is_integer():  # JavaScript has no integers of this size to send
         ts = int(value)
     elif isinstance(value, str):
-        ts = _iso_time(value)
+        return _iso_time(key, value)
     else:
-        raise BadData(f"expected nanoseconds UTC as an integer, got {_name(value)}", field="ts")
+        raise BadData(f"expected nanoseconds UTC as an integer, got {_name(value)}", field=key)
+    if -_DOUBTFUL < ts < _DOUBTFUL and not -_COUNTED < ts < _COUNTED:
+        raise BadData(f"{ts} as nanoseconds UTC is in {_year(ts)}{_unit(abs(ts))}", field=key)
     if ts not in _INT64:
-        raise BadData("nanoseconds UTC beyond 64 bits, which end in the years 1677 and 2262", field="ts")
+        raise BadData("nanoseconds UTC beyond 64 bits, which end in the years 1677 and 2262", field=key)
     return ts
 
 
-def _iso_time(value: str) -> int:
+def sent(ts: int) -> int | str:
+    """Give a time, nanoseconds UTC, as `normalise` reads it from whoever sends it.
+
+    That is the number, or an ISO 8601 time where the number would be taken for one in another unit: of 1970.
+    """
+    if not -_DOUBTFUL < ts < _DOUBTFUL or -_COUNTED < ts < _COUNTED:
+        return ts
+    seconds, rest = divmod(ts, _SECOND)
+    return f"{(_EPOCH + timedelta(seconds=seconds)).isoformat()[:19]}.{rest:09}+00:00"
+
+
+def _year(ts: int) -> str:
+    return "the first days of 1970" if ts >= 0 else "the last days of 1969"
+
+
+def _unit(size: int) -> str:
+    """Say what a number may be that is no nanoseconds, and what to send in its place."""
+    if size < 10**8:
+        return "; if it is a date, send an ISO 8601 time with its offset, such as 2024-01-02T21:00:00Z"
+    unit, factor = (
+        ("seconds", _SECOND)
+        if size < 10**11
+        else ("milliseconds", 1_000_000)
+        if size < 10**14
+        else ("microseconds", 1_000)
+    )
+    return f"; if it is {unit}, send it times {factor:_}, or an ISO 8601 time with its offset"
+
+
+def _iso_time(key: str, value: str) -> int:
     try:
         moment = datetime.fromisoformat(value)
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
-        raise BadData(f"expected nanoseconds UTC or an ISO 8601 time with its offset, got {_shown(value)}", field="ts")
+        raise BadData(f"expected nanoseconds UTC or an ISO 8601 time with its offset, got {_shown(value)}", field=key)
     since = moment - _EPOCH
-    return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * 1_000
+    ts = ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * 1_000
+    if len(value) > 26 and (digits := _NANOSECONDS.search(value)) is not None:
+        ts += int(digits[1].ljust(3, "0"))
+    if ts not in _INT64:
+        raise BadData("nanoseconds UTC beyond 64 bits, which end in the years 1677 and 2262", field=key)
+    return ts
 
 
 def check_channel(value: object) -> str:

@@ -25,7 +25,7 @@ from intuition_core.verdicts import Casualty, Release, Verdict
 SNAPSHOT_EVERY: Final = 10_000
 """Events between two snapshots; recovery replays at most so many."""
 
-_OF_THE_DELIVERY: Final = frozenset({"ts", "seq"})
+_OF_THE_DELIVERY: Final = frozenset({"ts", "start", "seq"})
 
 Listener = Callable[[Sequence[Record]], None]
 
@@ -772,7 +772,7 @@ class _Run:
 
 def _content(event: Mapping[str, Any]) -> bytes:
     # As for `identity_of`; but what has no id may be told from others by its number alone.
-    left_out = _OF_THE_DELIVERY if "id" in event else ("ts",)
+    left_out = _OF_THE_DELIVERY if "id" in event else ("ts", "start")
     return msgspec.msgpack.encode({key: value for key, value in event.items() if key not in left_out}, order="sorted")
 
 
@@ -833,8 +833,8 @@ def identity_of(payload: Any, delivery: Delivery | None) -> tuple[str | None, by
         elements = payload if isinstance(payload, list | tuple) else ()
     if elements and all(map(_has_id, elements)):
         scopes = [[element.get("channel"), element.get("source"), element["id"]] for element in elements]
-        # The time may have been stamped on the way, and a replay from another place counts its messages anew: both may
-        # differ each time.
+        # The time may have been stamped on the way, a bar's start is known to some sources and not to others, and a
+        # replay from another place counts its messages anew: all of these may differ each time.
         said = [{key: value for key, value in element.items() if key not in _OF_THE_DELIVERY} for element in elements]
         try:
             distinct = list(dict.fromkeys(msgspec.json.encode(scope).decode() for scope in scopes))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from intuition_core.data import MAX_BATCH, MAX_DEPTH, MAX_PRICE, MIN_PRICE, RESERVED, check_channel, normalise
+from intuition_core.data import MAX_BATCH, MAX_DEPTH, MAX_PRICE, MIN_PRICE, RESERVED, check_channel, normalise, sent
 from intuition_core.errors import BadData
 
 NOW = 1_700_000_000_000_000_000
@@ -99,6 +99,12 @@ def test_a_time_from_a_language_without_integers_is_an_integer_here() -> None:
         ("2013-03-01T16:00:00-05:00", 1_362_171_600_000_000_000),
         ("2013-03-01T21:00:00.000001Z", 1_362_171_600_000_001_000),
         ("1969-12-31T23:59:59.5+00:00", -500_000_000),
+        ("2013-03-01T23:59:59.999999999+00:00", 1_362_182_399_999_999_999),
+        ("1969-12-31T23:59:59.1234567Z", -876_543_300),
+        ("2013-03-01T21:00:00,12345678901Z", 1_362_171_600_123_456_789),
+        (0, 0),
+        (9_999, 9_999),
+        ("1970-01-20T17:17:20Z", 1_703_840_000_000_000),
         (-(2**63), -(2**63)),
         (2**63 - 1, 2**63 - 1),
     ],
@@ -113,6 +119,69 @@ def test_an_iso_time_is_exact_to_the_microsecond(moment: datetime) -> None:
     written = datetime.fromisoformat(moment.isoformat())  # a zone with a fold has lost it in the text
     assert datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=event["ts"] // 1000) == written
     assert event["ts"] % 1000 == 0
+
+
+@given(st.integers(-(2**63), 2**63 - 1) | st.integers(-(10**16), 10**16))
+def test_every_time_can_be_sent(ts: int) -> None:
+    assert read({"sid": "A", "quote": 1, "ts": sent(ts)})[0]["ts"] == ts
+
+
+@pytest.mark.parametrize("key", ["ts", "start"])
+@pytest.mark.parametrize("moment", ["1975-06-01", "1999-12-31", "2024-01-02", "2100-01-01"])
+@pytest.mark.parametrize(("unit", "per_second"), [("seconds", 1), ("milliseconds", 1000), ("microseconds", 10**6)])
+def test_a_time_in_another_unit_is_refused_with_what_to_send(
+    key: str, moment: str, unit: str, per_second: int
+) -> None:
+    count = int(datetime.fromisoformat(f"{moment}T00:00+00:00").timestamp()) * per_second
+    factor = 10**9 // per_second
+    for number in (count, float(count)):
+        with pytest.raises(BadData, match=f"{key}: .* first days of 1970; if it is {unit}, send it times {factor:_},"):
+            read({"sid": "A", "quote": 1, key: number})
+    assert read({"sid": "A", "quote": 1, "ts": count * factor})[0]["ts"] == count * factor
+
+
+@pytest.mark.parametrize("digits", [20240102, 45293, 2460311, 12_000])
+def test_a_date_in_digits_is_no_time(digits: int) -> None:
+    with pytest.raises(BadData, match=r"ts: .*; if it is a date, send an ISO 8601 time"):
+        read({"sid": "A", "quote": 1, "ts": digits})
+    with pytest.raises(BadData, match="last days of 1969"):
+        read({"sid": "A", "quote": 1, "ts": -digits})
+
+
+# When a bar began
+
+
+@given(st.integers(10**17, 2**63 - 1), st.integers(0, 10**17))
+def test_a_bar_says_when_it_began_as_it_says_when_it_ended(ts: int, length: int) -> None:
+    start = ts - length
+    bar = {"channel": "quotes", "sid": "A", "quote": 1.0, "ts": ts, "start": start}
+    assert read({**bar, "start": sent(start)}) == [bar]
+    if length:
+        with pytest.raises(BadData, match=rf"start: {ts} is after the event's `ts`, {start}"):
+            read({**bar, "ts": sent(start), "start": ts})
+
+
+def test_the_start_may_be_an_iso_time_and_holds_for_each_symbol_of_an_object() -> None:
+    start, ts = 1_704_153_600_000_000_000, 1_704_239_999_999_999_999
+    sent_ = {"A": 1, "B": 2, "start": "2024-01-02T00:00:00Z", "ts": "2024-01-02T23:59:59.999999999Z"}
+    assert [(event["sid"], event["start"], event["ts"]) for event in read(sent_)] == [
+        ("A", start, ts),
+        ("B", start, ts),
+    ]
+
+
+def test_an_event_that_is_stamped_on_arrival_began_before() -> None:
+    assert read({"sid": "A", "quote": 1, "start": NOW})[0]["start"] == NOW
+    with pytest.raises(BadData, match="start: .* is after the event's `ts`"):
+        read({"sid": "A", "quote": 1, "start": NOW + 1})
+
+
+@pytest.mark.parametrize("start", [None, True, "09:30", "2024-01-02", 1.5, [1], 2**63, 1_704_240_000])
+@pytest.mark.parametrize("channel", ["quotes", "news"])
+def test_a_start_that_cannot_be_read_is_refused(channel: str, start: object) -> None:
+    with pytest.raises(BadData) as refused:
+        read({"channel": channel, "sid": "A", "quote": 1, "start": start, "ts": 2**63 - 1})
+    assert refused.value.field == "start"
 
 
 def test_negative_prices_pass_where_they_are_let() -> None:
@@ -325,6 +394,7 @@ LIKELY = st.fixed_dictionaries(
         "sid": st.sampled_from(["GOOG", "IBM"]) | SIDS,
         "quote": PRICES | NUMBERS,
         "ts": st.integers(-(2**63), 2**63 - 1) | ISO_TIMES | NUMBERS,
+        "start": st.integers(-(2**63), 2**63 - 1) | ISO_TIMES | NUMBERS,
         "channel": st.sampled_from(["quotes", "news", "a/b", "#"]) | SURROGATES,
         "goog": PRICES | NUMBERS,
         "low": PRICES | NUMBERS,
@@ -342,6 +412,8 @@ def check_event(event: dict[str, Any], *, negative_prices: bool) -> None:
     assert type(event) is dict
     assert type(event["ts"]) is int
     assert -(2**63) <= event["ts"] < 2**63
+    assert type(event.get("start", 0)) is int
+    assert -(2**63) <= event.get("start", event["ts"]) <= event["ts"]
     assert check_channel(event["channel"]) == event["channel"]
     if event["channel"] == "quotes":
         assert type(event["sid"]) is str
@@ -384,8 +456,12 @@ def test_whatever_comes_in_becomes_events_or_one_clear_error(
     assert events
     for event in events:
         check_event(event, negative_prices=negative_prices)
-        assert normalise(event, now=never, negative_prices=negative_prices) == [event]
-    assert normalise(events, now=never, negative_prices=negative_prices) == events
+        assert normalise(as_sent(event), now=never, negative_prices=negative_prices) == [event]
+    assert normalise([as_sent(event) for event in events], now=never, negative_prices=negative_prices) == events
+
+
+def as_sent(event: dict[str, Any]) -> dict[str, Any]:
+    return {key: sent(value) if key in ("ts", "start") else value for key, value in event.items()}
 
 
 @settings(max_examples=1_000, deadline=None)
@@ -427,7 +503,7 @@ def test_a_price_may_be_the_text_of_a_number(text: str, price: float) -> None:
 )
 def test_an_event_of_the_shape_passes_as_it_is(sid: str, quote: float, ts: int) -> None:
     event = {"channel": "quotes", "sid": sid, "quote": quote, "ts": ts}
-    assert normalise(event, now=never) == [event]
-    wide = {sid: quote, "ts": ts}
+    assert normalise(as_sent(event), now=never) == [event]
+    wide = {sid: quote, "ts": sent(ts)}
     if sid not in RESERVED:
         assert normalise(wide, now=never) == [event]

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from intuition_core.data import DEFAULT_CHANNEL
+from intuition_core.data import DEFAULT_CHANNEL, sent
 from intuition_core.sources import shown
 
 _NOT_IN_TOPICS: Final = re.compile(r"[+#/\x00]")
@@ -20,8 +20,8 @@ Message = tuple[str, bytes]
 class Numbering:
     """Turns the events of one source into messages.
 
-    An id is made from what the event says, its time included; of several events that say the same, from which of them
-    it is, too. It therefore depends neither on the run nor on what else was asked for. The number ``seq`` counts the
+    An id is made from what the event says, its time included, its start left out; of several events that say the same,
+    from which of them it is, too. It therefore depends neither on the run nor on what else was asked for. The number ``seq`` counts the
     messages on a topic, from 1.
 
     Args:
@@ -38,7 +38,8 @@ class Numbering:
 
     def message(self, event: Mapping[str, Any]) -> Message:
         """Give the topic and the payload of the next event."""
-        said = blake2b(msgspec.json.encode(event, order="sorted"), digest_size=12).hexdigest()
+        identified = {key: value for key, value in event.items() if key != "start"} if "start" in event else event
+        said = blake2b(msgspec.json.encode(identified, order="sorted"), digest_size=12).hexdigest()
         if event.get("ts") != self._ts:
             self._ts = event.get("ts")
             self._same.clear()
@@ -53,6 +54,9 @@ class Numbering:
             topic = f"{topic}/{event['sid']}"
         # A symbol that cannot be a level of a topic still goes along in the payload.
         self._numbers[topic] += 1
+        for key in ("ts", "start"):
+            if type(content.get(key)) is int:
+                content[key] = sent(content[key])
         content["id"] = said if count == 1 else f"{said}-{count}"
         content["source"] = self._source
         content["seq"] = self._numbers[topic]
