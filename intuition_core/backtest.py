@@ -81,6 +81,7 @@ class Backtest:
         """
         if not events:
             return
+        events = self.strategy.with_timers(events)
         if self._first_ts is None:
             self._first_ts = events[0]["ts"]
         self._last_ts = events[-1]["ts"]

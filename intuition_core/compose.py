@@ -35,6 +35,7 @@ from intuition_core.orders import FillRules
 from intuition_core.parameters import check_params, parameter_names, read_params, redact_params
 from intuition_core.plugins import Catalogue
 from intuition_core.requirements import check_requirements
+from intuition_core.timers import read_timer
 from intuition_core.typed import Typed
 
 DEFAULT_PORTFOLIO: Final = "naive"
@@ -211,6 +212,7 @@ def _composed(config: Config, catalogue: Catalogue, *, seed: int) -> Composition
         currency=values.currency,
         instruments=(instruments := _instruments(config, catalogue)),
         hours=_hours(config, catalogue, instruments),
+        timers=tuple(read_timer(**msgspec.structs.asdict(table)) for table in values.timers),
         bars={channel: read_duration(length) for channel, length in values.time.bars.items()},
         maker=_Maker(catalogue),
     )
@@ -241,7 +243,8 @@ def _instruments(config: Config, catalogue: Catalogue) -> tuple[Instrument, ...]
 
 def _hours(config: Config, catalogue: Catalogue, instruments: Iterable[Instrument]) -> tuple[Hours, ...]:
     """Give the hours of the calendars that instruments name; without one no plugin is looked for."""
-    symbols = {each.calendar: each.symbol for each in reversed([*instruments]) if each.calendar is not None}
+    symbols = {table.calendar: f"timer {table.name}" for table in config.values.timers if table.calendar is not None}
+    symbols |= {each.calendar: each.symbol for each in reversed([*instruments]) if each.calendar is not None}
     if not symbols:
         return ()
     name = config.values.instruments.calendars
@@ -388,6 +391,7 @@ def portable(config: Config, composition: Composition) -> dict[str, Any]:
         "costs",
         "fills",
         "time",
+        "timers",
     )
     tree: dict[str, Any] = {key: msgspec.to_builtins(getattr(config.values, key)) for key in kept}
     tables: list[tuple[dict[str, Any], Part]] = [

@@ -15,6 +15,7 @@ from intuition_core.market import DEFAULT_STEP as DEFAULT_STEP
 from intuition_core.market import Market
 from intuition_core.orders import NO_RULES, FillRules
 from intuition_core.parameters import shown_params
+from intuition_core.timers import Timer
 
 Fill: TypeAlias = Literal["next", "same"]
 
@@ -86,9 +87,9 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
     in their order, before the algorithms do; ``costs`` are what every fill pays; ``fills`` limit what orders may have
     of the market; ``margin`` is the permission to sell short; ``instruments`` are what is known of symbols, ``hours``
     those of the calendars that they name, and ``currency`` is what the account is kept in. ``bars`` is how many
-    nanoseconds the bars of a channel last that do not say when they began. ``rules`` is the number of the rules by
-    which orders fill (docs/fills.md). ``maker`` makes the parts that take the place of these while a session runs;
-    without one none can.
+    nanoseconds the bars of a channel last that do not say when they began; ``timers`` are events by the time of others.
+    ``rules`` is the number of the rules by which orders fill (docs/fills.md). ``maker`` makes the parts that take the
+    place of these while a session runs; without one none can.
     """
 
     lines: tuple[Line, ...]
@@ -105,6 +106,7 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
     instruments: tuple[Instrument, ...] = ()
     hours: tuple[Hours, ...] = ()
     bars: Mapping[str, int] = {}
+    timers: tuple[Timer, ...] = ()
     rules: int = RULES
     maker: Maker | None = None
 
@@ -183,6 +185,8 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
             more["hours"] = [hours.plain() for hours in self.hours]
         if self.bars:
             more["bars"] = dict(self.bars)
+        if self.timers:
+            more["timers"] = [timer.plain() for timer in self.timers]
         if self.rules != 1:
             more["rules"] = self.rules
         shares = {} if len(self.lines) == 1 else {name: format(share, "f") for name, share in self.shares.items()}

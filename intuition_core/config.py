@@ -17,13 +17,14 @@ import msgspec
 from msgspec import inspect as shapes
 
 from intuition_core.composition import DEFAULT_CASH, DEFAULT_DEADLINE, DEFAULT_POLICY, DEFAULT_STEP, Fill, Policy
-from intuition_core.data import DEFAULT_CHANNEL
+from intuition_core.data import DEFAULT_CHANNEL, check_channel
 from intuition_core.durations import read_duration
 from intuition_core.errors import BadData, IntuitionError, did_you_mean
 from intuition_core.files import anchored
 from intuition_core.instruments import check_currency
 from intuition_core.journal import Durability
 from intuition_core.margin import Margin
+from intuition_core.timers import BadTimer, Missed, read_timer
 from intuition_core.typed import Typed, complaint, resolve, shown
 
 FILE: Final = "intuition.toml"
@@ -174,6 +175,21 @@ class InstrumentsTable(Table, frozen=True, kw_only=True):
     table: tuple[InstrumentTable, ...] = ()
 
 
+class TimerTable(Table, frozen=True, kw_only=True):
+    """One of ``[[timers]]``: an event that comes by the time of others, on the channel ``name``.
+
+    ``every`` is a length such as ``"1h"``, counted from the beginning of 1970 UTC. ``at`` is ``open`` or ``close`` of a
+    session, ``week end`` or ``month end``, with or without a distance: ``"close - 10m"``; ``calendar`` says whose.
+    ``missed`` says what becomes of moments that lie between two events: ``once`` (the last one comes) or ``all``.
+    """
+
+    name: str
+    every: str | None = None
+    at: str | None = None
+    calendar: str | None = None
+    missed: Missed = "once"
+
+
 class RpcTable(Table, frozen=True, kw_only=True):
     """``[rpc]``: where the session is served, and who may call it (docs/security.md).
 
@@ -260,6 +276,7 @@ class Configuration(Table, frozen=True, kw_only=True):
     costs: CostsTable = CostsTable()
     fills: FillsTable = FillsTable()
     time: TimeTable = TimeTable()
+    timers: tuple[TimerTable, ...] = ()
     margin: MarginTable | None = None
     currency: str | None = None
     instruments: InstrumentsTable = InstrumentsTable()
@@ -458,6 +475,7 @@ def convert(tree: Mapping[str, Any], *, origin: str, origins: Mapping[str, str] 
                 problem = f"`{name}` is not enabled; add it to `enabled`, or take it out here"
                 mistakes.append(mistake(f"hooks.{key}", problem))
     mistakes += [mistake(key, problem) for key, problem in _mispriced(values)]
+    mistakes += [mistake(key, problem) for key, problem in _mistimed(values)]
     if origin != _JOURNAL:
         mistakes += [mistake(key, problem) for key, problem in _unheeded(values)]
     mistakes += [mistake(key, problem) for key, problem in _uncovered(values)]
@@ -537,6 +555,24 @@ def _mispriced(values: Configuration) -> Iterator[tuple[str, str]]:
     for channel in values.time.bars:
         if channel != DEFAULT_CHANNEL:
             yield f"time.bars.{channel}", f"only bars on `{DEFAULT_CHANNEL}` fill orders; name that channel"
+
+
+def _mistimed(values: Configuration) -> Iterator[tuple[str, str]]:
+    """Find timers that are never due, or that nobody could tell from something else."""
+    taken = {DEFAULT_CHANNEL: "quotes", "actions": "splits and dividends", "rates": "rates"}
+    taken |= {table.name: "an indicator" for table in values.indicators}
+    for n, table in enumerate(values.timers):
+        if table.name in taken:
+            yield f"timers.{n}.name", f"`{table.name}` is the channel of {taken[table.name]}; choose another name"
+            continue
+        taken[table.name] = "another timer"
+        try:
+            check_channel(table.name)
+            read_timer(**msgspec.structs.asdict(table))
+        except BadData as error:
+            yield f"timers.{n}.name", error.problem
+        except BadTimer as error:
+            yield f"timers.{n}", error.problem
 
 
 def _unheeded(values: Configuration) -> Iterator[tuple[str, str]]:

@@ -4,7 +4,7 @@ The contracts are structural. A plain class with the right methods is a part; it
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from logging import Logger, LoggerAdapter
 from pathlib import Path
@@ -297,6 +297,10 @@ class Account(Protocol):
         """The latest trades that were closed, oldest first; at most 1,000."""
 
 
+def _no_timers(*_: Any, **__: Any) -> str:
+    raise RuntimeError("timers are asked for in `initialize` of an algorithm or an indicator")
+
+
 class Context(msgspec.Struct, frozen=True):
     """What a part may use besides its parameters, for parts whose `initialize` takes a second parameter."""
 
@@ -306,6 +310,10 @@ class Context(msgspec.Struct, frozen=True):
     """The only randomness a part may use; seeded from the session's seed and the part's name."""
     account: Account
     log: "Logger | LoggerAdapter[Logger]"
+    at: Callable[..., str] = _no_timers
+    """Asks for a timer, in `initialize` of an algorithm or an indicator: ``at("every 1h")``, ``at("month end")``,
+    ``at("close - 10m", calendar="XNYS")``. It gives the name of the timer, ``<part>.<when>`` unless ``name`` says
+    another: the channel on which the part hears it, with ``ts`` the moment at which it was due."""
 
 
 Outcome: TypeAlias = Signal | Cancel | Message | Targets | Iterable[Signal | Cancel | Message | Targets] | None

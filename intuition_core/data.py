@@ -22,7 +22,7 @@ _INT64: Final = range(-(2**63), 2**63)
 _EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 _SECOND: Final = 1_000_000_000
 _DOUBTFUL: Final = 100 * 86_400 * _SECOND
-"""Numbers up to this size are what times of our age are in seconds, milliseconds or microseconds, or dates in digits."""
+"""Up to this size, numbers are what times of our age are in seconds, milliseconds or microseconds, or dates."""
 
 _COUNTED: Final = 10_000
 """Numbers below this size are no time in any unit: whoever sends them counts."""
@@ -117,7 +117,7 @@ def _field(key: object, value: object) -> Any:
     """Read one field that is no price."""
     if key == "sid":
         return check_sid(value)
-    if key == "ts" or key == "start":  # noqa: PLR1714  # for speed
+    if key == "ts" or key == "start":  # for speed
         return _time(key, value)
     if key == "channel":
         return check_channel(value)

@@ -29,6 +29,7 @@ from intuition_core.paper import OVER, PaperBroker
 from intuition_core.records import Record, Recorder, plain_decimal
 from intuition_core.seats import LineSeat, RiskSeat
 from intuition_core.targets import Leg
+from intuition_core.timers import TIMER
 
 _ZERO: Final = Decimal(0)
 _SIDES: Final = ("buy", "sell")
@@ -741,9 +742,12 @@ class Desk:
         order = open_order.order
         if self.rules == 1:
             return order.quote
-        if self._delay or not self._is_about_root(order.sid):
+        if self._delay:
             return None
-        return close_of(self.root, order.side)
+        if self.root["channel"] == TIMER:
+            quoted = self._market.quoted_at.get(order.sid) == self._market.now
+            return self._marks[order.sid] if quoted else None
+        return close_of(self.root, order.side) if self._is_about_root(order.sid) else None
 
     def _place_on_terms(
         self, line: LineSeat, open_order: OpenOrder, quantity: Decimal, cash: Decimal

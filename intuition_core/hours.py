@@ -2,7 +2,7 @@
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from itertools import pairwise
 from typing import Any
@@ -38,6 +38,11 @@ class Hours:
         self.name = name
         self._opens, self._closes = _edges(name, sessions)
         self._breaks = _edges(name, breaks)
+
+    @property
+    def sessions(self) -> tuple[Sequence[int], Sequence[int]]:
+        """When the sessions open and when they close, in order, nanoseconds UTC."""
+        return self._opens, self._closes
 
     def is_open(self, ts: int) -> bool:
         """Say whether the exchange trades at a time, nanoseconds UTC; outside the sessions known it does not."""

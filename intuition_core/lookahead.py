@@ -69,7 +69,7 @@ class _Step(NamedTuple):
 def _traced(composition: Composition, batches: Batches) -> Iterator[_Step]:
     strategy = Strategy(composition, run=_RUN)
     for batch in batches:
-        for data in batch:
+        for data in strategy.with_timers(batch):
             event = hashlib.blake2b(msgspec.msgpack.encode(data), digest_size=8).digest()
             records = strategy.step(data)
             yield _Step(strategy.seq, data["ts"], event, msgspec.json.encode(records) if records else None)

@@ -6,12 +6,15 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from intuition_core.composition import Part
 from intuition_core.contracts import Account, Bet, Context, Data, Fill, Order, Signal
 from intuition_core.data import DEFAULT_CHANNEL, check_channel
 from intuition_core.errors import BadData, PartFailed
 from intuition_core.ledger import Ledger
 from intuition_core.randomness import restore_rng, rng_state
+from intuition_core.timers import Timer, read_timer
 
 PartState = tuple[list[Any], Any]
 """What a part's generator has come to, and what the part itself gives as its state."""
@@ -85,7 +88,9 @@ class Started(NamedTuple):
     kept: Kept
 
 
-def start(number: int, part: Part, *, seed: int, account: Account, log: logging.Logger) -> Started:
+def start(
+    number: int, part: Part, *, seed: int, account: Account, log: logging.Logger, timers: Callable[[Timer], None]
+) -> Started:
     """Make a part and initialise it.
 
     Args:
@@ -94,6 +99,7 @@ def start(number: int, part: Part, *, seed: int, account: Account, log: logging.
         seed: the composition's.
         account: what the part may see of the account.
         log: where it logs.
+        timers: takes up the timers that it asks for.
 
     Raises:
         PartFailed: it cannot be made or initialised.
@@ -109,13 +115,26 @@ def start(number: int, part: Part, *, seed: int, account: Account, log: logging.
     initialize = getattr(live, "initialize", None)
     if initialize is None:
         return Started(number, part, live, None, kept)
+    own: list[str] = []
+
+    def at(when: str, *, name: str | None = None, calendar: str | None = None) -> str:
+        every = when.removeprefix("every ") if when.startswith("every ") else None
+        name = check_channel(name if name is not None else f"{part.name}.{when}")
+        timers(read_timer(name, every=every, at=None if every is not None else when, calendar=calendar))
+        own.append(name)
+        return name
+
     context = Context(name=part.name, rng=rng, account=account, log=logging.LoggerAdapter(log, {"part": part.name}))
+    if part.kind in ("algorithm", "indicator"):
+        context = msgspec.structs.replace(context, at=at)
     try:
         answer = initialize(part.params, context) if _takes_context(initialize) else initialize(part.params)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
         raise PartFailed(part.label, "initialize", f"{type(error).__name__}: {error}") from error
+    if own and (answer is None or (isinstance(answer, Sequence) and not isinstance(answer, str))):
+        answer = [*((DEFAULT_CHANNEL,) if answer is None else answer), *own]
     return Started(number, part, live, answer, kept)
 
 

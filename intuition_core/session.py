@@ -357,6 +357,7 @@ class Session:
         first = strategy.seq + 1
         killed = strategy.killed
         replies: list[list[Record] | IdReused] = []
+        items = _with_timers(strategy, items, known)
         ahead = list(_new_events(items, known))
         content_ahead = encoded(ahead)  # before a part can change them
         self._watch.carry(first, content_ahead)
@@ -787,6 +788,27 @@ def _name(strategy: Strategy, number: int) -> str:
         return ""
     part = strategy.parts[number - 1]
     return f"{part.kind} {part.name}"
+
+
+def _with_timers(strategy: Strategy, items: Sequence[Item], known: Mapping[str, Any]) -> Sequence[Item]:
+    """Give items with the timers that are due before their events: they are events of the session like any other."""
+    if not strategy.timed:
+        return items
+    expanded = iter(strategy.with_timers(list(_new_events(items, known))))
+    new = frozenset(id(event) for event in _new_events(items, known))
+    given = []
+    for item in items:
+        events: list[Event] = []
+        for event in item.events:
+            if id(event) not in new:
+                events.append(event)
+                continue
+            for each in expanded:
+                events.append(dict(each) if each is not event else event)
+                if each is event:
+                    break
+        given.append(item._replace(events=events))
+    return given
 
 
 def _new_events(items: Sequence[Item], known: Mapping[str, Any]) -> Iterator[Event]:

@@ -39,6 +39,7 @@ from intuition_core.seats import (
     start,
 )
 from intuition_core.swaps import BadSwap, Swap
+from intuition_core.timers import TIMER, Clock
 
 _log = logging.getLogger(__name__)
 _NOTHING: Final[tuple[Record, ...]] = ()
@@ -142,6 +143,9 @@ class Strategy:
         self._booking = {RATES: desk.take_rate, ACTIONS: desk.act}
         self._written = desk.recorder.written
         self._fills = desk.fills
+        self._hours = {hours.name: hours for hours in composition.hours}
+        self._clock = Clock(composition.timers, composition.hours)
+        self._timed: dict[str, int] = {}
         self._derived: deque[Data] = deque()
         self._answered = 0
         self._last_ts: int | None = None
@@ -184,7 +188,8 @@ class Strategy:
     def inlets(self) -> list[str]:
         """The channels that events are wanted of: those that parts listen to, and those that are booked in any case."""
         booked = (DEFAULT_CHANNEL, ACTIONS) if self.composition.currency is None else (DEFAULT_CHANNEL, ACTIONS, RATES)
-        return list(dict.fromkeys((*self._listeners, *booked)))
+        heard = (channel for channel in self._listeners if channel not in self._clock.names)
+        return list(dict.fromkeys((*heard, *booked)))
 
     @property
     def open_orders(self) -> list[OpenOrder]:
@@ -213,10 +218,25 @@ class Strategy:
                 if self._fills:
                     self._tell_fills(data)
                 return self._recorder.take()
+            if channel == TIMER:
+                self._timed[data["name"]] = data["ts"]
+                self._tell(data["name"], _heard(data))
+                return self._rest(data) if self._written or self._derived else _NOTHING
             if channel in self._booking:
                 self._book(channel, data)
         self._tell(channel, data)
         return self._rest(data) if self._written or self._derived or self._rebalanced else _NOTHING
+
+    @property
+    def timed(self) -> bool:
+        """Whether there are timers."""
+        return bool(self._clock)
+
+    def with_timers(self, events: Sequence[Data]) -> Sequence[Data]:
+        """Give the events that are to be taken next with the timers that are due between them."""
+        if not self._clock:
+            return events
+        return self._clock.with_timers(events, now=self._market.now, taken=self._timed)
 
     def run_through(self, events: Sequence[Data]) -> Iterator[Sequence[Record]]:
         """Take events as `step` does, and give the records of those that caused any.
@@ -575,6 +595,7 @@ class Strategy:
             quoted_at=self._quoted_at,
             last_ts=self._last_ts,
             now=self._market.now,
+            timed=self._timed,
             bar_ends=self._bar_ends,
             rules=self._desk.rules,
             watch=self._desk.lookout.watch,
@@ -618,6 +639,7 @@ class Strategy:
         self._desk.killed = state.killed
         self._quoted_at.update(state.quoted_at)
         self._bar_ends.update(state.bar_ends)
+        self._timed.update(state.timed)
         self._last_ts = state.last_ts
         self._market.now = max((state.now, *(each.order.ts for each in state.orders), *state.quoted_at.values()))
         self._desk.rules = state.rules
@@ -913,7 +935,20 @@ class Strategy:
         """Make a part and initialise it."""
         self._cell[0] = 0
         self._cell[1] = number
-        return start(number, part, seed=self.composition.seed, account=self._accounts[number - 1], log=self._log)
+        return start(
+            number,
+            part,
+            seed=self.composition.seed,
+            account=self._accounts[number - 1],
+            log=self._log,
+            timers=lambda timer: self._clock.put(timer, self._hours),
+        )
+
+
+def _heard(timer: Data) -> Data:
+    """Give a timer as parts hear it."""
+    name, due = timer["name"], timer["ts"]
+    return {"channel": name, "ts": due, "id": f"{name}:{due}", "missed": timer["missed"]}
 
 
 class _Spared(Exception):
@@ -943,6 +978,7 @@ class _State(msgspec.Struct, frozen=True, kw_only=True):
     watch: Watch | None = None
     now: int = BEGINNING
     bar_ends: dict[str, int] = {}
+    timed: dict[str, int] = {}
     rules: int = 1
 
 
