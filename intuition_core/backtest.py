@@ -179,6 +179,7 @@ class Backtest:
             counts=self.counts,
             statement=Statement.of(strategy.ledger, events).plain(),
             complete=complete,
+            notices=strategy.told,
         )
 
 

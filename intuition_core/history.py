@@ -96,5 +96,7 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     """The account at the end, see `Statement.plain`."""
     complete: bool
     """Whether all events were taken, rather than a person having ended it."""
+    notices: Mapping[str, int] = {}
+    """How often the rules of time have left something out, see `Strategy.told`."""
     sections: Sequence[Section] = ()
     """What hook plugins add to a report."""

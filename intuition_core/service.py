@@ -586,6 +586,8 @@ class Service:
             "clients": dict(session.clients()),
             "halted": session.halted,
             "killed": session.strategy.killed,
+            "rules": session.strategy.composition.rules,
+            "notices": session.strategy.told,
             "quarantined": [
                 {"kind": part.kind, "name": part.name, **why._asdict()} for part, why in session.quarantined()
             ],

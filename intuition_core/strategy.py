@@ -103,8 +103,9 @@ class Strategy:
         quarantined: the parts that are not called any more, by their number.
         halted: the failure after which, by the part's policy, no more events are to be taken.
         others: how many events were no quotes, since the strategy was made.
-        notices: how often something came that the rules of time leave out: ``late quote`` (older than its symbol's
-            latest, which it does not replace), ``late action`` (a split or a dividend after a later quote).
+        notices: how often something came that the rules of time hold against it: ``late quote`` (older than an event
+            before it), ``stale quote`` (older than its symbol's latest, which it does not replace), ``late action`` (a
+            split or a dividend after a later quote of its symbol).
         judging: whether policies apply when parts fail; a replay follows the verdicts of the first time instead.
 
     Args:
@@ -732,6 +733,8 @@ class Strategy:
         self._recorder.open(self.seq, ts)
         if self._guarded and ts >= lookout.until:
             self._watch(ts if self._last_ts is None else self._last_ts, data)
+        if channel == ACTIONS and self._desk.rules > 1 and ts < self._quoted_at.get(data.get("sid", ""), ts):
+            self.notice("late action", f"{data['sid']}'s {data.get('action')} comes after a later quote")
         self._booking[channel](data)
         if self._guarded:
             self._guard(ts, data, changed=bool(lookout.held))
@@ -760,10 +763,22 @@ class Strategy:
         """Take a quote that is older than the session's time as its symbol's latest, unless a later one is known."""
         sid, ts = data["sid"], data["ts"]
         if ts < self._quoted_at.get(sid, ts):
-            self.notice("late quote", f"{sid}'s quote is older than the one before it, which stays its latest")
+            self.notice("stale quote", f"{sid}'s quote is older than the one before it, which stays its latest")
             return
+        self.notice(
+            "late quote", f"{sid}'s quote is older than an event before it; orders decided since wait for others"
+        )
         self._marks[sid] = data["quote"]
         self._quoted_at[sid] = ts
+
+    @property
+    def told(self) -> dict[str, int]:
+        """How often the rules of time have left something out, by what it was; see `notices`.
+
+        ``lost open`` are fills at the close of a bar that did not say when it began.
+        """
+        lost = self._desk.broker.lost_opens
+        return {**self.notices, **({"lost open": lost} if lost else {})}
 
     def notice(self, kind: str, what: str) -> None:
         """Count something that is left out by the rules of time, and tell of the first."""

@@ -1,8 +1,8 @@
 """Timers: events that come by the time of other events, so that a history and a live session have the same ones.
 
 A timer is due at moments that only its description and a calendar decide. It comes after everything of its moment:
-right before the first event that is later. Where several moments of a timer lie between two events, the last of them comes
-alone, unless all are asked for.
+right before the first event that is later. Where several moments of a timer lie between two events, the last of them
+comes alone, unless all are asked for.
 """
 
 import re

@@ -48,6 +48,15 @@ def show_summary(history: History, metrics: Sequence[Metric], told: Mapping[str,
     console.print(f"decisions {told['decisions_sha256']}", style="dim", markup=False)
 
 
+_NOTICES: Final = {
+    "lost open": "Fills at the close, as bars do not say when they began",
+    "late quote": "Quotes older than an event before them",
+    "stale quote": "Quotes older than their symbol's latest",
+    "late action": "Splits and dividends after a later quote",
+}
+"""How the summary calls what the rules of time have left out."""
+
+
 def _facts(history: History, told: Mapping[str, Any]) -> list[tuple[str, str]]:
     rate = told["events_per_s"]
     facts = [
@@ -61,6 +70,7 @@ def _facts(history: History, told: Mapping[str, Any]) -> list[tuple[str, str]]:
         facts.append(("Failures of parts", f"{errors:,}"))
     if refused := history.counts.get("rejection"):
         facts.append(("Orders refused", f"{refused:,}"))
+    facts += [(label, f"{count:,}") for kind, label in _NOTICES.items() if (count := history.notices.get(kind))]
     return [*facts, ("Start with", f"{history.deposits:,f}"), ("Come to", f"{history.equity:,.2f}")]
 
 

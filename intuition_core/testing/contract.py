@@ -4,6 +4,7 @@ import inspect
 import logging
 import math
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from random import Random
 from typing import Any, ClassVar, Final, NamedTuple, NoReturn
 from unittest import SkipTest
@@ -15,6 +16,7 @@ from intuition_core.errors import IntuitionError
 from intuition_core.parameters import check_params, parameter_names, params_class
 from intuition_core.plugins import REQUIRED
 from intuition_core.testing.account import FakeAccount
+from intuition_core.timers import read_timer
 
 SEED: Final = 7
 """What parts draw with while they are checked."""
@@ -80,6 +82,7 @@ class Contract:
             rng=Random(seed),  # noqa: S311  # draws, not secrets
             account=account or FakeAccount(),
             log=_log,
+            at=partial(_timer, self.kind),
         )
         initialize = getattr(live, "initialize", None)
         if initialize is None:
@@ -174,6 +177,13 @@ def spread(count: int, places: Iterable[int], *, most: int = 7) -> list[int]:
 
 def _told(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".removesuffix(": ")
+
+
+def _timer(part: str, when: str, *, name: str | None = None, calendar: str | None = None) -> str:
+    """Check a timer that a part asks for, and give its name as a session would."""
+    every = when.removeprefix("every ") if when.startswith("every ") else None
+    called = name if name is not None else f"{part}.{when}"
+    return read_timer(called, every=every, at=None if every is not None else when, calendar=calendar).name
 
 
 def _listed(names: Iterable[str]) -> str:
