@@ -503,7 +503,7 @@ class Desk:
             problem = bet.reason
         elif quote <= 0 and bet.units is None:
             problem = f"a bet cannot be sized at a price of {mark}"
-        elif (closable := self._closable(line, sid, side)) is not None:
+        elif (closable := self._closable(line, sid, side, bet.group or signal.group)) is not None:
             units = self._units(bet, sid, quote)
             if closable:
                 short = side == "buy"
@@ -529,14 +529,14 @@ class Desk:
                 cash = there
             self._place(line, self._order(line, signal, bet, sid, side, quote, cash, None))
 
-    def _closable(self, line: LineSeat, sid: str, side: Side) -> Decimal | None:
+    def _closable(self, line: LineSeat, sid: str, side: Side, group: str | None = None) -> Decimal | None:
         """Give the units of a position that a side closes and no open order closes already; None where it opens one."""
         if self._margin is None:
-            return self.broker.to_sell(line.names[0], sid) if side == "sell" else None
+            return self.broker.to_sell(line.names[0], sid, group) if side == "sell" else None
         held = line.ledger.positions.get(sid)
         if held is None or (held.quantity > 0) is (side == "buy"):
             return None
-        return (self.broker.to_sell if side == "sell" else self.broker.to_cover)(line.names[0], sid)
+        return (self.broker.to_sell if side == "sell" else self.broker.to_cover)(line.names[0], sid, group)
 
     def _order(
         self,
@@ -590,7 +590,7 @@ class Desk:
     def _close(self, line: LineSeat, signal: Signal) -> None:
         """Close what a line has of a symbol."""
         sid, side = signal.sid, signal.side
-        quantity = self._closable(line, sid, side) or _ZERO
+        quantity = self._closable(line, sid, side, signal.group) or _ZERO
         quote, short = float(signal.quote or 0.0), side == "buy"
         order = self._order(line, signal, _CLOSING, sid, side, quote, None, quantity, short=short)
         if quantity:
@@ -655,7 +655,7 @@ class Desk:
         if order.quantity is not None and order.quantity is not quantity:
             order = msgspec.structs.replace(order, quantity=quantity)
         algorithm, portfolio = line.names
-        since = self._market.now + self._delay if self.rules > 1 else None
+        since = self._since if self.rules > 1 else None
         open_order = OpenOrder(self.recorder.next_id, order, algorithm, portfolio, None, False, since)  # noqa: FBT003  # by place, for speed
         if self._sales and not order.closing and (cash > line.ledger.available or self._turns(line, order)):
             open_order = msgspec.structs.replace(open_order, waits=tuple(self._sales))
@@ -736,6 +736,11 @@ class Desk:
             if kept.glimpse is not None and kept.glimpse["ts"] == root["ts"]:
                 for placed, outcome in self.broker.on_quote(order.sid, kept.glimpse, only=(kept.id,)):
                     self._record_outcome(placed, outcome)
+
+    @property
+    def _since(self) -> int:
+        """The time after which prices count for an order that is decided now."""
+        return self._market.now + self._delay
 
     def _price_now(self, open_order: OpenOrder) -> float | None:
         """Give what an order gets at the event that it is decided on; None where it waits for another."""

@@ -170,21 +170,21 @@ class PaperBroker:
         """Say whether any algorithm holds units of a symbol, or is short of them."""
         return any(sid in ledger.positions for ledger in self._ledgers.values())
 
-    def to_sell(self, algorithm: str, sid: str) -> Decimal:
-        """Give the units that an algorithm holds and that no open order of it is selling already."""
+    def to_sell(self, algorithm: str, sid: str, group: str | None = None) -> Decimal:
+        """Give the units that an algorithm holds and that no open order of it sells already, but for those of a group."""
         held = self._ledgers[algorithm].positions.get(sid)
         if held is None or held.quantity < 0:
             return _ZERO
-        return self._unclosed(held.quantity, algorithm, sid) if sid in self.open else held.quantity
+        return self._unclosed(held.quantity, algorithm, sid, group) if sid in self.open else held.quantity
 
-    def to_cover(self, algorithm: str, sid: str) -> Decimal:
-        """Give the units that an algorithm has sold short and that no open order of it is buying back already."""
+    def to_cover(self, algorithm: str, sid: str, group: str | None = None) -> Decimal:
+        """Give the units that an algorithm has sold short and that no open order buys back, but for those of a group."""
         held = self._ledgers[algorithm].positions.get(sid)
         if held is None or held.quantity > 0:
             return _ZERO
-        return self._unclosed(held.quantity.copy_abs(), algorithm, sid)
+        return self._unclosed(held.quantity.copy_abs(), algorithm, sid, group)
 
-    def _unclosed(self, left: Decimal, algorithm: str, sid: str) -> Decimal:
+    def _unclosed(self, left: Decimal, algorithm: str, sid: str, group: str | None) -> Decimal:
         """Give what of a position is left to be closed; of a group one order at most is filled."""
         groups: dict[str, Decimal] = {}
         for open_order in self.open.get(sid, ()):
@@ -194,7 +194,7 @@ class PaperBroker:
             quantity = order.quantity or _ZERO
             if order.group is None:
                 left = EXACT.subtract(left, quantity)
-            else:
+            elif order.group != group:
                 groups[order.group] = max(quantity, groups.get(order.group, _ZERO))
         for quantity in groups.values():
             left = EXACT.subtract(left, quantity)

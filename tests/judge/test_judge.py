@@ -1,0 +1,177 @@
+"""The judge: random markets cannot be beaten, and who breaks a rule of time is convicted.
+
+Each adversary trades one unit at a time in many random markets. What it gains is measured in standard errors: under the
+rules as they are no adversary may be above 4, and where its rule is broken it must be far above.
+"""
+
+import math
+from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
+from functools import cache
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from intuition_core import bars, desk, paper
+from intuition_core.composition import Composition, Line, Part
+from intuition_core.contracts import Bet
+from intuition_core.strategy import Strategy
+
+from . import markets
+from .adversaries import ADVERSARIES, Adversary
+
+SEEDS = 150
+GUILTY = 6.0
+"""Standard errors from which on nobody doubts; the bound for innocence is 4."""
+
+
+class OneUnit:
+    """Bets one unit, and closes all of a position."""
+
+    def optimize(self, signal: Any, account: Any) -> Bet | None:
+        if signal.sid in account.positions or any(order.sid == signal.sid for order in account.orders if not order.tag):
+            return None
+        return Bet(units=1)
+
+
+def gain(adversary: Adversary, seed: int, *, rules: int = 2) -> float:
+    """Give what an adversary gains in one market, with what it holds at the end at the latest quote."""
+    line = Line(
+        algorithm=Part(kind="algorithm", name="adversary", factory=adversary.algorithm, params={}),
+        portfolio=Part(kind="portfolio", name="one", factory=OneUnit, params={}),
+    )
+    recipe = Composition(lines=(line,), seed=1, cash=Decimal(1_000_000), rules=rules, **adversary.recipe)
+    strategy = Strategy(recipe, run="r")
+    for sid in ("A", "B"):
+        strategy.step(markets.tick(sid, markets.BEGIN, 10_000.0))
+    for event in adversary.market(seed):
+        for record in strategy.step(event):
+            assert record["type"] != "error", record
+    return float(strategy.ledger.equity) - 1_000_000
+
+
+def verdict(adversary: Adversary, *, rules: int = 2, seeds: int = SEEDS) -> float:
+    """Give by how many standard errors the mean gain is above nothing."""
+    gains = [gain(adversary, seed, rules=rules) for seed in range(seeds)]
+    mean = sum(gains) / len(gains)
+    variance = sum((each - mean) ** 2 for each in gains) / (len(gains) - 1)
+    return mean / math.sqrt(variance / len(gains)) if variance else 0.0
+
+
+@cache
+def innocent(name: str) -> float:
+    return verdict(ADVERSARIES[name])
+
+
+@pytest.mark.parametrize("name", ADVERSARIES)
+def test_nobody_beats_a_random_market(name: str) -> None:
+    assert innocent(name) <= 4
+
+
+AFTER_RULES_1 = {"a bracket within one bar", "a group within one bar"}
+"""What came with rules 2."""
+
+
+@pytest.mark.parametrize("name", [name for name in ADVERSARIES if name not in AFTER_RULES_1])
+def test_rules_1_are_convicted(name: str) -> None:
+    assert verdict(ADVERSARIES[name], rules=1, seeds=60) > GUILTY
+
+
+# -- mutants of the broker, each with one fault
+
+
+def whole_bars(patch: pytest.MonkeyPatch) -> None:
+    """Every price of a bar that ends after the decision counts, whenever it began."""
+    sees = bars.seen
+
+    def seen(data: Any, side: Any, *, since: Any, **more: Any) -> Any:
+        return sees(
+            {**data, "start": max(since, data.get("start", since))} if data["ts"] > since else data,
+            side,
+            since=since,
+            **more,
+        )
+
+    patch.setattr(paper, "seen", seen)
+    patch.setattr(paper, "price_of", lambda data, side, since: data.get("open", data["quote"]))
+
+
+def every_event(patch: pytest.MonkeyPatch) -> None:
+    """Every event counts that comes after the decision, whatever its time."""
+    patch.setattr(desk.Desk, "_since", property(lambda self: -(2**62)))
+
+
+def any_symbol_now(patch: pytest.MonkeyPatch) -> None:
+    """Under `same` an order for any symbol fills at its latest mark."""
+    patch.setattr(desk.Desk, "_price_now", lambda self, placed: self._marks[placed.order.sid])
+
+
+def own_prices(patch: pytest.MonkeyPatch) -> None:
+    """Under `same` an order fills at the price that its signal names."""
+    patch.setattr(desk, "outside", lambda data, price: None)
+    patch.setattr(desk.Desk, "_is_about_root", lambda self, sid: False)
+    patch.setattr(desk.Desk, "_price_now", lambda self, placed: placed.order.quote)
+
+
+def best_of_a_group(patch: pytest.MonkeyPatch) -> None:
+    """Where a bar reaches both sides of a group, the better counts."""
+    worth = paper._come_to
+    patch.setattr(paper, "_come_to", lambda turn: -worth(turn))
+
+
+def marks_with_dividend(patch: pytest.MonkeyPatch) -> None:
+    """A dividend leaves the mark as it was, and an order fills there."""
+    any_symbol_now(patch)
+    patch.setattr("intuition_core.market.Market.dividend", lambda self, dividend: None)
+
+
+MUTANTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
+    "another symbol's open": every_event,
+    "another symbol's low": every_event,
+    "another symbol's high": every_event,
+    "a stale mark under same": any_symbol_now,
+    "a late feed": every_event,
+    "mixed time frames": whole_bars,
+    "a bar that comes twice": every_event,
+    "a price of its own under same": own_prices,
+    "a dividend at the close": marks_with_dividend,
+    "an order that is replaced": every_event,
+    "a bracket within one bar": best_of_a_group,
+    "a group within one bar": best_of_a_group,
+}
+
+
+@pytest.mark.parametrize("name", ADVERSARIES)
+def test_each_mutant_is_convicted(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    MUTANTS[name](monkeypatch)
+    assert verdict(ADVERSARIES[name], seeds=60) > GUILTY
+
+
+# -- the markets themselves
+
+
+@given(st.integers(0, 2**32), st.integers(1, 100), st.integers(0, 20))
+def test_within_a_bar_every_price_is_traded(seed: int, steps: int, jump: int) -> None:
+    random = Random(seed)
+    walk = markets.Walk(random)
+    before = walk.price
+    opened, high, low, close = walk.bar(steps, jump)
+    assert low <= min(opened, close) <= max(opened, close) <= high
+    assert abs(opened - before) <= jump
+    assert (close - opened - steps) % 2 == 0
+    assert high - low <= steps
+
+
+def test_prices_are_expected_to_stay() -> None:
+    moves = [Fraction(0)] * 2
+    for seed in range(2000):
+        walk = markets.Walk(Random(seed))
+        opened, *_, close = walk.bar(20, 6)
+        moves[0] += int(opened) - 10_000
+        moves[1] += int(close) - int(opened)
+    # A jump of up to 6 deviates by 3.6, twenty steps by 4.5: over 2,000 markets the means by a tenth.
+    assert all(abs(float(each) / 2000) < 0.5 for each in moves)
