@@ -129,9 +129,7 @@ def test_every_time_can_be_sent(ts: int) -> None:
 @pytest.mark.parametrize("key", ["ts", "start"])
 @pytest.mark.parametrize("moment", ["1975-06-01", "1999-12-31", "2024-01-02", "2100-01-01"])
 @pytest.mark.parametrize(("unit", "per_second"), [("seconds", 1), ("milliseconds", 1000), ("microseconds", 10**6)])
-def test_a_time_in_another_unit_is_refused_with_what_to_send(
-    key: str, moment: str, unit: str, per_second: int
-) -> None:
+def test_a_time_in_another_unit_is_refused_with_what_to_send(key: str, moment: str, unit: str, per_second: int) -> None:
     count = int(datetime.fromisoformat(f"{moment}T00:00+00:00").timestamp()) * per_second
     factor = 10**9 // per_second
     for number in (count, float(count)):

@@ -106,6 +106,10 @@ def backtest(*, as_json: bool, verbose: int, **options: Any) -> int:
     return _Command(as_json=as_json, **options).run()
 
 
+_SHOWN: Final = 5
+"""How many fills are shown whose prices they may not have."""
+
+
 class _Command:
     """One run of the command."""
 
@@ -246,13 +250,27 @@ class _Command:
 
     def _look_ahead(self) -> int:
         from intuition_core.lookahead import check
+        from intuition_core.rows import check_rows
 
         findings = check(self._composition, lambda end: self._open(end=end).batches())
         for finding in findings:
             click.echo(f"look-ahead: {finding}", err=True)
-        if not findings:
-            click.echo("no look-ahead: beginnings of the history decide as the whole does", err=True)
-        return 1 if findings else 0
+        others, misplaced = check_rows(self._composition, lambda: self._open().batches())
+        for fill in misplaced[:_SHOWN]:
+            click.echo(f"look-ahead: {fill}", err=True)
+        if len(misplaced) > _SHOWN:
+            click.echo(f"look-ahead: {len(misplaced) - _SHOWN:,} more fills like these", err=True)
+        for other in others:
+            click.echo(f"the order of rows matters: {other}", err=True)
+        if not findings and not misplaced:
+            click.echo(
+                "no look-ahead found: beginnings of the history decide as the whole does, and each fill has a price "
+                "that was traded after its decision"
+                + ("" if others else "; the rows of one moment may come in any order")
+                + ". What a part reads by itself, such as the file, is not seen",
+                err=True,
+            )
+        return 1 if findings or misplaced else 0
 
 
 def _settings(

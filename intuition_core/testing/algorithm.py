@@ -2,8 +2,12 @@
 
 from typing import ClassVar
 
+from intuition_core.composition import Composition, Line, Part
 from intuition_core.contracts import Signal
-from intuition_core.testing.contract import must
+from intuition_core.naive import Naive
+from intuition_core.parameters import check_params
+from intuition_core.rows import check_rows
+from intuition_core.testing.contract import SEED, must, skip
 from intuition_core.testing.listening import ListeningContract
 
 
@@ -31,3 +35,13 @@ class AlgorithmContract(ListeningContract):
                         f" after the event's own `ts` of {event['ts']}: `until` is a time, not a span, in nanoseconds"
                         " UTC, such as `data['ts'] + 3_600_000_000_000` for an hour",
                     )
+
+    def test_rows_of_one_moment_in_any_order(self) -> None:
+        """With the rows of each moment reversed and shuffled, it comes to the same; each fill has a price it may."""
+        algorithm = Part(kind="algorithm", name="under-test", factory=self.factory, params=self.parameters())
+        naive = Part(kind="portfolio", name="naive", factory=Naive, params=check_params("portfolio naive", Naive, {}))
+        recipe = Composition(lines=(Line(algorithm=algorithm, portfolio=naive),), seed=SEED)
+        others, misplaced = check_rows(recipe, lambda: [self.questions()])
+        must(not misplaced, f"an order is filled at a price from before it was decided: {', '.join(misplaced[:1])}")
+        if others:
+            skip(f"the order of rows matters: {others[0]}; targets and timers do not depend on it")
