@@ -7,9 +7,10 @@ are a few thousand rows. Identities of items and deliveries have rows of their o
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext, suppress
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from types import TracebackType
+from typing import Any, Final, Literal, NamedTuple, Self, TypeAlias
 
 import msgspec
 
@@ -131,7 +132,7 @@ class Known(NamedTuple):
 
 
 class Journal:
-    """One session's file.
+    """One session's file; a context that closes it.
 
     Args:
         path: the file, made where there is none; `MEMORY` for a journal that ends with the process and keeps the
@@ -149,19 +150,32 @@ class Journal:
         self.durability = durability
         # There is no second connection to a database in memory; and one sees what it has not committed yet.
         self._turn: AbstractContextManager[object] = threading.Lock() if self.path == MEMORY else nullcontext()
-        try:
-            if read_only:
-                self._db = self._connect_to_read()
-            else:
-                self._db = sqlite3.connect(self.path, check_same_thread=False)  # one thread at a time writes
-            self._db.isolation_level = None
-            self._open(read_only=read_only)
-            # In WAL mode who reads waits for nobody who writes, and the other way round.
-            self._reader = self._db if read_only or self.path == MEMORY else self._connect_to_read()
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError) and not read_only:
-                raise JournalFailed(self.path, str(error)) from error
-            raise BadJournal(self.path, f"no journal: {error}") from error
+        with ExitStack() as stack:
+            try:
+                if read_only:
+                    self._db = self._connect_to_read()
+                else:
+                    self._db = sqlite3.connect(self.path, check_same_thread=False)  # one thread at a time writes
+                stack.enter_context(closing(self._db))
+                self._db.isolation_level = None
+                self._open(read_only=read_only)
+                # In WAL mode who reads waits for nobody who writes, and the other way round.
+                self._reader = self._db if read_only or self.path == MEMORY else self._connect_to_read()
+            except sqlite3.DatabaseError as error:
+                if isinstance(error, sqlite3.OperationalError) and not read_only:
+                    raise JournalFailed(self.path, str(error)) from error
+                raise BadJournal(self.path, f"no journal: {error}") from error
+            stack.pop_all()
+
+    def __enter__(self) -> Self:
+        """Give the journal."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
 
     def _connect_to_read(self) -> sqlite3.Connection:
         address = f"{Path(self.path).absolute().as_uri()}?mode=ro"

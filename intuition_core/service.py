@@ -5,7 +5,7 @@ import secrets
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from copy import deepcopy
 from itertools import accumulate, takewhile
 from typing import Any, Final, NamedTuple
@@ -143,6 +143,14 @@ class Service:
         self._stamped = 0
         name = config.values.session or session_name(config, catalogue)
         self._journal = journal(name) if journal is not None else Journal(MEMORY)
+        with ExitStack() as stack:
+            stack.enter_context(self._journal)
+            self._recover(name, config)
+            stack.pop_all()
+
+    def _recover(self, name: str, config: Config) -> None:
+        """Compose the session, and bring it to where its journal ends."""
+        catalogue, now, watch = self._catalogue, self._now, self._watch
         noted = self._journal.meta()
         self._config = settle(config, catalogue, seed=noted.get("seed"))
         self._ahead = read_duration(self._config.values.time.ahead)

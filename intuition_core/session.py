@@ -530,14 +530,14 @@ class Session:
 
     def close(self) -> None:
         """Keep a snapshot, so that the next start replays nothing, and let the journal go."""
-        try:
-            self._write_what_was_not()
-            state = self._state() if self._strategy.seq > self._snapshot_at else None
-            if state is not None:
-                self._journal.keep_snapshot(self._strategy.seq, state)
-        except JournalFailed as error:
-            _log.warning("%s", error)
-        self._journal.close()
+        with self._journal:
+            try:
+                self._write_what_was_not()
+                state = self._state() if self._strategy.seq > self._snapshot_at else None
+                if state is not None:
+                    self._journal.keep_snapshot(self._strategy.seq, state)
+            except JournalFailed as error:
+                _log.warning("%s", error)
 
     # -- parts during which a process ended
 

@@ -29,8 +29,22 @@ def unpacked(raw: Any, compression: str) -> Any:
     if compression == "none":
         return raw
     if compression == "xz":  # Arrow does not know it
-        return lzma.open(raw)
+        return _Xz(raw)
     return pa.CompressedInputStream(raw, compression)
+
+
+class _Xz(lzma.LZMAFile):
+    """What was packed by xz; closing it closes the file that it is read from."""
+
+    def __init__(self, raw: Any) -> None:
+        super().__init__(raw)
+        self._packed = raw
+
+    def close(self) -> None:
+        try:
+            super().close()
+        finally:
+            self._packed.close()
 
 
 def told(error: Exception) -> str:
