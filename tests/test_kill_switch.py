@@ -25,10 +25,15 @@ KILL = {"action": "kill", "reason": "the feed is wrong"}
 CLEAR = {"action": "clear", "reason": "mended"}
 
 
-def service_at(path: Path | None) -> Service:
+def new_service(path: Path | None) -> Service:
     flags = {"algorithm.name": "random", "session": "test", "cash": "1000000", "seed": 5}
     journal: Callable[[str], Journal] | None = None if path is None else lambda _name: Journal(path)
     return Service(load_config(None, environment={}, flags=flags, flat=ALWAYS), discover(), journal=journal)
+
+
+@pytest.fixture
+def service_at(opened: Any) -> Callable[[Path | None], Service]:
+    return lambda path: opened(new_service(path))
 
 
 def deliver(service: Service, epoch: int, *keys: int, **options: Any) -> list[Any]:
@@ -66,7 +71,7 @@ def types(records: list[Any]) -> list[str]:
         ({"action": "shares", "shares": {"random": 0.5}}, "one algorithm has all of it"),
     ],
 )
-def test_a_command_that_cannot_be_done_is_refused(command: Any, problem: str) -> None:
+def test_a_command_that_cannot_be_done_is_refused(service_at: Any, command: Any, problem: str) -> None:
     service = service_at(None)
     with pytest.raises(IntuitionError, match=problem):
         service.control(command)
@@ -74,7 +79,7 @@ def test_a_command_that_cannot_be_done_is_refused(command: Any, problem: str) ->
 
 
 @pytest.mark.parametrize("named", [True, False])
-def test_a_command_that_comes_again_is_done_once(tmp_path: Path, named: bool) -> None:
+def test_a_command_that_comes_again_is_done_once(service_at: Any, tmp_path: Path, named: bool) -> None:
     service = service_at(tmp_path / "s.journal")
     epoch = service.attach("c")["epoch"]
 
@@ -103,7 +108,7 @@ def test_a_command_that_comes_again_is_done_once(tmp_path: Path, named: bool) ->
     service.close()
 
 
-def test_a_quote_may_have_the_id_of_a_command() -> None:
+def test_a_quote_may_have_the_id_of_a_command(service_at: Any) -> None:
     service = service_at(None)
     service.event({"goog": 1.0, "id": 7})
     assert types(service.control({**KILL, "id": 7})) == ["rejection", "control"]
@@ -111,7 +116,7 @@ def test_a_quote_may_have_the_id_of_a_command() -> None:
         service.control({**CLEAR, "id": 7})
 
 
-def test_a_kill_that_is_on_says_so() -> None:
+def test_a_kill_that_is_on_says_so(service_at: Any) -> None:
     service = service_at(None)
     service.event({"goog": 1.0})
     service.event({"goog": 1.0})
@@ -126,7 +131,7 @@ def test_a_kill_that_is_on_says_so() -> None:
         service.kill("sell, too", flatten=True)
 
 
-def test_what_was_decided_by_others_is_in_the_outbox_in_its_place(tmp_path: Path) -> None:
+def test_what_was_decided_by_others_is_in_the_outbox_in_its_place(service_at: Any, tmp_path: Path) -> None:
     service = service_at(tmp_path / "s.journal")
     epoch = service.attach("c")["epoch"]
     (first,) = deliver(service, epoch, 0)
@@ -147,7 +152,7 @@ def test_what_was_decided_by_others_is_in_the_outbox_in_its_place(tmp_path: Path
     again.close()
 
 
-def test_a_client_that_comes_late_is_told_nothing_of_what_was(tmp_path: Path) -> None:
+def test_a_client_that_comes_late_is_told_nothing_of_what_was(service_at: Any, tmp_path: Path) -> None:
     service = service_at(tmp_path / "s.journal")
     service.event({"goog": 1.0})
     service.kill("enough", flatten=True)
@@ -160,7 +165,7 @@ def test_a_client_that_comes_late_is_told_nothing_of_what_was(tmp_path: Path) ->
     again.close()
 
 
-def test_a_client_that_has_not_heard_is_refused_until_it_has(tmp_path: Path) -> None:
+def test_a_client_that_has_not_heard_is_refused_until_it_has(service_at: Any, tmp_path: Path) -> None:
     service = service_at(None)
     epoch = service.attach("c")["epoch"]
     deliver(service, epoch, 0, heard=None)
@@ -176,7 +181,7 @@ def test_a_client_that_has_not_heard_is_refused_until_it_has(tmp_path: Path) -> 
         deliver(service, epoch, 3, heard="x")
 
 
-def test_decisions_that_a_kill_cancelled_are_given_to_nobody(tmp_path: Path) -> None:
+def test_decisions_that_a_kill_cancelled_are_given_to_nobody(service_at: Any, tmp_path: Path) -> None:
     service = service_at(tmp_path / "s.journal")
     epoch = service.attach("c")["epoch"]
     filled, *_ = deliver(service, epoch, 0)
@@ -198,15 +203,16 @@ def test_decisions_that_a_kill_cancelled_are_given_to_nobody(tmp_path: Path) -> 
         epoch = service.attach("c")["epoch"]
     service.close()
     # The journal keeps what was decided, whatever became of it.
-    kept = [record for _, records in Journal(tmp_path / "s.journal", read_only=True).batches() for record in records]
+    with Journal(tmp_path / "s.journal", read_only=True) as journal:
+        kept = [record for _, records in journal.batches() for record in records]
     assert set(ids(placed)) <= set(ids(kept))
 
 
-def test_what_the_guide_publishes_is_done(tmp_path: Path) -> None:
+def test_what_the_guide_publishes_is_done(opened: Any, tmp_path: Path) -> None:
     guide = (Path(__file__).parent.parent / "docs" / "accounts.md").read_text()
     file = tmp_path / "intuition.toml"
     file.write_text(re.findall(r"```toml\n(.*?)```", guide, re.DOTALL)[0])
-    service = Service(load_config(file, environment={}), discover())
+    service = opened(Service(load_config(file, environment={}), discover()))
     commands = re.findall(r"-t intuition/1/SESSION/control/set -m '(.*)'", guide)
     assert [service.control(json.loads(command))[-1]["action"] for command in commands] == ["kill", "clear", "shares"]
 
@@ -221,7 +227,7 @@ class Carrier:
         self.start()
 
     def start(self) -> None:
-        self.service = service_at(self._path)
+        self.service = new_service(self._path)
         attached = self.service.attach("c")
         self._epoch, self._heard = attached["epoch"], attached["published"]
         self._waiting: list[Any] = []
@@ -282,12 +288,11 @@ def test_whatever_happens_all_is_published_in_order_but_what_was_taken_back(step
         carrier.service.close()
         due: list[str] = []
         taken_back: set[str] = set()
-        journal = Journal(path, read_only=True)
-        for events, records in journal.batches():
-            if events[0].get("sid") != "X":
-                due += ids(records)
-            if events[0]["channel"] == "$control":
-                taken_back |= {record["cause"] for record in records if record["type"] == "rejection"}
-        journal.close()
+        with Journal(path, read_only=True) as journal:
+            for events, records in journal.batches():
+                if events[0].get("sid") != "X":
+                    due += ids(records)
+                if events[0]["channel"] == "$control":
+                    taken_back |= {record["cause"] for record in records if record["type"] == "rejection"}
         assert carrier.published == [each for each in due if each in set(carrier.published)], "each once, in order"
         assert set(due) - set(carrier.published) <= taken_back

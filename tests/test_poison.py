@@ -107,18 +107,14 @@ class Told(Unwatched):
 
 
 @pytest.fixture
-def open_session(tmp_path: Path) -> Iterator[Callable[..., Session]]:
-    opened = []
-
+def open_session(opened: Any, tmp_path: Path) -> Callable[..., Session]:
     def begin(build: Callable[[], Strategy], watch: Told | None = None) -> Session:
-        session = Session(build, journal=Journal(tmp_path / "session.sqlite"), name="test", watch=watch)
+        journal = opened(Journal(tmp_path / "session.sqlite"))
+        session = Session(build, journal=journal, name="test", watch=watch)
         session.recover()
-        opened.append(session)
         return session
 
-    yield begin
-    for session in opened:
-        session._journal.close()
+    return begin
 
 
 def replay(session: Session, build: Callable[[], Strategy]) -> list[Record]:

@@ -1,5 +1,7 @@
 import re
 import threading
+from collections.abc import Callable
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
@@ -58,7 +60,7 @@ class _Named:
         self.name = self.ref = name
 
 
-def service(tmp_path: Path, *, flat: dict[str, Any] | None = None, toml: str = "", **flags: Any) -> Service:
+def new_service(tmp_path: Path, *, flat: dict[str, Any] | None = None, toml: str = "", **flags: Any) -> Service:
     file = tmp_path / "intuition.toml"
     file.write_text(toml)
     given_flags = {key.replace("__", "."): value for key, value in flags.items()}
@@ -66,10 +68,15 @@ def service(tmp_path: Path, *, flat: dict[str, Any] | None = None, toml: str = "
     return Service(config, Shelf(contrarian=Contrarian), now=lambda: 42)  # type: ignore[arg-type]  # as a catalogue
 
 
+@pytest.fixture
+def service(opened: Any) -> Callable[..., Service]:
+    return lambda tmp_path, **given: opened(new_service(tmp_path, **given))
+
+
 # -- the article's calls
 
 
-def test_the_article_style_client_is_served(tmp_path: Path) -> None:
+def test_the_article_style_client_is_served(service: Any, tmp_path: Path) -> None:
     served = service(tmp_path)
     assert served.initialize({"cash": 50000}) == ["quotes"]
     assert served.initialize({"cash": 50000}) == ["quotes"]
@@ -94,7 +101,7 @@ def test_the_article_style_client_is_served(tmp_path: Path) -> None:
         {"algorithm.threshold": 0.25},
     ],
 )
-def test_initialize_takes_flat_and_nested_parameters(tmp_path: Path, conf: dict[str, Any]) -> None:
+def test_initialize_takes_flat_and_nested_parameters(service: Any, tmp_path: Path, conf: dict[str, Any]) -> None:
     served = service(tmp_path)
     assert served.initialize(conf) == ["quotes"]
     assert served.describe()["composition"]["algorithms"][0]["algorithm"]["params"]["threshold"] == 0.25
@@ -115,7 +122,9 @@ def test_initialize_takes_flat_and_nested_parameters(tmp_path: Path, conf: dict[
         ({"rpc": {"addr": "tcp://127.0.0.1:1"}}, "`rpc`"),
     ],
 )
-def test_initialize_refuses_what_nobody_takes_by_name(tmp_path: Path, conf: dict[str, Any], says: str) -> None:
+def test_initialize_refuses_what_nobody_takes_by_name(
+    service: Any, tmp_path: Path, conf: dict[str, Any], says: str
+) -> None:
     served = service(tmp_path)
     with pytest.raises((BadConfiguration, BadParameter), match=re.escape(says)):
         served.initialize(conf)
@@ -124,7 +133,7 @@ def test_initialize_refuses_what_nobody_takes_by_name(tmp_path: Path, conf: dict
         served.initialize("cash")
 
 
-def test_initialize_never_resets_an_account(tmp_path: Path) -> None:
+def test_initialize_never_resets_an_account(service: Any, tmp_path: Path) -> None:
     served = service(tmp_path)
     served.initialize({"threshold": 0.0})
     for _ in range(3):
@@ -139,7 +148,7 @@ def test_initialize_never_resets_an_account(tmp_path: Path) -> None:
     assert served.account() == before
 
 
-def test_what_was_given_by_flag_stays(tmp_path: Path) -> None:
+def test_what_was_given_by_flag_stays(service: Any, tmp_path: Path) -> None:
     served = service(tmp_path, cash="777", flat={"threshold": 0.75})
     served.initialize({"cash": 50000, "threshold": 0.1, "fill": "same"})
     composition = served.describe()["composition"]
@@ -151,7 +160,7 @@ def test_what_was_given_by_flag_stays(tmp_path: Path) -> None:
     assert composition["algorithms"][0]["algorithm"]["params"]["threshold"] == 0.75
 
 
-def test_a_part_that_declares_no_parameters_takes_any(tmp_path: Path) -> None:
+def test_a_part_that_declares_no_parameters_takes_any(service: Any, tmp_path: Path) -> None:
     served = service(tmp_path, algorithm__name="contrarian", flat={"pace": 3})
     served.initialize({"patience": 4})
     part = served.describe()["composition"]["algorithms"][0]["algorithm"]
@@ -279,7 +288,7 @@ def test_no_algorithm_is_a_mistake_that_says_how_to_choose_one(tmp_path: Path) -
 # -- events
 
 
-def test_a_bad_item_spoils_no_other(tmp_path: Path) -> None:
+def test_a_bad_item_spoils_no_other(service: Any, tmp_path: Path) -> None:
     served = service(tmp_path, algorithm__name="contrarian")
     replies = served.events([{"goog": 2}, {"goog": "x"}, {"goog": 1}, 7, [{"a": 1}, {"b": float("nan")}], {"a": 2}])
     assert replies[1] == {"error": {"name": "BadData", "message": "goog: expected a number, got 'x'"}}
@@ -294,7 +303,7 @@ def test_a_bad_item_spoils_no_other(tmp_path: Path) -> None:
         served.events([0] * 10_001)
 
 
-def test_an_item_may_be_several_events(tmp_path: Path) -> None:
+def test_an_item_may_be_several_events(service: Any, tmp_path: Path) -> None:
     served = service(tmp_path)
     served.event([{"a": 1, "b": 2}, {"sid": "c", "quote": 3}])
     assert served.describe()["last_seq"] == 3
@@ -308,7 +317,7 @@ def test_an_item_may_be_several_events(tmp_path: Path) -> None:
         [{"sid": "a", "quote": 1, "id": "n1"}, {"sid": "b", "quote": 2, "id": "n2"}],
     ],
 )
-def test_a_payload_of_several_events_that_is_sent_again_runs_once(tmp_path: Path, payload: Any) -> None:
+def test_a_payload_of_several_events_that_is_sent_again_runs_once(service: Any, tmp_path: Path, payload: Any) -> None:
     served = service(tmp_path, flat={"threshold": 0})
     first = served.event(payload)
     assert first
@@ -316,7 +325,7 @@ def test_a_payload_of_several_events_that_is_sent_again_runs_once(tmp_path: Path
     assert served.describe()["last_seq"] == 2
 
 
-def test_negative_prices_need_permission(tmp_path: Path) -> None:
+def test_negative_prices_need_permission(service: Any, tmp_path: Path) -> None:
     with pytest.raises(BadData, match="above zero"):
         service(tmp_path).event({"wti": -37.63})
     allowed = service(tmp_path, negative_prices=True)
@@ -324,7 +333,7 @@ def test_negative_prices_need_permission(tmp_path: Path) -> None:
         assert record["type"] == "rejection"
 
 
-def test_an_older_instance_of_a_client_is_fenced_and_no_other(tmp_path: Path) -> None:
+def test_an_older_instance_of_a_client_is_fenced_and_no_other(service: Any, tmp_path: Path) -> None:
     served = service(tmp_path)
     first = served.attach("mqtt")
     assert first.pop("run").startswith("random-naive.")
@@ -364,12 +373,12 @@ def test_an_older_instance_of_a_client_is_fenced_and_no_other(tmp_path: Path) ->
         lambda served: served.decisions(0, True),
     ],
 )
-def test_arguments_of_nonsense_are_refused_by_name(tmp_path: Path, call: Any) -> None:
+def test_arguments_of_nonsense_are_refused_by_name(service: Any, tmp_path: Path, call: Any) -> None:
     with pytest.raises(BadCall, match="expected"):
         call(service(tmp_path))
 
 
-def test_decisions_are_given_again_from_a_sequence_number(tmp_path: Path) -> None:
+def test_decisions_are_given_again_from_a_sequence_number(service: Any, tmp_path: Path) -> None:
     served = service(tmp_path, flat={"threshold": 0})
     made = [record for n in range(1, 8) for record in served.event({"goog": n}) if record["type"] == "decision"]
     assert served.decisions() == made
@@ -392,10 +401,12 @@ class Loud:
 
 
 @pytest.fixture
-def crowded(tmp_path: Path) -> Service:
+def crowded(opened: Any, tmp_path: Path) -> Service:
     file = tmp_path / "intuition.toml"
     file.write_text('[algorithm]\nname = "crowd"\n[portfolio]\nname = "loud"\n')
-    return Service(load_config(file, environment={}), Shelf(crowd=Crowd, loud=Loud))  # type: ignore[arg-type]  # as above
+    shelf: Any = Shelf(crowd=Crowd, loud=Loud)
+    served: Service = opened(Service(load_config(file, environment={}), shelf))
+    return served
 
 
 def made_of(served: Service, *times: int) -> list[dict[str, Any]]:
@@ -452,7 +463,7 @@ def test_the_outbox_gives_what_an_answer_carries(crowded: Service) -> None:
     assert got == made
 
 
-def test_the_account_adds_up(tmp_path: Path) -> None:
+def test_the_account_adds_up(service: Any, tmp_path: Path) -> None:
     served = service(tmp_path, flat={"threshold": 0})
     for n in range(1, 30):
         served.event({"goog": n})
@@ -461,7 +472,7 @@ def test_the_account_adds_up(tmp_path: Path) -> None:
     assert Decimal(account["equity"]) == Decimal(account["cash"]) + Decimal(account["reserved"]) + value
 
 
-def test_status_can_be_read_while_a_part_is_busy(tmp_path: Path) -> None:
+def test_status_can_be_read_while_a_part_is_busy(opened: Any, tmp_path: Path) -> None:
     entered, leave = threading.Event(), threading.Event()
 
     class Slow(Contrarian):
@@ -472,7 +483,7 @@ def test_status_can_be_read_while_a_part_is_busy(tmp_path: Path) -> None:
     file = tmp_path / "intuition.toml"
     file.write_text('[algorithm]\nname = "slow"\n')
     shelf: Any = Shelf(slow=Slow)
-    served = Service(load_config(file, environment={}), shelf)
+    served = opened(Service(load_config(file, environment={}), shelf))
     writer = threading.Thread(target=served.event, args=({"goog": 1},))
     writer.start()
     assert entered.wait(20)
@@ -497,13 +508,13 @@ json_values = st.recursive(
 def test_whatever_a_caller_sends_gets_an_entry_each_and_the_next_quote_is_served(
     tmp_path_factory: pytest.TempPathFactory, batch: list[Any]
 ) -> None:
-    served = service(tmp_path_factory.mktemp("any"), algorithm__name="contrarian")
-    replies = served.events(batch)
-    assert len(replies) == len(batch)
-    for reply in replies:
-        assert isinstance(reply, list) or reply["error"]["name"] == "BadData"
-    assert msgspec.json.decode(msgspec.json.encode(replies)) == replies
-    assert isinstance(served.event({"goog": 3.45}), list)
+    with closing(new_service(tmp_path_factory.mktemp("any"), algorithm__name="contrarian")) as served:
+        replies = served.events(batch)
+        assert len(replies) == len(batch)
+        for reply in replies:
+            assert isinstance(reply, list) or reply["error"]["name"] == "BadData"
+        assert msgspec.json.decode(msgspec.json.encode(replies)) == replies
+        assert isinstance(served.event({"goog": 3.45}), list)
 
 
 # -- what people decide
@@ -523,8 +534,8 @@ def quoted(sid: str, quote: float) -> dict[str, Any]:
     return {"sid": sid, "quote": quote, "ts": 1}
 
 
-def test_several_algorithms_share_one_account(tmp_path: Path) -> None:
-    service = Service(two_algorithms(tmp_path), discover())
+def test_several_algorithms_share_one_account(opened: Any, tmp_path: Path) -> None:
+    service = opened(Service(two_algorithms(tmp_path), discover()))
     account = service.account()
     assert (account["cash"], account["algorithms"]["one"]["cash"], account["algorithms"]["two"]["cash"]) == (
         "1000",
@@ -554,8 +565,8 @@ def test_several_algorithms_share_one_account(tmp_path: Path) -> None:
         ("half", "expected a share for each"),
     ],
 )
-def test_shares_that_cannot_be_are_refused(tmp_path: Path, shares: Any, problem: str) -> None:
-    service = Service(two_algorithms(tmp_path), discover())
+def test_shares_that_cannot_be_are_refused(opened: Any, tmp_path: Path, shares: Any, problem: str) -> None:
+    service = opened(Service(two_algorithms(tmp_path), discover()))
     with pytest.raises(IntuitionError, match=problem):
         service.shares(shares)
     assert service.describe()["last_seq"] == 0
@@ -585,8 +596,8 @@ def test_the_kill_switch_cancels_refuses_and_survives(tmp_path: Path) -> None:
     again.close()
 
 
-def test_the_kill_switch_can_sell_all(tmp_path: Path) -> None:
-    service = Service(two_algorithms(tmp_path), discover())
+def test_the_kill_switch_can_sell_all(opened: Any, tmp_path: Path) -> None:
+    service = opened(Service(two_algorithms(tmp_path), discover()))
     service.event(quoted("A", 10.0))
     service.event(quoted("A", 10.0))
     switched, order = service.kill("enough", True)

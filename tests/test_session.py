@@ -2,6 +2,7 @@ import sqlite3
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -86,8 +87,8 @@ def decisions(session: Session, after: tuple[int, int] = (0, 0)) -> list[Record]
 
 
 def uninterrupted(count: int) -> list[Any]:
-    session = session_of(MEMORY)
-    return [session.deliver([item(n)])[0] for n in range(count)]
+    with closing(session_of(MEMORY)) as session:
+        return [session.deliver([item(n)])[0] for n in range(count)]
 
 
 def test_a_known_item_is_answered_from_the_journal_and_runs_once(tmp_path: Path) -> None:
@@ -118,13 +119,17 @@ def test_a_known_id_with_other_content_is_refused_and_runs_nothing(tmp_path: Pat
 
 @pytest.mark.parametrize("algorithm", [Turns, Forgetful])
 @pytest.mark.parametrize("clean", [True, False])
-def test_a_session_goes_on_where_it_ended_however_it_ended(tmp_path: Path, algorithm: type, clean: bool) -> None:
+def test_a_session_goes_on_where_it_ended_however_it_ended(
+    opened: Any, tmp_path: Path, algorithm: type, clean: bool
+) -> None:
     expected = uninterrupted(100)
     path = tmp_path / "s.sqlite"
     session = session_of(path, algorithm)
     got = [session.deliver([item(n)])[0] for n in range(60)]
     if clean:
         session.close()
+    else:
+        opened(session)
     resumed = Session(builder(algorithm), journal=Journal(path), name="test")
     recovery = resumed.recover()
     assert recovery.last_seq == 60

@@ -542,10 +542,10 @@ def test_a_boundary_outlives_later_snapshots_and_is_never_gone_behind(tmp_path: 
 
 
 def test_a_session_whose_state_cannot_be_kept_goes_on_where_it_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    opened: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = session_of(tmp_path / "s.journal")
-    other = session_of(MEMORY)
+    other = opened(session_of(MEMORY))
     for n in range(20):
         session.deliver([Item([quote(n)])])
         other.deliver([Item([quote(n)])])
@@ -591,15 +591,15 @@ def service_at(path: Path | None, **flags: Any) -> Service:
         (("indicator", "random", "sma"), "the session has no indicator"),
     ],
 )
-def test_nonsense_is_refused_and_changes_nothing(asked: tuple[Any, ...], problem: str) -> None:
-    service = service_at(None)
+def test_nonsense_is_refused_and_changes_nothing(opened: Any, asked: tuple[Any, ...], problem: str) -> None:
+    service = opened(service_at(None))
     with pytest.raises(IntuitionError, match=re.escape(problem)):
         service.swap(*asked)
     assert service.describe()["last_seq"] == 0
 
 
-def test_a_caller_of_initialize_is_held_to_what_the_session_was_begun_with() -> None:
-    service = service_at(None)
+def test_a_caller_of_initialize_is_held_to_what_the_session_was_begun_with(opened: Any) -> None:
+    service = opened(service_at(None))
     service.event({"goog": 1.0})
     service.swap("algorithm", "random", "random", {"threshold": 0.9})
     assert service.initialize({"threshold": 0.5}) == service.describe()["channels"]
@@ -609,8 +609,10 @@ def test_a_caller_of_initialize_is_held_to_what_the_session_was_begun_with() -> 
     assert (described["name"], described["params"]["threshold"]) == ("random", 0.9)
 
 
-def test_an_upgrade_needs_a_journal_and_another_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    service = service_at(None)
+def test_an_upgrade_needs_a_journal_and_another_version(
+    opened: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = opened(service_at(None))
     with pytest.raises(IntuitionError, match="install the other one first"):
         service.upgrade("algorithm", "random")
     with pytest.raises(IntuitionError, match=r"it is not there; did you mean `random`\?"):
