@@ -166,7 +166,7 @@ class Gate:
         if len(self._connections) >= MAX_WATCHED:
             return
         with suppress(OSError):  # it may be gone already
-            stream = socket.socket(fileno=os.dup(descriptor))
+            stream = _duplicate(descriptor)
             try:
                 host, port, *_ = stream.getpeername()
             except OSError:
@@ -207,6 +207,20 @@ class Gate:
         connection = self._connections.pop(descriptor, None)
         if connection is not None:
             connection.stream.close()
+
+
+def _duplicate(descriptor: int) -> socket.socket:
+    """Give another hold on a stream.
+
+    Raises:
+        OSError: it is gone, and its number may be that of a file by now.
+    """
+    number = os.dup(descriptor)
+    try:
+        return socket.socket(fileno=number)
+    except OSError:
+        os.close(number)
+        raise
 
 
 def _given_up(stream: socket.socket) -> bool:

@@ -89,12 +89,12 @@ def _served(methods: Mapping[str, Method], options: dict[str, Any]) -> Iterator[
 
     thread = threading.Thread(target=serve)
     thread.start()
-    address, server = started.get(timeout=10)
+    address, server = started.get(timeout=60)
     try:
         yield address, server
     finally:
         server.stop()
-        thread.join(timeout=20)
+        thread.join(timeout=60)
         assert not thread.is_alive()
 
 

@@ -48,7 +48,7 @@ class Raw:
         blob = msgpack.packb(({"message_id": message_id, "v": 3, **header}, name, args))
         self.socket.send_multipart([b"", blob])
 
-    def answer(self, seconds: float = 10.0) -> tuple[Any, str, Any]:
+    def answer(self, seconds: float = 60.0) -> tuple[Any, str, Any]:
         """The next answer that is no heartbeat: what it answers, its kind, and what it says."""
         end = time.monotonic() + seconds
         while self.socket.poll(max(0, int((end - time.monotonic()) * 1000))):
@@ -76,7 +76,7 @@ class Gate:
 
     def wait(self, value: object) -> object:
         self.entered.put(value)
-        assert self.open.wait(20)
+        assert self.open.wait(60)
         return value
 
 
@@ -118,7 +118,7 @@ def test_a_stranger_can_look_around(serve: Serve, plain: Plain) -> None:
 def test_the_zerorpc_command_can_look_around(serve: Serve) -> None:
     address = serve({"event": Method(lambda data: [], queued=True)})
     look = [sys.executable, "-W", "ignore", "-c", "from zerorpc import cli; cli.main()", address]
-    shown = subprocess.run(look, capture_output=True, text=True, check=True, timeout=20)
+    shown = subprocess.run(look, capture_output=True, text=True, check=True, timeout=60)
     assert "event" in shown.stdout
 
 
@@ -245,7 +245,7 @@ def test_direct_methods_do_not_wait_for_queued_ones(serve: Serve, plain: Plain, 
     address = serve({"wait": Method(gate.wait, queued=True), "now": Method(lambda: 7, queued=False)})
     with raw(address) as peer:
         peer.call("wait", [1])
-        gate.entered.get(timeout=10)
+        gate.entered.get(timeout=60)
         assert plain(address).now() == 7
         gate.open.set()
         assert peer.answer()[2] == [1]
@@ -273,7 +273,7 @@ def test_heartbeats_flow_while_a_part_computes(python: Program, plain: Plain) ->
         assert bystander.echo(1) == 1
         slowest = max(slowest, time.monotonic() - start)
         caller.join(0.2)
-    assert answers.get(timeout=10) == 7
+    assert answers.get(timeout=60) == 7
     assert slowest < 3.5  # half of what the part takes
 
 
@@ -281,7 +281,7 @@ def test_two_callers_may_use_the_same_message_id(serve: Serve, gate: Gate) -> No
     address = serve({"wait": Method(gate.wait, queued=True)})
     with raw(address) as one, raw(address) as other:
         one.call("wait", ["one"])
-        assert gate.entered.get(timeout=10) == "one"
+        assert gate.entered.get(timeout=60) == "one"
         other.call("wait", ["other"])
         gate.open.set()
         assert one.answer() == (b"1", "OK", ["one"])
@@ -291,7 +291,7 @@ def test_two_callers_may_use_the_same_message_id(serve: Serve, gate: Gate) -> No
 def test_a_second_call_with_the_id_of_one_that_runs_does_not_run(serve: Serve, gate: Gate) -> None:
     with raw(serve({"wait": Method(gate.wait, queued=True), "now": Method(lambda: 7, queued=False)})) as peer:
         peer.call("wait", ["first"])
-        gate.entered.get(timeout=10)
+        gate.entered.get(timeout=60)
         peer.call("wait", ["second"])
         peer.call("now", [], b"2")
         assert peer.answer() == (b"2", "OK", [7])
@@ -306,7 +306,7 @@ def test_a_caller_who_writes_on_while_its_call_runs_blocks_nobody(serve: Serve, 
     address = serve({"wait": Method(gate.wait, queued=True), "now": Method(lambda: 7, queued=False)})
     with raw(address) as peer:
         peer.call("wait", [1])
-        gate.entered.get(timeout=10)
+        gate.entered.get(timeout=60)
         for number in range(5_000):
             peer.call("more", [1], str(number), response_to=b"1")
         start = time.monotonic()
@@ -368,7 +368,7 @@ def test_stopping_answers_the_call_in_flight_and_refuses_new_ones(start: Start, 
     address, server = start({"wait": Method(gate.wait, queued=True)})
     with raw(address) as early, raw(address) as late:
         early.call("wait", [1])
-        gate.entered.get(timeout=10)
+        gate.entered.get(timeout=60)
         server.stop()
         late.call("wait", [2])
         _, name, args = late.answer()
@@ -386,7 +386,7 @@ def test_sigterm_lets_the_call_in_flight_finish(python: Program) -> None:
         os.kill(process.pid, signal.SIGTERM)
         assert peer.answer() == (b"1", "OK", [1.0])
     assert process.stdout.readline() == "stopped\n"
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
 
 
 def test_stop_before_run_and_after_close_is_harmless() -> None:
@@ -438,10 +438,10 @@ def test_a_server_runs_where_it_was_made() -> None:
 
         thread = threading.Thread(target=elsewhere)
         thread.start()
-        thread.join(10)
-    assert "thread" in str(errors.get(timeout=10))
+        thread.join(60)
+    assert "thread" in str(errors.get(timeout=60))
 
 
 def test_importing_the_package_loads_no_transport() -> None:
     look = "import sys, intuition_core.rpc; sys.exit(bool({'gevent', 'zmq', 'zerorpc'} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", look], check=False, timeout=20).returncode == 0
+    assert subprocess.run([sys.executable, "-c", look], check=False, timeout=60).returncode == 0

@@ -177,7 +177,7 @@ def test_a_message_that_comes_as_the_timer_of_its_reader_ends_is_read_and_no_err
             sending.start()
             time.sleep(1.5)  # the hub stands still: both the timer and the message are due when it goes on
             sending.join()
-            assert reading.get(timeout=10).name == "event"
+            assert reading.get(timeout=60).name == "event"
         finally:
             events.close()
     assert caplog.records == []

@@ -29,14 +29,14 @@ def test_a_job_that_outlasts_the_worker_harms_nobody(monkeypatch: pytest.MonkeyP
 
     def job() -> bool:
         begun.put(threading.current_thread())
-        return release.wait(10)
+        return release.wait(60)
 
     waiting = gevent.spawn(worker.run, job)
     gevent.sleep(0)
-    thread = begun.get(timeout=10)
+    thread = begun.get(timeout=60)
     waiting.kill()
     worker.close()
     release.set()
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
     assert faults == []
