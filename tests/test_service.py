@@ -1,4 +1,5 @@
 import re
+import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import closing
@@ -19,7 +20,7 @@ from intuition_core.errors import BadData, BadParameter, IntuitionError
 from intuition_core.journal import Journal
 from intuition_core.plugins import UnknownPlugin, discover
 from intuition_core.rpc.wire import MAX_MESSAGE
-from intuition_core.service import AlreadyRunning, BadCall, Service, TooManyDecisions
+from intuition_core.service import AlreadyRunning, BadCall, CompositionChanged, Service, TooManyDecisions
 from intuition_core.session import StaleEpoch
 from intuition_core.typed import Typed
 
@@ -520,10 +521,11 @@ def test_whatever_a_caller_sends_gets_an_entry_each_and_the_next_quote_is_served
 # -- what people decide
 
 
-def two_algorithms(tmp_path: Path) -> Config:
+def two_algorithms(tmp_path: Path, cash: str = "1000") -> Config:
     file = tmp_path / "intuition.toml"
     file.write_text(
-        'cash = "1000"\nseed = 1\nportfolio.name = "fixed"\nportfolio.params = {cash = "100"}\n'
+        f'cash = "{cash}"\nseed = 1\n'
+        'portfolio.name = "fixed"\nportfolio.params = {cash = "100"}\n'
         '[[algorithms]]\nname = "one"\nuse = "buy-and-hold"\nshare = 0.6\nparams = {symbols = ["A"]}\n'
         '[[algorithms]]\nname = "two"\nuse = "buy-and-hold"\nparams = {symbols = ["B"]}\n'
     )
@@ -594,6 +596,19 @@ def test_the_kill_switch_cancels_refuses_and_survives(tmp_path: Path) -> None:
         with pytest.raises(IntuitionError, match="say why"):
             again.kill(reason)
     again.close()
+
+
+def test_a_service_that_cannot_go_on_lets_its_journal_go(tmp_path: Path) -> None:
+    path = tmp_path / "session.journal"
+    with closing(Service(two_algorithms(tmp_path), discover(), journal=lambda _name: Journal(path))) as service:
+        service.event(quoted("A", 10.0))
+    (tmp_path / "other").mkdir()
+    config = two_algorithms(tmp_path / "other", cash="777")
+    journal = Journal(path)
+    with pytest.raises(CompositionChanged):
+        Service(config, discover(), journal=lambda _name: journal)
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        journal.meta()
 
 
 def test_the_kill_switch_can_sell_all(opened: Any, tmp_path: Path) -> None:

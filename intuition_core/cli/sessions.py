@@ -155,8 +155,8 @@ def archive(*, name: str) -> None:
 
     path = find_session(name)
     with held(path):
-        journal = _open(path, read_only=False)  # which brings everything into the one file
-        journal.close()
+        with _open(path, read_only=False):  # which brings everything into the one file
+            pass
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         target = path.with_name(f"{path.stem}.{stamp}{path.suffix}")
         path.rename(target)

@@ -218,11 +218,8 @@ def test_a_session_with_a_file_replays_from_any_folder(served: Served, monkeypat
     served.folder.joinpath("elsewhere").mkdir()
     served.folder /= "elsewhere"
     assert served.run("replay", "../s.db", "--with", "algorithm=../follow.py").returncode == 0
-    meta = Journal(served.folder.parent / "s.db", read_only=True)
-    try:
-        version = meta.meta()["composition"]["algorithms"][0]["algorithm"]["version"]
-    finally:
-        meta.close()
+    with Journal(served.folder.parent / "s.db", read_only=True) as journal:
+        version = journal.meta()["composition"]["algorithms"][0]["algorithm"]["version"]
     monkeypatch.chdir(served.folder)
     catalogue = discover()
     composition = compose(settle(load_config(flags={"algorithm.name": "../follow.py"}), catalogue), catalogue)

@@ -243,6 +243,10 @@ class World:
             raise TimeoutError(f"no rest after {_PATIENCE} steps")
         return self._judge()
 
+    def close(self) -> None:
+        """Let the journal go, which outlives the processes of the session."""
+        self._journal.close()
+
     def _judge(self) -> Verdict:
         published = [
             Published(event["sid"], event.get("number", UNNUMBERED)) for event in self._events if event is not None
@@ -426,6 +430,8 @@ def simulate(seed: int) -> Outcome:
         return Outcome(seed, world.befell if world else [], None, f"{type(error).__name__}: {error}")
     finally:
         session_module.SNAPSHOT_EVERY = kept  # type: ignore[misc]  # the same
+        if world is not None:
+            world.close()
 
 
 def main(first: int, count: int = 1) -> None:

@@ -48,8 +48,8 @@ def test_no_seed_loses_or_repeats_anything(
     assert not bad, f"{len(bad)} of {count} seeds: {'; '.join(bad[:5])}"
 
 
-def test_a_seed_gives_the_same_history_each_time() -> None:
-    one, other = World(11), World(11)
+def test_a_seed_gives_the_same_history_each_time(opened: Any) -> None:
+    one, other = opened(World(11)), opened(World(11))
     assert one.run().good
     assert other.run().good
     assert one.befell == other.befell

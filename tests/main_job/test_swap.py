@@ -183,15 +183,14 @@ def recounted(journal: Path) -> tuple[Decimal, dict[str, Decimal], list[str]]:
     """Work an account out from the fills alone; and give the ids of the events that were taken."""
     cash, units = Decimal(10_000), Decimal(0)
     ids: list[str] = []
-    kept = Journal(journal, read_only=True)
-    for events, records in kept.batches():
-        ids += [event["id"] for event in events if "id" in event]
-        for record in records:
-            if record["type"] == "fill":
-                sign = 1 if record["side"] == "buy" else -1
-                cash -= sign * Decimal(record["cash"])
-                units += sign * Decimal(record["quantity"])
-    kept.close()
+    with Journal(journal, read_only=True) as kept:
+        for events, records in kept.batches():
+            ids += [event["id"] for event in events if "id" in event]
+            for record in records:
+                if record["type"] == "fill":
+                    sign = 1 if record["side"] == "buy" else -1
+                    cash -= sign * Decimal(record["cash"])
+                    units += sign * Decimal(record["quantity"])
     return cash, {"GOOG": units} if units else {}, ids
 
 
@@ -304,14 +303,13 @@ def test_a_newer_version_goes_on_where_the_older_one_was(served: Served) -> None
     assert served.call("describe")["composition"]["algorithms"][0]["algorithm"]["version"] == "1.1"
     check_account(served, load, served.call("account"))
     tags: dict[str, list[int]] = {}
-    journal = Journal(served.journal, read_only=True)
-    for _, records in journal.batches():
-        for record in records:
-            if "tag" in record:
-                tags.setdefault(record["tag"], []).append(record["seq"])
-    boundary = journal.boundary
+    with Journal(served.journal, read_only=True) as journal:
+        for _, records in journal.batches():
+            for record in records:
+                if "tag" in record:
+                    tags.setdefault(record["tag"], []).append(record["seq"])
+        boundary = journal.boundary
     assert max(tags["1.0"]) < boundary < min(tags["1.1"])
-    journal.close()
     account = served.call("account")
     served.process.kill()
     served.process.process.wait(10)

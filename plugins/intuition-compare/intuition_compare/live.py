@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from contextlib import closing, nullcontext
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -64,7 +64,7 @@ def compare_session(
         flat["cash"] = cash
     catalogue = discover(blocked=blocked_plugins(config))
     path = find_session(session)
-    with closing(Journal(path, read_only=True)) as journal:
+    with Journal(path, read_only=True) as journal:
         notes = journal.meta()
     begun = recorded(notes["configuration"], catalogue, {}, rules=rules_of(notes["composition"]))
     original = Variant(f"session {notes['session']}", begun)

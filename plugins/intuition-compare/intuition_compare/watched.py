@@ -1,7 +1,6 @@
 """A session under observation: its journal, read now and then, and the shadows that follow it."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -64,7 +63,7 @@ class Watched:
             BadJournal: the journal cannot be read.
         """
         before = self._shadows[0].seq
-        with closing(Journal(self._path, read_only=True)) as journal:
+        with Journal(self._path, read_only=True) as journal:
             notes = journal.meta()
             if any(notes[key] != known for key, known in self._notes.items()):
                 raise SessionChanged(self._shadows[0].name)

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from intuition_source_files import BadRow, Csv, Parquet, UnreadableFile
+from intuition_source_files.packing import unpacked
 
 MINUTE = 60 * 10**9
 BAR = "timestamp,open,high,low,close,volume\n"
@@ -110,7 +111,7 @@ def test_a_wide_row_that_is_wrong_is_told_with_its_column(read: Read, write: Wri
         read(Csv, write("date,A,venue\n2024-01-01,1,NYSE\n"))
 
 
-@pytest.mark.parametrize(
+PACKED = pytest.mark.parametrize(
     ("ending", "name", "pack"),
     [
         ("gz", "gzip", gzip.compress),
@@ -119,6 +120,21 @@ def test_a_wide_row_that_is_wrong_is_told_with_its_column(read: Read, write: Wri
         ("zst", "zstd", lambda content: bytes(pa.compress(content, "zstd", asbytes=True))),
     ],
 )
+
+
+@PACKED
+def test_closing_what_is_unpacked_closes_the_file(
+    tmp_path: Path, ending: str, name: str, pack: Callable[[bytes], bytes]
+) -> None:
+    path = tmp_path / f"text.{ending}"
+    path.write_bytes(pack(b"text"))
+    file = pa.OSFile(str(path))
+    with unpacked(file, name) as stream:
+        assert stream.read() == b"text"
+    assert file.closed
+
+
+@PACKED
 def test_compressed_files_give_the_same(
     read: Read, tmp_path: Path, ending: str, name: str, pack: Callable[[bytes], bytes]
 ) -> None:
