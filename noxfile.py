@@ -1,9 +1,11 @@
 """The project's chores: ``uv run nox`` runs what a change must pass; ``nox -l`` lists the others.
 
-The sessions run in the environment that nox itself runs in, which `uv run` has made from pyproject.toml.
+The sessions run in the environment that nox itself runs in, which `uv run` has made from pyproject.toml; `versions` and
+`other` make environments of other Pythons the same way.
 """
 
 import os
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -11,12 +13,16 @@ from pathlib import Path
 import nox
 
 nox.options.default_venv_backend = "none"
-nox.options.sessions = ["lint", "types", "layers", "constraints", "docs", "tests"]
+nox.options.sessions = ["lint", "types", "layers", "constraints", "docs", "tests", "other"]
 
 PYTHON = ("python", "-W", "error::SyntaxWarning")
 
 CACHED = {"PYTHONDONTWRITEBYTECODE": ""}
 """Tests start many processes, which would otherwise compile anew all that they import where this is set."""
+
+
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+"""The Pythons that the tests are for, the oldest first."""
 
 
 @nox.session
@@ -45,9 +51,75 @@ def tests(session: nox.Session) -> None:
     They run in several processes, one more than there are cores: many of them wait for processes of their own. The
     examples of properties are the same each time, so that a change is judged by what it changes; `pytest` draws others.
     """
+    _test(session, Path(sys.prefix), *session.posargs)
+
+
+@nox.session
+@nox.parametrize("version", [nox.param(version, id=version) for version in PYTHONS])
+def versions(session: nox.Session, version: str) -> None:
+    """The same on each Python from 3.11 to 3.14 that is there; ``nox -s "versions(3.13)"`` runs one.
+
+    Each has an environment of its own in .nox. A Python is looked for on PATH, in pyenv's folder and among those that
+    uv has installed; none is downloaded.
+    """
+    interpreter = _find(version)
+    if interpreter is None:
+        session.skip(f"there is no Python {version} on PATH, in pyenv's folder or among uv's")
+    _test(session, _environment(session, version, interpreter), *session.posargs)
+
+
+@nox.session
+def other(session: nox.Session) -> None:
+    """The tests of the core and its plugins in one process, on the newest Python there is; on the oldest if this is it.
+
+    LEFTOUT
+    """
+    there = {version: interpreter for version in PYTHONS if (interpreter := _find(version)) is not None}
+    present = f"{sys.version_info.major}.{sys.version_info.minor}"
+    others = [version for version in PYTHONS if version in there and version != present]
+    if not others:
+        session.skip(f"there is no other Python than {present}")
+    version = others[0] if others[-1] < present else others[-1]
+    _test(session, _environment(session, version, there[version]), *IN_ONE_PROCESS, *session.posargs)
+
+
+def _find(version: str) -> str | None:
+    """Give the path of an interpreter of this version; None where there is none."""
+    # pyenv's own commands on PATH end with an error for each version but the one that was chosen.
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    folders = [str(folder) for folder in pyenv.glob(f"versions/{version}.*/bin")]
+    path = os.pathsep.join([*folders, os.environ.get("PATH", os.defpath)])
+    found = subprocess.run(
+        ["uv", "python", "find", "--system", "--no-project", "--no-python-downloads", version],
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return found.stdout.strip() if found.returncode == 0 else None
+
+
+def _environment(session: nox.Session, version: str, interpreter: str) -> Path:
+    """Make the environment of a Python, or bring it up to date; give its folder."""
+    folder = Path(".nox", f"python-{version}").absolute()
+    command = ("uv", "sync", "--quiet", "--no-python-downloads", "--python", interpreter)
+    session.run(*command, env={"UV_PROJECT_ENVIRONMENT": str(folder)})
+    return folder
+
+
+def _test(session: nox.Session, environment: Path, *options: str) -> None:
+    """Run tests in an environment, as from a shell in which it is active."""
+    programs = environment / "bin"
+    path = os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath)])
     processes = f"--numprocesses={(os.cpu_count() or 1) + 1}"
-    options = ("-m", "not chaos", processes, "--dist=worksteal", "--hypothesis-profile=ci")
-    session.run(*PYTHON, "-m", "pytest", *options, *session.posargs, env=CACHED)
+    session.run(
+        str(programs / "python"),
+        *PYTHON[1:],
+        *("-m", "pytest", "-m", "not chaos", processes, "--dist=worksteal", "--hypothesis-profile=ci"),
+        *options,
+        env={**CACHED, "PATH": path, "VIRTUAL_ENV": str(environment)},
+        external=True,
+    )
 
 
 @nox.session

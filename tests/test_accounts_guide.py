@@ -31,10 +31,10 @@ def test_every_table_can_be_read(table: str) -> None:
     convert(tomllib.loads(table), origin="docs/accounts.md")
 
 
-def test_two_algorithms_and_moved_capital(tmp_path: Path) -> None:
+def test_two_algorithms_and_moved_capital(opened: Any, tmp_path: Path) -> None:
     file = tmp_path / "intuition.toml"
     file.write_text(TABLES[0])
-    session = Service(load_config(file, environment={}), discover())
+    session = opened(Service(load_config(file, environment={}), discover()))
     parts = session.account()["algorithms"]
     assert (parts["first"]["cash"], parts["second"]["cash"]) == ("600", "400")
     [decision] = session.event({"sid": "A", "quote": 10, "ts": 1})
@@ -47,10 +47,10 @@ def test_two_algorithms_and_moved_capital(tmp_path: Path) -> None:
     assert {name: part["equity"] for name, part in account["algorithms"].items()} == {"first": "500", "second": "500"}
 
 
-def test_who_is_not_named_keeps_the_share(tmp_path: Path) -> None:
+def test_who_is_not_named_keeps_the_share(opened: Any, tmp_path: Path) -> None:
     file = tmp_path / "intuition.toml"
     file.write_text(TABLES[0])
-    session = Service(load_config(file, environment={}), discover())
+    session = opened(Service(load_config(file, environment={}), discover()))
     with pytest.raises(BadShares, match=r"1\.1"):
         session.shares({"first": 0.7})
     session.shares({"first": 0.5})
