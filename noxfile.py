@@ -24,6 +24,26 @@ CACHED = {"PYTHONDONTWRITEBYTECODE": ""}
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 """The Pythons that the tests are for, the oldest first."""
 
+PROGRAMS = (
+    "plugins/intuition-compare",
+    "plugins/intuition-connector-mqtt",
+    "plugins/intuition-indicators/tests/test_indicate.py",
+    "plugins/intuition-report/tests/test_page.py",
+    "tests/authoring",
+    "tests/backtest/test_command.py",
+    "tests/backtest/test_guide.py",
+    "tests/backtest/test_parity.py",
+    "tests/backtest/test_several.py",
+    "tests/chaos",
+    "tests/docs",
+    "tests/main_job",
+    "tests/test_keys.py",
+    "tests/test_list_plugins.py",
+    "tests/testing/test_check.py",
+    "tests/tooling",
+)
+"""Tests that start programs and wait for them: two thirds of the time that all take."""
+
 
 @nox.session
 def lint(session: nox.Session) -> None:
@@ -70,17 +90,27 @@ def versions(session: nox.Session, version: str) -> None:
 
 @nox.session
 def other(session: nox.Session) -> None:
-    """The tests of the core and its plugins in one process, on the newest Python there is; on the oldest if this is it.
+    """The tests that start few programs, on the newest Python there is besides; on the oldest if this is the newest.
 
-    LEFTOUT
+    So `nox` alone runs the oldest and the newest, and a third longer than on one. What differs between Pythons is seen
+    within a process: warnings, types, sums, what is closed. `versions` runs all, on each.
     """
-    there = {version: interpreter for version in PYTHONS if (interpreter := _find(version)) is not None}
-    present = f"{sys.version_info.major}.{sys.version_info.minor}"
-    others = [version for version in PYTHONS if version in there and version != present]
+    present = sys.version_info[:2]
+    found = {version: _find(version) for version in PYTHONS if _number(version) != present}
+    others = [(version, interpreter) for version, interpreter in found.items() if interpreter is not None]
     if not others:
-        session.skip(f"there is no other Python than {present}")
-    version = others[0] if others[-1] < present else others[-1]
-    _test(session, _environment(session, version, there[version]), *IN_ONE_PROCESS, *session.posargs)
+        session.skip("there is no other Python on PATH, in pyenv's folder or among uv's")
+    version, interpreter = others[0] if _number(others[-1][0]) < present else others[-1]
+    _test(
+        session,
+        _environment(session, version, interpreter),
+        *(f"--ignore={each}" for each in PROGRAMS),
+        *session.posargs,
+    )
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
 
 
 def _find(version: str) -> str | None:
