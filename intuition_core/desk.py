@@ -147,15 +147,13 @@ class Desk:
     def answer_all(self, line: LineSeat, given: Sequence[Signal | Cancel | Message | Targets], data: Data) -> None:
         """Do what an algorithm's answers to one event ask for: what closes positions before what it is to pay for."""
         if len(given) > 1 and self.rules > 1:
-            opening = [
-                answer
-                for answer in given
-                if isinstance(answer, Signal) and not self._closes(line, answer.sid, answer.side)
-            ]
-            if opening and len(opening) < len(given):
+            signals = [answer for answer in given if isinstance(answer, Signal)]
+            opening = [each for each in signals if not self._closes(line, each.sid, each.side)]
+            if opening and len(opening) < len(signals):
+                ordered = iter((*(each for each in signals if each not in opening), *opening))
                 with self._together(line):
-                    for answer in (*(each for each in given if each not in opening), *opening):
-                        self.answer(line, answer, data)
+                    for answer in given:
+                        self.answer(line, next(ordered) if isinstance(answer, Signal) else answer, data)
                 return
         for answer in given:
             self.answer(line, answer, data)
