@@ -103,9 +103,9 @@ stories = st.lists(
 def told(story: Any) -> list[dict[str, Any]]:
     ts, events = 0, []
     for channel, sid, quote, later, do, begin in story:
-        ts += later
+        start, ts = ts, ts + later
         event = {"channel": channel, "sid": sid, "quote": quote, "ts": ts, "do": do}
-        events.append(event if begin is None else {**event, "open": begin})
+        events.append(event if begin is None else {**event, "open": begin, "start": start})
     return events
 
 

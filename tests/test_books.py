@@ -1,8 +1,10 @@
 """One account of several algorithms: what is conserved, whose the profit is, and the kill switch over all of them."""
 
+import itertools
 from collections import defaultdict
 from collections.abc import Sequence
 from decimal import Decimal
+from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -281,11 +283,16 @@ def strategy(*risks: type, algorithms: Sequence[str] = NAMES, **more: Any) -> St
     return Strategy(recipe, run="r")
 
 
-def quote(price: float, ts: int = 0, sid: str = "A", **more: Any) -> dict[str, Any]:
-    return {"channel": "quotes", "sid": sid, "quote": price, "ts": ts, **more}
+TIMES = itertools.count(100)
 
 
-quotes = st.builds(quote, prices, sid=symbols, do=st.sampled_from([None, "buy", "buy", "sell"]), by=st.none() | names)
+def quote(price: float, ts: int | None = None, sid: str = "A", **more: Any) -> dict[str, Any]:
+    """Give an event after all before it."""
+    return {"channel": "quotes", "sid": sid, "quote": price, "ts": next(TIMES) if ts is None else ts, **more}
+
+
+wishes = st.sampled_from([None, "buy", "buy", "sell"])
+quotes = st.builds(quote, prices, ts=st.just(0), sid=symbols, do=wishes, by=st.none() | names)
 decisions = st.one_of(
     tables.map(
         lambda shares: control.share_out(shares, there=dict.fromkeys(NAMES, ZERO), ts=0, by="me"),
@@ -293,7 +300,15 @@ decisions = st.one_of(
     st.booleans().map(lambda flatten: control.kill("enough", ts=0, by="me", flatten=flatten)),
     st.just(control.clear("on we go", ts=0, by="me")),
 )
-stories = st.lists(st.one_of(*[quotes] * 8, decisions), min_size=1, max_size=60)
+steps = st.sampled_from([0, 1, 1, 1, 5, -2])
+
+
+def timed(story: Sequence[tuple[dict[str, Any], int]]) -> list[dict[str, Any]]:
+    """Give events their times: each so much after the one before it, or before it, where it is late."""
+    return [{**event, "ts": ts} for ts, (event, _) in zip(accumulate(step for _, step in story), story, strict=True)]
+
+
+stories = st.lists(st.tuples(st.one_of(*[quotes] * 8, decisions), steps), min_size=1, max_size=60).map(timed)
 recipes = st.fixed_dictionaries(
     {
         "fill": st.sampled_from(["next", "same"]),

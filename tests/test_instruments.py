@@ -208,7 +208,7 @@ def composed(folder: Path, catalogue: Catalogue, text: str) -> Composition:
     file.write_text(f'seed = 1\n{text}\n[algorithm]\nname = "random"\n')
     config = settle(load_config(file, environment={}), catalogue)
     composition = compose(config, catalogue)
-    again = recorded(portable(config, composition), catalogue, {})
+    again = recorded(portable(config, composition), catalogue, {}, rules=composition.rules)
     assert again.plain() == composition.plain()
     return composition
 

@@ -409,7 +409,7 @@ def test_all_is_taken_back() -> None:
 def test_what_fills_at_once(terms: dict[str, Any], price: float | None) -> None:
     account = Account(rules=FillRules(volume_share=units("0.5")))
     order = account.place("buy", quantity=units(1), **terms)
-    filled = account.broker.fill_now(order, 7)
+    filled = account.broker.fill_now(order, 100.0, 7)
     assert (None if filled is None else filled.price) == price  # type: ignore[union-attr]  # none of these is refused
     assert bool(account.broker.open) is (price is None)
     assert bool(account.ledger.reserved) is (price is None)
@@ -418,7 +418,7 @@ def test_what_fills_at_once(terms: dict[str, Any], price: float | None) -> None:
 def test_what_has_one_chance_and_misses_it_at_once_is_cancelled() -> None:
     account = Account()
     order = account.place("buy", quantity=units(1), limit=99.0, tif="ioc")
-    assert isinstance(account.broker.fill_now(order, 7), Rejection)
+    assert isinstance(account.broker.fill_now(order, 100.0, 7), Rejection)
     assert account.ledger.reserved == 0
     assert not account.broker.open
 
@@ -542,7 +542,7 @@ def test_plain_orders_fill_alike_on_both_ways(
             if side == "buy" and reserve > account.ledger.available:
                 continue
             order = account.broker.place(OpenOrder(str(len(told)), wanted, ME, ""), reserve)
-            told.append(account.broker.fill_now(order, 0) if at_once else account.quote(price))
+            told.append(account.broker.fill_now(order, 100.0, 0) if at_once else account.quote(price))
         outcomes.append((told, account.ledger.snapshot()))
     assert outcomes[0] == outcomes[1]
 

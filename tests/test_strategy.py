@@ -1,3 +1,4 @@
+import itertools
 import random
 import subprocess
 import sys
@@ -59,7 +60,14 @@ def strategy_of(algo: type, port: type, *, risks: Iterable[type] = (), **recipe:
     )
 
 
-def quote(price: float, sid: str = "GOOG", ts: int = 0, **more: Any) -> dict[str, Any]:
+TIMES = itertools.count(100, 10)
+
+
+def quote(price: float, sid: str = "GOOG", ts: int | None = None, **more: Any) -> dict[str, Any]:
+    """Give an event after all before it; one that says its open began with the end of the one before."""
+    ts = next(TIMES) if ts is None else ts
+    if "open" in more:
+        more.setdefault("start", ts - 10)
     return {"channel": "quotes", "sid": sid, "quote": price, "ts": ts, **more}
 
 
@@ -91,7 +99,7 @@ def test_a_decision_has_the_promised_keys_and_its_fill_comes_on_the_next_quote()
     }
     assert strategy.account.cash == 9000  # reserved meanwhile
     assert strategy.ledger.cash == 10000
-    assert not strategy.step(quote(5, sid="AAPL"))
+    assert not strategy.step(quote(5, sid="AAPL", ts=5))
     (fill,) = strategy.step(quote(125, ts=6))
     assert (fill["cause"], fill["quantity"], fill["price"], fill["cash"]) == (decision["id"], "8", 125, "1000")
     assert strategy.ledger.cash == 9000

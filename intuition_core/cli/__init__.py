@@ -35,7 +35,7 @@ BUILT_IN: Final = {
     "indicate": BuiltIn("indicate", "Publish an indicator's values on a channel, for any algorithm."),
     "kill": BuiltIn("kill", "Stop a running session's orders, or let them go on."),
     "swap": BuiltIn("swap", "Let another part take the place of one while a session runs."),
-    "upgrade": BuiltIn("upgrade", "Have a kept session's orders fill by newer rules from now on."),
+    "upgrade": BuiltIn("upgrade", "Have the orders of a session fill by newer rules from now on."),
     "keys": BuiltIn("keys", "Make and show the keys that protect a session."),
     "sessions": BuiltIn(
         "sessions", "List the sessions that are kept; show, export or archive one, or lift a quarantine."
