@@ -30,11 +30,13 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Final, NamedTuple
 
-from intuition_core.amounts import EXACT, ROUNDING
+from intuition_core.amounts import EXACT, floor_to_step
 from intuition_core.contracts import Data, Order, Side
 
 _SIDE_PRICE: Final[dict[Side, str]] = {"buy": "ask", "sell": "bid"}
 _BAR_KEYS: Final = ("open", "high", "low")
+_FINEST: Final = Decimal("1e-12")
+"""Parts of a volume are cut off here: rounded up, they would come to a whole unit before it was traded."""
 
 
 class Bar(NamedTuple):
@@ -71,7 +73,7 @@ class Bar(NamedTuple):
         if self.volume is None or self.share == 1:
             return self.volume
         part = EXACT.multiply(self.volume, Decimal(self.share.numerator))
-        return ROUNDING.divide(part, Decimal(self.share.denominator))
+        return floor_to_step(part, Decimal(self.share.denominator), _FINEST)
 
 
 class Reached(NamedTuple):
@@ -142,8 +144,8 @@ def seen(data: Data, side: Side, *, since: int | None, end: int | None = None, t
     quote = data["quote"]
     prices = [data[key] for key in _BAR_KEYS if key in data]
     if not prices:
-        return Bar.at(close_of(data, side), volume)._replace(start=start)
-    return Bar(data.get("open"), max(*prices, quote), min(*prices, quote), quote, volume, start=start)
+        return Bar.at(close_of(data, side), volume)
+    return Bar(data.get("open"), max(*prices, quote), min(*prices, quote), close_of(data, side), volume, start=start)
 
 
 def reached(order: Order, bar: Bar, *, triggered: bool = False) -> Reached:

@@ -904,7 +904,10 @@ class Desk:
             self._refuse_event(data, str(error))
             return
         if isinstance(action, Split):
-            self.broker.split(action)
+            self.broker.split(action, data["ts"])
+        if self.rules > 1:
+            self._market.acted_at[action.sid] = max(data["ts"], self._market.acted_at.get(action.sid, data["ts"]))
+            self.broker.divide(action.sid, data["ts"])
         what = {"action": data["action"]}
         for key in ("ratio", "amount"):
             if key in data:

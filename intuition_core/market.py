@@ -72,6 +72,7 @@ class Market:
             views look at it.
         quoted_at: the ``ts`` of each symbol's latest quote, nanoseconds UTC; always the same object. Under rules 1 it
             is only kept where there are risk parts.
+        acted_at: the ``ts`` of each symbol's latest split or dividend, nanoseconds UTC; always the same object.
         now: the session's time: the largest ``ts`` of all events but those of people, nanoseconds UTC.
         splits: how many units there are now for one at a symbol's first quote, for symbols that were split since.
         plain: whether there are no instruments at all. Then `unit`, `step`, `tick` and `value` need not be asked.
@@ -95,6 +96,7 @@ class Market:
         "_pairs",
         "_rates",
         "_step",
+        "acted_at",
         "currency",
         "marks",
         "now",
@@ -113,6 +115,7 @@ class Market:
     ) -> None:
         self.marks: dict[str, float] = {}
         self.quoted_at: dict[str, int] = {}
+        self.acted_at: dict[str, int] = {}
         self.now = BEGINNING
         self.splits: dict[str, float] = {}
         self.currency = currency

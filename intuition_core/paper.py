@@ -296,14 +296,26 @@ class PaperBroker:
         self._next_end = min(self.expiring.values(), default=0)
         return ended
 
-    def split(self, split: Split) -> None:
-        """Bring the open orders of a symbol to what they are after a split: units, limits and stops, not cash."""
+    def divide(self, sid: str, ts: int) -> None:
+        """Have prices from before a split or a dividend of a symbol count no more for its open orders."""
+        orders = self.open.get(sid, ())
+        for at, placed in enumerate(orders):
+            if placed.since is not None and placed.since < ts:
+                orders[at] = msgspec.structs.replace(placed, since=ts)
+
+    def split(self, split: Split, ts: int) -> None:
+        """Bring the open orders of a symbol to what they are after a split: units, limits and stops, not cash.
+
+        Those that were decided after it are let be.
+        """
         orders = self.open.get(split.sid)
         if not orders:
             return
         new, old = Decimal(split.new), Decimal(split.old)
         step = self._step_of(split.sid)
         for at, placed in enumerate(orders):
+            if placed.since is not None and placed.since > ts:
+                continue
             order = placed.order
             quantity = order.quantity
             if quantity is not None:

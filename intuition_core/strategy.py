@@ -299,7 +299,7 @@ class Strategy:
     # Ways to take quotes that one part hears. Each gives the event at which it stopped, and what the part answered to
     # it; no event where none is left. An event of another channel is given untouched.
 
-    def _quiet_stretch(self, only: LineSeat | IndicatorSeat, left: Iterator[Data], _last: int) -> _Stopped:
+    def _quiet_stretch(self, only: LineSeat | IndicatorSeat, left: Iterator[Data], last: int) -> _Stopped:
         """Take quotes while no order is open, nobody watches the account, and the part is silent."""
         event, marks, channel = only.event, self._marks, DEFAULT_CHANNEL
         market, quoted_at = self._market, self._quoted_at
@@ -314,6 +314,7 @@ class Strategy:
                     marks[sid] = data["quote"]
                     quoted_at[sid] = ts
                 else:
+                    self.seq = last - length_hint(left)
                     self._mark_late(data)
                 try:
                     outcome = event(data)
@@ -598,6 +599,7 @@ class Strategy:
             now=self._market.now,
             timed=self._timed,
             bar_ends=self._bar_ends,
+            acted_at=self._market.acted_at,
             rules=self._desk.rules,
             watch=self._desk.lookout.watch,
             orders=self.open_orders,
@@ -640,6 +642,7 @@ class Strategy:
         self._desk.killed = state.killed
         self._quoted_at.update(state.quoted_at)
         self._bar_ends.update(state.bar_ends)
+        self._market.acted_at.update(state.acted_at)
         self._timed.update(state.timed)
         self._last_ts = state.last_ts
         self._market.now = max((state.now, *(each.order.ts for each in state.orders), *state.quoted_at.values()))
@@ -762,7 +765,7 @@ class Strategy:
     def _mark_late(self, data: Data) -> None:
         """Take a quote that is older than the session's time as its symbol's latest, unless a later one is known."""
         sid, ts = data["sid"], data["ts"]
-        if ts < self._quoted_at.get(sid, ts):
+        if ts < self._quoted_at.get(sid, ts) or ts < self._market.acted_at.get(sid, ts):
             self.notice("stale quote", f"{sid}'s quote is older than the one before it, which stays its latest")
             return
         self.notice(
@@ -993,6 +996,7 @@ class _State(msgspec.Struct, frozen=True, kw_only=True):
     watch: Watch | None = None
     now: int = BEGINNING
     bar_ends: dict[str, int] = {}
+    acted_at: dict[str, int] = {}
     timed: dict[str, int] = {}
     rules: int = 1
 
