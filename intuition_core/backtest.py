@@ -98,7 +98,7 @@ class Backtest:
                 self._run(events if end - start == len(events) else events[start:end])
             if end == len(events):
                 return
-            curve.turn(events[end]["ts"])
+            curve.turn(events[end]["ts"], events[end].get("start"))
             start = end
 
     def _run(self, events: Sequence[Data]) -> None:

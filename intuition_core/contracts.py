@@ -216,13 +216,19 @@ class Watch(msgspec.Struct, frozen=True, gc=False):
 
 
 class ClosedTrade(NamedTuple):
-    """Units sold, against what they had cost. Amounts in the account's currency, as floats, for convenience."""
+    """Units sold, against what they had cost. Amounts in the account's currency, as floats, for convenience.
+
+    Of units that were sold short and are bought back, ``proceeds`` is what their sale brought, and ``cost`` what buying
+    them back cost.
+    """
 
     sid: str
     quantity: float
     cost: float
     proceeds: float
     ts: int
+    short: bool = False
+    """Whether the units had been sold short."""
 
     @property
     def profit(self) -> float:
@@ -231,8 +237,9 @@ class ClosedTrade(NamedTuple):
 
     @property
     def rate(self) -> float:
-        """What was gained per unit staked."""
-        return (self.proceeds - self.cost) / self.cost if self.cost else 0.0
+        """What was gained per unit staked: over what the units had cost, or what their short sale had brought."""
+        staked = self.proceeds if self.short else self.cost
+        return (self.proceeds - self.cost) / staked if staked else 0.0
 
 
 @runtime_checkable
@@ -464,9 +471,22 @@ class Metric(NamedTuple):
     value: float | None
     """None where it is not defined."""
     unit: str
-    """``%`` (the value is a fraction of one), ``ratio``, ``days``, ``count``, or the account's ``currency``."""
+    """``fraction`` (of one, shown in per cent), ``ratio``, ``days``, ``count``, or the account's ``currency``.
+
+    ``%`` is the older name of ``fraction``: the value is a fraction of one all the same.
+    """
     convention: str
     """How it was computed: periods per year, degrees of freedom, risk-free rate."""
+
+    @property
+    def is_fraction(self) -> bool:
+        """Whether the value is a fraction of one, which people are shown in per cent."""
+        return self.unit in ("fraction", "%")
+
+    def plain(self) -> dict[str, Any]:
+        """Give the value, its unit and its convention in plain JSON types, for programs."""
+        unit = "fraction" if self.is_fraction else self.unit
+        return {"value": self.value, "unit": unit, "convention": self.convention}
 
 
 class Report(Protocol):

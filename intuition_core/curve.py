@@ -3,11 +3,15 @@
 from bisect import bisect_left
 from collections.abc import Sequence
 from decimal import Decimal
+from math import nan
 from operator import itemgetter
 from typing import Final
 
+from intuition_core.actions import ACTIONS, Split, read_action
+from intuition_core.amounts import exact
 from intuition_core.contracts import Data
 from intuition_core.data import DEFAULT_CHANNEL
+from intuition_core.errors import BadData
 from intuition_core.history import Day, Slice
 from intuition_core.ledger import Readable
 from intuition_core.market import NoRate
@@ -37,6 +41,10 @@ class Curve:
     A slice or a day ends where an event of the next one comes: `stretch` says how far the present ones reach, and
     `turn` ends them. Between two calls of `settle` the positions are the same, so that most events need no look at all.
 
+    The benchmark is an account that holds what it is given to until the end: each symbol is bought at its first quote
+    above 0 at which its currency has a rate, and is worth what its quotes, its splits, its dividends and the rates
+    make of it, in the account's currency.
+
     Args:
         ledger: the account, which is only read.
         benchmark: the symbol to compare with; None for equal amounts of all symbols.
@@ -53,12 +61,16 @@ class Curve:
         self._benchmark = benchmark
         self._width = _SECOND
         self._slice_end = self._day_end = self._end = _NEVER
+        self._day = _NEVER
+        self._quoted_today = False
         self._last_ts = 0
         self._held: dict[str, float] = {}
         self._equity = self._low = self._high = float(ledger.cash)
         self._cash = self._equity
         self._marks: dict[str, float] = {}  # of what is held: up to where it was looked at
-        self._first: dict[str, float] = {}
+        self._first: dict[str, float] = {}  # of the benchmark: what a unit was worth when it was bought
+        self._grown_to: dict[str, float] = {}  # how many units splits have made of it
+        self._paid: dict[str, float] = {}  # what dividends have paid on it
 
     def expect(self, span: float) -> None:
         """Choose the width of the next slices by how much time, in nanoseconds, there may be in all."""
@@ -70,15 +82,22 @@ class Curve:
             return len(events)
         return bisect_left(events, self._end, start, key=_ts)
 
-    def turn(self, ts: int) -> None:
-        """End what an event at this time, in nanoseconds UTC, does not belong to any more."""
+    def turn(self, ts: int, start: int | None = None) -> None:
+        """End what an event does not belong to any more.
+
+        Args:
+            ts: when it is known, nanoseconds UTC.
+            start: when it began, if it is a bar that says so: it belongs to that day.
+        """
+        day = (ts if start is None else min(start, ts)) // _DAY
         if self._end > _NEVER:
             if ts >= self._slice_end:
                 self._end_slice()
-            if ts >= self._day_end:
+            if day > self._day:
                 self._end_day()
+        self._day = max(self._day, day)
         self._slice_end = ts - ts % self._width + self._width
-        self._day_end = ts - ts % _DAY + _DAY
+        self._day_end = max((self._day + 1) * _DAY, ts + 1)
         self._end = min(self._slice_end, self._day_end)
 
     def finish(self) -> None:
@@ -105,10 +124,11 @@ class Curve:
             return
         self._last_ts = events[end - 1]["ts"]
         held = self._held
-        if len(self._first) < len(self._quoted):
+        if only_quotes:
+            self._quoted_today = True
+        if not only_quotes or len(self._first) < len(self._quoted):
             for data in events[start:end]:
-                if data["channel"] == DEFAULT_CHANNEL:
-                    self._first.setdefault(data["sid"], data["quote"])
+                self._follow(data)
         if not held:
             return
         if len(held) == 1:
@@ -151,8 +171,7 @@ class Curve:
         """Read the account anew after an event that changed a position."""
         ledger, marks = self._ledger, self._quoted
         self._last_ts = data["ts"]
-        if len(self._first) < len(marks):
-            self.look((data,), 0, 1)
+        self._follow(data)
         held = self._held
         held.clear()
         self._cash = equity = float(ledger.cash)
@@ -205,7 +224,9 @@ class Curve:
             self.slices = merged
 
     def _end_day(self) -> None:
-        self.days.append(Day(self._last_ts, self._equity, self._grown()))
+        last = min(self._last_ts, (self._day + 1) * _DAY - 1)
+        self.days.append(Day(last, self._equity, self._grown(), self._quoted_today))
+        self._quoted_today = False
 
     def _rate(self, sid: str) -> float | None:
         """Give by what a symbol's quotes are multiplied; None while no rate of its currency is known."""
@@ -214,14 +235,50 @@ class Curve:
         except NoRate:
             return None
 
+    def _follow(self, data: Data) -> None:
+        """Let the benchmark buy at a symbol's first quote, and have what its splits and dividends bring."""
+        channel = data["channel"]
+        if channel == DEFAULT_CHANNEL:
+            self._quoted_today = True
+            sid = data["sid"]
+            if sid not in self._first and (worth := self._worth(sid, data["quote"])) > 0:
+                self._first[sid] = worth
+        elif channel == ACTIONS and self._first:
+            try:
+                action = read_action(data)
+            except BadData:  # the account does not book it either
+                return
+            begun = self._first.get(action.sid)
+            if begun is None:
+                return
+            units = self._grown_to.get(action.sid, 1.0)
+            if isinstance(action, Split):
+                self._grown_to[action.sid] = units * action.new / action.old
+            else:
+                cash = units * float(self._ledger.market.convert(action.sid, action.amount)) / begun
+                self._paid[action.sid] = self._paid.get(action.sid, 0.0) + cash
+
+    def _worth(self, sid: str, price: float) -> float:
+        """Give what a unit is worth at a price, in the account's currency; nan while no rate is known."""
+        if self._plain:
+            return price
+        try:
+            return float(self._ledger.market.unit(sid, exact(price)))
+        except NoRate:
+            return nan
+
     def _grown(self) -> float:
-        """Give by how much the benchmark's symbols have grown, each by itself and with its splits, in all.
+        """Give by how much the benchmark's symbols have grown, each by itself, in all.
 
         A symbol that a part wrote into an event of another has no mark, and has not grown.
         """
-        marks, first, splits = self._quoted, self._first, self._ledger.market.splits
+        marks, first, units, paid = self._quoted, self._first, self._grown_to, self._paid
         if self._benchmark is not None:
-            first = {self._benchmark: first.get(self._benchmark, 0.0)}
+            first = {sid: begun for sid, begun in first.items() if sid == self._benchmark}
         return sum(
-            [marks.get(sid, begun) * splits.get(sid, 1.0) / begun - 1.0 for sid, begun in first.items() if begun]
+            [
+                units.get(sid, 1.0) * self._worth(sid, marks[sid]) / begun + paid.get(sid, 0.0) - 1.0
+                for sid, begun in first.items()
+                if sid in marks
+            ]
         )

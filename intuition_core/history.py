@@ -33,10 +33,12 @@ class Day(NamedTuple):
     """The account at the end of a day (UTC) that had events; what returns are computed from."""
 
     ts: int
-    """Of the day's last event, nanoseconds UTC."""
+    """Of the day's last event, nanoseconds UTC; a bar is counted to the day on which it began, and no later."""
     equity: float
     benchmark: float
     """What a benchmark account of 1 had come to: see `History.benchmark`."""
+    quoted: bool = True
+    """Whether there was a quote: a day of rates, splits and dividends alone is no session."""
 
 
 class Trade(NamedTuple):
@@ -88,7 +90,8 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     """The symbols whose quotes the slices hold; not all of them where there are very many."""
     benchmark: str
     """What `Day.benchmark` follows: one symbol held all along, or equal amounts of all symbols, each put in at its
-    first quote and cash until then."""
+    first quote and cash until then. It is counted in the account's currency; splits multiply what it holds, and
+    dividends are kept as cash."""
     trades: Sequence[Trade]
     counts: Mapping[str, int]
     """How many records of each type there were."""

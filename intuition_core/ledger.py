@@ -116,6 +116,7 @@ class Ledger:
         cash: what is put in at the start, in the account's currency.
         market: where it is shared with others; one of its own, without instruments, where None.
         margin: the permission to sell short.
+        rules: the number of the rules that it books by. Under rules 1 a closed trade does not say whether it was short.
     """
 
     ledgers: ClassVar[Mapping[str, "Ledger"]] = {}
@@ -123,6 +124,7 @@ class Ledger:
 
     __slots__ = (
         "_closed",
+        "_rules",
         "cash",
         "deposits",
         "expected",
@@ -136,7 +138,10 @@ class Ledger:
         "reserved",
     )
 
-    def __init__(self, cash: Decimal, *, market: Market | None = None, margin: Margin | None = None) -> None:
+    def __init__(
+        self, cash: Decimal, *, market: Market | None = None, margin: Margin | None = None, rules: int = 2
+    ) -> None:
+        self._rules = rules
         self.deposits = cash
         self.cash = cash
         self.realised = _ZERO
@@ -149,14 +154,14 @@ class Ledger:
         self.marks = self.market.marks
         self.margin = margin
         # Floats are made of them when somebody asks, which at most trades nobody does.
-        self._closed: deque[tuple[str, Decimal, Decimal, Decimal, int]] = deque(maxlen=_KEPT_TRADES)
+        self._closed: deque[tuple[str, Decimal, Decimal, Decimal, int, bool]] = deque(maxlen=_KEPT_TRADES)
 
     @property
     def closed(self) -> list[ClosedTrade]:
         """The latest trades that were closed, oldest first; at most 1,000."""
         return [
-            ClosedTrade(sid, float(quantity), float(cost), float(proceeds), ts)
-            for sid, quantity, cost, proceeds, ts in self._closed
+            ClosedTrade(sid, float(quantity), float(cost), float(proceeds), ts, short)
+            for sid, quantity, cost, proceeds, ts, short in self._closed
         ]
 
     @property
@@ -227,7 +232,7 @@ class Ledger:
         self.opened = dict(state.opened)
         self.marks.update(state.marks)
         self._closed.extend(
-            (trade.sid, exact(trade.quantity), exact(trade.cost), exact(trade.proceeds), trade.ts)
+            (trade.sid, exact(trade.quantity), exact(trade.cost), exact(trade.proceeds), trade.ts, trade.short)
             for trade in state.closed
         )
 
@@ -300,7 +305,7 @@ class Ledger:
         profit = EXACT.subtract(proceeds, cost)
         self.cash = EXACT.add(self.cash, proceeds)
         self.realised = EXACT.add(self.realised, profit)
-        self._closed.append((sid, quantity, cost, proceeds, ts))
+        self._closed.append((sid, quantity, cost, proceeds, ts, False))
         return proceeds, profit
 
     def short(self, sid: str, quantity: Decimal, price: Decimal, fees: Decimal = _ZERO) -> Decimal:
@@ -352,7 +357,7 @@ class Ledger:
         profit = EXACT.subtract(brought, paid)
         self.cash = EXACT.subtract(self.cash, paid)
         self.realised = EXACT.add(self.realised, profit)
-        self._closed.append((sid, quantity, paid, brought, ts))
+        self._closed.append((sid, quantity, paid, brought, ts, self._rules > 1))
         return paid, profit
 
     def act(self, action: Action) -> Booked | None:

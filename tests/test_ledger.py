@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from intuition_core.actions import Dividend, Split
+from intuition_core.contracts import ClosedTrade
 from intuition_core.instruments import Instrument
 from intuition_core.ledger import (
     EXACT,
@@ -141,7 +142,7 @@ def test_a_third_of_a_position_leaves_the_rest_of_the_cost_with_the_rest() -> No
     proceeds, profit = ledger.sell("GOOG", Decimal(1), Decimal(4), 7)
     assert (proceeds, profit) == (4, 1)
     assert ledger.positions["GOOG"] == Position(Decimal(2), Decimal(6))
-    assert ledger.closed[-1] == ("GOOG", 1.0, 3.0, 4.0, 7)
+    assert ledger.closed[-1] == ClosedTrade("GOOG", 1.0, 3.0, 4.0, 7)
     assert ledger.closed[-1].rate == pytest.approx(1 / 3)
 
 
@@ -479,11 +480,40 @@ def test_a_margin_call_comes_when_the_equity_is_below_three_tenths_of_what_is_ow
     assert ledger.margin_call
 
 
+@pytest.mark.parametrize(
+    ("back", "rate"), [("50", 0.5), ("140", -0.4), ("100", 0.0), ("0", 1.0), ("300", -2.0), ("99.5", 0.005)]
+)
+def test_what_a_short_sale_returned_is_over_what_it_brought(back: str, rate: float) -> None:
+    trades = []
+    for rules in (1, 2):
+        ledger = Ledger(Decimal(1000), margin=Margin(), rules=rules)
+        ledger.short("GOOG", Decimal(2), Decimal(100))
+        ledger.cover("GOOG", Decimal(2), Decimal(back), 7)
+        trades += ledger.closed
+    old, new = trades
+    assert new.rate == pytest.approx(rate)
+    assert new.profit == old.profit == pytest.approx(rate * 200)
+    assert (old.short, new.short) == (False, True)  # by rules 1 a part sees what it saw before
+
+
+def test_a_closed_trade_of_before_can_be_taken_up() -> None:
+    ledger = Ledger(Decimal(10))
+    state = msgspec.to_builtins(ledger.snapshot())
+    state["closed"] = [["GOOG", 4.0, 361.0, 400.0, 7]]
+    ledger.restore(msgspec.convert(state, LedgerState))
+    assert ledger.closed == [ClosedTrade("GOOG", 4.0, 361.0, 400.0, 7, short=False)]
+
+
 def test_buying_back_realises_what_was_gained_and_more_than_is_owed_is_refused() -> None:
     ledger = short_of_ten()
     assert ledger.cover("GOOG", Decimal(4), Decimal(90), 7, Decimal(1)) == (361, 39)
     assert ledger.positions["GOOG"] == Position(Decimal(-6), Decimal(-600))
-    assert ledger.closed[-1] == ("GOOG", 4.0, 361.0, 400.0, 7)
+    assert ledger.closed[-1] == ClosedTrade("GOOG", 4.0, 361.0, 400.0, 7, short=True)
+    assert ledger.closed[-1].rate == pytest.approx(39 / 400)  # over what the sale brought
+    kept = msgspec.msgpack.decode(msgspec.msgpack.encode(ledger.snapshot()), type=LedgerState)
+    again = Ledger(Decimal(0), margin=Margin())
+    again.restore(kept)
+    assert again.closed == ledger.closed
     with pytest.raises(NotEnough, match="7 units of GOOG sold short asked for, 6 available"):
         ledger.cover("GOOG", Decimal(7), Decimal(90), 8)
     with pytest.raises(NotEnough, match="1 units of GOOG asked for, 0 available"):

@@ -81,7 +81,7 @@ def _time(ts: int) -> str:
 def _shown(metric: Metric) -> str:
     if metric.value is None:
         return "undefined"
-    if metric.unit == "%":
+    if metric.is_fraction:
         return f"{metric.value:.2%}"
     if metric.unit in ("count", "days"):
         return f"{metric.value:,.0f}{' days' if metric.unit == 'days' else ''}"

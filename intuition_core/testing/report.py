@@ -13,8 +13,8 @@ from intuition_core.testing.asked import plain_number
 from intuition_core.testing.contract import Contract, Made, must
 from intuition_core.testing.recording import quotes
 
-UNITS: Final = frozenset({"%", "ratio", "days", "count", "currency"})
-"""The units that a figure can have."""
+UNITS: Final = frozenset({"fraction", "%", "ratio", "days", "count", "currency"})
+"""The units that a figure can have; ``%`` is the older name of ``fraction``."""
 
 
 class ReportContract(Contract):

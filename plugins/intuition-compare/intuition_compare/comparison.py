@@ -72,10 +72,7 @@ def _variant(run: Run) -> dict[str, Any]:
         "fills": history.counts.get("fill", 0),
         "rejections": history.counts.get("rejection", 0),
         "errors": history.counts.get("error", 0),
-        "metrics": {
-            name: {"value": metric.value, "unit": metric.unit, "convention": metric.convention}
-            for name, metric in run.metrics.items()
-        },
+        "metrics": {name: metric.plain() for name, metric in run.metrics.items()},
         "decisions_sha256": run.sha256,
     }
 

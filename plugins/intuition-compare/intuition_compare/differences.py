@@ -8,7 +8,8 @@ import math
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from intuition_report.returns import periods_per_year, rates
+from intuition_report.returns import rates
+from intuition_report.sessions import pace, sessions
 
 from intuition_compare.runs import Run
 from intuition_core.history import History
@@ -36,7 +37,7 @@ class Interval(NamedTuple):
     low: float
     high: float
     unit: str
-    """``%`` (a fraction of one) or ``ratio``."""
+    """``fraction`` (of one, shown in per cent) or ``ratio``."""
     convention: str
 
 
@@ -90,8 +91,8 @@ def difference(
                 f"{MIN_BLOCKS} times as many"
             )
         else:
-            periods = periods_per_year(first.history.days)
-            intervals = _drawn(one, two, periods, block, level=level, replications=replications, seed=seed)
+            per_year = pace(sessions(first.history.days)).per_year
+            intervals = _drawn(one, two, per_year, block, level=level, replications=replications, seed=seed)
     return Difference(
         variant=other.name,
         to=first.name,
@@ -105,8 +106,8 @@ def difference(
 
 
 def _returns(history: History, *, open_day: bool) -> list[float]:
-    """Give the returns of days (UTC) that had events, the first on what was put in; nan where one is not defined."""
-    days = history.days[:-1] if open_day else history.days
+    """Give the returns of sessions, the first on what was put in; nan where one is not defined."""
+    days = sessions(history.days[:-1] if open_day else history.days)
     found = rates(float(history.deposits), (day.equity for day in days))
     return found if found is not None else [math.nan] * len(days)
 
@@ -135,7 +136,7 @@ def _block_length(one: Sequence[float], two: Sequence[float]) -> int:
 def _drawn(
     one: Sequence[float],
     two: Sequence[float],
-    periods: int,
+    per_year: float,
     block: int,
     *,
     level: float,
@@ -147,12 +148,12 @@ def _drawn(
     from arch.bootstrap import StationaryBootstrap
 
     pairs = np.column_stack([one, two])
-    root = math.sqrt(periods)
+    root = math.sqrt(per_year)
 
     def figures(drawn: Any) -> Any:
         mean, spread = drawn.mean(axis=0), drawn.std(axis=0, ddof=1)
         sharpe = np.divide(mean, spread, out=np.full(2, np.nan), where=spread > _ROUNDING)
-        return np.array([mean[1] - mean[0], spread[1] - spread[0], sharpe[1] - sharpe[0]]) * (periods, root, root)
+        return np.array([mean[1] - mean[0], spread[1] - spread[0], sharpe[1] - sharpe[0]]) * (per_year, root, root)
 
     drawn = StationaryBootstrap(block, pairs, seed=np.random.default_rng(abs(seed))).apply(figures, replications)
     tail = (1 - level) / 2
@@ -161,18 +162,23 @@ def _drawn(
         value, found = float(figures(pairs)[column]), drawn[:, column]
         if math.isfinite(value) and np.isfinite(found).all():  # or some drawn days have no spread, and no Sharpe ratio
             low, high = map(float, np.quantile(found, (tail, 1 - tail)))
-            intervals.append(Interval(name, label, value, low, high, unit, convention.format(periods=periods)))
+            intervals.append(Interval(name, label, value, low, high, unit, convention.format(per_year=per_year)))
     return tuple(intervals)
 
 
 _STATISTICS: Final = (
-    ("mean_return", "Mean return", "%", "mean of daily returns times {periods}, not compounded"),
-    ("annual_volatility", "Annualised volatility", "%", "deviation of daily returns, ddof 1, scaled by √{periods}"),
+    ("mean_return", "Mean return", "fraction", "mean of returns by session times {per_year:g}, not compounded"),
+    (
+        "annual_volatility",
+        "Annualised volatility",
+        "fraction",
+        "deviation of returns by session, ddof 1, scaled by √{per_year:g}",
+    ),
     (
         "sharpe",
         "Sharpe ratio",
         "ratio",
-        "mean over deviation of daily returns, ddof 1, risk-free 0, scaled by √{periods}",
+        "mean over deviation of returns by session, ddof 1, risk-free 0, scaled by √{per_year:g}",
     ),
 )
 """What is compared, each with the convention by which it is computed."""

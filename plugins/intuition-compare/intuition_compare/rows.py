@@ -89,14 +89,14 @@ def _moment(ts: int) -> str:
 def _figure(metric: Metric) -> str:
     if metric.value is None:
         return "undefined"
-    return f"{metric.value:.2%}" if metric.unit == "%" else f"{metric.value:,.2f}"
+    return f"{metric.value:.2%}" if metric.is_fraction else f"{metric.value:,.2f}"
 
 
 def _cell(interval: Interval | None) -> Cell:
     if interval is None:
         return Cell("undefined")
     value, low, high = (
-        f"{number:+.2%}" if interval.unit == "%" else f"{number:+,.2f}"
+        f"{number:+.2%}" if interval.unit == "fraction" else f"{number:+,.2f}"
         for number in (interval.value, interval.low, interval.high)
     )
     return Cell(value, f"[{low}, {high}]", apart=interval.low > 0 or interval.high < 0)

@@ -173,7 +173,7 @@ class Shadow:
         if self._first_ts is None:
             self._first_ts = ts
         if not self._curve.stretch((event,), 0):
-            self._curve.turn(ts)
+            self._curve.turn(ts, event.get("start"))
         return event if self._original else self._places.event(event)
 
     def _after(self, records: Sequence[Record]) -> None:

@@ -1,8 +1,10 @@
 """Curves of an account: how far it was below its high, and for how long."""
 
 from collections.abc import Iterable, Iterator
+from itertools import dropwhile
 
 from intuition_core.history import History
+from intuition_report.returns import DAY
 
 
 def drawdowns(start: float, course: Iterable[tuple[float, float, float]]) -> Iterator[float | None]:
@@ -32,12 +34,15 @@ def deepest(falls: Iterable[float | None]) -> float | None:
 def longest_under_water(history: History) -> int | None:
     """Give the longest time, in nanoseconds, from a high until the account was as high again, or until the end.
 
-    The account is looked at when the first event came, with what was put in, and at the ends of days; None without any.
+    The account is looked at when the first event of the first session came, with what was put in, and at the ends of
+    days; None without any session. A rate of long before is no time under water.
     """
-    if history.first_ts is None or not history.days:
+    days = list(dropwhile(lambda day: not day.quoted, history.days))
+    if history.first_ts is None or not days:
         return None
-    peak, since, longest, under = float(history.deposits), history.first_ts, 0, False
-    for day in history.days:
+    peak, longest, under = float(history.deposits), 0, False
+    since = max(history.first_ts, days[0].ts - days[0].ts % DAY)
+    for day in days:
         if under or day.equity < peak:
             longest = max(longest, day.ts - since)
         under = day.equity < peak

@@ -10,11 +10,11 @@ from decimal import Decimal
 from statistics import StatisticsError, fmean, linear_regression, stdev
 
 from intuition_core.contracts import Metric
-from intuition_core.history import History
+from intuition_core.history import Day, History, Trade
 from intuition_report.curves import deepest, drawdowns, longest_under_water
-from intuition_report.returns import NANOSECONDS, periods_per_year, rate, rates
+from intuition_report.returns import DAY, rate, rates
+from intuition_report.sessions import Pace, pace, sessions
 
-_DAY = 86_400 * NANOSECONDS
 _ROUNDING = 1e-12
 """Returns that spread no more than this are equal but for rounding: a ratio over their spread would say nothing."""
 
@@ -22,93 +22,94 @@ _ROUNDING = 1e-12
 def figures(history: History) -> dict[str, list[Metric]]:
     """Compute the figures by what they are about: return, risk, the benchmark, trades.
 
-    The returns of days are those of the equity at the end of each day (UTC) that had events, the first on what was put
-    in. Rates are fractions of one.
+    Returns are those of sessions, days (UTC) with quotes, from the equity at their ends, the first on what was put in.
+    How many of them make a year is found out from their days: see `pace`. Rates are fractions of one.
     """
+    found = sessions(history.days)
+    measured = pace(found)
     return {
-        "Return": _returned(history),
-        "Risk": _risked(history),
-        "Against the benchmark": _compared(history),
-        "Trades": _traded(history),
+        "Return": _returned(history, measured),
+        "Risk": _risked(history, found, measured),
+        "Against the benchmark": _compared(history, found, measured),
+        "Trades": _traded(history, found, measured),
     }
 
 
-def _returned(history: History) -> list[Metric]:
+def _returned(history: History, measured: Pace) -> list[Metric]:
     deposits, equity = history.deposits, history.equity
     total = (equity - deposits) / deposits if deposits > 0 else None
-    periods, days = periods_per_year(history.days), len(history.days)
     exact = "equity over deposits, exact"
-    year = f"compounded, {days:,} days at {periods} a year"
     return [
-        Metric("total_return", "Total return", _number(total), "%", exact),
-        Metric("annual_return", "Annualised return", _annual(total, days / periods), "%", year),
+        Metric("total_return", "Total return", _number(total), "fraction", exact),
+        Metric("annual_return", "Annualised return", _annual(total, measured), "fraction", _compounded(measured)),
         Metric("final_equity", "Equity at the end", _number(equity), "currency", "cash, and positions at their marks"),
         Metric("deposits", "Deposits", _number(deposits), "currency", "what was put in"),
     ]
 
 
-def _risked(history: History) -> list[Metric]:
-    days, slices = history.days, history.slices
-    periods = periods_per_year(days)
-    root = math.sqrt(periods)
+def _risked(history: History, found: Sequence[Day], measured: Pace) -> list[Metric]:
+    slices = history.slices
+    root, scaled = math.sqrt(measured.per_year), f"scaled by √{measured.per_year:g}"
     start = float(history.deposits)
-    daily = rates(start, (day.equity for day in days)) or []
-    spread = _spread(daily)
-    downside = math.sqrt(fmean(min(value, 0.0) ** 2 for value in daily)) if len(daily) > 1 else None
-    by_day = deepest(drawdowns(start, ((day.equity,) * 3 for day in days)))
+    returns = rates(start, (day.equity for day in found)) or []
+    spread = _spread(returns)
+    downside = math.sqrt(fmean(min(value, 0.0) ** 2 for value in returns)) if len(returns) > 1 else None
+    by_day = deepest(drawdowns(start, ((day.equity,) * 3 for day in history.days)))
     by_slice = deepest(drawdowns(start, ((part.low, part.high, part.close) for part in slices)))
-    annual = _annual(rate(start, days[-1].equity) if days else None, len(days) / periods)
+    annual = _annual(rate(start, found[-1].equity) if found else None, measured)
     under = longest_under_water(history)
-    year = f"{periods} days a year"
     return [
         Metric(
             "annual_volatility",
             "Annualised volatility",
             _ratio(spread, 1 / root),
-            "%",
-            f"standard deviation of daily returns, ddof 1, scaled by √{periods}",
+            "fraction",
+            f"standard deviation of returns by session, ddof 1, {scaled}",
         ),
         Metric(
             "sharpe",
             "Sharpe ratio",
-            _ratio(_mean(daily), spread, root),
+            _ratio(_mean(returns), spread, root),
             "ratio",
-            f"mean over deviation of daily returns, ddof 1, risk-free 0, scaled by √{periods}",
+            f"mean over deviation of returns by session, ddof 1, risk-free 0, {scaled}",
         ),
         Metric(
             "sortino",
             "Sortino ratio",
-            _ratio(_mean(daily), downside, root),
+            _ratio(_mean(returns), downside, root),
             "ratio",
-            f"mean over downside deviation below 0, over all days, scaled by √{periods}",
+            f"mean over downside deviation below 0, over all sessions, {scaled}",
         ),
         Metric(
             "calmar",
             "Calmar ratio",
             _ratio(annual, None if by_day is None else -by_day),
             "ratio",
-            f"annualised return over max drawdown of daily closes, {year}",
+            "annualised return over max drawdown of daily closes",
         ),
-        Metric("max_drawdown", "Max drawdown", by_slice, "%", "from a high to a later low, within days too"),
-        Metric("max_drawdown_daily", "Max drawdown, daily", by_day, "%", "of the equity at the ends of days"),
+        Metric("max_drawdown", "Max drawdown", by_slice, "fraction", "from a high to a later low, within days too"),
+        Metric("max_drawdown_daily", "Max drawdown, daily", by_day, "fraction", "of the equity at the ends of days"),
         Metric(
             "longest_drawdown",
             "Longest drawdown",
-            None if under is None else under / _DAY,
+            None if under is None else under / DAY,
             "days",
             "calendar days below an earlier high, at the ends of days",
         ),
         Metric(
-            "exposure", "Exposure", _exposure(history), "%", f"positions over equity, mean of {len(slices):,} points"
+            "exposure",
+            "Exposure",
+            _exposure(history),
+            "fraction",
+            f"positions over equity, mean of {len(slices):,} points",
         ),
     ]
 
 
-def _compared(history: History) -> list[Metric]:
-    days = history.days
-    periods = periods_per_year(days)
-    mine = rates(float(history.deposits), (day.equity for day in days)) or []
-    other = rates(1.0, (day.benchmark for day in days)) or []
+def _compared(history: History, found: Sequence[Day], measured: Pace) -> list[Metric]:
+    per_year = measured.per_year
+    mine = rates(float(history.deposits), (day.equity for day in found)) or []
+    other = rates(1.0, (day.benchmark for day in found)) or []
     both = len(mine) == len(other) and len(mine) > 1
     active = [one - two for one, two in zip(mine, other, strict=True)] if both else []
     alpha = beta = None
@@ -118,43 +119,52 @@ def _compared(history: History) -> list[Metric]:
         except StatisticsError:  # no spread that could be squared
             alpha = beta = None
     tracking = stdev(active) if active else None
-    total = rate(1.0, days[-1].benchmark) if days else None
-    worst = deepest(drawdowns(1.0, ((day.benchmark,) * 3 for day in days)))
-    root = math.sqrt(periods)
+    total = rate(1.0, history.days[-1].benchmark) if history.days else None
+    worst = deepest(drawdowns(1.0, ((day.benchmark,) * 3 for day in history.days)))
+    holding = f"{history.benchmark}; with splits and dividends, in the account's currency"
     return [
-        Metric("benchmark_return", "Benchmark's total return", total, "%", history.benchmark),
+        Metric("benchmark_return", "Benchmark's total return", total, "fraction", holding),
         Metric(
-            "benchmark_max_drawdown", "Benchmark's max drawdown", worst, "%", "of the benchmark at the ends of days"
+            "benchmark_max_drawdown",
+            "Benchmark's max drawdown",
+            worst,
+            "fraction",
+            "of the benchmark at the ends of days",
         ),
-        Metric("beta", "Beta", beta, "ratio", "slope of daily returns on the benchmark's, least squares"),
+        Metric("beta", "Beta", beta, "ratio", "slope of returns by session on the benchmark's, least squares"),
         Metric(
             "alpha",
             "Alpha",
-            None if alpha is None else _annual(alpha, 1 / periods),
-            "%",
-            f"intercept of that line, compounded over {periods} days, risk-free 0",
+            _compound(alpha, per_year) if measured.compounds else None,
+            "fraction",
+            f"intercept of that line, compounded over {per_year:g} sessions, risk-free 0{_too_short(measured)}",
         ),
         Metric(
             "tracking_error",
             "Tracking error",
-            None if tracking is None else tracking * root,
-            "%",
-            f"deviation of daily returns from the benchmark's, ddof 1, scaled by √{periods}",
+            None if tracking is None else tracking * math.sqrt(per_year),
+            "fraction",
+            f"deviation of returns by session from the benchmark's, ddof 1, scaled by √{per_year:g}",
         ),
     ]
 
 
-def _traded(history: History) -> list[Metric]:
+def _traded(history: History, found: Sequence[Day], measured: Pace) -> list[Metric]:
     profits = [trade.profit for trade in history.trades if trade.profit is not None]
     won = [profit for profit in profits if profit > 0]
     lost = [profit for profit in profits if profit < 0]
-    traded = sum((trade.quantity * trade.price for trade in history.trades), Decimal(0))
+    traded = sum(map(_moved, history.trades), Decimal(0))
     commission = sum((trade.commission for trade in history.trades), Decimal(0))
-    years = len(history.days) / periods_per_year(history.days)
-    equity = _mean([day.equity for day in history.days])
+    equity = _mean([day.equity for day in found])
     return [
         Metric("trades", "Trades", len(profits), "count", "fills that close a position or a part of one"),
-        Metric("win_rate", "Win rate", _share(Decimal(len(won)), Decimal(len(profits))), "%", "trades with a profit"),
+        Metric(
+            "win_rate",
+            "Win rate",
+            _share(Decimal(len(won)), Decimal(len(profits))),
+            "fraction",
+            "trades with a profit",
+        ),
         Metric(
             "profit_factor",
             "Profit factor",
@@ -169,11 +179,17 @@ def _traded(history: History) -> list[Metric]:
         Metric(
             "turnover",
             "Turnover",
-            _ratio(float(traded) / 2, equity, 1 / years if years else 0.0),
-            "%",
-            "half of all buys and sells, a year, over mean equity at the ends of days",
+            _ratio(float(traded) / 2, equity, 1 / measured.years if measured.years else 0.0),
+            "fraction",
+            f"half of all buys and sells, commission off, a year ({measured.told}), over mean equity at the ends of "
+            "sessions",
         ),
     ]
+
+
+def _moved(trade: Trade) -> Decimal:
+    """Give what was bought or sold, in the account's currency."""
+    return abs(trade.cash - trade.commission if trade.side == "buy" else trade.cash + trade.commission)
 
 
 def _number(value: Decimal | None) -> float | None:
@@ -209,14 +225,27 @@ def _average(values: Sequence[Decimal]) -> float | None:
     return _share(sum(values, Decimal(0)), Decimal(len(values)))
 
 
-def _annual(total: Decimal | float | None, years: float) -> float | None:
-    """Give what a return over some years comes to in one; None where that is not defined, or beyond all numbers."""
-    if total is None or total < -1 or not years:
+def _annual(total: Decimal | float | None, measured: Pace) -> float | None:
+    """Give what a return over the time that was measured comes to in a year; None where that says nothing."""
+    return _compound(total, 1 / measured.years) if measured.compounds else None
+
+
+def _compound(value: Decimal | float | None, times: float) -> float | None:
+    """Give what a return comes to so many times over; None where that is not defined, or beyond all numbers."""
+    if value is None or value < -1:
         return None
     try:
-        return _finite(float(1 + total) ** (1 / years) - 1)
+        return _finite(float(1 + value) ** times - 1)
     except OverflowError:
         return None
+
+
+def _compounded(measured: Pace) -> str:
+    return f"compounded, {measured.told}{_too_short(measured)}"
+
+
+def _too_short(measured: Pace) -> str:
+    return "" if measured.compounds else "; undefined in less than 30 days"
 
 
 def _exposure(history: History) -> float | None:

@@ -23,7 +23,7 @@ MAX_TRADES = 250
 
 _MINUS = "\N{MINUS SIGN}"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_DIGITS = {"%": 2, "ratio": 2, "days": 0, "count": 0, "currency": 2}
+_DIGITS = {"ratio": 2, "days": 0, "count": 0, "currency": 2}
 
 
 def render(history: History) -> bytes:
@@ -72,7 +72,7 @@ def figure(metric: Metric) -> str:
     if metric.value is None:
         return "undefined"
     digits = _DIGITS.get(metric.unit, 2)
-    if metric.unit == "%":
+    if metric.is_fraction:
         return f"{number(metric.value * 100, digits)}\N{NO-BREAK SPACE}%"
     return number(metric.value, digits) + ("\N{NO-BREAK SPACE}days" if metric.unit == "days" else "")
 

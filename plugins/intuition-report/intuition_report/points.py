@@ -8,14 +8,13 @@ from typing import Any
 
 from intuition_core.history import History, Slice, Trade
 from intuition_report.curves import drawdowns
-from intuition_report.returns import NANOSECONDS
+from intuition_report.returns import DAY, NANOSECONDS
 
 MAX_SYMBOLS = 12
 """How many symbols have a chart of their own: those traded most."""
 MAX_MARKS = 512
 """In how many places a chart marks trades."""
 
-_DAY = 86_400 * NANOSECONDS
 _HOUR = 3_600 * NANOSECONDS
 
 
@@ -117,7 +116,7 @@ def _seconds(ts: int, unit: int) -> float:
 
 def _often(ends: Sequence[int]) -> bool:
     """Tell whether the time of day matters: whether points are, on the whole, closer than half a day."""
-    return len(ends) > 1 and (ends[-1] - ends[0]) / (len(ends) - 1) < _DAY / 2
+    return len(ends) > 1 and (ends[-1] - ends[0]) / (len(ends) - 1) < DAY / 2
 
 
 def _short(value: float | None, digits: int = 8) -> float | None:

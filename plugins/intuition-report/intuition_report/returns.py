@@ -1,6 +1,6 @@
 """What an account returned, day by day and month by month."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import NamedTuple
@@ -8,6 +8,7 @@ from typing import NamedTuple
 from intuition_core.history import Day, History
 
 NANOSECONDS = 1_000_000_000
+DAY = 86_400 * NANOSECONDS
 
 
 class Year(NamedTuple):
@@ -40,12 +41,6 @@ def rates(start: float, values: Iterable[float]) -> list[float] | None:
     found = [rate(*pair) for pair in pairwise([start, *values])]
     defined = [value for value in found if value is not None]
     return defined if len(defined) == len(found) else None
-
-
-def periods_per_year(days: Sequence[Day]) -> int:
-    """Give how many days make a year: 252 sessions, or 365 where there were events on any Saturday or Sunday (UTC)."""
-    saturday = 5
-    return 365 if any(moment(day.ts).weekday() >= saturday for day in days) else 252
 
 
 def years(history: History) -> list[Year]:

@@ -49,24 +49,26 @@ def test_by_hand(history_of: HistoryOf) -> None:
     found = values(history_of(course, [1.05, 0.9975, 1.047375]))
     mean, spread = 0.1 / 3, math.sqrt(((0.1 - 0.1 / 3) ** 2 * 2 + (-0.1 - 0.1 / 3) ** 2) / 2)
     assert found["total_return"] == 0.089
-    assert found["annual_return"] == pytest.approx(1.089 ** (252 / 3) - 1)
+    assert found["annual_return"] is None  # of three days it would be 128,900 %
+    assert found["calmar"] is None
+    assert found["alpha"] is None
     assert found["annual_volatility"] == pytest.approx(spread * math.sqrt(252))
     assert found["sharpe"] == pytest.approx(mean / spread * math.sqrt(252))
     assert found["sortino"] == pytest.approx(mean / math.sqrt(0.01 / 3) * math.sqrt(252))
     assert found["max_drawdown_daily"] == pytest.approx(-0.1)
-    assert found["calmar"] == pytest.approx((1.089 ** (252 / 3) - 1) / 0.1)
     assert found["longest_drawdown"] == pytest.approx(2)  # from the first day to the end
     assert found["benchmark_return"] == pytest.approx(0.047375)
     assert found["benchmark_max_drawdown"] == pytest.approx(-0.05)
     assert found["beta"] == pytest.approx(2)
-    assert found["alpha"] == pytest.approx(0, abs=1e-9)
     assert found["tracking_error"] == pytest.approx(spread / 2 * math.sqrt(252))
 
 
 def test_trades_by_hand(history_of: HistoryOf) -> None:
     def trade(side: str, price: str, profit: str | None) -> Trade:
         gain = None if profit is None else Decimal(profit)
-        return Trade(0, "GOOG", side, Decimal(2), Decimal(price), Decimal(price) * 2, Decimal("0.1"), gain)
+        amount, commission = Decimal(price) * 2, Decimal("0.1")
+        cash = amount + commission if side == "buy" else amount - commission
+        return Trade(0, "GOOG", side, Decimal(2), Decimal(price), cash, commission, gain)
 
     trades = [
         trade("buy", "100", None),
@@ -109,7 +111,7 @@ def test_longest_drawdown_may_begin_with_what_was_put_in(history_of: HistoryOf) 
     assert values(history_of([1000.0, 1000.0, 1100.0]))["longest_drawdown"] == 0
 
 
-def test_days_on_a_weekend_make_a_year_of_365_and_it_is_told(history_of: HistoryOf) -> None:
+def test_a_market_that_never_closes_has_a_year_of_365_and_it_is_told(history_of: HistoryOf) -> None:
     course = [1010.0, 1000.0, 1020.0, 1010.0, 1030.0, 1020.0]
     week, always = history_of(course), history_of(course, weekends=True)
     assert values(always)["annual_volatility"] == pytest.approx(
@@ -156,17 +158,24 @@ def test_they_are_empyricals(history_of: HistoryOf, empyrical: Any, returns: Any
     mine, other = returns.T
     assume(np.std(mine) > 1e-6)
     assume(np.std(other) > 1e-6)
-    found = values(history_of(*grown(mine, other), weekends=weekends))
+    history = history_of(*grown(mine, other), weekends=weekends)
+    found = values(history)
     periods = 365 if weekends and len(mine) > 5 else 252  # they begin on a Monday
     by_year = {"annualization": periods}
-    assert_near(found["annual_return"], empyrical.annual_return(mine, **by_year))
+    compounds = history.days[-1].ts - history.days[0].ts >= 30 * 86_400 * 10**9
+    if not compounds:
+        assert found["annual_return"] is found["calmar"] is found["alpha"] is None
     assert_near(found["annual_volatility"], empyrical.annual_volatility(mine, **by_year))
     assert_near(found["sharpe"], empyrical.sharpe_ratio(mine, **by_year))
     assert_near(found["sortino"], empyrical.sortino_ratio(mine, **by_year))
-    assert_near(found["calmar"], empyrical.calmar_ratio(mine, **by_year))
+    if compounds:
+        assert_near(found["annual_return"], empyrical.annual_return(mine, **by_year))
+        assert_near(found["calmar"], empyrical.calmar_ratio(mine, **by_year))
     assert_near(found["max_drawdown_daily"], empyrical.max_drawdown(mine) or 0.0)
     assert_near(found["beta"], empyrical.beta(mine, other))
-    if mine.mean() - (found["beta"] or 0.0) * other.mean() > -1:  # else empyrical raises a negative number to a power
+    if (
+        compounds and mine.mean() - (found["beta"] or 0.0) * other.mean() > -1
+    ):  # else empyrical raises a negative number to a power
         with np.errstate(over="ignore"):
             assert_near(found["alpha"], empyrical.alpha(mine, other, **by_year), loose=1e-6)
     assert_near(found["benchmark_max_drawdown"], empyrical.max_drawdown(other) or 0.0)
@@ -188,7 +197,7 @@ def test_they_are_numpys(history_of: HistoryOf, returns: Any) -> None:
     assert_near(found["beta"], slope, loose=1e-6)
     assert_near(found["max_drawdown_daily"], (np.array([1000.0, *equities]) / peaks).min() - 1)
     assert found["max_drawdown"] == found["max_drawdown_daily"]
-    if height > -1:
+    if height > -1 and found["alpha"] is not None:
         with np.errstate(over="ignore"):
             assert_near(found["alpha"], (1 + height) ** 252 - 1, loose=1e-4)
 
@@ -210,7 +219,7 @@ def test_every_figure_has_its_name_its_unit_and_its_convention(sample: History, 
         assert len({metric.name for metric in metrics}) == len(metrics)
         for metric in metrics:
             assert isinstance(metric, Metric)
-            assert metric.unit in {"%", "ratio", "days", "count", "currency"}
+            assert metric.unit in {"fraction", "ratio", "days", "count", "currency"}
             assert metric.convention
             assert metric.value is None or math.isfinite(metric.value)
     assert all(value is not None for value in values(sample).values())

@@ -4,7 +4,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from intuition_report.returns import periods_per_year, rates, years
+from intuition_report.returns import rates, years
 
 from intuition_core.history import History
 
@@ -56,9 +56,3 @@ def test_nothing_returns_on_nothing(values: list[float]) -> None:
 
 def test_nothing_left_at_the_end_is_a_return(history_of: HistoryOf) -> None:
     assert rates(1.0, [0.0]) == [-1.0]
-
-
-def test_a_year_has_the_days_of_its_market(history_of: HistoryOf) -> None:
-    assert periods_per_year(history_of([1000.0] * 30).days) == 252
-    assert periods_per_year(history_of([1000.0] * 5, weekends=True).days) == 252
-    assert periods_per_year(history_of([1000.0] * 6, weekends=True).days) == 365
