@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from intuition_core.contracts import Account, Bet, Signal
+from intuition_core.contracts import Account, Bet, Order, Signal
 from intuition_portfolio_kelly.edge import NoEdge, edge_given, edge_of_trades
 from intuition_portfolio_kelly.formula import BadEdge
 
@@ -15,15 +15,15 @@ _WIDE: Final = Context(prec=400)  # holds any float to the cent
 
 
 class Kelly:
-    """Sizes a buy so that the capital grows fastest in the long run, held back by a fraction for what is not known.
+    """Sizes a bet so that the capital grows fastest in the long run, held back by a fraction for what is not known.
 
     The edge is the signal's (``probability, loss, win`` or ``mean, variance, risk_free``); where it brings none, it is
     estimated from the account's closed trades once there are enough.
 
     The stake in a symbol is ``fraction`` times f* of the *equity*, not of the cash: Kelly's fraction is one of the
-    whole capital, and the cash left beside other positions is not that. What the account already holds of the symbol
-    counts towards the stake, since a second bet on the same symbol is the same bet. The order is for the difference,
-    and never for more than the cash available.
+    whole capital, and the cash left beside other positions is not that. What the account already holds of the symbol,
+    or has sold short of it, and what is ordered counts towards the stake, since a second bet on the same symbol is the
+    same bet. The order is for the difference, and never for more than the cash available.
 
     Whenever nothing is bet, the bet says why.
     """
@@ -66,7 +66,7 @@ class Kelly:
         if best <= 0:
             return _nothing(f"no edge: the Kelly fraction is {best:.4g}")
         share = min(params.fraction * best, params.max_fraction)
-        equity, cash, held = account.equity, account.cash, _held(signal, account)
+        equity, cash, held = account.equity, account.cash, _staked(signal, account)
         if not (math.isfinite(equity) and math.isfinite(cash) and math.isfinite(held)):
             return _nothing(f"the account makes no sense: equity {equity}, cash {cash}, {signal.sid} worth {held}")
         available = _cents(cash, ROUND_DOWN)
@@ -77,7 +77,8 @@ class Kelly:
         if missing := _cents(stake - held, ROUND_HALF_UP):
             return Bet(cash=min(missing, available))
         if held:
-            return _nothing(f"{held:.2f} of {signal.sid} held or ordered already, and the Kelly stake is {stake:.2f}")
+            there = "held or ordered" if signal.side == "buy" else "sold short or ordered to be"
+            return _nothing(f"{held:.2f} of {signal.sid} {there} already, and the Kelly stake is {stake:.2f}")
         return _nothing(f"{share:.2%} of the equity of {equity:.2f} is less than a cent")
 
     def snapshot(self) -> None:
@@ -87,12 +88,31 @@ class Kelly:
         """Take nothing."""
 
 
-def _held(signal: Signal, account: Account) -> float:
-    """Give the worth of what the account holds of the signal's symbol, and is about to hold: orders not yet filled."""
-    units = account.positions.get(signal.sid, 0.0)
-    quote = None if signal.sid in account.marks else signal.quote or 0.0
-    worth = max(units * account.worth(signal.sid, quote), 0.0) if units else 0.0
-    return worth + account.pending.get(signal.sid, 0.0)
+def _staked(signal: Signal, account: Account) -> float:
+    """Give the worth of what the account has at stake on the signal's side: positions, and orders not yet filled."""
+    sid, sign = signal.sid, 1 if signal.side == "buy" else -1
+    units = account.positions.get(sid, 0.0)
+    quote = None if sid in account.marks else signal.quote or 0.0
+    worth = max(sign * units * account.worth(sid, quote), 0.0) if units else 0.0
+    return worth + _ordered(signal, account)
+
+
+def _ordered(signal: Signal, account: Account) -> float:
+    """Give the worth of what is ordered on the signal's side; for buys, what is set aside for them."""
+    opening = [order for order in account.orders if order.sid == signal.sid and not order.closing]
+    if signal.side == "buy" and all(order.side == "buy" for order in opening):
+        return account.pending.get(signal.sid, 0.0)
+    # What is set aside for a short sale is its margin less what it brings, and not what is at stake.
+    return sum(_at_stake(order, account) for order in opening if order.side == signal.side)
+
+
+def _at_stake(order: Order, account: Account) -> float:
+    if order.cash is not None:
+        return float(order.cash)
+    price = order.limit
+    if price is None and order.sid not in account.marks:
+        price = order.quote
+    return float(order.quantity or 0) * account.worth(order.sid, price)
 
 
 def _cents(amount: float, rounding: str) -> Decimal:

@@ -9,7 +9,7 @@ from decimal import ROUND_DOWN, ROUND_UP, Decimal
 from decimal import Context as Arithmetic
 from typing import Final
 
-from intuition_core.contracts import Account, Bet, Side
+from intuition_core.contracts import Account, Bet, Order, Side
 
 _CENT: Final = Decimal("0.01")
 _NOISE: Final = Decimal("1e-9")
@@ -32,16 +32,21 @@ def available(account: Account) -> Decimal:
 
 
 def held(sid: str, account: Account) -> Decimal:
-    """Give what is held of a symbol at its latest quote, in whole cents, rounded down; nothing without a quote."""
-    return _cents(_worth(sid, account), ROUND_DOWN)
+    """Give what is held of a symbol, or sold short of it, at its latest quote, in whole cents, rounded down.
+
+    Nothing without a quote; never negative.
+    """
+    return _cents(abs(_worth(sid, account)), ROUND_DOWN)
 
 
-def bought(sid: str, account: Account) -> Decimal:
+def staked(sid: str, account: Account, side: Side = "buy") -> Decimal:
     """Give what is held of a symbol at its latest quote, and what is ordered, in whole cents, rounded up.
 
-    What an amount buys is less than the amount by a part of a step, which is not bought the next time.
+    What an amount buys is less than the amount by a part of a step, which is not bought the next time. With the side
+    ``sell`` it is what is sold short, and what is ordered to be. A position on the other side counts nothing.
     """
-    return _cents(_worth(sid, account) + exact(account.pending.get(sid, 0.0)), ROUND_UP)
+    worth = _worth(sid, account) if side == "buy" else -_worth(sid, account)
+    return _cents(max(worth, Decimal(0)) + _ordered(sid, account, side), ROUND_UP)
 
 
 def senseless(account: Account) -> str | None:
@@ -65,6 +70,25 @@ def _worth(sid: str, account: Account) -> Decimal:
     if sid not in account.positions or sid not in account.marks:
         return Decimal(0)
     return exact(account.values[sid])
+
+
+def _ordered(sid: str, account: Account, side: Side) -> Decimal:
+    """Give the worth of what is ordered on a side; for buys, what is set aside for them."""
+    opening = [order for order in account.orders if order.sid == sid and not order.closing]
+    if side == "buy" and all(order.side == "buy" for order in opening):
+        return exact(account.pending.get(sid, 0.0))
+    # What is set aside for a short sale is its margin less what it brings, and not what is at stake.
+    return sum((_at_stake(order, account) for order in opening if order.side == side), Decimal(0))
+
+
+def _at_stake(order: Order, account: Account) -> Decimal:
+    if order.cash is not None:
+        return order.cash
+    price = order.limit
+    if price is None and order.sid not in account.marks:
+        price = order.quote
+    worth = account.worth(order.sid, price)
+    return _WIDE.multiply(order.quantity or Decimal(0), exact(worth)) if math.isfinite(worth) else Decimal(0)
 
 
 def _cents(amount: Decimal, rounding: str) -> Decimal:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 
 from intuition_core.contracts import Account, Bet, Data, Signal
-from intuition_portfolio_weights.amounts import available, bought, exact, nothing, part_of, senseless
+from intuition_portfolio_weights.amounts import available, exact, nothing, part_of, senseless, staked
 from intuition_portfolio_weights.rebalance import Rebalance
 from intuition_portfolio_weights.schedule import Schedule
 
@@ -17,12 +17,14 @@ __all__ = ["EqualWeight"]
 class EqualWeight:
     """Brings each symbol that is signalled to an equal part of the equity; a sell closes the position.
 
-    What is held of the symbol, at its latest quote, and what is ordered already count towards its part; the cash
-    available is the limit. Without ``symbols`` or ``count`` there are as many parts as symbols were quoted so far;
-    while only one was, it gets all.
+    Where the account may sell short, a sell of what is not held sells an equal part short, and a buy closes that. What
+    is held of the symbol or sold short of it, at its latest quote, and what is ordered already count towards its part;
+    the cash available is the limit. Without ``symbols`` or ``count`` there are as many parts as symbols were quoted so
+    far; while only one was, it gets all.
 
     With ``days``, what is held is made equal again once a period, by the time of the quotes: what has grown beyond its
-    part is sold down to it, what lacks is bought. Which symbols are held stays the algorithm's business.
+    part is sold down to it, what lacks is bought. What is short is made equal to the same part: bought back, or sold.
+    Which symbols are held or short stays the algorithm's business.
     """
 
     class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -83,7 +85,7 @@ class EqualWeight:
             return nothing(problem)
         count = self._count or max(1, len(account.marks))
         part = part_of(account.equity, Decimal(1), count)
-        there = bought(sid, account)
+        there = staked(sid, account, signal.side)
         if part - there <= part_of(account.equity, self._band):
             return nothing(f"{sid} has its part: {there} of {part}, the equity divided by {count}")
         cash = available(account)
@@ -105,7 +107,11 @@ class EqualWeight:
 
     def _equal(self, account: Account) -> dict[str, Decimal]:
         part = Decimal(1) / (self._count or max(1, len(account.marks)))
-        return {sid: part for sid in account.positions if self._symbols is None or sid in self._symbols}
+        return {
+            sid: part if units > 0 else -part
+            for sid, units in account.positions.items()
+            if self._symbols is None or sid in self._symbols
+        }
 
     def snapshot(self) -> dict[str, Any] | None:
         """Give the schedule and what is still to be done; nothing where there is no schedule."""

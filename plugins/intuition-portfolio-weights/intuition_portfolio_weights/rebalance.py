@@ -1,5 +1,8 @@
 """From what is held to given weights: sells first, then buys from the cash there is.
 
+A weight below 0 is one of what is sold short. There, buying back comes first, with the sales, and selling short with
+the purchases. What is on the other side than its weight is closed first, all of it.
+
 A sale's cash is there when its order is filled, and a purchase's cash is set aside when its order is placed. So what
 there is too much of is sold first. When each symbol that was to be sold has been quoted again, and with it the order
 filled or refused, the others are bought, from the cash that is then there. If that is less than they lack, each gets
@@ -13,8 +16,8 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
-from intuition_core.contracts import Account, Bet, Data
-from intuition_portfolio_weights.amounts import available, bought, held, nothing, part_of, senseless, share_of
+from intuition_core.contracts import Account, Bet, Data, Side
+from intuition_portfolio_weights.amounts import available, held, nothing, part_of, senseless, share_of, staked
 
 _NONE: Final[Sequence[Bet]] = ()
 
@@ -42,8 +45,8 @@ class Rebalance:
         Args:
             data: the quote.
             account: as it is after the quote.
-            towards: begin anew with these weights, fractions of the equity that come to at most 1; symbols that are
-                not among them are left alone.
+            towards: begin anew with these weights, fractions of the equity that come to at most 1 without their signs,
+                negative for what is to be short; symbols that are not among them are left alone.
 
         Returns:
             Bets of cash in the account's currency, in whole cents, each with its symbol and side; of units where all of
@@ -66,39 +69,44 @@ class Rebalance:
         return bets if self._awaited else [*bets, *self._buys(account)]
 
     def _sells(self, account: Account) -> list[Bet]:
+        """Give the bets that close a position or a part of one."""
         bets = []
         for sid in self._turn(self._to_sell):
             units = account.positions.get(sid, 0.0)
-            if units <= 0:
+            if not units:
                 continue
             weight = self._weights[sid]
-            excess = held(sid, account) - part_of(account.equity, weight)
-            if not weight:
-                bets.append(Bet(units=units, sid=sid, side="sell"))
+            side: Side = "sell" if units > 0 else "buy"
+            excess = held(sid, account) - part_of(account.equity, abs(weight))
+            if not weight or (weight > 0) is not (units > 0):
+                bets.append(Bet(units=abs(units), sid=sid, side=side))
             elif excess > part_of(account.equity, self._band):
-                bets.append(Bet(cash=excess, sid=sid, side="sell"))
+                bets.append(Bet(cash=excess, sid=sid, side=side))
             else:
                 continue
             self._awaited.add(sid)
         return bets
 
     def _buys(self, account: Account) -> list[Bet]:
-        lacks = {}
+        """Give the bets that open a position or add to one, from the cash there is."""
+        lacks: dict[str, tuple[Side, Decimal]] = {}
         for sid in self._turn(self._to_buy):
-            lack = part_of(account.equity, self._weights[sid]) - bought(sid, account)
+            weight = self._weights[sid]
+            side: Side = "buy" if weight >= 0 else "sell"
+            lack = part_of(account.equity, abs(weight)) - staked(sid, account, side)
             if lack > part_of(account.equity, self._band):
-                lacks[sid] = lack
+                lacks[sid] = side, lack
         if not lacks:
             return []
         there = max(Decimal(0), available(account))
-        whole = sum(lacks.values(), Decimal(0))
+        whole = sum((lack for _, lack in lacks.values()), Decimal(0))
         bets = []
-        for sid, lack in lacks.items():
+        for sid, (side, lack) in lacks.items():
             cash = lack if whole <= there else share_of(there, lack, whole)
             if cash:
-                bets.append(Bet(cash=cash, sid=sid, side="buy"))
+                bets.append(Bet(cash=cash, sid=sid, side=side))
             else:
-                bets.append(nothing(f"it lacks {lack}, and no cash is left", sid, "buy"))
+                bets.append(nothing(f"it lacks {lack}, and no cash is left", sid, side))
         return bets
 
     def _turn(self, due: set[str]) -> list[str]:

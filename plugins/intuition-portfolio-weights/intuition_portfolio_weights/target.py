@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from intuition_core.contracts import Account, Bet, Data, Side, Signal
-from intuition_portfolio_weights.amounts import available, bought, exact, held, nothing, part_of, senseless
+from intuition_portfolio_weights.amounts import available, exact, held, nothing, part_of, senseless, staked
 from intuition_portfolio_weights.rebalance import Rebalance
 from intuition_portfolio_weights.schedule import Schedule
 
@@ -127,7 +127,10 @@ class TargetWeights:
         left = available(account)
         bets = []
         for sid, weight in self._due(self._bought, now, quoted):
-            lack = part_of(account.equity, weight) - bought(sid, account)
+            if (units := account.positions.get(sid, 0.0)) < 0:  # what was short before has to be closed first
+                bets.append(Bet(units=-units, sid=sid, side="buy"))
+                continue
+            lack = part_of(account.equity, weight) - staked(sid, account)
             if lack <= part_of(account.equity, self._band):
                 continue
             cash = min(lack, left)
@@ -141,8 +144,8 @@ class TargetWeights:
     def _sells(self, account: Account, now: int, quoted: Collection[str]) -> list[Bet]:
         bets = []
         for sid, weight in self._due(self._sold, now, quoted):
-            units = account.positions.get(sid)
-            if units is None:
+            units = account.positions.get(sid, 0.0)
+            if units <= 0:
                 continue
             excess = held(sid, account) - part_of(account.equity, weight)
             if not weight:
