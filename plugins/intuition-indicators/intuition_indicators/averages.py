@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from talipp.indicators import EMA, SMA, WMA
+from talipp.indicators import EMA, WMA
 
-from intuition_indicators.indicator import Indicator, Length, Values
+from intuition_indicators.exact import Mean
+from intuition_indicators.indicator import Computed, Length, Values
 
 
-class Sma(Indicator):
+class Sma(Computed):
     """The simple moving average: the mean of the window."""
 
     windowed = True
@@ -18,10 +19,10 @@ class Sma(Indicator):
         window: Length = 20
 
     def _make(self) -> Any:
-        return SMA(self._params.window)
+        return Mean(self._params.window)
 
 
-class Ema(Indicator):
+class Ema(Computed):
     """The exponential moving average with the weight 2/(window + 1), begun with the mean of the first window."""
 
     class Params(Values, frozen=True, kw_only=True):
@@ -33,7 +34,7 @@ class Ema(Indicator):
         return EMA(self._params.window)
 
 
-class Wma(Indicator):
+class Wma(Computed):
     """The linearly weighted moving average: the latest value of the window counts most, the oldest once."""
 
     windowed = True

@@ -3,12 +3,13 @@
 from typing import Annotated, Any
 
 import msgspec
-from talipp.indicators import BB, DonchianChannels
+from talipp.indicators import DonchianChannels
 
-from intuition_indicators.indicator import Channels, Indicator, Length, Values
+from intuition_indicators.exact import Bands
+from intuition_indicators.indicator import Channels, Computed, Length, Values
 
 
-class Bollinger(Indicator):
+class Bollinger(Computed):
     """Bollinger Bands: the mean of the window, and so many standard deviations (of the population) around it."""
 
     says = (("lower", "lb"), ("middle", "cb"), ("upper", "ub"))
@@ -21,10 +22,10 @@ class Bollinger(Indicator):
         width: Annotated[float, msgspec.Meta(gt=0, le=100, description="Standard deviations to each side.")] = 2.0
 
     def _make(self) -> Any:
-        return BB(self._params.window, self._params.width)
+        return Bands(self._params.window, self._params.width)
 
 
-class Donchian(Indicator):
+class Donchian(Computed):
     """The Donchian channel: the highest high and the lowest low of the window, and the middle between them."""
 
     needs = ("high", "low")

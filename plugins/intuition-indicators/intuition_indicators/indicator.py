@@ -4,7 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from logging import Logger, LoggerAdapter
-from typing import Annotated, Any, ClassVar, Final, TypeAlias
+from typing import Annotated, Any, ClassVar, Final, Protocol, TypeAlias
 
 import msgspec
 from talipp.ohlcv import OHLCV
@@ -35,24 +35,39 @@ class Values(Channels, frozen=True, kw_only=True):
     field: Annotated[str, msgspec.Meta(description="The field of the events to compute from.")] = "quote"
 
 
+class Kept(Protocol):
+    """What is kept of one symbol's values, in a memory that does not grow."""
+
+    def add(self, value: Any, /) -> Any:
+        """Take a value, and give what the indicator makes of it; None before it has enough."""
+
+    def snapshot(self) -> list[list[Any]]:
+        """Give all that is kept, as lists of plain types."""
+
+    def restore(self, state: Sequence[Sequence[Any]], /) -> None:
+        """Go on from a snapshot of the same indicator.
+
+        Raises:
+            ValueError: it is one of another indicator.
+        """
+
+
 class Indicator(ABC):
     """One indicator, for each symbol by itself.
 
     It is silent until its window is full, and at events that lack a number that it needs; such events do not count.
     What it says is finite, and about the event that it says it at: nothing is filled in, before or after.
 
-    Subclasses say what they compute by `_make`, and by these:
+    Subclasses say what they compute by `_new`, and by these:
 
     Attributes:
         needs: the fields of a bar that they compute from; none for those that take the field named by ``field``.
         says: the names of their values in messages, with talipp's; none for a single ``value``.
-        windowed: whether the latest values alone decide, and not all of the past.
     """
 
     Params: ClassVar[type[Channels]]
     needs: ClassVar[tuple[str, ...]] = ()
     says: ClassVar[tuple[tuple[str, str], ...]] = ()
-    windowed: ClassVar[bool] = False
 
     def initialize(self, params: Any, context: Context) -> list[str]:
         """Take the parameters.
@@ -71,8 +86,7 @@ class Indicator(ABC):
                 f"indicator {context.name}", "channel", f"{problem} on `{self._channel}`; choose another"
             )
         self._fields = self.needs or (params.field,)
-        self._reach = sum(getattr(params, name, 0) for name in _LENGTHS)
-        self._series: dict[str | None, tuple[int | None, Series]] = {}
+        self._series: dict[str | None, tuple[int | None, Kept]] = {}
         self._log: Logger | LoggerAdapter[Logger] | None = context.log
         return [params.on]
 
@@ -113,15 +127,12 @@ class Indicator(ABC):
             self._series[sid] = session, series
 
     @abstractmethod
-    def _make(self) -> Any:
-        """Make the talipp indicator."""
+    def _new(self) -> Kept:
+        """Begin with the values of a symbol."""
 
     def _session(self, data: Data) -> int | None:  # noqa: ARG002  # for those that begin anew in each
         """Give the session that an event belongs to."""
         return None
-
-    def _new(self) -> Series:
-        return Series(self._make, reach=self._reach, windowed=self.windowed)
 
     def _read(self, data: Data) -> Any:
         """Give what an event says to this indicator, or None."""
@@ -147,3 +158,23 @@ class Indicator(ABC):
                 field,
             )
             self._log = None  # once is enough
+
+
+class Computed(Indicator):
+    """One that talipp computes.
+
+    Subclasses say what by `_make`.
+
+    Attributes:
+        windowed: whether the latest values alone decide, and not all of the past.
+    """
+
+    windowed: ClassVar[bool] = False
+
+    @abstractmethod
+    def _make(self) -> Any:
+        """Make the talipp indicator."""
+
+    def _new(self) -> Kept:
+        reach = sum(getattr(self._params, name, 0) for name in _LENGTHS)
+        return Series(self._make, reach=reach, windowed=self.windowed)

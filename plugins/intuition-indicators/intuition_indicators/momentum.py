@@ -3,12 +3,13 @@
 from typing import Annotated, Any
 
 import msgspec
-from talipp.indicators import MACD, ROC, RSI, Stoch
+from talipp.indicators import MACD, ROC, RSI
 
-from intuition_indicators.indicator import Channels, Indicator, Length, Values
+from intuition_indicators.exact import SmoothedStoch
+from intuition_indicators.indicator import Channels, Computed, Length, Values
 
 
-class Rsi(Indicator):
+class Rsi(Computed):
     """The relative strength index, 0 to 100, smoothed as Wilder did it; 100 where nothing was lost.
 
     The averages begin with the mean of the first window's changes.
@@ -23,7 +24,7 @@ class Rsi(Indicator):
         return RSI(self._params.window)
 
 
-class Roc(Indicator):
+class Roc(Computed):
     """The rate of change against the value a window ago, in per cent; silent where that was zero."""
 
     windowed = True
@@ -37,7 +38,7 @@ class Roc(Indicator):
         return ROC(self._params.window)
 
 
-class Macd(Indicator):
+class Macd(Computed):
     """The fast exponential moving average less the slow one, its own average as ``signal``, and their difference.
 
     The first values come when all three averages have theirs.
@@ -65,7 +66,7 @@ class Macd(Indicator):
         return MACD(self._params.fast, self._params.slow, self._params.signal)
 
 
-class Stochastic(Indicator):
+class Stochastic(Computed):
     """The stochastic oscillator: where the close is in the range of the window, in per cent, and the mean of that.
 
     ``k`` is 100 where high and low are the same, and ``d`` the mean of the last ``smoothing`` of it.
@@ -82,4 +83,4 @@ class Stochastic(Indicator):
         smoothing: Length = 3
 
     def _make(self) -> Any:
-        return Stoch(self._params.window, self._params.smoothing)
+        return SmoothedStoch(self._params.window, self._params.smoothing)

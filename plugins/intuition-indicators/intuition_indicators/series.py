@@ -15,9 +15,8 @@ class Series:
     """A talipp indicator that forgets what it no longer needs.
 
     talipp keeps all that it was given and all that it gave. Where an indicator depends on the latest values alone, a
-    new one is started from these now and then, which also ends the drift of its running sums; where it depends on all
-    of the past, the oldest values are purged. Both happen after fixed numbers of values, so that the same values always
-    give the same results, to the last bit.
+    new one is started from these now and then; where it depends on all of the past, the oldest values are purged. Both
+    happen after fixed numbers of values, so that the same values always give the same results, to the last bit.
 
     Args:
         make: makes the talipp indicator.

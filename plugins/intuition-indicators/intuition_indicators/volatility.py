@@ -5,10 +5,10 @@ from typing import Any
 from talipp.indicators import ATR
 from talipp.indicators import StdDev as StandardDeviation
 
-from intuition_indicators.indicator import Channels, Indicator, Length, Values
+from intuition_indicators.indicator import Channels, Computed, Length, Values
 
 
-class StdDev(Indicator):
+class StdDev(Computed):
     """The standard deviation of the window, of the population (divided by the window's length)."""
 
     windowed = True
@@ -22,7 +22,7 @@ class StdDev(Indicator):
         return StandardDeviation(self._params.window)
 
 
-class Atr(Indicator):
+class Atr(Computed):
     """The average true range, smoothed as Wilder did it, begun with the mean of the first window.
 
     The first bar has no close before it: its true range is from high to low.

@@ -1,14 +1,77 @@
 """What is traded, and at which price."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from talipp.indicators import OBV, VWAP
+from talipp.ohlcv import OHLCV
 
 from intuition_core.contracts import Data
-from intuition_indicators.indicator import Channels, Indicator
+from intuition_indicators.exact import Sum
+from intuition_indicators.indicator import Channels, Indicator, Kept
 
 _DAY: Final = 86_400_000_000_000
+
+
+class _Balance:
+    """The balance of one symbol's volumes, exactly."""
+
+    def __init__(self) -> None:
+        self._close: float | None = None
+        self._sum = Sum()
+
+    def add(self, value: OHLCV, /) -> float | None:
+        before, self._close = self._close, value.close
+        if before is None or value.close > before:
+            self._sum.add(*value.volume.as_integer_ratio())
+        elif value.close < before:
+            self._sum.add(*(-value.volume).as_integer_ratio())
+        return self._sum.over()
+
+    def snapshot(self) -> list[list[Any]]:
+        return [[self._close], self._sum.snapshot()]
+
+    def restore(self, state: Sequence[Sequence[Any]], /) -> None:
+        match state:
+            case [[close], [str(whole), int(shift)]]:
+                self._close = close
+                self._sum.restore(whole, shift)
+            case [[*_, [_, _, _, close, *_]], [*_, float(balance)]]:  # as talipp keeps it
+                self._close = close
+                self._sum.add(*balance.as_integer_ratio())
+            case _:
+                raise ValueError("the state of another indicator")
+
+
+class _Weighted:
+    """One symbol's prices and volumes so far, exactly."""
+
+    def __init__(self) -> None:
+        self._paid = Sum()  # three times price times volume
+        self._volume = Sum()
+
+    def add(self, value: OHLCV, /) -> float | None:
+        over, under = value.volume.as_integer_ratio()
+        self._volume.add(over, under)
+        for price in (value.high, value.low, value.close):
+            whole, part = price.as_integer_ratio()
+            self._paid.add(whole * over, part * under)
+        return self._paid.over_sum(self._volume, 3)
+
+    def snapshot(self) -> list[list[Any]]:
+        return [self._paid.snapshot(), self._volume.snapshot()]
+
+    def restore(self, state: Sequence[Sequence[Any]], /) -> None:
+        match state:
+            case [[str(paid), int(paid_shift)], [str(volume), int(volume_shift)]]:
+                self._paid.restore(paid, paid_shift)
+                self._volume.restore(volume, volume_shift)
+            case [_, _, [*_, float(paid)], [*_, float(volume)]]:  # as talipp keeps it
+                over, under = paid.as_integer_ratio()
+                self._paid.add(3 * over, under)
+                self._volume.add(*volume.as_integer_ratio())
+            case _:
+                raise ValueError("the state of another indicator")
 
 
 class Obv(Indicator):
@@ -22,8 +85,8 @@ class Obv(Indicator):
     class Params(Channels, frozen=True, kw_only=True):
         """Nothing but the channels."""
 
-    def _make(self) -> Any:
-        return OBV()
+    def _new(self) -> Kept:
+        return _Balance()
 
 
 class Vwap(Indicator):
@@ -42,8 +105,8 @@ class Vwap(Indicator):
             msgspec.Meta(description="Begin anew with each day (UTC), or never."),
         ] = "day"
 
-    def _make(self) -> Any:
-        return VWAP()
+    def _new(self) -> Kept:
+        return _Weighted()
 
     def _session(self, data: Data) -> int | None:
         return data["ts"] // _DAY if self._params.reset == "day" else None
