@@ -42,6 +42,7 @@ def test_json_is_one_object_of_the_promised_keys_and_all_that_is_on_standard_out
     assert re.fullmatch(r"[0-9a-f]{64}", told["decisions_sha256"])
     for metric in told["metrics"].values():
         assert list(metric) == ["value", "unit", "convention"]
+        assert metric["unit"] in {"fraction", "ratio", "days", "count", "currency"}
         assert metric["convention"]
     assert told["metrics"]["sharpe"]["convention"].endswith("ddof 1, risk-free 0, scaled by √252")
     assert told["metrics"]["total_return"]["value"] == float(Decimal(told["final_equity"]) / 100_000 - 1)

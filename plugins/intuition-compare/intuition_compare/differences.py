@@ -22,7 +22,7 @@ MIN_DAYS: Final = 30
 MIN_BLOCKS: Final = 5
 """Blocks below which nothing is said: the days hang together so much that there are few to draw from."""
 
-METHOD: Final = "stationary block bootstrap of paired daily returns, percentile interval"
+METHOD: Final = "stationary block bootstrap of paired returns by session, percentile interval"
 
 _ROUNDING: Final = 1e-12
 """Returns that spread no more than this are equal but for rounding."""

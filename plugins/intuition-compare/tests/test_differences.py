@@ -4,11 +4,12 @@ import math
 from collections.abc import Callable
 from random import Random
 
+import msgspec
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from intuition_compare.differences import MIN_BLOCKS, MIN_DAYS, Interval, difference
-from intuition_compare.runs import Run
+from intuition_compare.runs import Run, run_of
 
 Make = Callable[..., Run]
 
@@ -84,6 +85,30 @@ def test_values_are_the_differences_of_the_figures(run_from: Make, rates: list[t
         assert mine is not None
         assert theirs is not None
         assert found[name].value == pytest.approx(mine - theirs, abs=1e-6)
+
+
+@pytest.mark.parametrize(("apart", "per_year"), [(7, 52), (1, 365), (30, 12)])
+def test_a_year_has_the_sessions_of_the_bars(run_from: Make, apart: int, per_year: int) -> None:
+    def spaced(run: Run) -> Run:
+        begin = run.history.days[0].ts
+        days = [day._replace(ts=begin + n * apart * 86_400 * 10**9) for n, day in enumerate(run.history.days)]
+        # Something that is no session comes in between now and then.
+        rates = [day._replace(ts=day.ts + 43_200 * 10**9, quoted=False) for day in days[:-1:9]] if apart > 1 else []
+        course = sorted([*days, *rates], key=lambda day: day.ts)
+        return run_of(run.name, msgspec.structs.replace(run.history, days=course), run.sha256)
+
+    one, two = spaced(run_from("a", noise(1, 200))), spaced(run_from("b", noise(2, 200)))
+    assert difference(one, two).days == 200
+    found = by_name(difference(one, two, replications=100).intervals)
+    assert found["annual_volatility"].convention.endswith(f"√{per_year}")
+    assert {each.unit for each in found.values()} == {"fraction", "ratio"}
+    for name in ("annual_volatility", "sharpe"):
+        mine, theirs = two.metrics[name].value, one.metrics[name].value
+        assert mine is not None
+        assert theirs is not None
+        assert found[name].value == pytest.approx(mine - theirs, abs=1e-9)
+    plain = by_name(difference(run_from("a", noise(1, 200)), run_from("b", noise(2, 200)), replications=100).intervals)
+    assert found["mean_return"].value == pytest.approx(plain["mean_return"].value * per_year / 252)
 
 
 def test_the_same_seed_draws_the_same_and_a_wider_level_is_wider(run_from: Make) -> None:

@@ -61,7 +61,7 @@ def test_recorded_oil_with_its_gaps(compare: Any, run: Any, shipped: Mapping[str
     assert apart["intervals"]["sharpe"]["low"] < 0 < apart["intervals"]["sharpe"]["high"]
     assert apart["undefined"] is None
     assert told["bootstrap"] == {
-        "method": "stationary block bootstrap of paired daily returns, percentile interval",
+        "method": "stationary block bootstrap of paired returns by session, percentile interval",
         "level": 0.95,
         "replications": 2000,
         "seed": 0,
