@@ -275,6 +275,8 @@ class Curve:
         marks, first, units, paid = self._quoted, self._first, self._grown_to, self._paid
         if self._benchmark is not None:
             first = {sid: begun for sid, begun in first.items() if sid == self._benchmark}
+        if self._plain and not units and not paid:  # most of the time, and for all symbols at each end of a slice
+            return sum([marks.get(sid, begun) / begun - 1.0 for sid, begun in first.items()])
         return sum(
             [
                 units.get(sid, 1.0) * self._worth(sid, marks[sid]) / begun + paid.get(sid, 0.0) - 1.0

@@ -55,7 +55,8 @@ class Trade(NamedTuple):
     """What a buy cost and a sell brought, commission included."""
     commission: Decimal
     profit: Decimal | None
-    """For a sell: what it brought over what the units had cost."""
+    """Of what closes a position: what a sell brought over what the units had cost, or what a short sale had brought over
+    what buying back cost. None for what opens one."""
 
 
 class Section(NamedTuple):

@@ -69,7 +69,7 @@ def pace(found: Sequence[Day]) -> Pace:
     span = found[-1].ts - found[0].ts if found else 0
     if span < _LONG and _daily(found):
         per_year = _DAILY.get(_days_a_week(found), 252.0)
-        years, told = count / per_year, f"{count:,} sessions at {per_year:g} a year"
+        years, told = count / per_year, f"{count:,} session{'' if count == 1 else 's'} at {per_year:g} a year"
     else:
         years = span / _YEAR
         per_year = _usual((count - 1) / years)
