@@ -55,8 +55,8 @@ class Trade(NamedTuple):
     """What a buy cost and a sell brought, commission included."""
     commission: Decimal
     profit: Decimal | None
-    """Of what closes a position: what a sell brought over what the units had cost, or what a short sale had brought over
-    what buying back cost. None for what opens one."""
+    """Of what closes a position: what a sell brought over what the units had cost, or what a short sale had brought
+    over what buying back cost. None for what opens one."""
 
 
 class Section(NamedTuple):

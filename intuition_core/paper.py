@@ -298,7 +298,7 @@ class PaperBroker:
 
     def divide(self, sid: str, ts: int) -> None:
         """Have prices from before a split or a dividend of a symbol count no more for its open orders."""
-        orders = self.open.get(sid, ())
+        orders = self.open.get(sid, [])
         for at, placed in enumerate(orders):
             if placed.since is not None and placed.since < ts:
                 orders[at] = msgspec.structs.replace(placed, since=ts)

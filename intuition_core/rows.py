@@ -46,7 +46,7 @@ class Reordered(NamedTuple):
     def __str__(self) -> str:
         """Say what it comes to in both orders."""
         return (
-            f"with those of each moment {self.order} it comes to {self.other:,.2f}, and to {self.equity:,.2f} as they are; "
+            f"with those of each moment {self.order} it comes to {self.other:,.2f}, as they are to {self.equity:,.2f}; "
             f"{self.first}"
         )
 

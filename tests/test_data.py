@@ -170,7 +170,7 @@ def test_the_start_may_be_an_iso_time_and_holds_for_each_symbol_of_an_object() -
 
 def test_an_event_that_is_stamped_on_arrival_began_before() -> None:
     assert read({"sid": "A", "quote": 1, "start": NOW})[0]["start"] == NOW
-    with pytest.raises(BadData, match="start: .* is after the event's `ts`"):
+    with pytest.raises(BadData, match=r"start: .* is after the event's `ts`"):
         read({"sid": "A", "quote": 1, "start": NOW + 1})
 
 

@@ -46,17 +46,42 @@ def dues(timer: Timer, times: Sequence[int], hours: Sequence[Hours] = (WEEK,)) -
 @pytest.mark.parametrize(
     ("timer", "first", "last", "expected"),
     [
-        (read_timer("t", every="1h", missed="all"), "2024-01-29 10:30", "2024-01-29 13:00", ["2024-01-29 11:00", "2024-01-29 12:00"]),
+        (
+            read_timer("t", every="1h", missed="all"),
+            "2024-01-29 10:30",
+            "2024-01-29 13:00",
+            ["2024-01-29 11:00", "2024-01-29 12:00"],
+        ),
         (read_timer("t", every="1h"), "2024-01-29 10:30", "2024-01-29 13:00", ["2024-01-29 12:00"]),
         (read_timer("t", every="1d"), "2024-01-29 10:30", "2024-01-30 00:00", []),
         (read_timer("t", every="1d"), "2024-01-29 10:30", "2024-01-30 00:01", ["2024-01-30 00:00"]),
-        (read_timer("t", at="close - 10m", calendar="XNYS"), "2024-01-29 12:00", "2024-01-29 21:00", ["2024-01-29 20:50"]),
-        (read_timer("t", at="open + 5m", calendar="XNYS"), "2024-01-29 15:00", "2024-01-30 15:00", ["2024-01-30 14:35"]),
-        (read_timer("t", at="month end", calendar="XNYS"), "2024-01-30 12:00", "2024-02-05 22:00", ["2024-01-31 21:00"]),
+        (
+            read_timer("t", at="close - 10m", calendar="XNYS"),
+            "2024-01-29 12:00",
+            "2024-01-29 21:00",
+            ["2024-01-29 20:50"],
+        ),
+        (
+            read_timer("t", at="open + 5m", calendar="XNYS"),
+            "2024-01-29 15:00",
+            "2024-01-30 15:00",
+            ["2024-01-30 14:35"],
+        ),
+        (
+            read_timer("t", at="month end", calendar="XNYS"),
+            "2024-01-30 12:00",
+            "2024-02-05 22:00",
+            ["2024-01-31 21:00"],
+        ),
         (read_timer("t", at="week end", calendar="XNYS"), "2024-01-30 12:00", "2024-02-05 22:00", ["2024-02-02 21:00"]),
-        (read_timer("t", at="month end - 1h", calendar="XNYS"), "2024-01-30 12:00", "2024-02-05 22:00", ["2024-01-31 20:00"]),
+        (
+            read_timer("t", at="month end - 1h", calendar="XNYS"),
+            "2024-01-30 12:00",
+            "2024-02-05 22:00",
+            ["2024-01-31 20:00"],
+        ),
     ],
-)  # fmt: skip
+)
 def test_when_timers_are_due(timer: Timer, first: str, last: str, expected: list[str]) -> None:
     assert dues(timer, [ns(first), ns(last)]) == [ns(moment) for moment in expected]
 

@@ -1,6 +1,7 @@
 """Algorithms that would gain from one fault each of a broker, and from nothing else."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from intuition_core.contracts import Cancel, Signal
@@ -15,7 +16,7 @@ class Adversary(NamedTuple):
 
     algorithm: type
     market: Callable[[int], Iterable[markets.Event]]
-    recipe: dict[str, Any] = {}
+    recipe: Mapping[str, Any] = MappingProxyType({})
 
 
 class _Trader:

@@ -21,8 +21,8 @@ class Numbering:
     """Turns the events of one source into messages.
 
     An id is made from what the event says, its time included, its start left out; of several events that say the same,
-    from which of them it is, too. It therefore depends neither on the run nor on what else was asked for. The number ``seq`` counts the
-    messages on a topic, from 1.
+    from which of them it is, too. It therefore depends neither on the run nor on what else was asked for. The number
+    ``seq`` counts the messages on a topic, from 1.
 
     Args:
         source: what to call the source in the messages; ids count within it.
