@@ -156,8 +156,8 @@ class Straddle(_Trader):
         if self.n % 3 == 0:
             return [Cancel(), Signal("A", "sell")] if self.account.positions else None
         return [
-            Signal("A", "sell", stop=price - 5, group="exit"),
-            Signal("A", "sell", limit=price + 5, group="exit"),
+            Signal("A", "sell", stop=price - 4, group="exit"),
+            Signal("A", "sell", limit=price + 4, group="exit"),
         ]
 
 
@@ -194,5 +194,5 @@ ADVERSARIES: dict[str, Adversary] = {
     "a dividend at the close": Adversary(Dividends, markets.paying, {"fill": "same"}),
     "an order that is replaced": Adversary(ReplacedOrder, TWO),
     "a bracket within one bar": Adversary(Bracket, markets.Bars(("A",), steps=200, jump=2).events),
-    "a group within one bar": Adversary(Straddle, markets.Bars(("A",), steps=400, jump=2).events),
+    "a group within one bar": Adversary(Straddle, markets.Bars(("A",), steps=100, jump=2).events),
 }
