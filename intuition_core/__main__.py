@@ -2,6 +2,7 @@
 
 import sys
 
-from intuition_core.cli import main
+from intuition_core.launch import run
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(run())

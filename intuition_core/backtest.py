@@ -6,6 +6,7 @@ from decimal import Decimal
 from operator import itemgetter
 from typing import Final
 
+from intuition_core.apart import passing
 from intuition_core.composition import Composition
 from intuition_core.contracts import Data
 from intuition_core.curve import Curve
@@ -82,6 +83,11 @@ class Backtest:
         if not events:
             return
         events = self.strategy.with_timers(events)
+        with passing():
+            self._take(events, part)
+        self.strategy.leave_if_forked()
+
+    def _take(self, events: Sequence[Data], part: float | None) -> None:
         if self._first_ts is None:
             self._first_ts = events[0]["ts"]
         self._last_ts = events[-1]["ts"]

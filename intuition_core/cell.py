@@ -212,10 +212,12 @@ class CellWatch:
     def running(self) -> Iterator[None]:
         """Take the time of parts meanwhile."""
         self.cell[_RUNNING] = 1
+        own = os.getpid()
         try:
             yield
         finally:
-            self.cell[_RUNNING] = 0
+            if os.getpid() == own:  # and not one that a part has forked
+                self.cell[_RUNNING] = 0
 
     def trying(self, label: str, deadline: float) -> AbstractContextManager[None]:
         """Take the time of a part that is started meanwhile; if it hangs, the session goes on without it."""

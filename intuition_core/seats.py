@@ -2,12 +2,14 @@
 
 import inspect
 import logging
+import os
 from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from intuition_core.apart import Apart, leave_if_forked, unchanged
 from intuition_core.composition import Part
 from intuition_core.contracts import Account, Bet, Context, Data, Fill, Order, Signal
 from intuition_core.data import DEFAULT_CHANNEL, check_channel
@@ -44,7 +46,12 @@ class Kept:
             return rng_state(self._rng), None
         snapshot = getattr(self._live, "snapshot", None)
         if snapshot is not None:
-            return rng_state(self._rng), snapshot()
+            own = os.getpid()
+            try:
+                with unchanged():
+                    return rng_state(self._rng), snapshot()
+            finally:
+                leave_if_forked(own, self._part.label)
         if getattr(self._live, "__dict__", None) or getattr(type(self._live), "__slots__", None):
             raise NoSnapshot
         return rng_state(self._rng), None
@@ -70,12 +77,16 @@ class Kept:
         restore = getattr(self._live, "restore", None)
         if restore is None:
             return
+        process = os.getpid()
         try:
-            restore(own)
+            with unchanged():
+                restore(own)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
+            leave_if_forked(process, self._part.label, error)
             raise PartFailed(self._part.label, "restore", f"{type(error).__name__}: {error}") from error
+        leave_if_forked(process, self._part.label)
 
 
 class Started(NamedTuple):
@@ -104,6 +115,20 @@ def start(
     Raises:
         PartFailed: it cannot be made or initialised.
     """
+    own = os.getpid()
+    try:
+        with unchanged():
+            started = _started(number, part, seed=seed, account=account, log=log)
+    except PartFailed as error:
+        leave_if_forked(own, part.label, error.__cause__)
+        raise
+    leave_if_forked(own, part.label)
+    return started
+
+
+def _started(
+    number: int, part: Part, *, seed: int, account: Account, log: logging.Logger
+) -> Started:
     try:
         live = part.factory()
     except KeyboardInterrupt:
@@ -195,15 +220,15 @@ class LineSeat:
         """Let this live part answer from now on."""
         number, part, live, answer, _ = started
         if number == self.number:
-            self.event = _method(part, live, "event")
-            self.filled = getattr(live, "filled", None)
+            self.event = _apart(self, "event", _method(part, live, "event"))
+            self.filled = _apart(self, "filled", getattr(live, "filled", None))
             self.channels = _channels(part, answer)
             self.algorithm = part
         else:
-            self.optimize = _method(part, live, "optimize")
-            self.release = getattr(live, "release", None)
-            self.observe = getattr(live, "observe", None)
-            self.portfolio_filled = getattr(live, "filled", None)
+            self.optimize = _apart(self, "optimize", _method(part, live, "optimize"))
+            self.release = _apart(self, "release", getattr(live, "release", None))
+            self.observe = _apart(self, "observe", getattr(live, "observe", None))
+            self.portfolio_filled = _apart(self, "portfolio_filled", getattr(live, "filled", None))
             self.portfolio = part
         self.names = self.algorithm.name, self.portfolio.name
 
@@ -221,7 +246,7 @@ class IndicatorSeat:
 
     def take(self, started: Started) -> None:
         """Let this live part answer from now on."""
-        self.event = _method(started.part, started.live, "event")
+        self.event = _apart(self, "event", _method(started.part, started.live, "event"))
         self.channels = _channels(started.part, started.answer)
 
 
@@ -240,9 +265,9 @@ class RiskSeat:
 
     def take(self, started: Started) -> None:
         """Let this live part answer from now on."""
-        self.check = _method(started.part, started.live, "check")
+        self.check = _apart(self, "check", _method(started.part, started.live, "check"))
         self.opening_only = bool(getattr(started.live, "opening_only", False))
-        self.observe = getattr(started.live, "observe", None)
+        self.observe = _apart(self, "observe", getattr(started.live, "observe", None))
         self.part = started.part
 
 
@@ -264,6 +289,18 @@ class Seat(NamedTuple):
                 setattr(self.holder, method, function)
 
         return restore
+
+
+def _apart(seat: object, name: str, method: Any) -> Any:
+    """Give a method of a part as one that leaves the decimal context alone; None where the part has none."""
+    if method is None:
+        return None
+
+    def replace(apart: object, bare: Callable[..., Any]) -> None:
+        if getattr(seat, name) is apart:  # nobody stands in for the part meanwhile
+            setattr(seat, name, bare)
+
+    return Apart(method, replace)
 
 
 def _method(part: Part, live: Any, name: str) -> Callable[..., Any]:

@@ -171,6 +171,8 @@ class Service:
             self._journal.note(session=name, run=self._run, begun=now(), **self._recipe(composition))
         self.session = Session(self._builder(composition), journal=self._journal, name=name, watch=watch)
         self.recovery = self.session.recover()
+        if "seeded_after" not in noted and not sys.flags.hash_randomization:
+            self._journal.note(seeded_after=self.session.last_seq)
         if (rules := self.session.strategy.composition.rules) != RULES:
             _log.warning(
                 "session %s goes on under rules %d, by which orders filled when it was begun; `intuition upgrade %s "

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
+from intuition_core.apart import passing
 from intuition_core.composition import Part
 from intuition_core.data import Event
 from intuition_core.errors import IntuitionError
@@ -28,6 +29,12 @@ SNAPSHOT_EVERY: Final = 10_000
 _OF_THE_DELIVERY: Final = frozenset({"ts", "start", "seq"})
 
 Listener = Callable[[Sequence[Record]], None]
+
+_UNSEEDED: Final = (
+    "\n  The event was run before all processes had the same hash seed. A part that goes through a set may have had it "
+    "in another order then, which no process can repeat. Keep the journal as it is, and begin another session with "
+    "--session NAME; its replay is the same each time."
+)
 
 _log = logging.getLogger(__name__)
 
@@ -52,15 +59,22 @@ class IdReused(IntuitionError):
 
 
 class ReplayDiffers(IntuitionError):
-    """A journal whose events, run again, cause other records than it holds."""
+    """A journal whose events, run again, cause other records than it holds.
 
-    def __init__(self, seq: int, journaled: Record | None, replayed: Record | None) -> None:
+    Args:
+        seq: the event.
+        journaled: the record that the journal holds.
+        replayed: the one that it causes now.
+        seeded: whether the event was run by a process with the hash seed that all have.
+    """
+
+    def __init__(self, seq: int, journaled: Record | None, replayed: Record | None, *, seeded: bool = True) -> None:
         self.seq = seq
         self.journaled = journaled
         self.replayed = replayed
         super().__init__(
             f"event {seq} causes another record than the journal holds; a part is not deterministic, or has changed\n"
-            f"  journal: {_shown(journaled)}\n  replay:  {_shown(replayed)}"
+            f"  journal: {_shown(journaled)}\n  replay:  {_shown(replayed)}{'' if seeded else _UNSEEDED}"
         )
 
 
@@ -293,7 +307,7 @@ class Session:
             self._take_up(casualty)
         self._casualties = self._journal.casualties()
         replayed = 0
-        with self._watch.running():
+        with self._watch.running(), passing():
             start = restored(self._strategy, self._journal, wanted=self._keeps_snapshots)
             for _ in replayed_events(self._strategy, self._journal, after=start):
                 replayed += 1
@@ -365,7 +379,7 @@ class Session:
         happened: list[Record] = []
         identities: list[Identity] = []
         fresh: dict[str, tuple[bytes, list[Record]]] = {}
-        with self._watch.running():
+        with self._watch.running(), passing():
             for item in items:
                 if item.identity is not None:
                     before = known.get(item.identity) or fresh.get(item.identity)
@@ -380,7 +394,9 @@ class Session:
                 try:
                     for event in item.events:
                         records.extend(run.step(strategy, event))
+                        strategy.leave_if_forked()
                 except BaseException as error:
+                    strategy.leave_if_forked()
                     self._strategy = self._build()
                     self.recover()
                     raise BatchFailed(error) from error
@@ -439,8 +455,9 @@ class Session:
         self._write_what_was_not()
         strategy = self._strategy
         seq = strategy.seq + 1
-        with self._watch.running():
+        with self._watch.running(), passing():
             records = list(strategy.step(event))
+            strategy.leave_if_forked()
             state = strategy.snapshot() if self._keeps_snapshots else None
         batch = Batch(
             first=seq, last=seq, events=[event], records=records, snapshot=state, controls=[seq], boundary=True
@@ -454,8 +471,7 @@ class Session:
         self._handed_over = True
         self._snapshot_at = seq
         self._statement = Statement.of(strategy.ledger, seq)
-        for listener in self._listeners:
-            listener(records)
+        self._tell(records)
         return records
 
     def _commit_boundary(self, batch: Batch) -> None:
@@ -499,8 +515,22 @@ class Session:
             self._heed(record for record in batch.records if record["seq"] in batch.controls)
         self._statement = Statement.of(self._strategy.ledger, self._strategy.seq)
         if batch.records:
-            for listener in self._listeners:
-                listener(batch.records)
+            self._tell(batch.records)
+
+    def _tell(self, records: Sequence[Record]) -> None:
+        """Tell listeners what was committed; whatever goes wrong with one, that stays done, and the others are told."""
+        for listener in self._listeners:
+            try:
+                listener(records)
+            except Exception as error:  # noqa: BLE001  # what is committed is answered, whoever cannot take note of it
+                _log.error(  # noqa: TRY400  # the traceback is shown where it was asked for
+                    "seq %d: %s failed with %s: %s; the records are kept, and this is told nobody else",
+                    records[-1]["seq"],
+                    type(listener).__name__,
+                    type(error).__name__,
+                    error,
+                    exc_info=error if _log.isEnabledFor(logging.DEBUG) else None,
+                )
 
     def _snapshot(self) -> bytes | None:
         if self._strategy.seq - self._snapshot_at < SNAPSHOT_EVERY:
@@ -693,6 +723,7 @@ def replayed_events(
     """
     verdicts = journal.verdicts()
     releases = journal.releases()
+    unseeded = journal.meta().get("seeded_after", sys.maxsize)
     strategy.judging = False
     try:
         for events, records in journal.batches(after):
@@ -703,12 +734,13 @@ def replayed_events(
                 _release(strategy, releases)
                 seq = strategy.seq + 1
                 again = strategy.step(event) if seq not in verdicts else _follow(strategy, event, verdicts[seq])
+                strategy.leave_if_forked()
                 if compare:
                     stored = []
                     while place < len(records) and records[place]["seq"] == seq:
                         stored.append(records[place])
                         place += 1
-                    _hold_against(seq, stored, again)
+                    _hold_against(seq, stored, again, seeded=seq > unseeded)
                 yield again
         _release(strategy, releases)
     finally:
@@ -821,14 +853,14 @@ def _new_events(items: Sequence[Item], known: Mapping[str, Any]) -> Iterator[Eve
         yield from item.events
 
 
-def _hold_against(seq: int, stored: Sequence[Record], again: Sequence[Record]) -> None:
+def _hold_against(seq: int, stored: Sequence[Record], again: Sequence[Record], *, seeded: bool) -> None:
     if not stored and not again:
         return
     for n in range(max(len(stored), len(again))):
         one = stored[n] if n < len(stored) else None
         other = again[n] if n < len(again) else None
         if _compared(one) != _compared(other):
-            raise ReplayDiffers(seq, one, other)
+            raise ReplayDiffers(seq, one, other, seeded=seeded)
 
 
 def _compared(record: Record | None) -> bytes:

@@ -5,6 +5,7 @@ An event that nobody answers costs little and gives the shared empty tuple.
 """
 
 import logging
+import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import length_hint
@@ -15,6 +16,7 @@ from msgspec.structs import replace
 
 from intuition_core.actions import ACTIONS
 from intuition_core.answers import answers
+from intuition_core.apart import leave_if_forked
 from intuition_core.bars import loses_open
 from intuition_core.books import BooksState
 from intuition_core.composition import Composition, Line, Part
@@ -64,6 +66,9 @@ class Cell(Protocol):
 
     def __setitem__(self, index: int, value: int, /) -> None:
         """Note."""
+
+    def __getitem__(self, index: int, /) -> int:
+        """Give what was noted."""
 
 
 class Quarantine(NamedTuple):
@@ -127,6 +132,7 @@ class Strategy:
         self.halted: PartFailed | None = None
         self.judging = True
         self._cell: Cell = cell if cell is not None else [0, 0]
+        self._process = os.getpid()
         self._event_id: Any = None
         self.seq = 0
         self.others = 0
@@ -392,6 +398,11 @@ class Strategy:
         self._recorder.open(self.seq, ts)
         self._desk.cancel_all("the data ended before the order could fill")
         return self._recorder.take()
+
+    def leave_if_forked(self) -> None:
+        """End this process if a part has forked it, and lets it go on as if it were the first one."""
+        if os.getpid() != self._process:
+            leave_if_forked(self._process, self.parts[abs(self._cell[1]) - 1].label)
 
     # -- parts that fail
 
@@ -837,6 +848,8 @@ class Strategy:
 
     def _hear(self, listener: LineSeat | IndicatorSeat, outcome: Any, data: Data) -> None:
         """Do what a part's answer to an event asks for."""
+        if os.getpid() != self._process:
+            leave_if_forked(self._process, self.parts[listener.number - 1].label)
         self._recorder.open(self.seq, data["ts"])
         self._event_id = data.get("id")
         if type(outcome) is Signal and type(listener) is LineSeat:
@@ -882,6 +895,7 @@ class Strategy:
 
     def _record_failure(self, number: int, method: str, error: BaseException, sid: str | None) -> None:
         part = self.parts[number - 1]
+        leave_if_forked(self._process, part.label, error)
         what = str(error) if isinstance(error, _Spared) else f"{type(error).__name__}: {error}"
         problem = str(PartFailed(part.label, method, what))
         where = f"event {self.seq}" if self._event_id is None else f"event {self.seq} (id {self._event_id!r:.60})"
