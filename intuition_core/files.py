@@ -100,7 +100,7 @@ def version_of(file: PartFile) -> str:
     Raises:
         NoSuchFile: it cannot be read.
     """
-    module = sys.modules.get(_module_name(file.path))
+    module = sys.modules.get(module_name(file.path))
     return getattr(module, _VERSION) if module is not None else _hash(_read(file.path))
 
 
@@ -199,7 +199,8 @@ def _hash(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:_DIGITS]
 
 
-def _module_name(path: Path) -> str:
+def module_name(path: Path) -> str:
+    """Give the name under which a file is imported."""
     return f"intuition_file_{_hash(str(path).encode())}"
 
 
@@ -214,7 +215,7 @@ def _compiled(path: Path, content: bytes) -> Any:
 
 
 def _imported(path: Path) -> ModuleType:
-    name = _module_name(path)
+    name = module_name(path)
     if name in sys.modules:
         return sys.modules[name]
     content = _read(path)

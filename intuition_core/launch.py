@@ -4,8 +4,7 @@ import os
 import sys
 from typing import Final, NoReturn
 
-HASH_SEED: Final = "0"
-"""The hash seed of every process that runs parts: a set of texts has the same order in all of them."""
+from intuition_core.hashing import may_be_seeded, seeded_environment
 
 _WITHOUT_PARTS: Final = frozenset(
     (
@@ -29,23 +28,13 @@ _WITHOUT_PARTS: Final = frozenset(
 def run() -> int:
     """Run the command line of this process, and give the exit code."""
     command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
-    if (command not in _WITHOUT_PARTS or "--supervised" in sys.argv) and not _is_settled():
+    if (command not in _WITHOUT_PARTS or "--supervised" in sys.argv) and may_be_seeded():
         _begin_again()
-    from intuition_core.cli import end, main
+    from intuition_core.cli import main
     from intuition_core.stage import STAGE
 
     STAGE.is_ours = True
-    return end(main())
-
-
-def seeded_environment() -> dict[str, str]:
-    """Give the environment for a process that runs parts."""
-    return {**os.environ, "PYTHONHASHSEED": HASH_SEED}
-
-
-def _is_settled() -> bool:
-    """Say whether the hash seed is the one that is wanted, or cannot be (``python -I`` does not heed variables)."""
-    return os.environ.get("PYTHONHASHSEED") == HASH_SEED or bool(sys.flags.ignore_environment) or not sys.executable
+    return STAGE.end(main())
 
 
 def _begin_again() -> NoReturn:

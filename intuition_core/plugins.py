@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
+from intuition_core.apart import leave_if_forked, unchanged
 from intuition_core.contracts import CONTRACT_VERSION
 from intuition_core.distributions import Distribution, distributions, headers, normal
 from intuition_core.errors import IntuitionError, did_you_mean
-from intuition_core.files import FILE, is_file, load_part, part_file, version_of
+from intuition_core.files import FILE, is_file, load_part, module_name, part_file, version_of
+from intuition_core.stage import STAGE
 
 if TYPE_CHECKING:
     import subprocess
@@ -269,6 +271,19 @@ class Catalogue(msgspec.Struct, frozen=True):
             IntuitionError: there is no such plugin to import, see `find`.
         """
         plugin = self.find(kind, ref)
+        own = os.getpid()
+        label = f"{kind} {plugin.name}"
+        module = module_name(part_file(plugin.target).path) if is_file(plugin.target) else plugin.target.partition(":")[0]
+        try:
+            with STAGE.loading(kind, label, module), unchanged():
+                found = self._imported(plugin, kind)
+        except IntuitionError as error:
+            leave_if_forked(own, label, error.__cause__)
+            raise
+        leave_if_forked(own, label)
+        return found
+
+    def _imported(self, plugin: Plugin, kind: str) -> Any:
         if is_file(plugin.target):
             return load_part(part_file(plugin.target), kind, REQUIRED.get(kind, ()))
         from stevedore.driver import DriverManager  # takes longer to import than all plugins take to be listed

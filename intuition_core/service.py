@@ -2,7 +2,6 @@
 
 import logging
 import secrets
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -23,6 +22,7 @@ from intuition_core.data import Event, normalise
 from intuition_core.durations import read_duration
 from intuition_core.errors import BadData, IntuitionError
 from intuition_core.files import FILE, is_file
+from intuition_core.hashing import is_seeded
 from intuition_core.journal import MEMORY, Delivery, Journal, JournalFailed, position
 from intuition_core.parameters import plain_params
 from intuition_core.plugins import Catalogue, Plugin, check, discover
@@ -171,7 +171,7 @@ class Service:
             self._journal.note(session=name, run=self._run, begun=now(), **self._recipe(composition))
         self.session = Session(self._builder(composition), journal=self._journal, name=name, watch=watch)
         self.recovery = self.session.recover()
-        if "seeded_after" not in noted and not sys.flags.hash_randomization:
+        if "seeded_after" not in noted and is_seeded():
             self._journal.note(seeded_after=self.session.last_seq)
         if (rules := self.session.strategy.composition.rules) != RULES:
             _log.warning(

@@ -187,6 +187,11 @@ class Strategy:
         return max(self._market.now, 0)
 
     @property
+    def called(self) -> int:
+        """The number of the part that is called, or was called last; negative while it gives or takes its state."""
+        return self._cell[1]
+
+    @property
     def channels(self) -> list[str]:
         """The channels that indicators and algorithms listen to, in the order they named them."""
         return list(self._listeners)

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Final
 
 from intuition_core.cell import Call, Cell, Import
+from intuition_core.hashing import seeded_environment
 from intuition_core.processes import Backoff
+from intuition_core.stage import STAGE
 from intuition_core.verdicts import Casualty
 
 _TICK: Final = 0.05
@@ -130,7 +132,10 @@ class Watchdog:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             return subprocess.Popen(  # noqa: S603  # our own command
-                self._command(self._cell.descriptor, lifeline), pass_fds=(self._cell.descriptor, lifeline)
+                self._command(self._cell.descriptor, lifeline),
+                pass_fds=(self._cell.descriptor, lifeline),
+                stdout=STAGE.stdout,
+                env=seeded_environment(),
             )
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

@@ -6,6 +6,8 @@ from typing import Final
 
 import msgspec
 
+from intuition_core.stage import STAGE
+
 LOGGER: Final = "intuition"
 
 
@@ -40,4 +42,6 @@ def set_up_logging(log_format: str = "text", verbose: int = 0) -> logging.Logger
     if verbose <= 1:
         # zerorpc logs every remote error with its traceback; the server tells them in its own words.
         logging.getLogger("zerorpc").setLevel(logging.CRITICAL)
+    if log_format == "json":  # what parts print is to be no other kind of line
+        STAGE.tell = lambda who, line: logging.getLogger(f"{LOGGER}.parts").info("%s: %s", who, line)
     return logging.getLogger(LOGGER)
