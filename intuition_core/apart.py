@@ -17,8 +17,17 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from decimal import ROUND_HALF_EVEN, Context, DefaultContext, DivisionByZero, InvalidOperation, Overflow
-from decimal import getcontext, localcontext, setcontext
+from decimal import (
+    ROUND_HALF_EVEN,
+    Context,
+    DefaultContext,
+    DivisionByZero,
+    InvalidOperation,
+    Overflow,
+    getcontext,
+    localcontext,
+    setcontext,
+)
 from typing import Any, Final, NamedTuple
 
 STANDARD: Final = Context(
@@ -42,7 +51,7 @@ _log: Final = logging.getLogger(__name__)
 
 
 class Apart:
-    """A method of a part that leaves the decimal context as it was; it gives way to the method itself where it always did.
+    """A method of a part that leaves the decimal context as it was; where it always did, the method takes its place.
 
     Args:
         method: what is called.
@@ -112,7 +121,7 @@ class _Setting(NamedTuple):
 
 def _folder() -> str | None:
     try:
-        return os.getcwd()
+        return os.getcwd()  # noqa: PTH109  # a text, to be compared and gone back to
     except OSError:  # it was removed
         return None
 
@@ -161,7 +170,7 @@ def _umask() -> int:
 
 def _timeout() -> float | None:
     sockets = sys.modules.get("socket")
-    return None if sockets is None else sockets.getdefaulttimeout()  # type: ignore[no-any-return]  # of the module
+    return None if sockets is None else sockets.getdefaulttimeout()
 
 
 def _set_timeout(seconds: float | None) -> None:

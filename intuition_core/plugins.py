@@ -273,7 +273,9 @@ class Catalogue(msgspec.Struct, frozen=True):
         plugin = self.find(kind, ref)
         own = os.getpid()
         label = f"{kind} {plugin.name}"
-        module = module_name(part_file(plugin.target).path) if is_file(plugin.target) else plugin.target.partition(":")[0]
+        module = (
+            module_name(part_file(plugin.target).path) if is_file(plugin.target) else plugin.target.partition(":")[0]
+        )
         try:
             with STAGE.loading(kind, label, module), unchanged():
                 found = self._imported(plugin, kind)

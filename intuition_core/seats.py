@@ -118,7 +118,7 @@ def start(
     own = os.getpid()
     try:
         with unchanged():
-            started = _started(number, part, seed=seed, account=account, log=log)
+            started = _started(number, part, seed=seed, account=account, log=log, timers=timers)
     except PartFailed as error:
         leave_if_forked(own, part.label, error.__cause__)
         raise
@@ -127,7 +127,7 @@ def start(
 
 
 def _started(
-    number: int, part: Part, *, seed: int, account: Account, log: logging.Logger
+    number: int, part: Part, *, seed: int, account: Account, log: logging.Logger, timers: Callable[[Timer], None]
 ) -> Started:
     try:
         live = part.factory()

@@ -69,7 +69,7 @@ class Stage:
 
     @property
     def stdout(self) -> int | None:
-        """The descriptor that the command's data goes to, for processes that speak for it; None where it is the usual."""
+        """The descriptor of the command's data, for processes that speak for it; None where it is the usual one."""
         return self._stdout
 
     def speaker(self, frame: FrameType | None) -> str | None:
@@ -151,7 +151,7 @@ class Stage:
             return
         self._stdout = kept
         binary = open(kept, "wb", buffering=-1 if own.buffer is not None else 0)  # noqa: SIM115, PTH123  # it is for as long as the process
-        sys.stdout = sys.__stdout__ = _Output(
+        sys.stdout = sys.__stdout__ = _Output(  # type: ignore[misc]  # Python's own is put aside
             self,
             binary,
             encoding=own.encoding,
