@@ -446,6 +446,7 @@ class Desk:
         """Give the signal with its quote, or record why it makes no sense."""
         quote = signal.quote
         problem = None
+        unquoted = False
         try:
             check_sid(signal.sid)
             check_terms("a signal", signal.limit, signal.stop, signal.tif, signal.until, signal.tag)
@@ -458,12 +459,18 @@ class Desk:
             pass
         elif signal.side not in _SIDES:
             problem = f"a signal's side is `buy` or `sell`, not {signal.side!r}"
+        elif quote is None and self.rules > 1:
+            unquoted = True  # the market has said nothing yet, and the part did nothing wrong
         elif quote is None:
             problem = f"no quote of {signal.sid} is known yet; give the signal one"
         elif isinstance(quote, bool) or not isinstance(quote, int | float) or not math.isfinite(quote):
             problem = f"a signal's quote is a finite number, not {quote!r}"
         elif quote and not MIN_PRICE <= abs(quote) <= MAX_PRICE:
             problem = f"a signal's quote is from {MIN_PRICE:g} to {MAX_PRICE:g}, not {quote!r}"
+        if unquoted:
+            quoted = f"no quote of {signal.sid} is known yet; give the signal one"
+            self._refuse(line, Order(signal.sid, signal.side, 0.0), quoted)
+            return None
         if problem is not None:
             self._fail(line.number, "event", TypeError(problem), data.get("sid"))
             return None

@@ -9,6 +9,7 @@ import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import length_hint
+from traceback import walk_tb
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 import msgspec
@@ -155,6 +156,8 @@ class Strategy:
         self._timed: dict[str, int] = {}
         self._derived: deque[Data] = deque()
         self._answered = 0
+        self._left: Iterator[Data] | None = None
+        self._last = 0
         self._last_ts: int | None = None
         self._log = log
         self._kept: list[Kept] = []
@@ -240,6 +243,12 @@ class Strategy:
         return self._rest(data) if self._written or self._derived or self._rebalanced else _NOTHING
 
     @property
+    def position(self) -> int:
+        """The number of the event that is being taken, also in the midst of `run_through`; fit for other threads."""
+        left = self._left
+        return self.seq if left is None else self._last - length_hint(left)
+
+    @property
     def timed(self) -> bool:
         """Whether there are timers."""
         return bool(self._clock)
@@ -271,7 +280,8 @@ class Strategy:
         open_orders, expiring = self._open, self._expiring
         stretch = self._watched_stretch if self._guarded else self._quiet_stretch
         shorts, later = self.composition.margin is not None, self.composition.fill != "same"
-        left, last = iter(events), self.seq + len(events)
+        self._left = left = iter(events)
+        self._last = last = self.seq + len(events)
         try:
             while True:
                 taken = self._one if open_orders or expiring or shorts else stretch
@@ -306,6 +316,7 @@ class Strategy:
                 yield recorder.take()
         finally:
             self.seq = self._cell[0] = last - length_hint(left)
+            self._left = None
 
     # Ways to take quotes that one part hears. Each gives the event at which it stopped, and what the part answered to
     # it; no event where none is left. An event of another channel is given untouched.
@@ -905,13 +916,15 @@ class Strategy:
         problem = str(PartFailed(part.label, method, what))
         where = f"event {self.seq}" if self._event_id is None else f"event {self.seq} (id {self._event_id!r:.60})"
         close = self._log.isEnabledFor(logging.DEBUG)
-        advice = "" if close or isinstance(error, _Spared) else " (-v shows the file and line)"
-        self._log.warning("%s: %s%s", where, problem, advice, exc_info=error if close else None)
+        line = "" if isinstance(error, _Spared) else _line_of(error)
+        advice = "" if close or not line else " (-v shows how it came there)"
+        failures = self._log.getChild("failures")  # a log of their own, for those who tell of them otherwise
+        failures.warning("%s: %s%s%s", where, problem, line, advice, exc_info=error if close else None)
         if self.judging and not isinstance(error, _Spared):
             if part.policy == "quarantine":
                 self.quarantine(number, problem)
             elif part.policy == "raise":
-                self.halted = PartFailed(part.label, method, f"{what}, at {where}")
+                self.halted = PartFailed(part.label, method, f"{what}, at {where}{line}")
         more = {} if self._event_id is None else {"event_id": self._event_id}
         self._recorder.write(
             "error",
@@ -986,6 +999,16 @@ def _heard(timer: Data) -> Data:
     """Give a timer as parts hear it."""
     name, due = timer["name"], timer["ts"]
     return {"channel": name, "ts": due, "id": f"{name}:{due}", "missed": timer["missed"]}
+
+
+def _line_of(error: BaseException) -> str:
+    """Say in which line of which file a part has raised; nothing where its answer made no sense."""
+    frames = [
+        (frame.f_code.co_filename, line)
+        for frame, line in walk_tb(error.__traceback__)
+        if str(frame.f_globals.get("__name__", "")).partition(".")[0] != "intuition_core"
+    ]
+    return f" ({frames[0][0]}, line {frames[0][1]})" if frames else ""
 
 
 class _Spared(Exception):

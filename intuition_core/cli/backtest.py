@@ -11,8 +11,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from intuition_core.cli.failures import Failures
 from intuition_core.cli.interruption import Interruption, interruptible
-from intuition_core.cli.options import Moment, config_option, strategy_maker, trace_option, verbose_option
+from intuition_core.cli.monitor import Monitor
+from intuition_core.cli.options import (
+    Moment,
+    config_option,
+    error_option,
+    market_flags,
+    market_options,
+    settings_of,
+    strategy_maker,
+    trace_option,
+    verbose_option,
+)
 from intuition_core.errors import IntuitionError, did_you_mean
 
 if TYPE_CHECKING:
@@ -59,22 +71,10 @@ class UnknownBenchmark(IntuitionError):
 )
 @click.option("--cash", metavar="AMOUNT", help="What the account starts with, in its currency (default 10000).")
 @click.option("--seed", type=int, metavar="N", help=f"Makes every draw repeatable (default {SEED}).")
-@click.option("--fill", metavar="next|same", help="Orders fill on the next quote (default), or at the signal's own.")
 @click.option("--from", "start", type=Moment(), help="Leave out what is before this time.")
 @click.option("--to", "end", type=Moment(), help="Leave out this time and what is after it.")
 @click.option("--symbols", metavar="A,B", help="Only these symbols.")
-@click.option("--commission-bps", metavar="N", help="Commission, in basis points of the amount traded.")
-@click.option("--commission-per-trade", metavar="AMOUNT", help="Commission for every fill, in the account's currency.")
-@click.option("--commission-per-unit", metavar="AMOUNT", help="Commission for each unit, in the account's currency.")
-@click.option("--commission-min", metavar="AMOUNT", help="What the commission of a fill is at least.")
-@click.option("--slippage-bps", metavar="N", help="How much worse than the quote a fill is, in basis points of it.")
-@click.option("--slippage-per-trade", metavar="AMOUNT", help="What every fill loses besides.")
-@click.option(
-    "--slippage-impact", metavar="PART", help="How much of the price a fill of all of a bar's volume moves it."
-)
-@click.option(
-    "--volume-share", metavar="PART", help="How much of a bar's volume orders can fill (default: any amount)."
-)
+@market_options
 @click.option("--benchmark", metavar="SYMBOL", help="What to compare with (default: equal amounts of all symbols).")
 @click.option(
     "--report", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write a report (.html)."
@@ -85,7 +85,12 @@ class UnknownBenchmark(IntuitionError):
     metavar="FILE",
     help="Write every record (.jsonl, .csv or .parquet).",
 )
-@click.option("--check-lookahead", is_flag=True, help="Run beginnings of the history too: they must decide the same.")
+@click.option(
+    "--check-lookahead",
+    is_flag=True,
+    help="Run beginnings of the history too, and the rows of each moment in other orders.",
+)
+@error_option
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object to standard output, and nothing else.")
 @trace_option
 @config_option
@@ -126,6 +131,7 @@ class _Command:
         report: Path | None,
         decisions: Path | None,
         check_lookahead: bool,
+        on_error: str,
         trace: int | None,
         config: Path | None,
         **flags: Any,
@@ -143,29 +149,38 @@ class _Command:
         self._report = report
         self._decisions = decisions
         self._check_lookahead = check_lookahead
+        self._failures = Failures(skipping=on_error == "skip")
         self._trace = trace
         settings, self._source_params = _settings(config, params, flags)
         self._catalogue: Catalogue = discover(blocked=settings.values.plugins.blocked)
         self._settings: Config = settle(settings, self._catalogue, seed=SEED)
         if not data and self._settings.values.source.name is None:
             raise click.UsageError("no data: name a file with --data, or a source with --source")
-        self._composition: Composition = compose(self._settings, self._catalogue)
+        self._composition: Composition = self._failures.heeded(compose(self._settings, self._catalogue))
 
     def run(self) -> int:
         """Run, tell, and give the exit code."""
         from intuition_core.backtest import Backtest
 
+        if self._report is not None:
+            _check_report(self._report)
         report = _report_part(self._catalogue, required=self._report is not None)
         if self._report is not None:
             _check_folder(self._report)
         source = self._open()
         with ExitStack() as stack:
             listen = stack.enter_context(_written(self._decisions)) if self._decisions else None
+            stack.enter_context(self._failures.told())
             backtest = Backtest(
-                self._composition, benchmark=self._benchmark, listen=listen, strategy=strategy_maker(self._trace)
+                self._composition,
+                benchmark=self._benchmark,
+                listen=self._failures.listening(listen),
+                strategy=strategy_maker(self._trace),
             )
             interruption = stack.enter_context(interruptible())
-            load_s, run_s = self._run(backtest, source, interruption)
+            monitor = Monitor(interruption)
+            stack.enter_context(monitor.running())
+            load_s, run_s = self._run(backtest, source, interruption, monitor)
             complete = not interruption.asked
             history = backtest.finish(source=str(source), complete=complete)
         quoted = backtest.strategy.ledger.marks
@@ -192,9 +207,10 @@ class _Command:
         if not complete:
             click.echo(f"interrupted after {history.events:,} events", err=True)
             return 130
+        failed = self._failures.tell()
         if self._check_lookahead:
-            return self._look_ahead()
-        return 0
+            return self._look_ahead() or failed
+        return failed
 
     def _with_sections(self, history: "History") -> "History":
         """Let the hook plugins that are enabled add to the report; they are told of nothing else in a backtest."""
@@ -226,7 +242,9 @@ class _Command:
                 beside=self._settings.origins.get("source.name") == "--source",
             )
 
-    def _run(self, backtest: "Backtest", source: "Opened | Merged", interruption: Interruption) -> tuple[float, float]:
+    def _run(
+        self, backtest: "Backtest", source: "Opened | Merged", interruption: Interruption, monitor: Monitor
+    ) -> tuple[float, float]:
         """Take all events; give the seconds that reading them took, and those that running them took."""
         clock = time.perf_counter
         load_s = run_s = 0.0
@@ -242,7 +260,8 @@ class _Command:
                 load_s += loaded - began
                 if batch is None:
                     break
-                backtest.take(batch, part=source.progress)
+                with monitor.watching(backtest.strategy):
+                    backtest.take(batch, part=source.progress)
                 run_s += clock() - loaded
                 advance(len(batch))
                 del batch  # so that the next one is made where it was, in memory that is near
@@ -282,17 +301,11 @@ def _settings(
 
     flat = dict(map(key_and_value, params))
     source = {key.removeprefix("source."): flat.pop(key) for key in list(flat) if key.startswith("source.")}
-    keys = {
-        "algo": "algorithm.name",
-        "portfolio": "portfolio.name",
-        "source": "source.name",
-        "volume_share": "fills.volume_share",
-    }
-    given = {
-        keys.get(name) or (f"costs.{name}" if name.startswith(("commission", "slippage")) else name): value
-        for name, value in flags.items()
-    }
-    return read_config(config, flags=given, flat=flat, spelled=_SPELLED), source
+    keys = {"algo": "algorithm.name", "portfolio": "portfolio.name", "source": "source.name"}
+    given = {**market_flags(own := dict(flags)), **{keys.get(name, name): value for name, value in own.items()}}
+    settings, flat = settings_of(flat)
+    spelled = {**_SPELLED, **{key: f"--param {key}" for key in settings}}
+    return read_config(config, flags={**given, **settings}, flat=flat, spelled=spelled), source
 
 
 def _report_part(catalogue: "Catalogue", *, required: bool) -> Any:
@@ -302,6 +315,18 @@ def _report_part(catalogue: "Catalogue", *, required: bool) -> Any:
         return None
     factory: Any = catalogue.load("report", reports[0].ref if len(reports) == 1 else "html")
     return factory()
+
+
+def _check_report(path: Path) -> None:
+    """Refuse a file that a report is no page in, before the run rather than after it.
+
+    Raises:
+        UsageError: its ending says so.
+    """
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise click.UsageError(
+            f"--report {path}: a report is a page; name it {path.stem}.html, and print that for a PDF"
+        )
 
 
 def _check_folder(path: Path) -> None:

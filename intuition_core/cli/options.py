@@ -3,9 +3,9 @@
 import logging
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -107,6 +107,65 @@ config_option = click.option(
     help="Configuration file (default: $INTUITION_CONFIG, else `intuition.toml` in this folder, if there is one).",
 )
 """``--config FILE``. The command receives ``config: Path | None``."""
+
+
+SETTINGS: Final = ("costs", "fills", "margin", "time")
+"""Tables of the configuration whose keys ``--param`` takes as well, such as ``costs.commission_bps``."""
+
+
+def settings_of(flat: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Part what ``--param`` gives into keys of the configuration and parameters of parts."""
+    keys = {key: value for key, value in flat.items() if key.partition(".")[0] in SETTINGS and "." in key}
+    return keys, {key: value for key, value in flat.items() if key not in keys}
+
+
+_MARKET: Final = (
+    click.option(
+        "--fill", metavar="next|same", help="Orders fill at the next prices (default), or at the event's own."
+    ),
+    click.option("--commission-bps", metavar="N", help="Commission, in basis points of the amount traded."),
+    click.option(
+        "--commission-per-trade", metavar="AMOUNT", help="Commission for every fill, in the account's currency."
+    ),
+    click.option(
+        "--commission-per-unit", metavar="AMOUNT", help="Commission for each unit, in the account's currency."
+    ),
+    click.option("--commission-min", metavar="AMOUNT", help="What the commission of a fill is at least."),
+    click.option("--slippage-bps", metavar="N", help="How much worse than the quote a fill is, in basis points of it."),
+    click.option("--slippage-per-trade", metavar="AMOUNT", help="What every fill loses besides."),
+    click.option(
+        "--slippage-impact", metavar="PART", help="How much of the price a fill of all of a bar's volume moves it."
+    ),
+    click.option(
+        "--volume-share", metavar="PART", help="How much of a bar's volume orders can fill (default: any amount)."
+    ),
+)
+
+
+def market_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add what orders cost and how they fill, which runs over history take alike."""
+    for option in reversed(_MARKET):
+        command = option(command)
+    return command
+
+
+def market_flags(options: dict[str, Any]) -> dict[str, Any]:
+    """Take the options of `market_options` out of all options, and give them as keys of the configuration."""
+    names = [
+        name for name in options if name in ("fill", "volume_share") or name.startswith(("commission_", "slippage_"))
+    ]
+    keys = {"fill": "fill", "volume_share": "fills.volume_share"}
+    return {keys.get(name, f"costs.{name}"): options.pop(name) for name in names}
+
+
+error_option = click.option(
+    "--on-error",
+    type=click.Choice(["stop", "skip"]),
+    default="stop",
+    show_default=True,
+    help="When a part raises: end the run there, or go on without its say in that event.",
+)
+"""What follows in a run over history when a part raises."""
 
 
 def strategy_maker(trace: int | None) -> "Callable[..., Strategy]":

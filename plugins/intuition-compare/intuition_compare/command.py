@@ -5,7 +5,14 @@ from typing import Any
 
 import click
 
-from intuition_core.cli.options import Moment, config_option, verbose_option
+from intuition_core.cli.options import (
+    Moment,
+    config_option,
+    error_option,
+    market_flags,
+    market_options,
+    verbose_option,
+)
 
 
 @click.command()
@@ -28,6 +35,8 @@ from intuition_core.cli.options import Moment, config_option, verbose_option
     metavar="KEY=VALUE",
     help="A parameter of the parts that take it, of the core, or (source.KEY=VALUE) of the source; repeatable.",
 )
+@market_options
+@error_option
 @click.option("--cash", metavar="AMOUNT", help="What each account starts with, in its currency (default 10000).")
 @click.option(
     "--seed",
@@ -76,12 +85,16 @@ def compare(*, verbose: int, session: str | None, follow: bool, **options: Any) 
     from intuition_core.cli.logs import set_up_logging
 
     set_up_logging(verbose=verbose)
+    market = market_flags(options)
     if session is not None:
         from intuition_compare.live import compare_session
 
+        if given := [key for key, value in market.items() if value is not None]:
+            raise click.UsageError(f"`{given[0]}` of a session is what it is; it can be given on history alone")
+        options.pop("on_error")
         return compare_session(session, follow=follow, **options)
     if follow:
         raise click.UsageError("--follow goes on with a session: name it with --session")
     from intuition_compare.recorded import compare_history
 
-    return compare_history(**options)
+    return compare_history(market=market, **options)

@@ -1,6 +1,6 @@
 """Variants on recorded events: read once, run side by side, told as a table, as JSON and as a picture."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -11,9 +11,11 @@ from intuition_compare.comparison import Comparison, Drawing, compared
 from intuition_compare.picture import check_picture, draw
 from intuition_compare.runs import Backtests
 from intuition_compare.telling import tell
-from intuition_compare.variants import Variant, combined, on_history
+from intuition_compare.variants import combined, on_history
+from intuition_core.cli.failures import Failures
 from intuition_core.cli.interruption import Interruption, interruptible
-from intuition_core.cli.options import blocked_plugins
+from intuition_core.cli.monitor import Monitor
+from intuition_core.cli.options import blocked_plugins, settings_of
 from intuition_core.cli.serve import key_and_value
 from intuition_core.compose import located
 from intuition_core.plugins import discover
@@ -44,6 +46,8 @@ def compare_history(
     picture: Path | None,
     as_json: bool,
     config: Path | None,
+    market: Mapping[str, str | None],
+    on_error: str,
 ) -> int:
     """Compare variants on recorded events, and give the exit code.
 
@@ -55,14 +59,16 @@ def compare_history(
     check_picture(picture)
     given = dict(map(key_and_value, params))
     for_source = {key.removeprefix("source."): given.pop(key) for key in list(given) if key.startswith("source.")}
+    settings, given = settings_of(given)
+    failures = Failures(skipping=on_error == "skip")
     catalogue = discover(blocked=blocked_plugins(config))
     variants, settled = on_history(
         combined(portfolio=portfolio, algo=algo, vary=vary),
         catalogue=catalogue,
         file=config,
-        flags={"source.name": source, "cash": cash, "seed": seed},
+        flags={"source.name": source, "cash": cash, "seed": seed, **market, **settings},
         flat=given,
-        spelled=_SPELLED,
+        spelled={**_SPELLED, **{key: f"--param {key}" for key in settings}},
         seed=SEED,
     )
     values = settled.values
@@ -81,8 +87,11 @@ def compare_history(
             beside=settled.origins.get("source.name") == "--source",
         )
     drawing = Drawing(level, replications, SEED if values.seed is None else values.seed)
-    with interruptible() as interruption:
-        comparison = _run(variants, opened, drawing, interruption)
+    variants = [variant._replace(composition=failures.heeded(variant.composition)) for variant in variants]
+    with failures.told(), interruptible() as interruption:
+        monitor = Monitor(interruption)
+        with monitor.running():
+            comparison = _run(Backtests(variants, monitor=monitor, failures=failures), opened, drawing, interruption)
     tell(comparison, as_json=as_json)
     draw(comparison, picture)
     if interruption.asked:
@@ -90,13 +99,10 @@ def compare_history(
         return 130
     if not comparison.history.events:
         click.echo(f"{opened}: no events, or none that --from, --to and --symbols leave", err=True)
-    return 0
+    return failures.tell()
 
 
-def _run(
-    variants: Sequence[Variant], opened: Opened | Merged, drawing: Drawing, interruption: Interruption
-) -> Comparison:
-    backtests = Backtests(variants)
+def _run(backtests: Backtests, opened: Opened | Merged, drawing: Drawing, interruption: Interruption) -> Comparison:
     batches = opened.batches()
     while not interruption.asked:
         batch = interruption.unless_asked(partial(next, batches, None))  # a source may take its time

@@ -1,12 +1,15 @@
 """Variants at work on the same events, and what each came to."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Final, NamedTuple
 
 from intuition_report import Html
 
 from intuition_compare.variants import Variant
 from intuition_core.backtest import Backtest
+from intuition_core.cli.failures import Failures
+from intuition_core.cli.monitor import Monitor
 from intuition_core.contracts import Data, Metric
 from intuition_core.errors import IntuitionError
 from intuition_core.history import History
@@ -38,8 +41,12 @@ class Backtests:
         PartFailed: a part cannot be made or initialised.
     """
 
-    def __init__(self, variants: Sequence[Variant]) -> None:
-        self._runs = [(each.name, Backtest(each.composition)) for each in variants]
+    def __init__(
+        self, variants: Sequence[Variant], *, monitor: Monitor | None = None, failures: Failures | None = None
+    ) -> None:
+        listen = failures.listening(None) if failures is not None else None
+        self._runs = [(each.name, Backtest(each.composition, listen=listen)) for each in variants]
+        self._monitor = monitor
         self.events = 0
 
     def take(self, events: Sequence[Data], *, part: float | None = None) -> None:
@@ -51,7 +58,8 @@ class Backtests:
         for name, backtest in self._runs:
             try:
                 # A part that changes an event must not change what the other variants see.
-                backtest.take(list(map(dict, events)), part=part)
+                with nullcontext() if self._monitor is None else self._monitor.watching(backtest.strategy):
+                    backtest.take(list(map(dict, events)), part=part)
             except IntuitionError as error:
                 error.args = (f"{name}: {error}",)
                 raise

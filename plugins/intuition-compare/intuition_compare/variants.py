@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from intuition_core.cli.options import SETTINGS
 from intuition_core.cli.serve import BadFlag
 from intuition_core.compose import compose, exchange, settle
 from intuition_core.composition import Composition
@@ -45,8 +46,8 @@ class Choice(NamedTuple):
 
     @property
     def is_flat(self) -> bool:
-        """Whether it is a parameter as ``--param`` takes one, rather than a part, or a key of ``[costs]``."""
-        return not self.key.startswith(("--", "costs."))
+        """Whether it is a parameter as ``--param`` takes one, not a part, nor a key of a table like ``[costs]``."""
+        return not self.key.startswith("--") and self.key.partition(".")[0] not in SETTINGS
 
     def __str__(self) -> str:
         """Give a part by its name alone, a parameter as ``key=value``."""
@@ -128,7 +129,9 @@ def on_history(
     for choices in combinations:
         own = {_PARTS.get(choice.key, choice.key): choice.value for choice in choices if not choice.is_flat}
         config = read_config(
-            file, flags={**flags, **own}, spelled={**spelled, **{key: f"--vary {key}" for key in own if "costs" in key}}
+            file,
+            flags={**flags, **own},
+            spelled={**spelled, **{key: f"--vary {key}" for key in own if key.partition(".")[0] in SETTINGS}},
         )
         begun.append(_Begun(choices, settle(config, catalogue, seed=seed), config))
     composed = _composed(begun, flat, catalogue, seed=seed)

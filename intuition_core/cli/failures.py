@@ -1,0 +1,75 @@
+"""Parts that fail in runs over history: the first failure ends the run, or all are counted."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import click
+import msgspec
+
+if TYPE_CHECKING:
+    from intuition_core.composition import Composition
+
+_LOGGER: Final = "intuition_core.strategy.failures"
+
+Listener: TypeAlias = Callable[[Sequence[Mapping[str, Any]]], None]
+
+
+class Failures:
+    """What the parts of a run have failed at.
+
+    Args:
+        skipping: whether the run goes on after a failure, without the part's say in that event.
+    """
+
+    def __init__(self, *, skipping: bool) -> None:
+        self._skipping = skipping
+        self._counts: Counter[str] = Counter()
+        self._first: dict[str, tuple[int, str]] = {}
+
+    def heeded(self, composition: "Composition") -> "Composition":
+        """Give a composition whose parts end the run when they fail, unless it is to go on."""
+        if self._skipping:
+            return composition
+        return composition.mapped(lambda part: msgspec.structs.replace(part, policy="raise"))
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Keep single failures out of the log, as they are told here: once, or by their kind."""
+        log = logging.getLogger(_LOGGER)
+        before = log.level
+        if not log.isEnabledFor(logging.DEBUG):
+            log.setLevel(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            log.setLevel(before)
+
+    def listening(self, listen: Listener | None) -> Listener:
+        """Give who is to be told of records: `listen`, after what failed was counted."""
+
+        def told(records: Sequence[Mapping[str, Any]]) -> None:
+            for record in records:
+                if record["type"] == "error":
+                    self._count(record)
+            if listen is not None:
+                listen(records)
+
+        return told
+
+    def _count(self, record: Mapping[str, Any]) -> None:
+        what, _, message = record["problem"].partition(": ")
+        kind, _, message = message.partition(": ")
+        key = f"{what}: {kind}"
+        self._counts[key] += 1
+        self._first.setdefault(key, (record["seq"], message))
+
+    def tell(self) -> int:
+        """Tell each kind of failure with its count, and give the exit code."""
+        for key, count in self._counts.most_common():
+            seq, message = self._first[key]
+            times = "once" if count == 1 else f"{count:,} times, first"
+            click.echo(f"{key}: {message} ({times} at event {seq})", err=True)
+        return 1 if self._counts else 0
