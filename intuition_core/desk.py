@@ -253,7 +253,7 @@ class Desk:
     @contextmanager
     def _together(self, line: LineSeat) -> Iterator[None]:
         """Let orders that open positions wait, meanwhile, for the sales placed before them that are to pay for them."""
-        if self._sales is not None:
+        if self._sales is not None or self.rules == 1:
             yield
             return
         self._sales = []
@@ -768,10 +768,14 @@ class Desk:
             self._refuse(line, order, str(NotEnough("cash", cash, EXACT.add(there, line.ledger.expected))))
             return None
         reserve = min(cash, max(there, _ZERO)) if open_order.waits else cash
+        bracket = order.stop_loss is not None or order.take_profit is not None
+        if self.rules == 1 and (bracket or order.group is not None):
+            self._refuse(line, order, "brackets and groups come with rules 2, and the session goes by rules 1")
+            return None
         if (problem := misplaced(order)) is not None:
             self._refuse(line, order, problem)
             return None
-        if order.closing and (order.stop_loss is not None or order.take_profit is not None):
+        if order.closing and bracket:
             self._refuse(line, order, "an order that closes a position has nothing left to protect")
             return None
         if open_order.since is not None:

@@ -270,10 +270,18 @@ class Market:
             )
 
     def dividend(self, dividend: Dividend) -> None:
-        """Lower the latest quote of a symbol by a dividend, but not below 0: its next quote is without it, too."""
+        """Lower the latest quote of a symbol by a dividend, but not below 0: its next quote is without it, too.
+
+        A unit is worth its multiplier times the quote, and the dividend is that of a unit.
+        """
         mark = self.marks.get(dividend.sid)
-        if mark is not None and mark > 0:
-            self.marks[dividend.sid] = float(max(EXACT.subtract(exact(mark), dividend.amount), Decimal(0)))
+        if mark is None or mark <= 0:
+            return
+        amount = dividend.amount
+        instrument = self._instruments.get(dividend.sid)
+        if instrument is not None and instrument.multiplier != 1:
+            amount = ROUNDING.divide(amount, instrument.multiplier)
+        self.marks[dividend.sid] = float(max(EXACT.subtract(exact(mark), amount), Decimal(0)))
 
     def snapshot(self) -> dict[str, Decimal]:
         """Give the rates as they can be kept, by pair; the marks are kept with the ledgers."""
