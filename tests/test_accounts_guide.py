@@ -14,6 +14,7 @@ from intuition_core.composition import Composition, Line, Part
 from intuition_core.config import convert, load_config
 from intuition_core.contracts import Bet, Signal
 from intuition_core.costs import Costs
+from intuition_core.durations import read_duration
 from intuition_core.instruments import Instrument
 from intuition_core.margin import Margin
 from intuition_core.orders import FillRules
@@ -87,13 +88,16 @@ def strategy(bet: Bet, number: int = COSTS, **more: Any) -> Strategy:
     recipe: dict[str, Any] = {
         "cash": Decimal(1000),
         "costs": Costs(**msgspec.structs.asdict(values.costs)),
-        "fills": FillRules(**msgspec.structs.asdict(values.fills)),
+        "fills": FillRules(volume_share=values.fills.volume_share, delay=read_duration(values.fills.delay)),
         **more,
     }
     return Strategy(Composition(lines=(line,), seed=0, **recipe), run="r")
 
 
 def step(at: Strategy, quote: float, do: str | Signal | None = None, **more: Any) -> list[dict[str, Any]]:
+    """Take a quote a nanosecond after the event before it; with an `open`, a bar that began with that one."""
+    if "open" in more:
+        more.setdefault("start", at.seq - 1)
     return list(at.step({"channel": "quotes", "sid": "A", "quote": quote, "ts": at.seq, "do": do, **more}))
 
 
@@ -146,12 +150,164 @@ def test_those_that_were_triggered_are_limit_orders_at_the_next_event() -> None:
         assert fill["price"] == limit - 1
 
 
-def test_a_day_order_ends_with_the_first_quote_of_the_next_day() -> None:
+DAY = 86_400 * 10**9
+
+
+def test_a_day_order_ends_with_the_first_quote_after_its_day() -> None:
     trading = strategy(Bet(units=1), FILLS)
     step(trading, 100.0, Signal("A", "buy", limit=99.0, tif="day"))
-    [ended] = step(trading, 90.0, sid="B", ts=86_400 * 10**9)
+    assert not step(trading, 90.0, sid="B", ts=DAY)
+    [ended] = step(trading, 90.0, sid="B", ts=DAY + 1)
     assert (ended["type"], ended["sid"]) == ("rejection", "A")
-    assert not step(trading, 90.0, ts=86_400 * 10**9 + 1)
+    assert not step(trading, 90.0, ts=DAY + 2)
+
+
+@pytest.mark.parametrize(
+    ("bar", "price"),
+    [
+        ({"start": DAY // 2, "ts": DAY, "open": 100.0, "low": 98.0}, 99.0),
+        ({"start": DAY // 2, "ts": DAY + 5, "open": 98.5, "low": 98.0}, 98.5),
+        ({"start": DAY // 2, "ts": DAY + 5, "open": 100.0, "low": 98.0}, None),
+        ({"start": DAY, "ts": DAY + 5, "open": 98.5, "low": 98.0}, None),
+    ],
+)
+def test_what_a_day_order_may_have_of_a_bar_at_the_end_of_its_day(bar: dict[str, Any], price: float | None) -> None:
+    trading = strategy(Bet(units=1), FILLS)
+    step(trading, 100.0, Signal("A", "buy", limit=99.0, tif="day"))
+    [record] = step(trading, 100.5, **bar)
+    assert record.get("price") == price
+    assert not trading.open_orders
+
+
+def test_the_end_of_an_order_that_was_decided_on_a_bar_waits_for_a_bar_that_may_have_begun_before() -> None:
+    trading = strategy(Bet(units=1), FILLS)
+    step(trading, 100.0, Signal("A", "buy", limit=99.0, until=15), start=0, ts=10)
+    assert not step(trading, 90.0, sid="B", ts=25)
+    [ended] = step(trading, 90.0, sid="B", ts=26)
+    assert ended["sid"] == "A"
+
+
+def clock(text: str) -> int:
+    hours, minutes = text.split(":")
+    return (int(hours) * 60 + int(minutes)) * 60 * 10**9
+
+
+TRADED = re.findall(r"^\| (`(?:start|ts)` .+) \| ([\d.]+|nothing) \|$", GUIDE.read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize(("told", "price"), TRADED)
+def test_what_a_market_order_gets_of_an_event(told: str, price: str) -> None:
+    event: dict[str, Any] = {}
+    for word in told.split(", "):
+        key, value = word.replace("`", "").split()
+        event[key] = clock(value) if ":" in value else float(value)
+    trading = strategy(Bet(units=1), FILLS)
+    step(trading, 100.0, "buy", ts=clock("10:00"))
+    records = step(trading, **event)
+    assert [record["price"] for record in records] == ([] if price == "nothing" else [float(price)])
+
+
+def test_the_table_of_events_has_been_read() -> None:
+    assert len(TRADED) == 5
+
+
+CLOSED = re.findall(r"^\|((?: \d+ \|){9})$", GUIDE.read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("row", CLOSED)
+def test_where_a_bracket_closes_a_position(row: str) -> None:
+    *prices, closed = map(float, row.split("|")[:-1])
+    trading = strategy(Bet(units=1), FILLS)
+    step(trading, 100.0, Signal("A", "buy", stop_loss=95.0, take_profit=110.0))
+    records = []
+    for bar in (prices[:4], prices[4:]):
+        records += step(trading, bar[3], open=bar[0], high=bar[1], low=bar[2])
+    entry, *legs, last = [record for record in records if record["type"] != "rejection"]
+    assert (entry["price"], last["price"]) == (prices[0], closed)
+    assert {leg["parent"] for leg in legs} == {entry["cause"]}
+    assert [record["reason"] for record in records if record["type"] == "rejection"] == [
+        "another order of its group was filled"
+    ]
+    assert not trading.open_orders
+
+
+def test_the_table_of_brackets_has_been_read() -> None:
+    assert len(CLOSED) == 5
+
+
+def test_of_two_that_close_the_same_units_in_a_group_one_cancels_the_other() -> None:
+    trading = strategy(Bet(units=10), FILLS)
+    step(trading, 100.0, "buy")
+    step(trading, 100.0, Signal("A", "sell", limit=110.0, group="exit"))
+    step(trading, 100.0, Signal("A", "sell", stop=95.0, group="exit"))
+    filled, taken_back = step(trading, 94.0)
+    assert (filled["price"], filled["quantity"]) == (94.0, "10")
+    assert taken_back["reason"] == "another order of its group was filled"
+
+
+def test_same_fills_at_the_event_of_the_decision_and_no_other_price() -> None:
+    trading = strategy(Bet(units=1), FILLS, fill="same", fills=FillRules())
+    _, bought = step(trading, 100.0, "buy", bid=99.5, ask=100.5)
+    _, sold = step(trading, 100.0, "sell", bid=99.5, ask=100.5)
+    assert (bought["price"], sold["price"]) == (100.5, 99.5)
+    [refused] = step(trading, 100.0, Signal("A", "buy", quote=90.0))
+    assert "is not one that A had at this event" in refused["reason"]
+    [waits] = step(trading, 50.0, Signal("A", "buy", quote=100.0), sid="B")
+    assert waits["type"] == "decision"
+    [filled] = step(trading, 103.0)
+    assert filled["price"] == 103.0
+
+
+def test_a_delay_has_orders_reach_the_market_later() -> None:
+    trading = strategy(Bet(units=1), FILLS, fills=FillRules(delay=2))
+    step(trading, 100.0, "buy")
+    assert not step(trading, 101.0)
+    assert not step(trading, 102.0)
+    [fill] = step(trading, 103.0)
+    assert fill["price"] == 103.0
+
+
+def test_an_order_that_is_asked_for_again_stays_as_it_is() -> None:
+    trading = strategy(Bet(units=1), FILLS)
+    step(trading, 100.0, Signal("A", "buy", limit=99.0, tag="x"))
+    assert not step(trading, 100.0, Signal("A", "buy", limit=99.0, tag="x"))
+    assert [order.since for order in trading.open_orders] == [0]
+    replaced, decision = step(trading, 100.0, Signal("A", "buy", limit=98.0, tag="x"))
+    assert (replaced["reason"], decision["limit"]) == ("replaced", 98.0)
+    assert [order.since for order in trading.open_orders] == [2]
+
+
+def test_a_late_quote_from_before_a_split_fills_nothing_after_it() -> None:
+    trading = strategy(Bet(units=10), FILLS)
+    step(trading, 100.0, "buy", ts=1)
+    step(trading, 100.0, "sell", ts=2)
+    trading.step({"channel": "actions", "sid": "A", "action": "split", "ratio": "2:1", "ts": 10})
+    assert not step(trading, 100.0, ts=5)
+    assert trading.account.marks == {"A": 50.0}
+    [fill] = step(trading, 50.0, ts=11)
+    assert (fill["quantity"], fill["cash"]) == ("20", "1000")
+
+
+def test_of_the_volume_of_a_bar_that_began_before_the_part_counts_that_is_left() -> None:
+    trading = strategy(Bet(units=50), FILLS)
+    step(trading, 10.0, "buy", ts=10)
+    [fill] = step(trading, 10.0, volume=300, start=0, ts=40)
+    assert fill["quantity"] == "22.5"
+    assert fill["left_quantity"] == "27.5"
+
+
+def test_a_kill_keeps_what_closes_a_position_unless_it_closes_all() -> None:
+    trading = strategy(Bet(units=1), FILLS)
+    step(trading, 100.0, Signal("A", "buy", stop_loss=95.0))
+    step(trading, 100.0, Signal("A", "buy", limit=90.0))
+    kill = {"channel": "$control", "ts": 0, "action": "kill", "reason": "x", "by": "test"}
+    taken_back, _ = trading.step({**kill, "flatten": False})
+    assert taken_back["side"] == "buy"
+    [stop] = trading.open_orders
+    assert stop.order.stop == 95.0
+    *ended, _, closing = trading.step({**kill, "flatten": True})
+    assert [record["cause"] for record in ended] == [stop.id]
+    assert closing["type"] == "decision"
 
 
 SPLITS = re.findall(

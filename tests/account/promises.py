@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from . import traded
 from .recomputed import exactly, whole_steps
 
 UNASKED = ("kill switch", "margin call")
@@ -16,7 +17,12 @@ UNASKED = ("kill switch", "margin call")
 
 @dataclass
 class Placed:
-    """An order that is open, as its records tell."""
+    """An order that is open, as its records tell.
+
+    ``since`` is the time after which prices count for it, None under rules 1; ``span`` the length of the bar that it
+    was decided on; ``parent`` the entry whose position it protects, and ``protects`` the prices of those that are to
+    protect its own; ``waits`` the sales that are to pay for it.
+    """
 
     id: str
     seq: int
@@ -31,6 +37,13 @@ class Placed:
     stop: float | None
     tif: str
     expires: int | None
+    since: int | None = None
+    span: int = 0
+    group: str | None = None
+    parent: str | None = None
+    stop_loss: float | None = None
+    take_profit: float | None = None
+    waits: frozenset[str] = frozenset()
     triggered: bool = False
 
     @property
@@ -43,9 +56,17 @@ class Placed:
         """Whether it takes a position back."""
         return (self.side == "sell") is not self.short
 
+    @property
+    def asked(self) -> traded.Order:
+        """What the telling of prices knows of it."""
+        return traded.Order(self.side, self.limit, self.stop, self.since, self.expires, self.triggered)
+
 
 class Promises:
     """Follows the orders of an account.
+
+    What waits for sales is paid for by what these bring, which no record tells: of such an order only its events and
+    its limit are held against what is promised.
 
     Args:
         composition: the account's composition in plain types.
@@ -53,28 +74,45 @@ class Promises:
     Attributes:
         open: the orders that must be open now, by their ids.
         killed: whether the kill switch is on.
+        rules: the number of the rules by which orders fill.
+        waited: the ids of orders that have waited for sales, and of what protects their positions.
     """
 
     def __init__(self, composition: Mapping[str, Any]) -> None:
         self.open: dict[str, Placed] = {}
         self.killed = False
+        self.rules: int = composition.get("rules", 1)
+        self.waited: set[str] = set()
         self._known: set[str] = set()
         self._at_once = composition["fill"] == "same"
-        share = composition.get("fills", {}).get("volume_share")
-        self._share = None if share is None else exactly(share)
+        fills = composition.get("fills", {})
+        self._share = None if "volume_share" not in fills else exactly(fills["volume_share"])
+        self._delay: int = fills.get("delay", 0)
+        self._slips = any(key.startswith("slippage") for key in composition.get("costs", {}))
         self._table = {each["symbol"]: each for each in composition.get("instruments", ())}
         self._step = exactly(composition["quantity_step"])
         self._seq = 0
+        self._now: int | None = None
+        self._event: Mapping[str, Any] = {}
+        self._got: dict[str, traded.Got] = {}
+        self._begun: dict[str, int] = {}
+        self._filled: dict[str, Placed] = {}
+        self._settled: set[tuple[str, str]] = set()
 
     def take(self, event: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> None:
         """Hold what an event brought against what is promised."""
         self._seq += 1
+        self._event = event
+        self._got, self._begun, self._filled, self._settled = {}, {}, {}, set()
         before = dict(self.open)
         quoted = event["channel"] == "quotes"
-        if event["channel"] == "actions" and event["action"] == "split":
-            self._split(event, records)
+        if event["channel"] != "$control":
+            self._now = event["ts"] if self._now is None else max(self._now, event["ts"])
+        if event["channel"] == "actions":
+            self._act(event, records)
         elif quoted:
-            self._trigger(event)
+            for order in self._of(event["sid"]):
+                self._look(order)
         room = self._room(event) if quoted else None
         for n, record in enumerate(records):
             assert record["id"].rpartition(":")[2] == str(n)
@@ -83,18 +121,17 @@ class Promises:
                 self._decide(record)
             elif record["type"] == "fill":
                 assert quoted or self._at_once
-                taken = self._fill(record, event)
-                if room is not None and record["cause"] in before:
+                taken = self._fill(record)
+                if room is not None and record["cause"] in before and record["cause"] not in self.waited:
                     room -= taken
                     assert room >= 0
             elif record["type"] == "rejection":
                 self._reject(record)
-            elif record["type"] == "control" and record["action"] in ("kill", "clear"):
-                self.killed = record["action"] == "kill"
-                assert not self.killed or not self.open
+            elif record["type"] == "control":
+                self._control(record)
         for order in before.values() if quoted else ():
-            if order.id in self.open:
-                self._stay(order, event)
+            if order.id in self.open and order.id not in self.waited:
+                self._stay(order)
 
     # -- what records tell
 
@@ -103,9 +140,11 @@ class Promises:
         assert record["cause"] == record["id"].rpartition(":")[0]
         assert record["status"] == "placed"
         reason = record.get("reason")
-        assert not self.killed or reason in UNASKED
+        entry = self._filled[record["parent"]] if "parent" in record else None
+        assert not self.killed or reason in UNASKED or entry is not None
         short = record.get("short", False)
         by_cash = reason == "cash" and record["side"] == "buy" and not short
+        event = self._event
         self._known.add(record["id"])
         self.open[record["id"]] = placed = Placed(
             record["id"],
@@ -121,7 +160,18 @@ class Promises:
             record.get("stop"),
             record.get("tif", "gtc"),
             record.get("expires"),
+            None if self.rules == 1 or self._now is None else self._now + self._delay,
+            event["ts"] - event["start"] if "start" in event and event["channel"] == "quotes" else 0,
+            record.get("group"),
+            record.get("parent"),
+            record.get("stop_loss"),
+            record.get("take_profit"),
+            frozenset(record.get("after", ())),
         )
+        if placed.waits:
+            self.waited.add(placed.id)
+        if entry is not None:
+            self._protect(placed, entry)
         assert exactly(record["quantity"]) > 0
         lot = self._lot(placed.sid)
         # A split may have left what is no whole lot.
@@ -130,17 +180,32 @@ class Promises:
             assert replaced in self._known
             assert replaced not in self.open
 
-    def _fill(self, record: Mapping[str, Any], event: Mapping[str, Any]) -> Fraction:
+    def _protect(self, placed: Placed, entry: Placed) -> None:
+        """Hold an order that protects what an entry's fill has opened against what the entry asked for."""
+        assert placed.closing
+        assert placed.side != entry.side
+        assert (placed.sid, placed.algorithm, placed.short) == (entry.sid, entry.algorithm, entry.short)
+        assert (placed.stop, placed.limit) in ((entry.stop_loss, None), (None, entry.take_profit))
+        assert (placed.group is not None) is (entry.stop_loss is not None and entry.take_profit is not None)
+        if entry.id in self.waited:
+            self.waited.add(placed.id)
+        elif entry.seq == self._seq and entry.parent is None:
+            placed.since = self._now
+        else:
+            placed.since = self._begun[entry.id]
+            self._look(placed)
+
+    def _fill(self, record: Mapping[str, Any]) -> Fraction:
         order = self._concerned(record)
         assert record["side"] == order.side
-        if order.seq == self._seq:
-            assert self._at_once
-            assert order.stop is None
+        if order.id in self.waited:
+            assert not order.waits & self.open.keys()
+        elif order.since is None:
+            self._fill_by_old_rules(order)
+        elif order.seq == self._seq and order.parent is None:
+            self._fill_now(order, record)
         else:
-            assert event["channel"] == "quotes"
-            assert event["sid"] == order.sid
-        assert order.expires is None or event["ts"] < order.expires
-        assert order.stop is None or order.triggered
+            self._fill_later(order, record)
         if order.limit is not None:
             assert order.sign * record["price"] <= order.sign * order.limit
         quantity = exactly(record["quantity"])
@@ -150,14 +215,65 @@ class Promises:
         assert left >= 0
         told = record.get("left_cash" if order.by_cash else "left_quantity")
         assert ("left_quantity" if order.by_cash else "left_cash") not in record
+        self._filled[order.id] = order
+        if order.group is not None:
+            assert (order.algorithm, order.group) not in self._settled
+            self._settled.add((order.algorithm, order.group))
         if told is None:
-            assert order.by_cash or order.closing or not left
+            assert order.by_cash or order.closing or not left or order.id in self.waited
             del self.open[order.id]
         else:
-            assert exactly(told) == left > 0
+            assert exactly(told) == left > 0 or order.id in self.waited
             assert order.tif != "fok"
-            order.left = left
+            order.left = exactly(told)
+            for other in self._others(order) if order.closing else ():
+                if other.closing:
+                    other.left = min(other.left, order.left)
         return quantity
+
+    def _fill_by_old_rules(self, order: Placed) -> None:
+        """See that a fill by rules 1 is one of those that may be."""
+        event = self._event
+        if order.seq == self._seq:
+            assert self._at_once
+            assert order.stop is None
+        else:
+            assert event["channel"] == "quotes"
+            assert event["sid"] == order.sid
+        assert order.expires is None or event["ts"] < order.expires
+        assert order.stop is None or order.triggered
+
+    def _fill_now(self, order: Placed, record: Mapping[str, Any]) -> None:
+        """See that a fill at the event of its decision has that event's own price."""
+        event = self._event
+        assert self._at_once
+        assert not self._delay
+        assert order.stop is None
+        assert (event["channel"], event["sid"], event["ts"]) == ("quotes", order.sid, self._now)
+        assert order.expires is None or event["ts"] <= order.expires
+        self._costs(order, record, event.get("ask" if order.side == "buy" else "bid", event["quote"]))
+
+    def _fill_later(self, order: Placed, record: Mapping[str, Any]) -> None:
+        """See that a fill has a price that was traded after the decision and before the end, and the right one."""
+        event = self._event
+        assert (event["channel"], event["sid"]) == ("quotes", order.sid)
+        got = self._got[order.id]
+        assert got.price is not None
+        self._costs(order, record, got.price)
+        for other in self._others(order):
+            its = self._got.get(other.id)
+            if got.at_open or its is None or its.price is None or other.id in self.waited:
+                continue
+            assert not its.at_open
+            own = traded.worth(order.asked, got.price, event["quote"])
+            assert own <= traded.worth(other.asked, its.price, event["quote"]) or order.side != other.side
+
+    def _costs(self, order: Placed, record: Mapping[str, Any], price: float) -> None:
+        """See that a fill has a price, or with slippage a worse one."""
+        if self._slips or "tick" in self._table.get(order.sid, {}):
+            assert order.sign * record["price"] >= order.sign * price or record["price"] == order.limit
+        else:
+            assert record["price"] == price
 
     def _reject(self, record: Mapping[str, Any]) -> None:
         if record["cause"].count(":") == 1:  # the event itself
@@ -166,6 +282,19 @@ class Promises:
         assert record["side"] == order.side
         assert record["reason"]
         del self.open[order.id]
+
+    def _control(self, record: Mapping[str, Any]) -> None:
+        if record["action"] == "kill":
+            self.killed = True
+            keeps = self.rules > 1 and not record["flatten"]
+            assert all(keeps and order.closing for order in self.open.values())
+        elif record["action"] == "clear":
+            self.killed = False
+        elif record["action"] == "rules":
+            assert record["before"] == self.rules < record["rules"]
+            self.rules = record["rules"]
+            for order in self.open.values():
+                order.since = self._now
 
     def _concerned(self, record: Mapping[str, Any]) -> Placed:
         """Give the open order that a record is about."""
@@ -176,35 +305,56 @@ class Promises:
 
     # -- what events do to open orders
 
-    def _trigger(self, event: Mapping[str, Any]) -> None:
-        prices = [event["quote"], *(event[key] for key in ("open", "high", "low") if key in event)]
-        for order in self._of(event["sid"]):
-            if order.stop is not None:
-                reached = max(prices) >= order.stop if order.side == "buy" else min(prices) <= order.stop
-                ended = order.expires is not None and order.expires <= event["ts"]
-                order.triggered |= reached and not ended
+    def _look(self, order: Placed) -> None:
+        """Note what an order gets at the event, and when what its fill brings to life begins."""
+        event, asked = self._event, order.asked
+        had = traded.had(event, asked)
+        if had is None or order.id in self.waited:
+            return
+        got = traded.got(asked, had)
+        self._got[order.id] = got
+        self._begun[order.id] = had.when if got.at_open else event["ts"]
+        if got.triggered and not order.triggered:
+            order.triggered = True
+            if order.since is not None:
+                stop = order.sign * (order.stop or 0.0)
+                opened = had.first is not None and order.sign * had.first >= stop
+                order.since = max(order.since, had.when if opened else event["ts"])
 
-    def _split(self, event: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> None:
+    def _act(self, event: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> None:
         if any(record.get("reason", "").startswith("an event of") for record in records):
             return
-        new, old = map(int, event["ratio"].split(":"))
         for order in self._of(event["sid"]):
-            if not order.by_cash:
-                order.left = whole_steps(order.left * new / old, self._lot(order.sid))
-            for name, up in (("limit", order.side == "sell"), ("stop", order.side == "buy")):
-                price = getattr(order, name)
-                if price is not None:
-                    divided = exactly(float(exactly(price) * old / new))
-                    setattr(order, name, float(self._to_tick(order.sid, divided, up=up)))
+            if event["action"] == "split" and (order.since is None or order.since <= event["ts"]):
+                self._split(order, *map(int, event["ratio"].split(":")))
+            if order.since is not None:
+                order.since = max(order.since, event["ts"])
 
-    def _stay(self, order: Placed, event: Mapping[str, Any]) -> None:
+    def _split(self, order: Placed, new: int, old: int) -> None:
+        if not order.by_cash:
+            order.left = whole_steps(order.left * new / old, self._lot(order.sid))
+        buys = order.side == "buy"
+        for name, up in (("limit", not buys), ("stop", buys), ("stop_loss", not buys), ("take_profit", buys)):
+            price = getattr(order, name)
+            if price is not None:
+                divided = exactly(float(exactly(price) * old / new))
+                setattr(order, name, float(self._to_tick(order.sid, divided, up=up)))
+
+    def _stay(self, order: Placed) -> None:
         """See that an order had a reason to stay open after a quote."""
-        assert order.expires is None or order.expires > event["ts"]
-        if order.sid != event["sid"]:
+        event = self._event
+        if order.since is None:
+            assert order.expires is None or order.expires > event["ts"]
+        else:
+            length = 0 if order.sid == event["sid"] else order.span
+            assert order.expires is None or order.expires + length >= event["ts"]
+        if order.sid != event["sid"] or (order.since is not None and order.id not in self._got) or order.group:
             return
         assert order.tif not in ("ioc", "fok") or (order.stop is not None and not order.triggered)
         limited = self._share is not None and "volume" in event
         assert order.limit is not None or (order.stop is not None and not order.triggered) or limited
+        got = self._got.get(order.id)
+        assert limited or got is None or got.price is None
 
     def _room(self, event: Mapping[str, Any]) -> Fraction | None:
         if self._share is None or "volume" not in event:
@@ -213,6 +363,14 @@ class Promises:
 
     def _of(self, sid: str) -> Iterator[Placed]:
         return (order for order in self.open.values() if order.sid == sid)
+
+    def _others(self, order: Placed) -> Iterator[Placed]:
+        """Give the other open orders of an order's group."""
+        if order.group is None:
+            return
+        for other in self.open.values():
+            if (other.algorithm, other.group) == (order.algorithm, order.group) and other.id != order.id:
+                yield other
 
     def _lot(self, sid: str) -> Fraction:
         return exactly(self._table.get(sid, {}).get("lot", self._step))

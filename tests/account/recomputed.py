@@ -87,6 +87,10 @@ class Recomputed:
         self._step = exactly(composition["quantity_step"])
         self._costs = composition.get("costs", {})
         self._marks: dict[str, Fraction] = {}
+        self._rules = composition.get("rules", 1)
+        self._watched = bool(composition.get("risks")) or "margin" in composition
+        self._quoted: dict[str, int] = {}
+        self._acted: dict[str, int] = {}
         self._pairs: dict[tuple[str, str], Fraction] = {}
         self._short: set[str] = set()
 
@@ -110,13 +114,40 @@ class Recomputed:
                     self.books[name].cash += exactly(amount)
                     self.books[name].deposits += exactly(amount)
                     self.idle -= exactly(amount)
+            elif record["type"] == "control" and record["action"] == "rules":
+                self._rules = record["rules"]
             elif record.get("short"):
                 self._short.add(record["id"])
         if channel == "quotes":
-            self._marks[event["sid"]] = exactly(event["quote"])
-        elif channel == "actions" and event["action"] == "split" and not refused and event["sid"] in self._marks:
+            self._mark(event)
+        elif channel == "actions" and not refused:
+            self._act(event)
+
+    def _mark(self, event: Mapping[str, Any]) -> None:
+        """Take a quote as the latest of its symbol, unless what is known is later."""
+        sid, ts = event["sid"], event["ts"]
+        if self._rules > 1 and ts < max(self._quoted.get(sid, ts), self._acted.get(sid, ts)):
+            return
+        self._marks[sid] = exactly(event["quote"])
+        if self._rules > 1 or self._watched:
+            self._quoted[sid] = ts
+
+    def _act(self, event: Mapping[str, Any]) -> None:
+        """Bring the latest quote of a symbol to what it is after a split or a dividend, unless it is from after it."""
+        sid, ts = event["sid"], event["ts"]
+        mark = self._marks.get(sid)
+        if self._rules > 1:
+            self._acted[sid] = max(ts, self._acted.get(sid, ts))
+            if self._quoted.get(sid, ts) > ts:
+                return
+        if mark is None:
+            return
+        if event["action"] == "split":
             new, old = map(int, event["ratio"].split(":"))
-            self._marks[event["sid"]] = exactly(float(self._marks[event["sid"]] * old / new))
+            self._marks[sid] = exactly(float(mark * old / new))
+        elif self._rules > 1 and mark > 0:
+            lower = exactly(event["amount"]) / exactly(self._table.get(sid, {}).get("multiplier", 1))
+            self._marks[sid] = exactly(float(max(mark - lower, Fraction(0))))
 
     def _fill(self, fill: Mapping[str, Any]) -> None:
         book, sid = self.books[fill["algorithm"]], fill["sid"]

@@ -14,8 +14,8 @@ from intuition_core.strategy import Strategy
 from .scripted import RUN, composed, line
 
 
-def quote(price: float, sid: str = "A", **more: Any) -> dict[str, Any]:
-    return {"channel": "quotes", "sid": sid, "quote": price, "ts": 1, **more}
+def quote(price: float, ts: int = 1, **more: Any) -> dict[str, Any]:
+    return {"channel": "quotes", "sid": "A", "quote": price, "ts": ts, **more}
 
 
 def strategy(*names: str, run: str = RUN, **recipe: Any) -> Strategy:
@@ -47,7 +47,7 @@ def test_a_replaced_order_counts_the_same_whatever_the_run_is_called() -> None:
         live, digest = strategy("one", run=run), Digest(run)
         want = {"sid": "A", "side": "buy", "win": 1, "tag": "x", "limit": 5.0}
         records = [*live.step(quote(10.0, do={"one": [want, {**want, "tag": "y"}]}))]
-        records += live.step(quote(10.0, do={"one": [want]}))
+        records += live.step(quote(10.0, 2, do={"one": [{**want, "limit": 6.0}]}))
         assert [record["replaces"] for record in records if "replaces" in record] == [[f"{run}:1:0"]]
         digest.add(records)
         hashes.add(digest.hexdigest())
@@ -68,9 +68,9 @@ def test_one_may_hold_what_another_has_sold_short_while_a_limit_looks_on() -> No
     seen: list[float] = []
     live = strategy("one", "two", margin=Margin(), risks=every(seen))
     live.step(quote(10.0, do={name: [{"sid": "A", "side": side, "win": 5}] for name, side in SIDES.items()}))
-    live.step(quote(10.0))
+    live.step(quote(10.0, 2))
     assert live.books.positions["A"].quantity == 0
-    live.step(quote(20.0))
+    live.step(quote(20.0, 3))
     assert seen == [10_000.0, 10_000.0]
 
 
@@ -80,7 +80,7 @@ def test_who_wants_to_see_every_quote_sees_every_quote_of_a_history() -> None:
         courses.append(seen := [])
         live = strategy("one", risks=every(seen))
         events = [quote(10.0, do={"one": [{"sid": "A", "side": "buy", "win": 5}]})]
-        events += [quote(price) for price in (10.0, 11.0, 12.0)]
+        events += [quote(price, ts) for ts, price in enumerate((10.0, 11.0, 12.0), 2)]
         if through:
             list(live.run_through(events))
         else:

@@ -1,8 +1,9 @@
 """Whatever comes, the account keeps its promises: a state machine over whole strategies.
 
-It makes up a composition, then quotes, wishes of algorithms, splits, dividends, rates, kills, new shares, swaps and
-restarts from snapshots. After every event the orders are held against `promises` and the books against those that
-`recomputed` keeps. At the end the same events come again: one by one, in batches, and without the restarts.
+It makes up a composition, then quotes, bars, late events, wishes of algorithms (brackets and groups among them),
+splits, dividends, rates, kills, new shares, swaps, newer rules and restarts from snapshots. After every event the
+orders are held against `promises` and the books against those that `recomputed` keeps. At the end the same events come
+again: one by one, in batches, and without the restarts.
 
 The short form runs with all other tests. The long form takes as many examples as it is told, and a seed if one is to
 be tried again; what fails is shrunk and printed as the events that lead to it::
@@ -93,6 +94,12 @@ def wishes(draw: st.DrawFn) -> dict[str, Any]:
     )
     if draw(st.integers(0, 5)) == 0:
         more["good_for"] = draw(seconds)
+    if draw(st.integers(0, 3)) == 0:
+        more |= draw(
+            st.fixed_dictionaries(
+                {}, optional={"stop_loss": prices, "take_profit": prices, "group": st.sampled_from("pq")}
+            )
+        )
     stake = {"loss": size * 50.0} if draw(st.booleans()) else {"win": size}
     return {"side": draw(st.sampled_from(["buy", "sell", "close"])), **stake, **more}
 
@@ -127,7 +134,10 @@ def compositions(draw: st.DrawFn) -> Composition:
         fill=draw(st.sampled_from(["next", "next", "same"])),
         step=Decimal(draw(st.sampled_from(["1", "0.01", "1e-8"]))),
         costs=draw(st.sampled_from([NO_COSTS, FLAT, BROKEN_DOWN])),
-        fills=FillRules(volume_share=draw(st.sampled_from([None, Decimal("0.1")]))),
+        fills=FillRules(
+            volume_share=draw(st.sampled_from([None, Decimal("0.1")])), delay=draw(st.sampled_from([0, 0, 2 * SECOND]))
+        ),
+        rules=draw(st.sampled_from([1, 2, 2, 2])),
         margin=draw(st.sampled_from([None, Margin()])),
         currency="EUR" if table else None,
         instruments=TABLE if table else (),
@@ -178,6 +188,7 @@ class Account(RuleBasedStateMachine):
         self.events: list[dict[str, Any]] = []
         self.records: list[Sequence[Record]] = []
         self.ts = 20_000 * 86_400 * SECOND
+        self.begun: dict[str, int] = {}
         for pair, rate in rates.items():
             self.take("rates", sid=pair, quote=rate)
 
@@ -223,17 +234,64 @@ class Account(RuleBasedStateMachine):
         self.ts += later * SECOND
         if volume is not None:
             more["volume"] = volume
-        self.take("quotes", sid=sid, quote=quote, do=self.meant(do, sid, sid), **more)
+        event = {"channel": "quotes", "ts": self.ts, "sid": sid, "quote": quote, **more}
+        self.begun[sid] = max(self.begun.get(sid, event["ts"]), event["ts"])
+        self.take_event({**event, "do": self.meant(do, sid, sid)})
 
     @rule(sid=sids, quote=prices, do=wanted(), later=seconds, volume=volumes)
     def quote(self, **drawn: Any) -> None:
         self.quoted(**drawn)
 
-    @rule(sid=sids, four=st.tuples(prices, prices, prices, prices), do=wanted(), later=seconds, volume=volumes)
-    def bar(self, four: tuple[float, ...], **drawn: Any) -> None:
-        self.quoted(quote=four[3], open=four[0], high=max(four), low=min(four), **drawn)
+    @rule(
+        sid=sids,
+        four=st.tuples(prices, prices, prices, prices),
+        keys=st.sampled_from([("open", "high", "low")] * 3 + [("open",), ("high", "low"), ()]),
+        start=st.sampled_from(["before", "before", "before", "now", "long ago", "unknown"]),
+        do=wanted(),
+        later=seconds,
+        volume=volumes,
+    )
+    def bar(
+        self, sid: str, four: tuple[float, ...], keys: tuple[str, ...], start: str, later: int, **drawn: Any
+    ) -> None:
+        more: dict[str, Any] = {"open": four[0], "high": max(four), "low": min(four)}
+        more = {key: more[key] for key in keys}
+        ts = self.ts + later * SECOND
+        begun = {"before": self.begun.get(sid, self.ts), "now": ts, "long ago": ts - 90_000 * SECOND}.get(start)
+        if begun is not None:
+            more["start"] = begun
+        self.quoted(sid, four[3], later=later, **more, **drawn)
 
-    @rule(sid=sids, quote=st.sampled_from(PRICES), do=wanted(), later=st.just(1), volume=st.none())
+    @rule(sid=sids, quote=prices, spread=st.sampled_from([0.0, 0.5, 2.0]), do=wanted(), later=seconds)
+    def spread(self, quote: float, spread: float, **drawn: Any) -> None:
+        self.quoted(quote=quote, bid=quote - spread, ask=quote + spread, volume=None, **drawn)
+
+    @rule(
+        sid=sids,
+        quote=st.sampled_from(PRICES),
+        do=wanted(),
+        late=st.sampled_from([1, 60, 3600, 90_000]),
+        bar=st.booleans(),
+    )
+    def late(self, sid: str, quote: float, do: Any, late: int, bar: bool) -> None:
+        ts = self.ts - late * SECOND
+        more: dict[str, Any] = {"open": 104.0, "high": 400.0, "low": 0.07, "start": ts - 60 * SECOND} if bar else {}
+        self.take_event(
+            {"channel": "quotes", "ts": ts, "sid": sid, "quote": quote, "do": self.meant(do, sid, sid), **more}
+        )
+
+    @rule(sid=sids, what=st.sampled_from([{"ratio": "2:1"}, {"amount": "1.5"}]), late=st.sampled_from([1, 60, 90_000]))
+    def act_late(self, sid: str, what: dict[str, Any], late: int) -> None:
+        action = "split" if "ratio" in what else "dividend"
+        ts = self.ts - late * SECOND
+        self.take_event({"channel": "actions", "ts": ts, "sid": sid, "action": action, **what})
+
+    @precondition(lambda self: self.promises.rules == 1)
+    @rule()
+    def upgrade(self) -> None:
+        self.take(CONTROL, action="rules", rules=2, by="test")
+
+    @rule(sid=sids, quote=st.sampled_from(PRICES), do=wanted(), later=st.just(3), volume=st.none())
     def calm(self, **drawn: Any) -> None:
         self.quoted(**drawn)
 
@@ -321,9 +379,12 @@ class Account(RuleBasedStateMachine):
         assert there.keys() == self.promises.open.keys()
         for order_id, order in there.items():
             told = self.promises.open[order_id]
+            if order_id in self.promises.waited:
+                continue
             assert (order.algorithm, order.order.sid) == (told.algorithm, told.sid)
             assert (order.order.limit, order.order.stop) == (told.limit, told.stop)
             assert (order.triggered, order.expires) == (told.triggered, told.expires)
+            assert (order.since, order.order.group, order.parent) == (told.since, told.group, told.parent)
             assert (order.order.cash if told.by_cash else order.order.quantity) == told.left
 
     @invariant()

@@ -48,9 +48,10 @@ def stocks() -> list[Event]:
         if "2004" <= row["Date"] < "2007":
             prices = {key.lower(): float(row[key]) for key in ("Open", "High", "Low")}
             bar = {"sid": row["Ticker"], "quote": float(row["Close"]), **prices, "volume": int(row["Volume"]) // 10_000}
-            events.append({"channel": "quotes", "ts": noon(row["Date"]), **bar})
-    split = {"channel": "actions", "sid": "AAPL", "action": "split", "ratio": "2:1", "ts": noon("2005-02-28") - 1}
-    paid = {"channel": "actions", "sid": "MSFT", "action": "dividend", "amount": "3.08", "ts": noon("2004-11-15") - 1}
+            times = {"ts": noon(row["Date"]) + DAY // 3, "start": noon(row["Date"]) + DAY // 16}
+            events.append({"channel": "quotes", **times, **bar})
+    split = {"channel": "actions", "sid": "AAPL", "action": "split", "ratio": "2:1", "ts": noon("2005-02-28")}
+    paid = {"channel": "actions", "sid": "MSFT", "action": "dividend", "amount": "3.08", "ts": noon("2004-11-15")}
     return sorted([*events, split, paid], key=lambda event: int(event["ts"]))
 
 
@@ -111,6 +112,8 @@ def told(events: Sequence[Event]) -> Iterator[Event]:
                 wish |= {"stop": round(price * (1.01 if side == "buy" else 0.99), 2), "until": event["ts"] + 9 * DAY}
             elif turn % 6 == 3:
                 wish = {**wish, "win": None, "loss": 2500.0}
+            elif side == "buy" and turn % 4 == 0:
+                wish |= {"stop_loss": round(price * 0.97, 2), "take_profit": round(price * 1.03, 2)}
             do[name] = [wish]
         yield {**event, "do": do} if do else event
 
