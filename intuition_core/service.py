@@ -113,6 +113,7 @@ class Service:
         reload: go on where files of parts have changed; those parts begin anew.
         strategy: makes the live parts; `Strategy`, or one that tells what they do.
         restart: ends the process after the call in flight, so that another one goes on; None where nobody would.
+        upgrading: do not tell of older rules: others are about to take their place.
 
     Attributes:
         restarting: whether the process ends so that another one goes on.
@@ -133,8 +134,10 @@ class Service:
         reload: bool = False,
         strategy: Callable[..., Strategy] = Strategy,
         restart: Callable[[], None] | None = None,
+        upgrading: bool = False,
     ) -> None:
         self.restarting = False
+        self._upgrading = upgrading
         self._restart = restart
         self._watch = watch
         self._strategy = strategy
@@ -174,7 +177,7 @@ class Service:
         self.recovery = self.session.recover()
         if "seeded_after" not in noted and is_seeded():
             self._journal.note(seeded_after=self.session.last_seq)
-        if (rules := self.session.strategy.composition.rules) != RULES:
+        if (rules := self.session.strategy.composition.rules) != RULES and not self._upgrading:
             _log.warning(
                 "session %s goes on under rules %d, by which orders filled when it was begun; `intuition upgrade %s "
                 "--rules %d` goes over to the present ones",

@@ -36,7 +36,7 @@ def upgrade(*, session: str, rules: int, config: Path | None) -> None:
             meta = journal.meta()
         values = convert(meta["configuration"], origin="journal")
         kept = Config(values=msgspec.structs.replace(values, session=meta["session"]))
-        service = Service(kept, discover(blocked=blocked), journal=lambda _: Journal(path))
+        service = Service(kept, discover(blocked=blocked), journal=lambda _: Journal(path), upgrading=True)
         try:
             records = service.take_rules(rules)
         finally:
