@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 from intuition_core.books import Books
 from intuition_core.composition import Part
 from intuition_core.contracts import Account, Order
@@ -87,6 +89,14 @@ def test_who_wants_to_see_every_quote_sees_every_quote_of_a_history() -> None:
             for event in events:
                 live.step(event)
     assert courses == [[10_000.0, 10_005.0, 10_010.0]] * 2
+
+
+@pytest.mark.parametrize("more", [{"stop_loss": 9.0}, {"take_profit": 11.0}, {"group": "x"}])
+def test_rules_1_refuse_what_they_would_leave_without_protection(more: dict[str, Any]) -> None:
+    live = strategy("one", rules=1)
+    [refused] = live.step(quote(10.0, do={"one": [{"sid": "A", "side": "buy", "win": 1, **more}]}))
+    assert refused["reason"] == "brackets and groups come with rules 2, and the session goes by rules 1"
+    assert live.ledger.reserved == 0
 
 
 def test_what_is_shared_out_is_never_more_than_there_is() -> None:
