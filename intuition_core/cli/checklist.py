@@ -7,13 +7,16 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import zip_longest
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
 from intuition_core.distributions import distributions, normal
 from intuition_core.files import FILE
+from intuition_core.hashing import HASH_SEED, seeded_environment
 from intuition_core.plugins import CORE, Plugin
 
 Mark: TypeAlias = Literal["pass", "fail", "skip"]
@@ -31,6 +34,18 @@ _TOLD: Final = frozenset({"summary", "readme", "docstring", "parameters describe
 _ABOUT: Final = frozenset({"name", "version", "requires"})
 _WITHOUT: Final = frozenset({"hooks", "command"})
 """Kinds of which no contract asks more than that they can be imported."""
+
+
+_DECIDING: Final = frozenset({"algorithm", "portfolio", "indicator", "risk", "source", "instruments"})
+"""Kinds from which decisions come."""
+
+_REPEATS: Final = "repeats with its seed"
+_HASHED: Final = "repeats under another hash seed"
+_SEEDS: Final = (HASH_SEED, "14")
+"""Under the second one, sets of the symbols of `testing.crowd` have other orders than under the first."""
+
+_SHORT: Final = 80
+"""Characters of what a part said that are shown."""
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -142,7 +157,53 @@ def examine(
             complete = "end" in found
     if ending is not None or not complete:
         items.append(Item(begun, "fail", ending or "the process ended before it had answered"))
+    elif plugin.kind in _DECIDING:
+        marks = {item.check: item.mark for item in items}
+        if all(marks.get(check, "pass") == "pass" for check in _LOADING) and marks.get("contract") != "skip":
+            items.append(_compared({**job, "kind": plugin.kind}, deadline, marks))
     return Checklist(plugin, tuple(items))
+
+
+def _compared(job: Mapping[str, Any], deadline: float, marks: Mapping[str, Mark]) -> Item:
+    """Let the part work in two processes whose sets have other orders, and compare what it said."""
+    if marks.get(_REPEATS) == "fail":
+        return Item(_HASHED, "skip", "it cannot be judged before the part answers the same twice in one process")
+    with ThreadPoolExecutor(len(_SEEDS)) as pool:
+        one, other = pool.map(lambda seed: _said(job, deadline, seed), _SEEDS)
+    if one is None or other is None:
+        return Item(_HASHED, "skip", "it did not come to the end of a year of eight symbols; the checks above tell why")
+    advice = "the order of a set is another in each process: go through `sorted(…)` instead"
+    for said, again in zip_longest(one, other, fillvalue={}):
+        if said != again:
+            to = said.get("to") or again.get("to")
+            told = f"{_short(said)} in one process, and {_short(again)} in another"
+            return Item(_HASHED, "fail", f"{to}: {told}; {advice}")
+    return Item(_HASHED, "pass")
+
+
+def _said(job: Mapping[str, Any], deadline: float, seed: str) -> list[dict[str, str]] | None:
+    """Give what the part said in a process with a hash seed; None where it did not come to an end."""
+    answer, ending = _tried({**job, "course": True}, deadline, seed)
+    said = []
+    for line in answer.splitlines():
+        with suppress(msgspec.DecodeError):
+            said.append(msgspec.json.decode(line, type=dict[str, str]))
+    return said if ending is None and said and "end" in said[-1] else None
+
+
+def _short(said: Mapping[str, str]) -> str:
+    """Tell a record by what differs most likely: what is done with what."""
+    text = said.get("said")
+    if text is None:
+        return "nothing"
+    try:
+        record = msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        record = None
+    if isinstance(record, dict):
+        keys = ("type", "side", "sid", "quantity", "reason", "data")
+        text = " ".join(str(record[key]) for key in keys if record.get(key) is not None)
+    return text if len(text) <= _SHORT else f"{text[: _SHORT - 1]}…"
 
 
 def _about(plugin: Plugin, about: Metadata | None) -> "list[Item]":
@@ -163,7 +224,7 @@ def _judged(check: str, holds: object, advice: str, *, fatal: bool = False) -> I
     return Item(check, "pass") if holds else Item(check, "fail" if fatal else "skip", advice)
 
 
-def _tried(job: Mapping[str, Any], deadline: float) -> tuple[bytes, str | None]:
+def _tried(job: Mapping[str, Any], deadline: float, seed: str = HASH_SEED) -> tuple[bytes, str | None]:
     """Give what the process wrote, and why it ended if it should not have."""
     ending = None
     with tempfile.TemporaryFile() as report:
@@ -174,6 +235,7 @@ def _tried(job: Mapping[str, Any], deadline: float) -> tuple[bytes, str | None]:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             pass_fds=(report.fileno(),),
+            env=seeded_environment(seed),
             start_new_session=True,
         )
         try:

@@ -3,7 +3,8 @@
 ``intuition check`` runs it in a process of its own, which it ends when it hangs: ``python -m`` this module, with the
 number of an open file descriptor and a `Job` as JSON. Each finding is one line of JSON there: ``check``, ``mark``
 (``pass``, ``fail`` or ``skip``) and ``detail``; a line with ``begin`` says what is tried next, one with ``kind`` what
-the part was taken for.
+the part was taken for. Asked for the part's ``course`` instead, it gives a line for all that the part says on a market
+of several symbols, so that two processes can be compared.
 """
 
 import inspect
@@ -38,6 +39,7 @@ from intuition_core.testing import (
 )
 from intuition_core.testing.asked import AskedContract
 from intuition_core.testing.contract import Contract
+from intuition_core.testing.crowd import course
 from intuition_core.testing.example import example_events, example_params, missing_params
 from intuition_core.testing.listening import ListeningContract
 
@@ -76,6 +78,8 @@ class Job(msgspec.Struct, frozen=True):
     path: list[str]
     """The import path."""
     params: dict[str, Any] = {}
+    course: bool = False
+    """Whether to let the part work, rather than to check it."""
 
 
 def findings(job: Job) -> Iterator[Finding]:
@@ -115,6 +119,21 @@ def _loaded(job: Job) -> tuple[str, Any]:
 
 def _methods() -> str:
     return "; ".join(f"{kind}: {', '.join(methods)}" for kind, methods in REQUIRED.items() if kind in CONTRACTS)
+
+
+def course_of(job: Job) -> Iterator[Finding]:
+    """Let a part work on a market of several symbols, and give all that it said."""
+    kind, factory = _loaded(job)
+    contract = CONTRACTS.get(kind)
+    if contract is None:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        params = {**example_params(kind, job.name, factory, Path(folder)), **job.params}
+        if not job.params:
+            params = _enough(contract, factory, params)
+        checked = type("Checked", (contract,), {"part": factory, "params": params})()
+        for said in course(kind, checked):
+            yield {"to": said.to, "said": said.said.replace(folder, "")}
 
 
 def _documentation(factory: Any) -> Iterator[Finding]:
@@ -251,7 +270,7 @@ def _main() -> None:
     sys.path[:] = job.path
     logging.disable()  # what parts log while they are tried is no news
     own = os.getpid()
-    for finding in findings(job):
+    for finding in course_of(job) if job.course else findings(job):
         if os.getpid() != own:  # a plugin that forked is here twice; only the process that was asked answers
             os._exit(0)
         os.write(descriptor, msgspec.json.encode(finding) + b"\n")
