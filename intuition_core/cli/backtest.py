@@ -325,7 +325,7 @@ def _check_report(path: Path) -> None:
     """
     if path.suffix.lower() not in (".html", ".htm"):
         raise click.UsageError(
-            f"--report {path}: a report is a page; name it {path.stem}.html, and print that for a PDF"
+            f"--report {path}: a report is a page; name it {path.name.partition('.')[0]}.html, and print that for a PDF"
         )
 
 

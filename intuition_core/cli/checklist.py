@@ -173,7 +173,8 @@ def _compared(job: Mapping[str, Any], deadline: float, marks: Mapping[str, Mark]
     if one is None or other is None:
         return Item(_HASHED, "skip", "it did not come to the end of a year of eight symbols; the checks above tell why")
     advice = "the order of a set is another in each process: go through `sorted(…)` instead"
-    for said, again in zip_longest(one, other, fillvalue={}):
+    nothing: dict[str, str] = {}
+    for said, again in zip_longest(one, other, fillvalue=nothing):
         if said != again:
             to = said.get("to") or again.get("to")
             told = f"{_short(said)} in one process, and {_short(again)} in another"
