@@ -1,5 +1,6 @@
 """A composition at work on recorded events: the same strategy as everywhere, and what is kept of its course."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -13,7 +14,7 @@ from intuition_core.curve import Curve
 from intuition_core.digest import Digest
 from intuition_core.history import History, Trade
 from intuition_core.ledger import Statement
-from intuition_core.records import Record
+from intuition_core.records import Record, ends_an_order
 from intuition_core.strategy import Strategy
 
 RUN: Final = ""
@@ -21,6 +22,9 @@ RUN: Final = ""
 
 _UNKNOWN: Final = 0.05
 """Which part of all the events the first ones are taken for, where nobody knows."""
+
+_NUMBER: Final = re.compile(r"[0-9][0-9.,]*(?:e[-+]?[0-9]+)?")
+"""What is left out of reasons, so that those alike are counted together."""
 
 _type: Final = itemgetter("type")
 
@@ -54,6 +58,7 @@ class Backtest:
     ) -> None:
         self.strategy = strategy(composition, run=RUN)
         self.counts: Counter[str] = Counter()
+        self.refusals: Counter[str] = Counter()
         self._benchmark = benchmark
         self._listen = listen
         self._curve = Curve(self.strategy.ledger, benchmark=benchmark)
@@ -150,8 +155,19 @@ class Backtest:
 
     def _count(self, records: Sequence[Record]) -> None:
         self.counts.update(map(_type, records))
+        for record in records:
+            if record["type"] == "rejection":
+                self._count_rejection(record)
         if self._listen is not None and records:
             self._listen(records)
+
+    def _count_rejection(self, record: Record) -> None:
+        """Count what ends an order that was placed apart from what refuses one, and the reasons of the latter."""
+        if ends_an_order(record):
+            self.counts["rejection"] -= 1
+            self.counts["ended"] += 1
+        else:
+            self.refusals[_NUMBER.sub("…", record["reason"])] += 1
 
     def finish(self, *, source: str, complete: bool = True) -> History:
         """Cancel what can no longer fill, and say what the run came to.
@@ -186,6 +202,7 @@ class Backtest:
             statement=Statement.of(strategy.ledger, events).plain(),
             complete=complete,
             notices=strategy.told,
+            refusals=dict(self.refusals.most_common()),
         )
 
 

@@ -95,11 +95,14 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     dividends are kept as cash."""
     trades: Sequence[Trade]
     counts: Mapping[str, int]
-    """How many records of each type there were."""
+    """How many records of each type there were. Of rejections, those that ended an order which had been placed, as
+    it was replaced or its time was over, are counted as ``ended``."""
     statement: Mapping[str, Any]
     """The account at the end, see `Statement.plain`."""
     complete: bool
     """Whether all events were taken, rather than a person having ended it."""
+    refusals: Mapping[str, int] = {}
+    """Why orders were refused and how often, the most frequent first; numbers are left out of the reasons."""
     notices: Mapping[str, int] = {}
     """How often the rules of time have left something out, see `Strategy.told`."""
     sections: Sequence[Section] = ()

@@ -131,6 +131,12 @@ class Recorder:
         return record
 
 
+def ends_an_order(record: Mapping[str, Any]) -> bool:
+    """Say whether a rejection ends an order that was placed, rather than refusing one: it was replaced, or is over."""
+    event, _, _ = str(record["id"]).rpartition(":")
+    return record["type"] == "rejection" and record["cause"] != event and ":" in str(record["cause"])
+
+
 def without_run(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Give a record's items with the run taken off its ids, so that the records of two runs compare."""
     for key, value in record.items():

@@ -1,6 +1,7 @@
 """The table that a backtest ends with."""
 
 import io
+import itertools
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -45,7 +46,29 @@ def show_summary(history: History, metrics: Sequence[Metric], told: Mapping[str,
     console.print(table)
     for sid, position in history.statement["positions"].items():
         console.print(f"holds {position['quantity']} {sid}, worth {position['value']}", markup=False)
+    for reason, count in itertools.islice(history.refusals.items(), _REASONS):
+        console.print(f"refused {count:,}: {reason}{_advice(reason)}", markup=False)
     console.print(f"decisions {told['decisions_sha256']}", style="dim", markup=False)
+
+
+_REASONS: Final = 3
+"""How many reasons for refusals the summary gives."""
+
+_ADVICE: Final = {
+    "cash asked for": "smaller bets, or more --cash",
+    "no edge": "a signal may name its edge (probability, win, loss), or --portfolio fixed bets without one",
+    "held that is not being sold already": "it is not held; context.account.positions says what is",
+    "cannot be sold short": "--param margin.initial=1.5 permits it",
+    "comes to less than": "larger bets, or a smaller quantity_step",
+    "no quote of": "wait for the symbol's first quote, or give the signal one",
+    "data ended before": "orders of the last moments have nothing left to be filled by",
+    "the kill switch is on": "the records of type control say who turned it on",
+}
+"""What would change a refusal, by a part of its reason."""
+
+
+def _advice(reason: str) -> str:
+    return next((f" ({advice})" for part, advice in _ADVICE.items() if part in reason), "")
 
 
 _NOTICES: Final = {
@@ -70,6 +93,8 @@ def _facts(history: History, told: Mapping[str, Any]) -> list[tuple[str, str]]:
         facts.append(("Failures of parts", f"{errors:,}"))
     if refused := history.counts.get("rejection"):
         facts.append(("Orders refused", f"{refused:,}"))
+    if ended := history.counts.get("ended"):
+        facts.append(("Orders ended unfilled", f"{ended:,}"))
     facts += [(label, f"{count:,}") for kind, label in _NOTICES.items() if (count := history.notices.get(kind))]
     return [*facts, ("Start with", f"{history.deposits:,f}"), ("Come to", f"{history.equity:,.2f}")]
 

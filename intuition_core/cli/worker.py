@@ -73,7 +73,14 @@ def work(cell: int, lifeline: int, options: Mapping[str, Any]) -> None:
         stack.callback(service.close)
         name = service.session.name
         hooks = Hooks(name, listening, essential=settings.values.hooks.essential, stop=service.session.halt)
-        service.session.listen(Console(sys.stdout, json=log_format == "json", messages=options["verbose"] > 0))
+        service.session.listen(
+            Console(
+                sys.stdout,
+                json=log_format == "json",
+                messages=options["verbose"] > 0,
+                equity=lambda: str(service.account()["equity"]),
+            )
+        )
         service.session.listen(hooks)
         server = stack.enter_context(Server(service.methods(), name=name, key=rpc.key, clients=rpc.clients))
         address = server.bind(rpc.addr, insecure=options["insecure"])

@@ -50,6 +50,19 @@ class Hangs:
 """
 
 
+EARLY = """\
+from intuition_core import Signal
+
+
+class Early:
+    def initialize(self, params):
+        pass
+
+    def event(self, data):
+        return Signal("MSFT", "buy") if data["sid"] == "IBM" else None
+"""
+
+
 @pytest.fixture
 def part(tmp_path: Path) -> Any:
     def written(text: str) -> Path:
@@ -120,13 +133,28 @@ def test_ctrl_c_is_answered_while_a_part_is_at_work(command: str, part: Any, tmp
 
 
 def test_a_signal_for_a_symbol_without_a_quote_is_refused_and_no_failure(part: Any) -> None:
-    path = part(
-        "from intuition_core import Signal\n\n\nclass Early:\n    def initialize(self, params):\n        pass\n\n    def event(self, data):\n"
-        "        return Signal('MSFT', 'buy') if data['sid'] == 'IBM' else None\n"
-    )
+    path = part(EARLY)
     done = run("backtest", path)
     assert done.returncode == 0
     assert json.loads(done.stdout)["fills"] == 0
+
+
+def test_the_summary_says_why_orders_were_refused_and_what_would_change_it(backtest: Any) -> None:
+    ran = backtest("--algo", "sma-cross", "--portfolio", "kelly", "--source", "sample", "--symbols", "IBM")
+    assert "refused 61: no edge given, and only … of … closed trades to estimate one from (a signal may name" in ran.out
+
+
+def test_orders_that_are_replaced_are_not_refused(backtest: Any, part: Any) -> None:
+    path = part(
+        "from intuition_core import Signal\n\n\nclass Lowers:\n    def initialize(self, params):\n        pass\n\n"
+        "    def event(self, data):\n"
+        "        return Signal('IBM', 'buy', limit=data['quote'] / 2, tag='entry')\n"
+    )
+    ran = backtest(
+        "--algo", path, "--portfolio", "fixed", "--source", "sample", "--symbols", "IBM", "--to", "2001-01-01"
+    )
+    assert "Orders refused" not in ran.out
+    assert "Orders ended unfilled" in ran.out
 
 
 # -- what both commands take

@@ -60,7 +60,7 @@ def test_the_demo_shows_decisions_and_ctrl_c_stops_it_all(
         words.append("--embedded")
     up = terminal(*words)
     up.expect(re.escape(f"broker ready: {which}"))
-    up.expect(r"backend +\| buying \d+\.\d\d of (AAPL|GOOG|IBM|MSFT) at \d+")
+    up.expect(r"backend +\| [-0-9]+ [:0-9]+ buying \d+\.\d\d of (AAPL|GOOG|IBM|MSFT) at \d+")
     assert speaks_mqtt("127.0.0.1", int(port))
     up.sendintr()
     order = [up.expect([r"stopped: mqtt connector", r"stopped: session", pexpect.EOF]) for _ in range(2)]
@@ -92,7 +92,7 @@ def test_what_it_says_to_type_next_gives_a_decision(terminal: Any, ports: tuple[
     words = ["publish", "--mqtt", f"mqtt://127.0.0.1:{port}", "quotes", '{"goog": 3.45}']
     assert up.match.group(1).split()[:3] == words[:3]
     terminal(*words).expect(pexpect.EOF)
-    up.expect(r"backend +\| buying \d+\.\d\d of goog at 3\.45")
+    up.expect(r"backend +\| [-0-9]+ [:0-9]+ buying \d+\.\d\d of goog at 3\.45")
 
 
 def test_a_broker_that_listens_already_is_used_and_named_and_left_alone(
@@ -210,7 +210,7 @@ def test_the_demo_and_what_it_says_to_type_next_use_the_configured_broker(
     (tmp_path / "mine.toml").write_text(f"[connectors.mqtt]\nurl = 'mqtt://127.0.0.1:{port}'\nkeepalive = 10\n")
     up = terminal("up", "--demo", "--config", "mine.toml", "--addr", address)
     up.expect(r"publish --config mine\.toml quotes '")
-    up.expect(r"backend +\| buying")
+    up.expect(r"backend +\| [-0-9]+ [:0-9]+ buying")
     terminal("publish", "--config", "mine.toml", "quotes", "1").expect(
         f"published 1 message to mqtt://127.0.0.1:{port}"
     )
