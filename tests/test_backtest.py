@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from itertools import groupby
+from itertools import accumulate
 from typing import Any
 
 import pytest
@@ -158,6 +158,11 @@ def course(recipe: Composition, events: list[Any]) -> list[tuple[int, float]]:
     return after
 
 
+def days_of(events: list[Any]) -> list[int]:
+    """Give the day of each event: that of its start, but none before an earlier event's."""
+    return list(accumulate((min(event.get("start", event["ts"]), event["ts"]) // DAY for event in events), max))
+
+
 @given(
     story=stories,
     fill=st.sampled_from(["next", "same"]),
@@ -173,8 +178,10 @@ def test_the_curve_keeps_days_and_extremes(story: Any, fill: Any, stake: Any, si
         run.take(batch)
     history = run.finish(source="a story")
     close = pytest.approx
-    days = [list(group) for _, group in groupby(after, key=lambda each: each[0] // DAY)]
-    assert [(day.ts, day.equity) for day in history.days] == [(day[-1][0], close(day[-1][1])) for day in days]
+    days = dict(zip(days_of(events), after, strict=True))  # the last one of each day
+    assert [(day.ts, day.equity) for day in history.days] == [
+        (min(ts, (day + 1) * DAY - 1), close(equity)) for day, (ts, equity) in days.items()
+    ]
     assert min(one.low for one in history.slices) == close(min(1000.0, *(equity for _, equity in after)))
     assert max(one.high for one in history.slices) == close(max(1000.0, *(equity for _, equity in after)))
     for before, one in zip([None, *history.slices], history.slices, strict=False):
@@ -197,11 +204,11 @@ def test_the_benchmark_holds_equal_amounts_from_each_first_quote(story: Any) -> 
     first: dict[str, float] = {}
     last: dict[str, float] = {}
     expected = {}
-    for event in events:
+    for event, day in zip(events, days_of(events), strict=True):
         first.setdefault(event["sid"], event["quote"])
         last[event["sid"]] = event["quote"]
         grown = [last[sid] / first[sid] if sid in first else 1.0 for sid in symbols]
-        expected[event["ts"] // DAY] = sum(grown) / len(symbols)
+        expected[day] = sum(grown) / len(symbols)
     assert [day.benchmark for day in history.days] == pytest.approx(list(expected.values()))
 
 
@@ -262,7 +269,7 @@ def test_open_orders_are_cancelled_at_the_end_and_count_for_no_hash() -> None:
     run._listen = heard.extend
     history = run.finish(source="x")
     assert [record["type"] for record in heard] == ["rejection"]
-    assert history.counts == {"decision": 1, "rejection": 1}
+    assert history.counts == {"decision": 1, "rejection": 0, "ended": 1}
     assert run.decisions_sha256 == before
 
 

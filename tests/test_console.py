@@ -60,8 +60,8 @@ def test_the_console_writes_sentences_or_json_lines_and_messages_only_when_asked
     Console(plain)(records)
     Console(full, messages=True)(records)
     Console(lines, json=True)(records)
-    assert plain.getvalue() == "buying 1.00 of GOOG at 2\n"
-    assert full.getvalue().splitlines()[1:] == ["sma: 3"]
+    assert plain.getvalue() == "1970-01-01 00:00:00 buying 1.00 of GOOG at 2\n"
+    assert full.getvalue().splitlines()[1:] == ["1970-01-01 00:00:00 sma: 3"]
     assert [json.loads(line) for line in lines.getvalue().splitlines()] == records
 
 
@@ -76,7 +76,7 @@ def test_a_reader_that_went_away_is_no_error() -> None:
     console = Console(Gone())
     for _ in range(3):
         console([record("decision", side="buy", cash="1", quote=2.0)])
-    assert tried == ["buying 1.00 of GOOG at 2\n"]
+    assert tried == ["1970-01-01 00:00:00 buying 1.00 of GOOG at 2\n"]
 
 
 def test_a_failure_is_in_the_log_and_not_a_second_time_among_the_sentences() -> None:
@@ -84,7 +84,7 @@ def test_a_failure_is_in_the_log_and_not_a_second_time_among_the_sentences() -> 
     plain, lines = io.StringIO(), io.StringIO()
     Console(plain, messages=True)(records)
     Console(lines, json=True)(records)
-    assert plain.getvalue() == "buying 1.00 of GOOG at 2\n"
+    assert plain.getvalue() == "1970-01-01 00:00:00 buying 1.00 of GOOG at 2\n"
     assert [json.loads(line)["type"] for line in lines.getvalue().splitlines()] == ["error", "decision"]
 
 
@@ -99,3 +99,34 @@ def test_a_failure_is_in_the_log_and_not_a_second_time_among_the_sentences() -> 
 )
 def test_what_people_decide_is_told(record: dict[str, Any], told: str) -> None:
     assert sentence({"type": "control", "sid": None, "by": "rpc", **record}) == told
+
+
+def test_the_kind_and_the_prices_of_an_order_are_told() -> None:
+    told = [
+        ({"order": "stop", "stop": 2938.0}, "buying 10.00 of GOOG stop 2938"),
+        ({"order": "limit", "limit": 2.5}, "buying 10.00 of GOOG limit 2.5"),
+        ({"order": "stop_limit", "stop": 3.0, "limit": 3.5}, "buying 10.00 of GOOG stop 3 limit 3.5"),
+        (
+            {"order": "market", "stop_loss": 2.0, "take_profit": 5.0},
+            "buying 10.00 of GOOG at 3, stop loss 2, take profit 5",
+        ),
+    ]
+    for more, expected in told:
+        assert sentence(record("decision", side="buy", cash="10", quote=3.0, **more)) == expected
+
+
+def test_what_ends_an_order_is_told_otherwise_than_what_refuses_one() -> None:
+    refused = record("rejection", side="buy", reason="no cash")
+    ended = {**refused, "reason": "replaced", "cause": "r:0:0"}
+    assert (sentence(refused), sentence(ended)) == ("not buying GOOG: no cash", "no longer buying GOOG: replaced")
+
+
+def test_the_equity_is_told_after_fills_and_at_most_once_a_minute() -> None:
+    stream = io.StringIO()
+    console = Console(stream, equity=lambda: "1234.5")
+    for second in (0, 30, 61, 62):
+        ts = second * 10**9
+        console([{**record("fill", side="buy", quantity="1", price=2.0, cash="2"), "ts": ts}])
+        console([{**record("decision", side="buy", cash="1", quote=2.0), "ts": ts}])
+    told = [line for line in stream.getvalue().splitlines() if "equity" in line]
+    assert told == ["1970-01-01 00:00:00 equity 1234.50", "1970-01-01 00:01:01 equity 1234.50"]
