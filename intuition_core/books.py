@@ -68,6 +68,7 @@ class Books:
         shares: by algorithm, from 0 to 1; what is left is idle.
         market: the quotes that all share; one without instruments where None.
         margin: the permission to sell short, for each algorithm with its own cash.
+        rules: the number of the rules that is booked by.
     """
 
     def __init__(
@@ -77,13 +78,15 @@ class Books:
         *,
         market: Market | None = None,
         margin: Margin | None = None,
+        rules: int = 2,
     ) -> None:
         self.shares = dict(shares)
         self.moves = 0
         self.market = market = Market() if market is None else market
         self.marks = market.marks
         self.ledgers = {
-            name: Ledger(_portion(cash, share), market=market, margin=margin) for name, share in shares.items()
+            name: Ledger(_portion(cash, share), market=market, margin=margin, rules=rules)
+            for name, share in shares.items()
         }
         given = sum((ledger.cash for ledger in self.ledgers.values()), _ZERO)
         self.idle = EXACT.subtract(cash, given)
@@ -162,6 +165,11 @@ class Books:
         """The latest trades that were closed, oldest first."""
         trades = [trade for ledger in self.ledgers.values() for trade in ledger.closed]
         return sorted(trades, key=lambda trade: trade.ts)[-1000:]
+
+    def go_by(self, rules: int) -> None:
+        """Book by other rules from now on."""
+        for ledger in self.ledgers.values():
+            ledger.rules = rules
 
     def share_out(self, shares: Mapping[str, Decimal]) -> dict[str, Decimal]:
         """Move cash so that each algorithm comes to its share of the whole equity, as far as cash is free; no trade.

@@ -104,7 +104,13 @@ class Desk:
     def __init__(self, composition: Composition, *, run: str, cell: Any, fail: Fail) -> None:
         self._margin = composition.margin
         self._market = composition.market()
-        self.books = Books(composition.cash, composition.shares, market=self._market, margin=self._margin)
+        self.books = Books(
+            composition.cash,
+            composition.shares,
+            market=self._market,
+            margin=self._margin,
+            rules=composition.rules,
+        )
         self.ledger: Readable = self.books if len(self.books.ledgers) > 1 else next(iter(self.books.ledgers.values()))
         self.rules = composition.rules
         self.root: Data = {}

@@ -111,12 +111,13 @@ class Ledger:
         marks: the market's.
         opened: when each position was opened, nanoseconds UTC.
         expected: what sales of the present decision are to bring, which orders that wait for them may use.
+        rules: the number of the rules that it books by. Under rules 1 a closed trade does not say whether it was short.
 
     Args:
         cash: what is put in at the start, in the account's currency.
         market: where it is shared with others; one of its own, without instruments, where None.
         margin: the permission to sell short.
-        rules: the number of the rules that it books by. Under rules 1 a closed trade does not say whether it was short.
+        rules: see above.
     """
 
     ledgers: ClassVar[Mapping[str, "Ledger"]] = {}
@@ -124,7 +125,6 @@ class Ledger:
 
     __slots__ = (
         "_closed",
-        "_rules",
         "cash",
         "deposits",
         "expected",
@@ -136,12 +136,13 @@ class Ledger:
         "realised",
         "reservations",
         "reserved",
+        "rules",
     )
 
     def __init__(
         self, cash: Decimal, *, market: Market | None = None, margin: Margin | None = None, rules: int = 2
     ) -> None:
-        self._rules = rules
+        self.rules = rules
         self.deposits = cash
         self.cash = cash
         self.realised = _ZERO
@@ -357,7 +358,7 @@ class Ledger:
         profit = EXACT.subtract(brought, paid)
         self.cash = EXACT.subtract(self.cash, paid)
         self.realised = EXACT.add(self.realised, profit)
-        self._closed.append((sid, quantity, paid, brought, ts, self._rules > 1))
+        self._closed.append((sid, quantity, paid, brought, ts, self.rules > 1))
         return paid, profit
 
     def act(self, action: Action) -> Booked | None:

@@ -526,6 +526,7 @@ class Strategy:
         """Fill orders by other rules from now on; those that are open are taken as decided at this moment."""
         rules, desk = data["rules"], self._desk
         before, desk.rules = desk.rules, rules
+        self.books.go_by(rules)
         self.composition = replace(self.composition, rules=rules)
         self._bars = dict(self.composition.bars)
         desk.broker.begin(self._market.now)
@@ -674,6 +675,7 @@ class Strategy:
         self._last_ts = state.last_ts
         self._market.now = max((state.now, *(each.order.ts for each in state.orders), *state.quoted_at.values()))
         self._desk.rules = state.rules
+        self.books.go_by(state.rules)
         self._desk.lookout.settle()
         if state.watch is not None:
             self._desk.lookout.watch = state.watch

@@ -26,7 +26,7 @@ from intuition_core.history import History
 from intuition_core.instruments import Instrument
 from intuition_core.margin import Margin
 from intuition_core.records import Record
-from intuition_core.strategy import Strategy
+from intuition_core.strategy import CONTROL, Strategy
 
 from .recomputed import Recomputed, exactly
 from .scripted import RUN, composed, line
@@ -347,3 +347,23 @@ def test_the_accounts_have_what_they_are_to_have(kind: str) -> None:
 
     look()
     assert seen >= {"split", "dividend", "A buy opens", "B sell opens", "C buy closes", "D sell closes"}
+
+
+def test_closed_trades_say_that_they_were_short_by_rules_2_alone() -> None:
+    def there_and_back(live: Strategy, ts: int) -> None:
+        for n, side in enumerate(["sell", None, "buy", None]):
+            event = {"channel": "quotes", "sid": "A", "quote": 100.0, "ts": ts + n}
+            live.step(event if side is None else {**event, "do": {"one": [{"sid": "A", "side": side, "win": 3.0}]}})
+
+    recipe = composed([line("one", "sized", ["quotes"])], margin=Margin(), rules=1)
+    live, again = Strategy(recipe, run="r"), Strategy(recipe, run="r")
+    there_and_back(live, 0)
+    assert [trade.short for trade in live.account.closed_trades] == [False]
+    live.step({"channel": CONTROL, "ts": 10, "action": "rules", "rules": 2, "by": "test"})
+    there_and_back(live, 20)
+    assert [trade.short for trade in live.account.closed_trades] == [False, True]
+    kept = live.snapshot()
+    assert kept is not None
+    assert again.restore(kept)
+    there_and_back(again, 40)
+    assert [trade.short for trade in again.account.closed_trades] == [False, True, True]
