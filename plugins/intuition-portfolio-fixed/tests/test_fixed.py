@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from intuition_portfolio_fixed import Fixed
 
 from intuition_core.composition import Composition, Line, Part
-from intuition_core.contracts import Account, Bet, ClosedTrade, Data, Order, Signal
+from intuition_core.contracts import Account, Bet, ClosedTrade, Data, Holding, Order, Signal
 from intuition_core.errors import BadParameter
 from intuition_core.parameters import check_params, plain_params
 from intuition_core.strategy import Strategy
@@ -30,6 +30,7 @@ class Purse:
     pending: Mapping[str, float] = field(default_factory=dict)
     quoted_at: Mapping[str, int] = field(default_factory=dict)
     orders: Sequence[Order] = ()
+    holdings: Mapping[str, Holding] = field(default_factory=dict)
 
     @property
     def values(self) -> Mapping[str, float]:

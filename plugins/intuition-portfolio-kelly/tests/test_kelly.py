@@ -12,7 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from intuition_portfolio_kelly import BadEdge, Kelly, continuous_fraction, discrete_fraction
 
-from intuition_core.contracts import Account, Bet, ClosedTrade, Order, Signal
+from intuition_core.contracts import Account, Bet, ClosedTrade, Holding, Order, Signal
 
 
 @dataclass
@@ -27,6 +27,7 @@ class Purse:
     pending: Mapping[str, float] = field(default_factory=dict)
     quoted_at: Mapping[str, int] = field(default_factory=dict)
     orders: Sequence[Order] = ()
+    holdings: Mapping[str, Holding] = field(default_factory=dict)
 
     @property
     def values(self) -> Mapping[str, float]:

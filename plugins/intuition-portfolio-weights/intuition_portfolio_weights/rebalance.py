@@ -4,9 +4,9 @@ A weight below 0 is one of what is sold short. There, buying back comes first, w
 the purchases. What is on the other side than its weight is closed first, all of it.
 
 A sale's cash is there when its order is filled, and a purchase's cash is set aside when its order is placed. So what
-there is too much of is sold first. When each symbol that was to be sold has been quoted again, and with it the order
-filled or refused, the others are bought, from the cash that is then there. If that is less than they lack, each gets
-the same part of what it lacks.
+there is too much of is sold first. When each symbol that was to be sold has been quoted again, and its order is filled
+or refused, the others are bought, from the cash that is then there. If that is less than they lack, each gets the same
+part of what it lacks.
 
 A symbol can be traded when it has a price that is not too old: it was quoted since the rebalancing before this one
 began, or it is quoted now. Others have their turn at their first quote, as long as no new rebalancing begins.
@@ -61,7 +61,8 @@ class Rebalance:
         self._priced.add(sid)
         if towards is None and not (sid in self._to_sell or sid in self._to_buy or sid in self._awaited):
             return _NONE
-        self._awaited.discard(sid)
+        if not any(order.sid == sid and order.closing for order in account.orders):
+            self._awaited.discard(sid)  # a quote of the same moment fills nothing, and a volume may not suffice
         if problem := senseless(account):
             self._to_sell, self._to_buy = set(), set()
             return [nothing(problem, sid, "buy")]

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from intuition_portfolio_weights import EqualWeight, Rebalance, TargetWeights
 
@@ -57,6 +57,7 @@ def events(do: dict[int, list[str]], prices: list[float], **more: Any) -> list[d
 @pytest.mark.parametrize("fill", ["next", "same"])
 @pytest.mark.parametrize("initial", ["1", "1.5", "2"])
 @pytest.mark.parametrize("side", ["buy", "sell"])
+@settings(max_examples=25, deadline=None)
 @given(
     at=st.dictionaries(st.integers(0, 8), st.integers(1, 3), min_size=1),
     share=st.sampled_from([None, "0.1", "0.5"]),
