@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from itertools import accumulate
 from typing import Any
 
 import pytest
@@ -159,8 +158,18 @@ def course(recipe: Composition, events: list[Any]) -> list[tuple[int, float]]:
 
 
 def days_of(events: list[Any]) -> list[int]:
-    """Give the day of each event: that of its start, but none before an earlier event's."""
-    return list(accumulate((min(event.get("start", event["ts"]), event["ts"]) // DAY for event in events), max))
+    """Give the day of each event: that of its start, but none before an earlier event's; a moment is of one day."""
+    days: list[int] = []
+    end = -1
+    for event in events:
+        ts = event["ts"]
+        if ts >= end:
+            day = min(event.get("start", ts), ts) // DAY
+            days.append(max(day, days[-1]) if days else day)
+            end = max((days[-1] + 1) * DAY, ts + 1)
+        else:
+            days.append(days[-1])
+    return days
 
 
 @given(
