@@ -106,7 +106,7 @@ def test_the_kind_and_the_prices_of_an_order_are_told() -> None:
         ({"order": "stop", "stop": 2938.0}, "buying 10.00 of GOOG stop 2938"),
         ({"order": "limit", "limit": 2.5}, "buying 10.00 of GOOG limit 2.5"),
         ({"order": "stop_limit", "stop": 3.0, "limit": 3.5}, "buying 10.00 of GOOG stop 3 limit 3.5"),
-        (
+        ({"stop_loss": 2.0, "take_profit": 5.0}, "buying 10.00 of GOOG at 3, stop loss 2, take profit 5"),
             {"order": "market", "stop_loss": 2.0, "take_profit": 5.0},
             "buying 10.00 of GOOG at 3, stop loss 2, take profit 5",
         ),
