@@ -6,6 +6,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from intuition_core.amounts import exact
 from intuition_core.data import MAX_PRICE, check_sid
 from intuition_core.errors import BadData
 from intuition_core.records import plain_decimal
@@ -86,7 +87,7 @@ def _amount(value: object) -> Decimal:
         amount = Decimal(str(value)) if isinstance(value, int | float | str) and not isinstance(value, bool) else None
     except InvalidOperation:
         amount = None
-    if amount is None or not amount.is_finite() or not 0 < amount <= Decimal(MAX_PRICE):
+    if amount is None or not amount.is_finite() or not 0 < amount <= exact(MAX_PRICE):
         raise BadData(f"expected an amount above zero such as 0.24, got {value!r:.60}", field="amount")
     if int(amount.as_tuple().exponent) < -_DECIMALS:
         raise BadData(f"expected at most {_DECIMALS} decimals, got {value!r:.60}", field="amount")

@@ -1,7 +1,8 @@
 """Exact arithmetic for money and units, and the places where something has to be rounded."""
 
+from collections.abc import Iterable
 from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Final
 
 EXACT: Final = Context(prec=250, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
@@ -26,6 +27,11 @@ def exact(number: float | str | Decimal) -> Decimal:
 def _written(number: float) -> Decimal:
     """Give the decimal that a float is written as; prices come again and again, and writing one takes long."""
     return Decimal(str(number))
+
+
+def total(amounts: Iterable[Decimal]) -> Decimal:
+    """Add amounts; exactly, up to 250 digits."""
+    return reduce(ROUNDING.add, amounts, Decimal(0))
 
 
 def floor_to_step(amount: Decimal, price: Decimal, step: Decimal) -> Decimal:

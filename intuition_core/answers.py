@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, get_args
 
+from intuition_core.amounts import total
 from intuition_core.contracts import Bet, Cancel, Message, Signal, Targets, Tif
 from intuition_core.data import MAX_PRICE, MIN_PRICE, check_sid
 from intuition_core.ledger import exact
@@ -79,9 +80,10 @@ def check_targets(targets: Targets) -> Mapping[str, Decimal]:
     for sid, number in given.items():
         if isinstance(number, bool) or not isinstance(number, int | float | Decimal) or not math.isfinite(number):
             raise TypeError(f"the target of {check_sid(sid)} is a finite number, not {_shown(number)}")
-        numbers[check_sid(sid)] = exact(_amount(f"the target of {sid}", abs(number))).copy_sign(exact(number))
+        wanted = exact(number)
+        numbers[check_sid(sid)] = exact(_amount(f"the target of {sid}", wanted.copy_abs())).copy_sign(wanted)
     if targets.weights is not None:
-        whole = sum((weight for weight in numbers.values() if weight > 0), Decimal(0))
+        whole = total(weight for weight in numbers.values() if weight > 0)
         if whole > _WHOLE:
             raise ValueError(f"the weights above 0 come to {whole}, which is more than 1")
     if targets.others not in ("close", "keep"):

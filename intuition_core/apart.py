@@ -51,7 +51,7 @@ _log: Final = logging.getLogger(__name__)
 
 
 class Apart:
-    """A method of a part that leaves the decimal context as it was; where it always did, the method takes its place.
+    """A method of a part that leaves the decimal context as it was; it gives way to the method where that always does.
 
     Args:
         method: what is called.
@@ -121,7 +121,7 @@ class _Setting(NamedTuple):
 
 def _folder() -> str | None:
     try:
-        return os.getcwd()  # noqa: PTH109  # a text, to be compared and gone back to
+        return os.getcwd()  # noqa: PTH109  # it is asked for often, and stays text
     except OSError:  # it was removed
         return None
 
@@ -170,7 +170,7 @@ def _umask() -> int:
 
 def _timeout() -> float | None:
     sockets = sys.modules.get("socket")
-    return None if sockets is None else sockets.getdefaulttimeout()
+    return None if sockets is None else sockets.getdefaulttimeout()  # type: ignore[no-any-return]  # of the module
 
 
 def _set_timeout(seconds: float | None) -> None:
@@ -178,7 +178,7 @@ def _set_timeout(seconds: float | None) -> None:
 
 
 def _set_filters(filters: list[Any]) -> None:
-    warnings.filters[:] = filters  # type: ignore[index]  # a list, whatever its type says
+    warnings.filters[:] = filters
     getattr(warnings, "_filters_mutated", getattr(warnings, "_filters_mutated_lock_held", int))()
 
 

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from intuition_core.actions import Action, Booked, Split
+from intuition_core.amounts import total
 from intuition_core.contracts import ClosedTrade
 from intuition_core.errors import IntuitionError
 from intuition_core.ledger import EXACT, Ledger, LedgerState, Position, Reservation
@@ -50,7 +51,7 @@ def check_shares(shares: Mapping[str, Decimal], names: Sequence[str]) -> None:
     for name, share in shares.items():
         if not share.is_finite() or not 0 <= share <= 1:
             raise BadShares(f"`{name}` has {share}; a share is from 0 to 1")
-    whole = sum(shares.values(), _ZERO)
+    whole = total(shares.values())
     if whole > 1:
         raise BadShares(f"together they are {whole}, which is more than 1")
 
@@ -88,7 +89,7 @@ class Books:
             name: Ledger(_portion(cash, share), market=market, margin=margin, rules=rules)
             for name, share in shares.items()
         }
-        given = sum((ledger.cash for ledger in self.ledgers.values()), _ZERO)
+        given = total(ledger.cash for ledger in self.ledgers.values())
         self.idle = EXACT.subtract(cash, given)
 
     @property
@@ -248,10 +249,10 @@ class Books:
         self.market.restore(state.rates)
 
     def _sum(self, name: str, start: Decimal = _ZERO) -> Decimal:
-        total = start
+        whole = start
         for ledger in self.ledgers.values():
-            total = EXACT.add(total, getattr(ledger, name))
-        return total
+            whole = EXACT.add(whole, getattr(ledger, name))
+        return whole
 
 
 def _portion(amount: Decimal, share: Decimal) -> Decimal:

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 from msgspec.structs import replace
 
+from intuition_core.amounts import EXACT, ROUNDING, total
 from intuition_core.costs import NO_COSTS, Costs
 from intuition_core.hours import Hours
 from intuition_core.instruments import Instrument
@@ -161,8 +162,10 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
         """Which share of the capital each algorithm has; those that name none share what is left evenly."""
         named = {line.algorithm.name: line.share for line in self.lines if line.share is not None}
         rest = [line.algorithm.name for line in self.lines if line.share is None]
-        left = max(Decimal(0), 1 - sum(named.values(), Decimal(0)))
-        each = left if len(rest) == 1 else (left / max(1, len(rest))).quantize(Decimal("0.0001"), rounding=ROUND_FLOOR)
+        left = max(Decimal(0), EXACT.subtract(Decimal(1), total(named.values())))
+        each = left
+        if len(rest) > 1:
+            each = ROUNDING.divide(left, Decimal(len(rest))).quantize(Decimal("0.0001"), ROUND_FLOOR, ROUNDING)
         return {line.algorithm.name: named.get(line.algorithm.name, each) for line in self.lines}
 
     def plain(self) -> dict[str, Any]:

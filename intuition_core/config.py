@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple, get_type_hints
 import msgspec
 from msgspec import inspect as shapes
 
+from intuition_core.amounts import total
 from intuition_core.composition import DEFAULT_CASH, DEFAULT_DEADLINE, DEFAULT_POLICY, DEFAULT_STEP, Fill, Policy
 from intuition_core.data import DEFAULT_CHANNEL, check_channel
 from intuition_core.durations import read_duration
@@ -510,8 +511,8 @@ def _misnamed(values: Configuration) -> Iterator[tuple[str, str]]:
         if table.share is not None and not (table.share.is_finite() and 0 <= table.share <= 1):
             yield f"algorithms.{n}.share", f"expected a number from 0 to 1, got {table.share}"
             return
-    if sum(shares, Decimal(0)) > 1:
-        yield "algorithms", f"the shares come to {sum(shares, Decimal(0))}, which is more than 1"
+    if (whole := total(shares)) > 1:
+        yield "algorithms", f"the shares come to {whole}, which is more than 1"
 
 
 def _mispriced(values: Configuration) -> Iterator[tuple[str, str]]:

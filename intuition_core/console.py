@@ -7,6 +7,7 @@ from typing import Any, Final, TextIO
 
 import msgspec
 
+from intuition_core.amounts import ROUNDING
 from intuition_core.records import Record, ends_an_order
 
 _CENT: Final = Decimal("0.01")
@@ -149,7 +150,7 @@ def _origin(name: str, part: Mapping[str, Any]) -> str:
 
 
 def _cash(amount: str) -> str:
-    cents = Decimal(amount).quantize(_CENT)
+    cents = Decimal(amount).quantize(_CENT, context=ROUNDING)
     return amount if not cents and Decimal(amount) else f"{cents}"
 
 

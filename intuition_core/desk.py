@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from intuition_core.actions import Split, read_action
+from intuition_core.amounts import total
 from intuition_core.answers import answers, bets, check_bracket, check_targets, check_terms, check_text
 from intuition_core.bars import close_of, outside
 from intuition_core.books import Books
@@ -726,7 +727,7 @@ class Desk:
         pool = ledger.available
         for each in freed:
             pool = EXACT.add(pool, self.broker.reserved(each))
-        need = sum(needs, _ZERO)
+        need = total(needs)
         root = self.root
         for each, part in zip(freed, needs, strict=True):
             order = each.order

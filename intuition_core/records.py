@@ -15,7 +15,7 @@ TYPES: Final = ("decision", "fill", "rejection", "message", "error", "control", 
 def plain_decimal(amount: Decimal) -> str:
     """Write an amount the way people do: no exponent, no trailing zeros after the point."""
     text = str(amount)
-    if "E" in text:
+    if "E" in text or "e" in text:  # which of them, the decimal context says
         text = format(amount, "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")

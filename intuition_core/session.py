@@ -523,7 +523,7 @@ class Session:
             try:
                 listener(records)
             except Exception as error:  # noqa: BLE001  # what is committed is answered, whoever cannot take note of it
-                _log.error(  # the traceback is shown where it was asked for
+                _log.error(
                     "seq %d: %s failed with %s: %s; the records are kept, and this is told nobody else",
                     records[-1]["seq"],
                     type(listener).__name__,

@@ -151,7 +151,7 @@ class Stage:
             return
         self._stdout = kept
         binary = open(kept, "wb", buffering=-1 if own.buffer is not None else 0)  # noqa: SIM115, PTH123  # it is for as long as the process
-        sys.stdout = sys.__stdout__ = _Output(  # type: ignore[misc]  # Python's own is put aside
+        sys.stdout = _Output(
             self,
             binary,
             encoding=own.encoding,
@@ -159,6 +159,7 @@ class Stage:
             line_buffering=own.line_buffering,
             write_through=own.write_through,
         )
+        sys.__stdout__ = sys.stdout  # type: ignore[misc]  # whoever looks for the first one is to find this
         self._pid = os.getpid()
         os._exit = self._ended  # type: ignore[assignment]  # whoever calls it says who it was
 

@@ -57,18 +57,18 @@ class Leg(NamedTuple):
         target = self._units(worth, step)
         orders: list[Order] = []
         side_held = self.held > 0
-        if self.held and (not target or (target > 0) is not side_held or abs(target) < abs(self.held)):
-            left = abs(target) if target and (target > 0) is side_held else _ZERO
-            less = EXACT.subtract(abs(self.held), left)
+        if self.held and (not target or (target > 0) is not side_held or target.copy_abs() < self.held.copy_abs()):
+            left = target.copy_abs() if target and (target > 0) is side_held else _ZERO
+            less = EXACT.subtract(self.held.copy_abs(), left)
             if not left or less >= step:
                 orders.append(
                     self._order(less, "sell" if side_held else "buy", short=not side_held, of=(ts, algorithm))
                 )
         crossing = bool(self.held) and bool(target) and (target > 0) is not side_held
-        base = _ZERO if crossing else abs(self.held)
-        if target and abs(target) > base and EXACT.subtract(abs(target), base) >= step:
+        base = _ZERO if crossing else self.held.copy_abs()
+        if target and target.copy_abs() > base and EXACT.subtract(target.copy_abs(), base) >= step:
             side, short = ("buy", False) if target > 0 else ("sell", True)
-            units: Decimal | None = EXACT.subtract(abs(target), base)
+            units: Decimal | None = EXACT.subtract(target.copy_abs(), base)
             cash: Decimal | None = None
             if self.equity is not None and not short:  # costs included, and whatever the price is by then
                 cash = EXACT.subtract(self._cash(self.equity), EXACT.multiply(base, worth))
@@ -77,12 +77,12 @@ class Leg(NamedTuple):
         return [order for order in orders if _amount(order, worth) >= minimum]
 
     def _cash(self, equity: Decimal) -> Decimal:
-        return rounded(EXACT.multiply(abs(self.wanted), max(equity, _ZERO)))
+        return rounded(EXACT.multiply(self.wanted.copy_abs(), max(equity, _ZERO)))
 
     def _units(self, worth: Decimal, step: Decimal) -> Decimal:
         """Give the units that are wanted, in whole steps towards none."""
         if self.equity is None:
-            return floor_to_step(abs(self.wanted), _ONE, step).copy_sign(self.wanted)
+            return floor_to_step(self.wanted.copy_abs(), _ONE, step).copy_sign(self.wanted)
         return floor_to_step(self._cash(self.equity), worth, step).copy_sign(self.wanted)
 
     def _order(

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from intuition_core.apart import unchanged
+
 _Waited = TypeVar("_Waited")
 
 
@@ -48,10 +50,11 @@ class Interruption:
 
 @contextmanager
 def interruptible() -> Iterator[Interruption]:
-    """Take Ctrl-C as a wish to end, meanwhile."""
+    """Take Ctrl-C as a wish to end, meanwhile; what parts change of the process is put back at the end."""
     taken = Interruption()
     before = signal.signal(signal.SIGINT, taken)
     try:
-        yield taken
+        with unchanged():
+            yield taken
     finally:
         signal.signal(signal.SIGINT, before)

@@ -86,6 +86,7 @@ def _run(
 ) -> dict[str, Any]:
     from collections import Counter
 
+    from intuition_core.apart import unchanged
     from intuition_core.ledger import Statement
     from intuition_core.session import replayed_events, restored
     from intuition_core.strategy import Strategy
@@ -100,8 +101,9 @@ def _run(
         click.echo(
             f"events 1 to {boundary} are not run again: another version of a part was taken up after them", err=True
         )
-    for records in replayed_events(strategy, journal, after=begun, until=until, compare=compare):
-        counts.update(record["type"] for record in records)
+    with unchanged():
+        for records in replayed_events(strategy, journal, after=begun, until=until, compare=compare):
+            counts.update(record["type"] for record in records)
     return {
         "events": strategy.seq - begun,
         "records": counts.total(),

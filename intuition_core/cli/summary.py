@@ -17,6 +17,9 @@ from intuition_core.history import History
 _FILE_WIDTH: Final = 160
 """Columns where the output is no terminal, and nothing says how wide a line may be."""
 
+_MEASURABLE: Final = 0.05
+"""Seconds that a run takes at least for its speed to mean anything."""
+
 _SAID: Final = frozenset({"final_equity", "deposits"})
 """Metrics that the facts above them say."""
 
@@ -81,7 +84,7 @@ _NOTICES: Final = {
 
 
 def _facts(history: History, told: Mapping[str, Any]) -> list[tuple[str, str]]:
-    rate = told["events_per_s"]
+    rate = told["events_per_s"] if told["run_s"] >= _MEASURABLE else None
     facts = [
         ("Source", history.source),
         ("Events", f"{history.events:,}" + (f" at {rate:,.0f}/s" if rate else "")),

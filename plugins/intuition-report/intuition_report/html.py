@@ -1,11 +1,16 @@
 """The report itself: figures at little cost, the page and what draws it only when it is asked for."""
 
 from collections.abc import Sequence
+from decimal import ROUND_HALF_EVEN, Context, localcontext
 from pathlib import Path
+from typing import Final
 
 from intuition_core.contracts import Metric
 from intuition_core.history import History
 from intuition_report.figures import figures
+
+_CONTEXT: Final = Context(prec=28, rounding=ROUND_HALF_EVEN)
+"""In which figures are computed and amounts written, whatever a part has made of the process's own."""
 
 
 class Html:
@@ -13,7 +18,8 @@ class Html:
 
     def metrics(self, history: History) -> Sequence[Metric]:
         """Compute the figures, each with its convention; undefined ones have no value."""
-        return [metric for group in figures(history).values() for metric in group]
+        with localcontext(_CONTEXT):
+            return [metric for group in figures(history).values() for metric in group]
 
     def write(self, history: History, path: Path) -> None:
         """Write the page; the same history gives the same bytes.
@@ -23,4 +29,6 @@ class Html:
         """
         from intuition_report.page import render  # imports Jinja, which a run without a report can do without
 
-        path.write_bytes(render(history))
+        with localcontext(_CONTEXT):
+            content = render(history)
+        path.write_bytes(content)

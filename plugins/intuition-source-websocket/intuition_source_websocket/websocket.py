@@ -24,6 +24,9 @@ _log: Final = logging.getLogger(__name__)
 _PART: Final = "source websocket"
 _OWN: Final = frozenset({"channel", "sid", "quote", "ts", "sent", "id", "source", "seq"})
 _FIRST_DELAY: Final = 0.25
+_RANDOM: Final = random.SystemRandom()
+"""Draws that no seed makes the same for many."""
+
 _PASSING: Final = frozenset({408, 425, 429})
 """What a server may answer besides its own faults (500 and up), and let us in later."""
 
@@ -196,7 +199,7 @@ class WebSocket:
     def _delay(self, fruitless: int) -> float:
         """Give the seconds to wait; each wait is shortened by up to a half so that many do not come at once."""
         longest = min(_FIRST_DELAY * 2.0 ** min(fruitless, 30), self._params.longest_delay)
-        return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, keeps no secret
+        return longest * _RANDOM.uniform(0.5, 1.0)
 
     def _passing(self, error: Exception) -> str:
         """Say why a connection could not be made, if it may be another time.
