@@ -524,7 +524,7 @@ class Session:
                 listener(records)
             except Exception as error:  # noqa: BLE001  # what is committed is answered, whoever cannot take note of it
                 _log.error(
-                    "seq %d: %s failed with %s: %s; the records are kept, and this is told nobody else",
+                    "seq %d: %s failed with %s: %s; the records are kept all the same",
                     records[-1]["seq"],
                     type(listener).__name__,
                     type(error).__name__,

@@ -29,6 +29,8 @@ _YOUNG_DEATHS: Final = 5
 """How many workers in a row may die before they serve."""
 _QUIET: Final = 3.0
 """Seconds that an import may take before anybody is told to wait."""
+_LAST: Final = 8.0
+"""Seconds that a worker may take to end once it has nothing left to do."""
 _FAULTS: Final = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL})
 """Signals that a process brings upon itself."""
 
@@ -73,13 +75,10 @@ class Watchdog:
         """Keep a worker running until `stop`, or until it is no use, and give the exit code."""
         backoff = Backoff(first=0.1, longest=2.0)
         young = 0
-        lifeline, held = os.pipe()
         try:
             while self._stop_at is None:
                 backoff.started()
-                worker = self._start(lifeline)
-                problem = self._attend(worker)
-                code = worker.returncode
+                problem, code = self._let_work()
                 self._has_served |= self._cell.ready
                 if problem is None and self._stop_at is None and self._is_to_go_on(code):
                     young = 0
@@ -103,9 +102,22 @@ class Watchdog:
                 self._wait(pause)
             return 0
         finally:
+            self._cell.close()
+
+    def _let_work(self) -> tuple[str | None, int]:
+        """Run one worker to its end; say why it was ended, if it was for what it did, and give its exit code.
+
+        Its end ends its lifeline too, and with that whatever parts have forked: it would hold on to the journal.
+        """
+        lifeline, held = os.pipe()
+        try:
+            worker = self._start(lifeline)
+            problem = self._attend(worker)
+        finally:
             os.close(lifeline)
             os.close(held)
-            self._cell.close()
+        cut_short = self._cell.finished and worker.returncode == -signal.SIGKILL
+        return problem, 0 if cut_short else worker.returncode
 
     def _is_to_go_on(self, code: int) -> bool:
         """Say whether the worker ended so that another one takes up what it left."""
@@ -143,6 +155,7 @@ class Watchdog:
     def _attend(self, worker: subprocess.Popen[bytes]) -> str | None:
         """Wait until the worker has ended; say why, if it was we who ended it for what it did."""
         asked = False
+        finished: float | None = None
         call, load = _Pastime(), _Pastime()
         while worker.poll() is None:
             if self._forced:
@@ -153,6 +166,10 @@ class Watchdog:
             elif not self._renewing and self._is_saved():
                 worker.send_signal(signal.SIGUSR1)
                 self._renewing = True
+            if finished is None and self._cell.finished:
+                finished = time.monotonic()
+            elif finished is not None and time.monotonic() - finished > _LAST:
+                worker.kill()  # all is done and kept; something of a part's holds it up
             time.sleep(_TICK)
             problem = (
                 self._too_long(self._cell.call, call)

@@ -125,7 +125,11 @@ def _end_with(lifeline: int) -> None:
         os._exit(1)
 
     os.set_inheritable(lifeline, False)  # noqa: FBT003  # it takes no keyword
-    threading.Thread(target=wait, name="lifeline", daemon=True).start()
+    def follow() -> None:
+        threading.Thread(target=wait, name="lifeline", daemon=True).start()
+
+    follow()
+    os.register_at_fork(after_in_child=follow)  # what parts have forked would hold on to journal and address
 
 
 def _journal(settings: Config, stack: ExitStack) -> Callable[[str], Journal] | None:
