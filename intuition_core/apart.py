@@ -170,7 +170,7 @@ def _umask() -> int:
 
 def _timeout() -> float | None:
     sockets = sys.modules.get("socket")
-    return None if sockets is None else sockets.getdefaulttimeout()  # type: ignore[no-any-return]  # of the module
+    return None if sockets is None else sockets.getdefaulttimeout()
 
 
 def _set_timeout(seconds: float | None) -> None:
@@ -178,7 +178,7 @@ def _set_timeout(seconds: float | None) -> None:
 
 
 def _set_filters(filters: list[Any]) -> None:
-    warnings.filters[:] = filters
+    warnings.filters[:] = filters  # type: ignore[index]  # it is a list
     getattr(warnings, "_filters_mutated", getattr(warnings, "_filters_mutated_lock_held", int))()
 
 

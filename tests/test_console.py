@@ -107,9 +107,6 @@ def test_the_kind_and_the_prices_of_an_order_are_told() -> None:
         ({"order": "limit", "limit": 2.5}, "buying 10.00 of GOOG limit 2.5"),
         ({"order": "stop_limit", "stop": 3.0, "limit": 3.5}, "buying 10.00 of GOOG stop 3 limit 3.5"),
         ({"stop_loss": 2.0, "take_profit": 5.0}, "buying 10.00 of GOOG at 3, stop loss 2, take profit 5"),
-            {"order": "market", "stop_loss": 2.0, "take_profit": 5.0},
-            "buying 10.00 of GOOG at 3, stop loss 2, take profit 5",
-        ),
     ]
     for more, expected in told:
         assert sentence(record("decision", side="buy", cash="10", quote=3.0, **more)) == expected

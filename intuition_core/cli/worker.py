@@ -125,6 +125,7 @@ def _end_with(lifeline: int) -> None:
         os._exit(1)
 
     os.set_inheritable(lifeline, False)  # noqa: FBT003  # it takes no keyword
+
     def follow() -> None:
         threading.Thread(target=wait, name="lifeline", daemon=True).start()
 
