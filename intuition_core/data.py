@@ -22,7 +22,7 @@ _INT64: Final = range(-(2**63), 2**63)
 _EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 _SECOND: Final = 1_000_000_000
 _DOUBTFUL: Final = 100 * 86_400 * _SECOND
-"""Up to this size, numbers are what times of our age are in seconds, milliseconds or microseconds, or dates."""
+"""Numbers up to this size are times of our age in seconds, milliseconds or microseconds, or dates in digits."""
 
 _COUNTED: Final = 10_000
 """Numbers below this size are no time in any unit: whoever sends them counts."""
