@@ -1,7 +1,9 @@
 """Corporate actions: splits and dividends, as events of the channel `actions`, and what they do to a position."""
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -14,6 +16,9 @@ from intuition_core.records import plain_decimal
 ACTIONS: Final = "actions"
 """The channel of splits and dividends."""
 
+_RATIO: Final = re.compile(
+    r"\s*(\d{1,7}(?:\.\d{1,6})?)\s*(?:[:/]|for|-for-)\s*(\d{1,7}(?:\.\d{1,6})?)\s*", re.ASCII | re.IGNORECASE
+)
 _MOST: Final = 10**6
 _DECIMALS: Final = 18
 
@@ -70,6 +75,32 @@ def read_action(data: Mapping[str, Any]) -> Action:
     if action == "dividend":
         return Dividend(sid, _amount(data.get("amount")))
     raise BadData(f"expected `split` or `dividend`, got {action!r:.60}", field="action")
+
+
+def checked(data: dict[str, Any]) -> dict[str, Any]:
+    """Give an action of a recording as `read_action` takes it, and refuse what it would not take.
+
+    What says the same in other signs is written anew: ``Split`` as ``split``, ``2/1`` and ``2 for 1`` as ``2:1``, and
+    ``1.5:1`` as ``3:2``. A factor such as ``0.5`` may be new for old or the other way round, and is refused.
+
+    Raises:
+        BadData: it is neither a split nor a dividend that can be booked.
+    """
+    action, ratio = data.get("action"), data.get("ratio")
+    if isinstance(action, str) and action != (plain := action.strip().lower()):
+        data = {**data, "action": plain}
+    if isinstance(ratio, str) and (found := _RATIO.fullmatch(ratio)) is not None:
+        try:
+            new, old = Fraction(found[1]), Fraction(found[2])
+            written = new / old
+        except ZeroDivisionError:
+            written = None
+        if written is not None and (new.denominator, old.denominator) != (1, 1):
+            data = {**data, "ratio": f"{written.numerator}:{written.denominator}"}
+        elif written is not None:
+            data = {**data, "ratio": f"{new}:{old}"}
+    read_action(data)
+    return data
 
 
 def _split(sid: str, ratio: object) -> Split:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from typing import Any, Final
 
+from intuition_core.actions import ACTIONS, checked
 from intuition_core.data import Event, normalise
 from intuition_core.errors import BadData, IntuitionError, PartFailed
 from intuition_core.market import RATES
@@ -135,6 +136,7 @@ class Opened:
             number += 1
             try:
                 events = normalise(payload, now=_no_clock, negative_prices=self._negative_prices)
+                events = [checked(event) if event["channel"] == ACTIONS else event for event in events]
             except BadData as error:
                 raise BadEvent(str(self), number, str(error)) from None
             for event in events:

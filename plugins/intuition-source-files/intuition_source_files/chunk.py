@@ -1,10 +1,13 @@
 """Rows as columns of NumPy arrays: checked, put in order and cut while that is cheap."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
+
+NO_START: Final = -(2**63)
+"""Stands where it is not known when a bar began, or where a row is none."""
 
 
 class Chunk(NamedTuple):
@@ -23,6 +26,8 @@ class Chunk(NamedTuple):
     """
     channels: "np.ndarray[Any, Any] | None" = None
     """The channel of each row; None if that of the file is that of all."""
+    starts: "np.ndarray[Any, Any] | None" = None
+    """When bars began, `NO_START` for none; None if no row is one that says so."""
 
     def take(self, rows: "np.ndarray[Any, Any] | slice") -> "Chunk":
         """Give some of the rows, by a mask, by numbers in any order, or by a slice."""
@@ -30,7 +35,8 @@ class Chunk(NamedTuple):
         quotes = self.quotes[rows]
         fields = {key: quotes if of is self.quotes else of[rows] for key, of in self.fields.items()}
         channels = None if self.channels is None else self.channels[rows]
-        return Chunk(self.ts[rows], sids, quotes, fields, channels)
+        starts = None if self.starts is None else self.starts[rows]
+        return Chunk(self.ts[rows], sids, quotes, fields, channels, starts)
 
 
 def join(chunks: Sequence[Chunk]) -> Chunk:
@@ -45,4 +51,9 @@ def join(chunks: Sequence[Chunk]) -> Chunk:
         for key, of in first.fields.items()
     }
     channels = None if first.channels is None else np.concatenate([chunk.channels for chunk in chunks])
-    return Chunk(np.concatenate([chunk.ts for chunk in chunks]), sids, quotes, fields, channels)
+    starts = None
+    if any(chunk.starts is not None for chunk in chunks):
+        starts = np.concatenate(
+            [np.full(len(chunk.ts), NO_START) if chunk.starts is None else chunk.starts for chunk in chunks]
+        )
+    return Chunk(np.concatenate([chunk.ts for chunk in chunks]), sids, quotes, fields, channels, starts)

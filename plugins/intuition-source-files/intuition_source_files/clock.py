@@ -2,12 +2,13 @@
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo, available_timezones
 
 import msgspec
 
-from intuition_core.errors import BadParameter, did_you_mean
+from intuition_core.errors import BadData, BadParameter, did_you_mean
+from intuition_core.stamps import DAY, check_format, meaning
 from intuition_source_files.arrays import as_column, floats, integers, truths
 from intuition_source_files.errors import BadCell
 from intuition_source_files.params import FileParams
@@ -17,13 +18,36 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SECOND: Final = 1_000_000_000
-DAY: Final = 86_400 * SECOND
 _LONG: Final = {"s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND, "d": DAY}
 _UNITS: Final = {"s": SECOND, "ms": 1_000_000, "us": 1_000, "ns": 1}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ZONED: Final = r"[T ].*(Z|[+-]\d\d(:?\d\d)?)$"
 _NUMBER: Final = re.compile(r"-?\d+(\.\d+)?")
-_DATES: Final = range(1900_01_01, 2200_01_01)
+_YEAR_FIRST: Final = re.compile(r"\d{4}([./])\d\d\1\d\d(?!\d)")
+_SEPARATED: Final = r"^(\d{4})[./](\d\d)[./](\d\d)"
+_DATE_LONG: Final = 10
+"""How many letters a date in ISO 8601 has."""
+
+_Parsed: TypeAlias = "tuple[np.ndarray[Any, Any], bool, bool | np.ndarray[Any, Any]]"
+"""Times in nanoseconds, whether they are moments rather than local, and which of them are dates alone."""
+
+
+class Times(NamedTuple):
+    """The times of some rows, in nanoseconds UTC."""
+
+    ts: "np.ndarray[Any, Any]"
+    """When what a row says was known: of a date alone, the end of the day or of its session."""
+    dates: "np.ndarray[Any, Any] | None"
+    """Which rows have a date alone; None for none."""
+    begins: "np.ndarray[Any, Any]"
+    """When the day of a date alone begins; of other rows their ``ts``."""
+
+    def take(self, rows: "np.ndarray[Any, Any]") -> "Times":
+        """Give some of the rows, by a mask or by numbers in any order."""
+        if self.dates is None:
+            ts = self.ts[rows]
+            return Times(ts, None, ts)
+        return Times(self.ts[rows], self.dates[rows], self.begins[rows])
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,13 +61,17 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """Whole days until a bar stamped when it opens is known, counted by the calendar of the zone."""
     span: int
     """Time until a bar stamped when it opens is known, if that is not whole days."""
+    length: int | None
+    """How long bars are said to last."""
+    clocked: bool
+    """Whether times written in the format that was given have a time of day."""
     close_at: int | None
     """When the session of a date ends, counted from midnight."""
 
     @property
-    def calendar(self) -> bool:
-        """Whether times are moved by the calendar of the zone."""
-        return bool(self.days) or self.close_at is not None
+    def daily(self) -> bool:
+        """Whether a time of a bar can be a date alone: bars of hours are those of a day that begins at midnight."""
+        return self.length is None or self.length % DAY == 0
 
 
 def read_rule(params: FileParams) -> Rule:
@@ -61,7 +89,14 @@ def read_rule(params: FileParams) -> Rule:
         raise BadParameter(params.part, "bar", "is missing; bars stamped when they open are known a bar's length later")
     if params.stamp == "open" and params.close_at is not None:
         raise BadParameter(params.part, "close_at", "says when bars close already; leave out `stamp`, or this")
-    span = _LONG[params.bar[-1]] * int(params.bar[:-1]) if params.bar and params.stamp == "open" else 0
+    clocked = True
+    if params.time_format is not None:
+        try:
+            clocked = check_format(params.time_format)
+        except BadData as error:
+            raise BadParameter(params.part, "time_format", error.problem) from None
+    length = _LONG[params.bar[-1]] * int(params.bar[:-1]) if params.bar else None
+    span = length if length is not None and params.stamp == "open" else 0
     hours, minutes = map(int, (params.close_at or "0:0").split(":"))
     return Rule(
         zone=params.timezone,
@@ -70,85 +105,166 @@ def read_rule(params: FileParams) -> Rule:
         unit=params.time_unit,
         days=span if span % DAY == 0 else 0,
         span=0 if span % DAY == 0 else span,
+        length=length,
+        clocked=clocked,
         close_at=None if params.close_at is None else (hours * 60 + minutes) * 60 * SECOND,
     )
 
 
 class Clock:
-    """Reads the times of one file, in its order: what numbers mean is settled by the first."""
+    """Reads the times of one file, in its order: what numbers mean is settled by the first.
 
-    def __init__(self, rule: Rule) -> None:
+    Args:
+        rule: how times are to be read.
+        alone: whether all times of the file are midnights, and so dates alone.
+    """
+
+    def __init__(self, rule: Rule, *, alone: bool = False) -> None:
         self._rule = rule
         self._unit = None if rule.unit == "auto" else rule.unit
+        self._alone = alone
         self._zoned = False
         """Whether the times had offsets when they were last read."""
         self._previous = -(2**63)
         """The moment of the row before, by which an hour that comes twice is told in order."""
 
-    def read(self, column: "pa.Array") -> "np.ndarray[Any, Any]":
-        """Give the moments, in nanoseconds UTC, at which the rows were known.
+    def read(self, column: "pa.Array", clocks: "pa.Array | None" = None) -> Times:
+        """Give the times of the rows.
+
+        Args:
+            column: times, or dates.
+            clocks: the times of day, where dates stand in a column of their own.
 
         Raises:
             BadCell: the first time that is missing, cannot be read, or is not known to be one moment.
         """
+        values, zoned, dates = self._parsed(column, clocks)
+        return self._moments(values, dates) if zoned else self._local(values, dates)
+
+    def midnights(self, column: "pa.Array") -> bool:
+        """Whether all times are midnights of the zone.
+
+        Raises:
+            BadCell: a time cannot be read.
+        """
+        values, zoned, _ = self._parsed(column, None)
+        return not ((self._on_the_wall(values) if zoned else values) % DAY).any()
+
+    def local(self, moments: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+        """Give what the clocks of the zone show, in nanoseconds."""
+        return moments if self._rule.zone == "UTC" else self._on_the_wall(moments)
+
+    def first_moments(self, local: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+        """Give the first moments at which clocks show local times; where they never do, those at which they jump."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        if self._rule.zone == "UTC":
+            return local
+        times = as_column(local, pa.timestamp("ns"))
+        return integers(pc.assume_timezone(times, self._rule.zone, ambiguous="earliest", nonexistent="latest"))
+
+    def _on_the_wall(self, moments: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        return integers(pc.local_timestamp(as_column(moments, pa.timestamp("ns", self._rule.zone))))
+
+    def _parsed(self, column: "pa.Array", clocks: "pa.Array | None") -> _Parsed:
+        """Give the times as they are written: local ones or moments, and which of them are dates alone."""
         import pyarrow as pa
 
         if pa.types.is_dictionary(column.type):
             column = column.dictionary_decode()
         if column.null_count:
             raise BadCell(int(truths(column.is_null()).argmax()), "there is no time")
+        if clocks is not None:
+            column = self._joined(column, clocks)
         kind = column.type
         if pa.types.is_string(kind) or pa.types.is_large_string(kind):
             return self._text(column)
         if pa.types.is_timestamp(kind):
             column = _cast(column, pa.timestamp("ns", kind.tz))
-            return self._moments(integers(column)) if kind.tz else self._local(integers(column))
+            return integers(column), kind.tz is not None, False
         if pa.types.is_date(kind):
-            return self._local(integers(_cast(column, pa.timestamp("ns"))))
+            return integers(_cast(column, pa.timestamp("ns"))), False, True
         if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
             return self._numbers(column)
         raise BadCell(0, f"`{kind}` is no type of times; convert the column, or name another with the option `time`")
 
-    def _text(self, column: "pa.Array") -> "np.ndarray[Any, Any]":
+    def _joined(self, dates: "pa.Array", clocks: "pa.Array") -> "pa.Array":
+        """Give dates and times of day as one text."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        if pa.types.is_dictionary(clocks.type):
+            clocks = clocks.dictionary_decode()
+        if clocks.null_count:
+            raise BadCell(int(truths(clocks.is_null()).argmax()), "there is no time of day")
+        if pa.types.is_timestamp(dates.type):
+            dates = dates.cast(pa.date32())
+        dates, clocks = (pc.utf8_trim_whitespace(column.cast(pa.string())) for column in (dates, clocks))
+        if self._rule.time_format is None:
+            for pattern, replacement in ((r"^(\d{4})(\d\d)(\d\d)$", r"\1-\2-\3"), (_SEPARATED, r"\1-\2-\3")):
+                dates = pc.replace_substring_regex(dates, pattern, replacement)
+            for pattern, replacement in (
+                (r"^(\d):", r"0\1:"),
+                (r"^(\d\d)(\d\d)$", r"\1:\2"),
+                (r"^(\d\d)(\d\d)(\d\d)$", r"\1:\2:\3"),
+            ):
+                clocks = pc.replace_substring_regex(clocks, pattern, replacement)
+        return pc.binary_join_element_wise(dates, clocks, " ")
+
+    def _text(self, column: "pa.Array") -> _Parsed:
         import pyarrow as pa
         import pyarrow.compute as pc
 
         if self._rule.time_format is not None:
-            return self._formatted(column, self._rule.time_format)
+            # Offsets make moments; without them, a time is local.
+            zoned = "%z" in self._rule.time_format
+            return self._formatted(column, self._rule.time_format), zoned, not self._rule.clocked
         column = pc.utf8_trim_whitespace(column)
         if self._unit is not None or (len(column) and _NUMBER.fullmatch(column[0].as_py())):
             return self._numbers(column)
+        if len(column) and _YEAR_FIRST.match(column[0].as_py()):
+            column = pc.replace_substring_regex(column, _SEPARATED, r"\1-\2-\3")
         for zoned in (self._zoned, not self._zoned):
             try:
                 times = integers(column.cast(pa.timestamp("ns", "UTC" if zoned else None)))
             except pa.ArrowInvalid:
                 continue
             self._zoned = zoned
-            return self._moments(times) if zoned else self._local(times)
+            return times, zoned, not zoned and self._without_clock(column)
         offsets = truths(pc.match_substring_regex(column, _ZONED))
         if offsets.all() or not offsets.any():  # then some time is to blame, and this says which
             _cast(column, pa.timestamp("ns", "UTC" if offsets.any() else None))
         return self._one_by_one(column)
 
-    def _one_by_one(self, column: "pa.Array") -> "np.ndarray[Any, Any]":
+    def _without_clock(self, column: "pa.Array") -> "bool | np.ndarray[Any, Any]":
+        """Tell which texts are dates without a time of day."""
+        import pyarrow.compute as pc
+
+        dates = truths(pc.less_equal(pc.utf8_length(column), _DATE_LONG))
+        return True if dates.all() else dates if dates.any() else False
+
+    def _one_by_one(self, column: "pa.Array") -> _Parsed:
         """Read times of which only some have an offset."""
         import numpy as np
 
-        moments = []
+        moments, alone = [], []
         for index in range(len(column)):
             try:
-                moments.append(self._text(column.slice(index, 1)))
+                values, zoned, dates = self._text(column.slice(index, 1))
+                moments.append(values if zoned else self._settled(values))
             except BadCell as error:
                 raise BadCell(index, error.problem) from None
-        return np.concatenate(moments)
+            alone.append(bool(dates))
+        return np.concatenate(moments), True, np.array(alone) if any(alone) else False
 
     def _formatted(self, column: "pa.Array", time_format: str) -> "np.ndarray[Any, Any]":
         """Read times as `datetime.strptime` does; Arrow's own takes 31 February for 3 March."""
         import numpy as np
 
-        # Offsets make moments; without them, a time is local.
-        zoned = "%z" in time_format
-        read = self._moments if zoned else self._local
         values = []
         for index, text in enumerate(column.to_pylist()):
             try:
@@ -157,14 +273,14 @@ class Clock:
                 raise BadCell(index, f"`{text}` is no time written as `{time_format}`") from None
             since = (time if time.tzinfo else time.replace(tzinfo=UTC)) - _EPOCH
             values.append(since // timedelta(microseconds=1))
-        return read(_scaled(np.array(values, np.int64), 1_000))
+        return _scaled(np.array(values, np.int64), 1_000)
 
-    def _numbers(self, column: "pa.Array") -> "np.ndarray[Any, Any]":
+    def _numbers(self, column: "pa.Array") -> _Parsed:
         import numpy as np
         import pyarrow as pa
 
         if not len(column):
-            return np.empty(0, np.int64)
+            return np.empty(0, np.int64), True, False
         whole = column
         if not pa.types.is_integer(column.type):
             try:
@@ -172,46 +288,90 @@ class Clock:
             except pa.ArrowInvalid:
                 whole = None
         if self._unit is None:
-            self._unit = _unit(float(column[0].as_py()) if whole is None else whole[0].as_py())
-        if self._unit == "date":
-            return self._formatted(column.cast(pa.string()) if whole is None else whole.cast(pa.string()), "%Y%m%d")
+            try:
+                self._unit = meaning(float(column[0].as_py()) if whole is None else whole[0].as_py())
+            except BadData as error:
+                raise BadCell(0, error.problem) from None
+        if self._unit.startswith("%"):
+            digits = column.cast(pa.string()) if whole is None else whole.cast(pa.string())
+            return self._formatted(digits, self._unit), False, "%H" not in self._unit
         scale = _UNITS[self._unit]
         if whole is not None:
-            return self._moments(_scaled(integers(whole), scale))
+            return _scaled(integers(whole), scale), True, False
         values = floats(_cast(column, pa.float64()))
         missing = ~np.isfinite(values)
         if missing.any():
             raise BadCell(missing.argmax(), "there is no time")
         # A float has no more than microseconds to tell of our age.
-        return self._moments(_scaled(np.rint(values * (scale / 1_000)), 1_000))
+        return _scaled(np.rint(values * (scale / 1_000)), 1_000), True, False
 
-    def _moments(self, moments: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
-        """Move moments to when the rows were known."""
+    def _dates(
+        self, local: "np.ndarray[Any, Any]", dates: "bool | np.ndarray[Any, Any]"
+    ) -> "np.ndarray[Any, Any] | None":
+        """Tell which local times are dates alone, or mean the session that ends on theirs; None for none."""
         import numpy as np
-        import pyarrow as pa
-        import pyarrow.compute as pc
 
-        if self._rule.calendar:
-            zoned = as_column(moments, pa.timestamp("ns", self._rule.zone))
-            local = integers(pc.local_timestamp(zoned))
-            moves = np.full(len(local), bool(self._rule.days)) | (local % DAY == 0)
-            moments = moments.copy()
+        if not self._rule.daily:
+            dates = False
+        elif self._alone:
+            dates = True
+        if self._rule.close_at is not None and dates is not True:
+            dates = (local % DAY == 0) | dates
+        if dates is True:
+            return np.ones(len(local), bool)
+        return dates if dates is not False and dates.any() else None
+
+    def _moments(self, moments: "np.ndarray[Any, Any]", dates: "bool | np.ndarray[Any, Any]") -> Times:
+        """Find out when the rows of some moments were known."""
+        rule = self._rule
+        if dates is False and not self._alone and not rule.days and rule.close_at is None:
+            ts = moments + rule.span
+            return Times(ts, None, ts)
+        local = self._on_the_wall(moments)
+        alone = self._dates(local, dates)
+        if alone is not None:
+            return self._with_days(local, alone, self._moved(moments, local))
+        ts = self._moved(moments, local)
+        return Times(ts, None, ts)
+
+    def _moved(self, moments: "np.ndarray[Any, Any]", local: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+        return (self._settled(local + self._rule.days) if self._rule.days else moments) + self._rule.span
+
+    def _local(self, local: "np.ndarray[Any, Any]", dates: "bool | np.ndarray[Any, Any]") -> Times:
+        """Find out when the rows of some local times were known."""
+        alone = self._dates(local, dates)
+        if alone is None:
+            ts = self._settled(local + self._rule.days) + self._rule.span
+            return Times(ts, None, ts)
+        return self._with_days(local, alone, None)
+
+    def _with_days(
+        self, local: "np.ndarray[Any, Any]", alone: "np.ndarray[Any, Any]", others: "np.ndarray[Any, Any] | None"
+    ) -> Times:
+        """Find out when the rows were known of which some have a date alone."""
+        rule, rows = self._rule, alone.nonzero()[0]
+        days = local[alone]
+        try:
+            ends = (
+                self.first_moments(days + (rule.days or DAY)) - 1
+                if rule.close_at is None
+                else self._settled(days + rule.close_at)
+            )
+        except BadCell as error:
+            raise BadCell(int(rows[error.index]), error.problem) from None
+        begins = self.first_moments(days)
+        if len(rows) == len(local):
+            return Times(ends, alone, begins)
+        if others is None:
+            rest = (~alone).nonzero()[0]
+            others = local.copy()
             try:
-                moments[moves] = self._settled(self._shifted(local[moves]))
+                others[rest] = self._settled(local[rest] + rule.days) + rule.span
             except BadCell as error:
-                raise BadCell(int(moves.nonzero()[0][error.index]), error.problem) from None
-        return moments + self._rule.span
-
-    def _local(self, local: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
-        """Turn local times into the moments at which the rows were known."""
-        return self._settled(self._shifted(local)) + self._rule.span
-
-    def _shifted(self, local: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
-        import numpy as np
-
-        if self._rule.close_at is not None:
-            return np.where(local % DAY == 0, local + self._rule.close_at, local)
-        return local + self._rule.days
+                raise BadCell(int(rest[error.index]), error.problem) from None
+        ts, starts = others.copy(), others.copy()
+        ts[rows], starts[rows] = ends, begins
+        return Times(ts, alone, starts)
 
     def _settled(self, local: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
         """Find the moments of local times.
@@ -256,17 +416,6 @@ class Clock:
         if len(moments):
             self._previous = int(moments[-1])
         return moments
-
-
-def _unit(first: float) -> str:
-    """Tell what a number counts by its size."""
-    if first in _DATES:
-        return "date"
-    size = abs(first)
-    if size < 1e8:
-        problem = f"{first:g} is too small to tell what it counts since 1970; say it with the option `time_unit`"
-        raise BadCell(0, problem)
-    return "s" if size < 1e11 else "ms" if size < 1e14 else "us" if size < 1e17 else "ns"
 
 
 def _scaled(values: "np.ndarray[Any, Any]", scale: int) -> "np.ndarray[Any, Any]":

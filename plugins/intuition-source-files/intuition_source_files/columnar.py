@@ -42,7 +42,8 @@ class ParquetFile:
 
     def batches(self, columns: Columns, *, share: int) -> "Iterator[pa.RecordBatch]":
         """Give the rows in the types of the file."""
-        wanted = [columns.time, *columns.numeric, *columns.extras, *columns.names]
+        beside = [name for name in (columns.clocks, columns.series) if name is not None]
+        wanted = list(dict.fromkeys((columns.time, *beside, *columns.numeric, *columns.extras, *columns.names)))
         parts = share * len(wanted)
         self._given = 0
         # Read through a buffer for each column: Arrow would hold the whole file, and a row group may exceed memory.
@@ -56,6 +57,19 @@ class ParquetFile:
                     yield batch
             except OSError as error:
                 raise UnreadableFile(self.path, " ".join(str(error).split())) from None
+
+    def first(self, name: str) -> str | None:
+        """Give what the first row has in a column, as text; None without a row, or where it has nothing."""
+        import pyarrow as pa
+
+        with self._open() as file:
+            kind = file.schema_arrow.field(name).type
+            for batch in file.iter_batches(batch_size=1, columns=[name]):
+                value = batch.column(0)[0]
+                if pa.types.is_dictionary(kind):
+                    return str(value.as_py())
+                return None if not value.is_valid else str(value.cast(pa.string()).as_py())
+        return None
 
     def values(self, column: "pa.Array") -> "np.ndarray[Any, Any] | None":
         """Give numbers, texts and truths as they are."""

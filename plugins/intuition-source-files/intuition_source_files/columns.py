@@ -1,6 +1,7 @@
 """What the columns of a file mean."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -30,7 +31,31 @@ NAMES: Final = {
 PRICES: Final = ("open", "high", "low", "close", "bid", "ask")
 """The fields of an event that are prices, besides its quote."""
 
-_TAKEN: Final = frozenset({"channel", "sid", "ts", *NAMES} - {"channels"})
+DIVIDENDS: Final = frozenset(
+    {"dividend", "dividends", "dividend amount", "div cash", "divcash", "ex dividend", "cash dividend", "cash dividends"}
+)
+"""By what names columns of dividends are known, as `_plain_name` gives them."""
+
+SPLITS: Final = frozenset(
+    {"split", "splits", "stock split", "stock splits", "split factor", "splitfactor", "split ratio", "split coefficient"}
+)
+
+_MARKET: Final = frozenset(
+    {
+        *("volume", "vol", "volumen", "volumes", "tickvol", "tick volume", "base volume", "quote volume", "turnover"),
+        *("bid", "ask", "mid", "last", "last price", "px last", "close last", "closing price", "price close", "vwap"),
+        *("adj close", "adjclose", "adjusted close", "close adj", "adjusted", "unadjusted close"),
+        *("settle", "settlement", "settlement price", "settle price", "open interest", "openinterest", "openint", "oi"),
+        *("trades", "number of trades", "count", "spread", "change", "change %", "chg", "return", "returns"),
+        *("hoch", "tief", "eröffnung", "schluss", "schlusskurs", "kurs", "cierre", "apertura", "clôture", "ouverture"),
+        *("value", "average", "mean", "median", "wert"),
+        *("previous close", "prev close", "bid size", "ask size", "bidsize", "asksize", "size", *DIVIDENDS, *SPLITS),
+    }
+)
+"""What no symbol of a wide file is called, but what a row says of one."""
+
+_CLOCK: Final = re.compile(r"\d{1,2}:\d\d(:\d\d([.,]\d+)?)?( ?[AaPp][Mm])?|\d{4}|\d{6}")
+_TAKEN: Final = frozenset({"channel", "sid", "ts", "start", *NAMES} - {"channels"})
 _UNNAMED: Final = ("", "__index_level_0__")
 """What the index of a pandas table is called when it has no name."""
 
@@ -39,6 +64,11 @@ class Columns(msgspec.Struct, frozen=True, kw_only=True):
     """The columns of one file that are read; names are those in the file."""
 
     time: str
+    clocks: str | None = None
+    """The times of day, where `time` holds dates."""
+    series: str | None = None
+    dividends: str | None = None
+    splits: str | None = None
     symbol: str | None = None
     quote: str | None = None
     """None where each of `wide` is a symbol's quotes, or where no row needs any."""
@@ -57,14 +87,30 @@ class Columns(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(name for name in (self.symbol, self.channels) if name is not None)
 
     @property
+    def barred(self) -> bool:
+        """Whether rows may be bars: they have more than one price of a time, or how much was traded until the close."""
+        return any(key in self.numbers for key in ("open", "high", "low")) or (
+            "volume" in self.numbers and "close" in self.numbers
+        )
+
+    @property
     def numeric(self) -> tuple[str, ...]:
         """All columns that must hold numbers."""
         quote = () if self.quote is None else (self.quote,)
-        return tuple(dict.fromkeys((*quote, *self.numbers.values(), *self.wide)))
+        actions = tuple(name for name in (self.dividends, self.splits) if name is not None)
+        return tuple(dict.fromkeys((*quote, *self.numbers.values(), *self.wide, *actions)))
 
 
-def find_columns(path: Path, names: Sequence[str], params: FileParams) -> Columns:
+def find_columns(
+    path: Path, names: Sequence[str], params: FileParams, first: Callable[[str], str | None]
+) -> Columns:
     """Find out what the columns of a file mean.
+
+    Args:
+        path: where the file is, for messages.
+        names: its columns.
+        params: what was said of them.
+        first: gives the first value of a column as text.
 
     Raises:
         AmbiguousColumn: two columns could be the same thing.
@@ -73,7 +119,7 @@ def find_columns(path: Path, names: Sequence[str], params: FileParams) -> Column
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise NoColumn(path, twice, names, f"two columns are called `{twice}`; rename one of them")
-    found = _roles(path, names, params)
+    found = _roles(path, names, params, clocks := _clocks(path, names, params, first))
     time = found.pop("time", None)
     if time is None:
         time = next((name for name in names if name in _UNNAMED and name not in found.values()), None)
@@ -86,17 +132,29 @@ def find_columns(path: Path, names: Sequence[str], params: FileParams) -> Column
     if params.layout == "auto" and quote is None and "symbol" not in found and not rows:
         # One of these alone may be a symbol: LOW is one, and OPEN.
         wide = len(names) > 1 and len(found.keys() - {"symbol"}) < 2
+        if wide:
+            _see_symbols(path, [name for name in names if name not in (time, clocks)], names)
     if wide:
-        return _wide(path, [name for name in names if name != time], time)
+        return _wide(path, [name for name in names if name not in (time, clocks)], time, clocks)
     if quote is None and needed:
         problem = "no column is known as the quote or the close; name it with the option `quote` or `close`"
         raise NoColumn(path, "quote", names, f"{problem}, or say that each column is a symbol with `layout` = wide")
     symbol, channels = found.pop("symbol", None), found.pop("channels", None)
-    used = {time, symbol, quote, channels, *found.values()}
+    series = None if params.series is None else _named(path, "series", params.series, names)
+    dividends = splits = None
+    if needed and params.actions != "ignore":
+        dividends, splits = (_one(names, known) for known in (DIVIDENDS, SPLITS))
+        if params.actions == "dividends":
+            splits = None
+    used = {time, clocks, symbol, quote, channels, dividends, splits, *found.values()}
     others = [name for name in names if name not in used]
     extras = tuple(name for name in others if name not in _TAKEN and 0 < len(name) <= 128 and name.isprintable())
     return Columns(
         time=time,
+        clocks=clocks,
+        series=series,
+        dividends=dividends,
+        splits=splits,
         symbol=symbol,
         quote=quote,
         channels=channels,
@@ -106,13 +164,56 @@ def find_columns(path: Path, names: Sequence[str], params: FileParams) -> Column
     )
 
 
-def _roles(path: Path, names: Sequence[str], params: FileParams) -> dict[str, str]:
+def _plain_name(name: str) -> str:
+    """Give a column's name in small letters, without what some write around and between words."""
+    return " ".join(re.sub(r"[_.\-]+", " ", name.strip().strip("<>*")).lower().split())
+
+
+def _one(names: Sequence[str], known: frozenset[str]) -> str | None:
+    return next((name for name in names if _plain_name(name) in known), None)
+
+
+def _see_symbols(path: Path, columns: Sequence[str], names: Sequence[str]) -> None:
+    """Refuse a file whose columns would each be a symbol, and say something else by their names.
+
+    Raises:
+        NoColumn: so it is.
+    """
+    # One that is written as symbols are may be one: LOW and OPEN are.
+    odd = [
+        name
+        for name in columns
+        if _plain_name(name) in _MARKET or (_plain_name(name) in ("open", "high", "low") and not name.isupper())
+    ]
+    if odd and (len(odd) * 2 >= len(columns) or not all(map(str.isupper, odd))):
+        problem = f"no column is known as the close, and `{odd[0]}` is no symbol to buy; name the close with the option"
+        raise NoColumn(path, "close", names, f"{problem} `close`, or say that each column is a symbol with `layout` = wide")
+
+
+def _clocks(
+    path: Path, names: Sequence[str], params: FileParams, first: Callable[[str], str | None]
+) -> str | None:
+    """Give the column of times of day, where dates stand in one of their own."""
+    if params.time_of_day is not None:
+        return _named(path, "time_of_day", params.time_of_day, names)
+    known = {_plain_name(name): name for name in names}
+    clock = known.get("time")
+    date = known.get("date") if params.time is None else _named(path, "time", params.time, names)
+    if clock is None or date is None or clock == date:
+        return None
+    written, day = first(clock), first(date)
+    if written is None or day is None or _CLOCK.fullmatch(written.strip()) is None or ":" in day:
+        return None
+    return clock
+
+
+def _roles(path: Path, names: Sequence[str], params: FileParams, clocks: str | None) -> dict[str, str]:
     """Give the column of each role that one was named for, or is known for by its name."""
     named = {role: _named(path, role, name, names) for role in NAMES if (name := getattr(params, role)) is not None}
-    free = [name for name in names if name not in named.values()]
+    free = [name for name in names if name not in named.values() and name != clocks]
     found = dict(named)
     for role, known in NAMES.items():
-        candidates = [name for name in free if name.strip().lower() in known]
+        candidates = [name for name in free if name.strip().strip("<>").lower() in known]
         if role in named or not candidates:
             continue
         if len(candidates) > 1 and params.layout != "wide":
@@ -131,7 +232,7 @@ def _named(path: Path, role: str, name: str, names: Sequence[str]) -> str:
     raise NoColumn(path, role, names, f"no column is called `{name}`, as the option `{role}` says{hint}")
 
 
-def _wide(path: Path, columns: Sequence[str], time: str) -> Columns:
+def _wide(path: Path, columns: Sequence[str], time: str, clocks: str | None) -> Columns:
     if not columns:
         raise NoColumn(path, "quote", [time], "no column has prices")
     for name in columns:
@@ -139,4 +240,4 @@ def _wide(path: Path, columns: Sequence[str], time: str) -> Columns:
             check_sid(name)
         except BadData as error:
             raise NoColumn(path, "symbol", columns, f"a column's name is no symbol: {error.problem}") from None
-    return Columns(time=time, wide=tuple(columns))
+    return Columns(time=time, clocks=clocks, wide=tuple(columns))

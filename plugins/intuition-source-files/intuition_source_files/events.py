@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from math import isfinite, isnan
 from typing import TYPE_CHECKING, Any, Final
 
-from intuition_source_files.chunk import Chunk
+from intuition_source_files.chunk import NO_START, Chunk
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +33,10 @@ def events(chunk: Chunk, channel: str) -> list[Event]:
         made = (_bars_of_one if bar else _quotes_of_one)(channel, chunk.sids, ts, quotes, *columns)
     else:
         made = (_bars if bar else _quotes)(channel, chunk.sids.tolist(), ts, quotes, *columns)
+    if chunk.starts is not None:
+        for event, start in zip(made, chunk.starts.tolist(), strict=True):
+            if start != NO_START:
+                event["start"] = start
     for key, column in fields.items():
         _add(made, key, column, full=_full(chunk.fields[key]))
     if chunk.channels is not None:

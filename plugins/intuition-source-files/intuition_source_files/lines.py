@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from intuition_core.actions import ACTIONS, checked
 from intuition_core.data import Event, normalise
 from intuition_core.errors import BadData
 from intuition_core.market import RATES
@@ -19,6 +20,7 @@ _LONGEST: Final = 1 << 20
 
 _BUFFER: Final = 1 << 18
 _BEGINNING: Final = -(2**63)
+_UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 _MARK: Final = b"\xef\xbb\xbf"
 """What some editors put before text in UTF-8."""
 
@@ -89,7 +91,8 @@ class LinesFile:
         params = self._params
         try:
             payload = msgspec.json.decode(line)
-            return normalise(payload, now=_no_clock, channel=params.channel, negative_prices=params.negative_prices)
+            events = normalise(payload, now=_no_clock, channel=params.channel, negative_prices=params.negative_prices)
+            return [checked(event) if event["channel"] == ACTIONS else event for event in events]
         except BadData as error:
             raise self._bad(number, str(error)) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -104,6 +107,8 @@ class LinesFile:
             self._raw = pa.OSFile(str(self.path))
             with io.BufferedReader(unpacked(self._raw, self._compression), _BUFFER) as stream:
                 line = stream.readline(_LONGEST + 1).removeprefix(_MARK)
+                if line.startswith(_UTF_16):
+                    raise self._bad(1, "is text in UTF-16; save the file as UTF-8")
                 number = 0
                 while line:
                     number += 1

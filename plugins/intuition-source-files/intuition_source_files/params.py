@@ -31,6 +31,13 @@ class FileParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         Column | None,
         Meta(description="The column of times; found by itself under timestamp, datetime, date, time or ts."),
     ] = None
+    time_of_day: Annotated[
+        Column | None,
+        Meta(
+            description="The column of times of day, where dates stand in a column of their own; found by itself under "
+            "time beside one called date."
+        ),
+    ] = None
     symbol: Annotated[
         Column | None,
         Meta(
@@ -56,6 +63,20 @@ class FileParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         Column | None,
         Meta(description="The column of channels, if not called channel; a row without one is of `channel`."),
     ] = None
+    series: Annotated[
+        Column | None,
+        Meta(
+            description="The column that tells apart several bars of one symbol and time, such as an exchange or a "
+            "length; without one, such bars have no start."
+        ),
+    ] = None
+    actions: Annotated[
+        Literal["refuse", "ignore", "book", "dividends"],
+        Meta(
+            description="What to do with columns of dividends and splits beside prices: `refuse` them, `ignore` them "
+            "since prices are adjusted for both, `book` both before their row, or book `dividends` alone."
+        ),
+    ] = "refuse"
     timezone: Annotated[
         str,
         Meta(description="The time zone of times without an offset, such as America/New_York."),
@@ -81,11 +102,16 @@ class FileParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     ] = "close"
     bar: Annotated[
         Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,5}(s|m|h|d)$")] | None,
-        Meta(description="How long a bar lasts, such as 1m, 4h or 1d; needed for bars stamped when they open."),
+        Meta(
+            description="How long a bar lasts, such as 1m, 4h or 1d; without it, as long as most are apart. Needed for "
+            "bars stamped when they open."
+        ),
     ] = None
     close_at: Annotated[
         Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] | None,
-        Meta(description="When the session of a date ends in `timezone`, such as 16:00; without it, at midnight."),
+        Meta(
+            description="When the session of a date ends in `timezone`, such as 16:00; without it, when the day ends."
+        ),
     ] = None
     symbols: Annotated[
         tuple[str, ...],
@@ -129,6 +155,10 @@ class CsvParams(FileParams, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     delimiter: Annotated[
         Annotated[str, Meta(min_length=1, max_length=1)] | None,
         Meta(description="What stands between columns; without it, whichever of `,` `;` `|` and tab the header has."),
+    ] = None
+    encoding: Annotated[
+        Annotated[str, Meta(min_length=1)] | None,
+        Meta(description="How the text is encoded, such as cp1252; without it UTF-8, or UTF-16 where its mark says so."),
     ] = None
     compression: Annotated[
         Compression,

@@ -1,18 +1,22 @@
 """One file's rows, from its columns to chunks that are checked and in order."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from intuition_core.actions import ACTIONS, checked
 from intuition_core.data import DEFAULT_CHANNEL, MAX_PRICE, MIN_PRICE, check_channel, check_sid
-from intuition_core.errors import BadData
+from intuition_core.errors import BadData, BadParameter, IntuitionError
 from intuition_core.market import RATES
+from intuition_core.merge import rank
 from intuition_source_files.arrays import floats, integers, objects, places
-from intuition_source_files.chunk import Chunk, join
-from intuition_source_files.clock import Clock, Rule
+from intuition_source_files.chunk import NO_START, Chunk, join
+from intuition_source_files.clock import Clock, Rule, Times
 from intuition_source_files.columns import PRICES, Columns
 from intuition_source_files.errors import BadCell, BadLine, BadRow, UnreadableFile
 from intuition_source_files.params import FileParams
+from intuition_source_files.starts import Starts, joined
 from intuition_source_files.table import Table
 
 if TYPE_CHECKING:
@@ -20,6 +24,31 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _BEGINNING: Final = -(2**63)
+_MOST_HELD: Final = 1 << 20
+"""How many rows are held at most until it is known how long bars last."""
+
+
+class _Rows(NamedTuple):
+    """Some rows before it is known when their bars began, and what is needed to find that out."""
+
+    chunk: Chunk
+    keep: "np.ndarray[Any, Any]"
+    """Which rows are wanted."""
+    times: Times
+    codes: "np.ndarray[Any, Any] | None"
+    """The number of each row's symbol and series; None if all are the same."""
+    bars: "np.ndarray[Any, Any] | None"
+    """Which rows are bars; None for none."""
+
+    def take(self, rows: "np.ndarray[Any, Any]") -> "_Rows":
+        """Give some of the rows, by a mask or by numbers in any order."""
+        return _Rows(
+            self.chunk.take(rows),
+            self.keep[rows],
+            self.times.take(rows),
+            None if self.codes is None else self.codes[rows],
+            None if self.bars is None else self.bars[rows],
+        )
 
 
 class Reader:
@@ -37,36 +66,59 @@ class Reader:
         self.table = table
         self._columns = columns
         self._sid = sid
+        self._rule = rule
         self._clock = Clock(rule)
         self._params = params
         self._last = _BEGINNING
+        self._codes: dict[Any, int] = {}
+        """The number of each symbol, or of each of its series."""
+        self.mixed = is_mixed(columns, params)
         self.gaps: Counter[str] = Counter()
         """How many wanted rows had no price, by symbol."""
         self.seen: set[str] = set()
         """The symbols that the file was found to have."""
+        self.told: list[str] = []
+        """What is to be told of the file, once."""
+
+    @property
+    def barred(self) -> bool:
+        """Whether rows may be bars."""
+        return self._columns.barred
 
     def chunks(self, *, share: int) -> Iterator[Chunk]:
         """Give the wanted rows in the order of time; those of equal time as they are in the file.
 
-        Rows on the channel of quotes that have no price are left out.
+        Rows on the channel of quotes that have no price are left out. Where rows may be of several kinds, those of one
+        moment come by kind.
 
         Args:
             share: how many files are read at the same time, and share the memory.
 
         Raises:
+            BadParameter: bars do not last as long as was said.
             BadRow: a row cannot be read, has a price that no market gives, or goes back in time.
             UnreadableFile: the file is damaged.
         """
-        chunks = self._read(share)
-        if not self._params.sort:
-            yield from chunks
-            return
-        parts = list(chunks)
-        if parts:
-            whole = join(parts)
-            yield whole.take(whole.ts.argsort(kind="stable"))
+        self._clock = Clock(self._rule, alone=self._dates_alone(share))
+        starts = Starts(self._clock, self._rule)
+        read = self._read(share, starts)
+        if self._params.sort:
+            parts = list(read)
+            read = iter(())
+            if parts:
+                whole = _joined(parts)
+                read = iter((whole.take(whole.chunk.ts.argsort(kind="stable")),))
+        yield from self._by_kind(read, starts) if self.mixed else self._begun(read, starts)
+        if starts.double is not None and self._columns.series is None:
+            code, ts = starts.double
+            sid = next((sid for sid, known in self._codes.items() if known == code), self._sid)
+            self.told.append(
+                f"{self.table.path}: {sid} has several bars of {_shown(ts)}, so that nothing tells when they began, and "
+                "orders have their closes alone; say which column tells them apart with the option `series`"
+            )
 
-    def _read(self, share: int) -> Iterator[Chunk]:
+    def _read(self, share: int, starts: Starts) -> Iterator[_Rows]:
+        """Give all rows."""
         import pyarrow as pa
 
         row = 0
@@ -75,12 +127,14 @@ class Reader:
             for batch in self.table.batches(self._columns, share=share):
                 if not len(batch):
                     continue
-                ts = self._times(batch)
-                chunk = self._wide(batch, ts) if self._columns.wide else self._long(batch, ts)
-                if len(chunk.ts):
-                    yield chunk
+                clocks = None if self._columns.clocks is None else batch.column(self._columns.clocks)
+                times = self._clock.read(batch.column(self._columns.time), clocks)
+                rows = self._wide(batch, times) if self._columns.wide else self._long(batch, times)
+                if not self._params.sort and len(rows.chunk.ts):
+                    self._see_order(rows)
+                yield rows
                 row += len(batch)
-                if end is not None and ts[-1] >= end:
+                if end is not None and self._last >= end and (starts.settled or not starts.any):
                     return
         except BadLine as error:
             raise BadRow(self.table.path, self.table.place(error.index), error.problem) from None
@@ -89,10 +143,34 @@ class Reader:
         except pa.ArrowException as error:
             raise UnreadableFile(self.table.path, " ".join(str(error).split())) from None
 
-    def _times(self, batch: "pa.RecordBatch") -> "np.ndarray[Any, Any]":
-        ts = self._clock.read(batch.column(self._columns.time))
-        if self._params.sort:
-            return ts
+    def _dates_alone(self, share: int) -> bool:
+        """Tell whether all times are midnights; the first one mostly shows that they are not."""
+        columns = self._columns
+        if columns.clocks is not None or not self._rule.daily:
+            return False
+        clock, there = Clock(self._rule), False
+        try:
+            for batch in self.table.batches(Columns(time=columns.time), share=share):
+                if not len(batch):
+                    continue
+                column = batch.column(columns.time)
+                if not there and not clock.midnights(column.slice(0, 1)):
+                    return False
+                if not clock.midnights(column):
+                    return False
+                there = True
+        except (BadCell, IntuitionError):
+            return False  # it is told with its row when that is read
+        return there
+
+    def _see_order(self, rows: _Rows) -> None:
+        """Refuse rows that go back in time.
+
+        Raises:
+            BadCell: the first of them.
+        """
+        # Of one date there may be rows of its beginning and of its end, in any order.
+        ts = rows.times.begins if self.mixed else rows.chunk.ts
         back = ts[1:] < ts[:-1]
         index = 0 if ts[0] < self._last else int(back.argmax()) + 1 if back.any() else None
         if index is not None:
@@ -102,25 +180,115 @@ class Reader:
                 index, f"{problem}; put the rows in the order of time, or have it done with the option `sort`"
             )
         self._last = int(ts[-1])
-        return ts
 
-    def _long(self, batch: "pa.RecordBatch", ts: "np.ndarray[Any, Any]") -> Chunk:
+    def _begun(self, read: Iterator[_Rows], starts: Starts) -> Iterator[Chunk]:
+        """Give the wanted rows with the starts of bars, as soon as it is known how long these last."""
+        for rows, before in self._learned(read, starts):
+            chunk = rows.chunk if before is None else self._with_starts(rows, before, starts)
+            if not rows.keep.all():
+                chunk = chunk.take(rows.keep)
+            if len(chunk.ts):
+                yield chunk
+
+    def _learned(
+        self, read: Iterator[_Rows], starts: Starts
+    ) -> "Iterator[tuple[_Rows, np.ndarray[Any, Any] | None]]":
+        """Give the rows, and the times of the bars before; the first ones once it is known how long bars last."""
+        held: list[tuple[_Rows, np.ndarray[Any, Any] | None]] = []
+        count = 0
+        for rows in read:
+            before = None
+            if rows.bars is not None and rows.bars.any():
+                bars = rows if rows.bars.all() else rows.take(rows.bars)
+                before = starts.before(bars.times.ts, bars.codes)
+                if starts.learning:
+                    starts.learn(bars.times, before, bars.codes)
+            elif not held:
+                yield rows, None
+                continue
+            if starts.settled:
+                yield rows, before
+                continue
+            held.append((rows, before))
+            count += len(rows.keep)
+            if not starts.learning or count > _MOST_HELD:
+                self._settle(starts)
+                yield from held
+                held.clear()
+        if held:
+            self._settle(starts)
+            yield from held
+
+    def _settle(self, starts: Starts) -> None:
+        try:
+            told = starts.settle()
+        except BadData as error:
+            raise BadParameter(self._params.part, "bar", f"{error.problem} in {self.table.path}") from None
+        if told:
+            self.told.append(f"{self.table.path}: {told}; if they last longer than that, orders have prices from before them")
+
+    def _with_starts(self, rows: _Rows, before: "np.ndarray[Any, Any]", starts: Starts) -> Chunk:
         import numpy as np
 
-        columns = self._columns
-        sids, keep = self._symbols(batch)
+        whole = rows.bars is None or rows.bars.all()
+        bars = rows if whole or rows.bars is None else rows.take(rows.bars)
+        began = starts.give(bars.times, before, bars.codes)
+        if not whole:
+            of_all = np.full(len(rows.keep), NO_START)
+            of_all[rows.bars] = began
+            began = of_all
+        return rows.chunk._replace(starts=began)
+
+    def _by_kind(self, read: Iterator[_Rows], starts: Starts) -> Iterator[Chunk]:
+        """Give the wanted rows in the order of time, and those of one moment by kind.
+
+        What is later than a row that was read last may not be all of its time, and is held back.
+        """
+        import numpy as np
+
+        mark = _BEGINNING
+
+        def marked() -> Iterator[_Rows]:
+            nonlocal mark
+            for rows in read:
+                mark = int(rows.times.begins[-1]) if len(rows.keep) else mark
+                yield rows
+
+        held: Chunk | None = None
+        for chunk in self._begun(marked(), starts):
+            whole = chunk if held is None else join([held, chunk])
+            whole = whole.take(np.lexsort((ranks(whole, self._params.channel), whole.ts)))
+            cut = int(whole.ts.searchsorted(mark))
+            if cut:
+                yield whole.take(slice(0, cut))
+            held = whole.take(slice(cut, None)) if cut < len(whole.ts) else None
+        if held is not None:
+            yield held
+
+    def _long(self, batch: "pa.RecordBatch", times: Times) -> _Rows:
+        import numpy as np
+
+        columns, params = self._columns, self._params
+        sids, keep, codes = self._symbols(batch)
         channels = None if columns.channels is None else self._channels(batch, columns.channels)
-        keep |= (self._params.channel if channels is None else channels) == RATES  # what is wanted may need them
+        if channels is None:
+            kinds: Any = params.channel
+            quoted = np.full(len(keep), kinds == DEFAULT_CHANNEL)
+        else:
+            kinds, quoted = channels, channels == DEFAULT_CHANNEL
+        keep |= kinds == RATES  # what is wanted may need them
+        early = (kinds == RATES) | (kinds == ACTIONS)  # a date alone is the beginning of its day then, not its end
+        ts = times.ts
+        if times.dates is not None and np.any(early):
+            ts = np.where(early, times.begins, ts)
+            times = times._replace(ts=ts)
         keep &= self._within(ts)
         numbers = {name: _floats(batch.column(name), name) for name in columns.numeric}
         quotes = np.full(len(ts), np.nan) if columns.quote is None else numbers[columns.quote]
-        if channels is not None or self._params.channel == DEFAULT_CHANNEL:
-            gaps = np.isnan(quotes) & keep
-            if channels is not None:
-                gaps &= channels == DEFAULT_CHANNEL
-            if gaps.any():
-                self.gaps.update([sids] * int(gaps.sum()) if isinstance(sids, str) else sids[gaps].tolist())
-                keep &= ~gaps
+        gaps = np.isnan(quotes) & keep & quoted
+        if gaps.any():
+            self.gaps.update([sids] * int(gaps.sum()) if isinstance(sids, str) else sids[gaps].tolist())
+            keep &= ~gaps
         if columns.quote is not None:
             self._check(quotes, keep, columns.quote)
         fields = {}
@@ -132,13 +300,44 @@ class Reader:
             values = self.table.values(batch.column(name))
             if values is not None:
                 fields[name] = values
+        if np.any(kinds == ACTIONS):
+            self._check_actions((kinds == ACTIONS) & keep, sids, fields)
+        if columns.series is not None:
+            codes = self._series(codes, batch.column(columns.series))
         chunk = Chunk(ts, sids, quotes, fields, channels)
-        return chunk if keep.all() else chunk.take(keep)
+        rows = _Rows(chunk, keep, times, codes, self._bars(times, quoted, fields))
+        if columns.dividends is None and columns.splits is None:
+            return rows
+        return self._with_actions(rows, quoted & keep, numbers)
 
-    def _wide(self, batch: "pa.RecordBatch", ts: "np.ndarray[Any, Any]") -> Chunk:
+    def _bars(
+        self, times: Times, quoted: "np.ndarray[Any, Any]", fields: "dict[str, np.ndarray[Any, Any]]"
+    ) -> "np.ndarray[Any, Any] | None":
+        """Tell which rows are bars: those with a date alone, with further prices of their time, or with its volume."""
         import numpy as np
 
-        names = self._columns.wide
+        if self._rule.length is not None or (times.dates is not None and times.dates.all()):
+            return quoted
+        bars = None if times.dates is None else times.dates
+        if self._columns.barred:
+            prices = [fields[key] for key in ("open", "high", "low") if key in fields]
+            if "volume" in fields and "close" in fields:
+                prices.append(fields["volume"] + fields["close"])
+            for column in prices:
+                there = ~np.isnan(column)
+                bars = there if bars is None else bars | there
+                if bars.all():
+                    break
+        return None if bars is None else bars & quoted
+
+    def _wide(self, batch: "pa.RecordBatch", times: Times) -> _Rows:
+        import numpy as np
+
+        names, ts, bars = self._columns.wide, times.ts, None
+        if self._params.channel in (RATES, ACTIONS):
+            ts = times.begins
+        elif self._params.channel == DEFAULT_CHANNEL:
+            bars = np.ones(len(ts), bool) if self._rule.length is not None else times.dates
         prices = np.column_stack([_floats(batch.column(name), name) for name in names])
         within = self._within(ts)
         gaps = np.isnan(prices) & within[:, np.newaxis]
@@ -149,21 +348,140 @@ class Reader:
         keep = ~np.isnan(prices) & within[:, np.newaxis]
         for index, name in enumerate(names):
             self._check(prices[:, index], keep[:, index], name)
-        cells = keep.ravel().nonzero()[0]
-        sids = objects(names)
-        return Chunk(ts[cells // len(names)], sids[cells % len(names)], prices.ravel()[cells], {})
+            self._codes.setdefault(name, index)
+        cells = (~np.isnan(prices)).ravel().nonzero()[0]
+        rows, codes = cells // len(names), cells % len(names)
+        chunk = Chunk(ts[rows], objects(names)[codes], prices.ravel()[cells], {})
+        times = Times(ts, times.dates, times.begins).take(rows)
+        return _Rows(chunk, keep.ravel()[cells], times, codes, None if bars is None else bars[rows])
 
-    def _symbols(self, batch: "pa.RecordBatch") -> "tuple[str | np.ndarray[Any, Any], np.ndarray[Any, Any]]":
-        """Give each row's symbol, and whether it is wanted."""
+    def _check_actions(
+        self,
+        rows: "np.ndarray[Any, Any]",
+        sids: "str | np.ndarray[Any, Any]",
+        fields: "dict[str, np.ndarray[Any, Any]]",
+    ) -> None:
+        """Refuse splits and dividends that cannot be booked, and write the others as they are read.
+
+        Raises:
+            BadCell: the first of them.
+        """
+        import math
+
+        for index in rows.nonzero()[0].tolist():
+            event: dict[str, Any] = {"sid": sids if isinstance(sids, str) else sids[index]}
+            for key in ("action", "ratio", "amount"):
+                value = fields[key][index] if key in fields else None
+                value = value.item() if hasattr(value, "item") else value
+                if value is not None and not (isinstance(value, float) and math.isnan(value)):
+                    event[key] = value
+            try:
+                spelled = checked(event)
+            except BadData as error:
+                raise BadCell(index, str(error)) from None
+            for key, value in spelled.items():
+                if key in fields and event[key] is not value:
+                    fields[key] = fields[key].astype(object)
+                    fields[key][index] = value
+
+    def _with_actions(
+        self, rows: _Rows, quoted: "np.ndarray[Any, Any]", numbers: "dict[str, np.ndarray[Any, Any]]"
+    ) -> _Rows:
+        """Refuse what columns of dividends and splits beside prices say, or make it rows of its own.
+
+        Raises:
+            BadCell: the first row that says something, where that is to be refused or cannot be booked.
+        """
+        import numpy as np
+
+        columns, book = self._columns, self.mixed and self._params.actions != "refuse"
+        found: list[tuple[int, str, float]] = []
+        for action, column in (("split", columns.splits), ("dividend", columns.dividends)):
+            if column is None:
+                continue
+            values = numbers[column]
+            said = quoted & ~np.isnan(values) & (values != 0)
+            if action == "split":
+                said &= values != 1
+            if said.any() and not book:
+                index = int(said.argmax())
+                raise BadCell(
+                    index,
+                    f"`{column}` is {values[index]:g}, and a price does not tell whether it is adjusted for that; say "
+                    "with the option `actions` to `ignore` such columns, to `book` them, or to book `dividends` alone",
+                )
+            found += [(index, action, float(values[index])) for index in said.nonzero()[0].tolist()]
+        if not book:
+            return rows
+        chunk, count = rows.chunk, len(rows.keep)
+        channels = np.full(count, self._params.channel, object) if chunk.channels is None else chunk.channels
+        fields = {**chunk.fields, **{key: np.full(count, None, object) for key in ("action", "ratio", "amount")}}
+        rows = rows._replace(chunk=chunk._replace(channels=channels, fields=fields))
+        if not found:
+            return rows
+        places = [index for index, _, _ in found]
+        if rows.times.dates is None or not rows.times.dates[places].all():
+            raise BadCell(min(places), "splits and dividends are booked beside dates alone; give them in a file of their own")
+        more = rows.take(np.array(places, np.int64))
+        ts, none = more.times.begins, np.full(len(found), np.nan)
+        told: dict[str, list[Any]] = {"action": [], "ratio": [], "amount": []}
+        for index, action, value in found:
+            told["action"].append(action)
+            told["ratio"].append(_ratio(index, value) if action == "split" else None)
+            told["amount"].append(value if action == "dividend" else None)
+        fields = {
+            key: objects(told[key])
+            if key in told
+            else (none if column.dtype.kind == "f" else np.full(len(found), None, object))
+            for key, column in rows.chunk.fields.items()
+        }
+        actions = Chunk(ts, more.chunk.sids, none, fields, np.full(len(found), ACTIONS, object))
+        order = np.argsort(np.concatenate([np.arange(count), np.array(places) - 0.5]), kind="stable")
+        times = joined([rows.times, Times(ts, more.times.dates, ts)])
+        bars = rows.bars if rows.bars is not None else np.zeros(count, bool)
+        return _Rows(
+            join([rows.chunk, actions]),
+            np.concatenate([rows.keep, self._within(ts) & more.keep]),
+            times,
+            None if rows.codes is None else np.concatenate([rows.codes, rows.codes[places]]),
+            np.concatenate([bars, np.zeros(len(found), bool)]),
+        ).take(order)
+
+    def _series(
+        self, codes: "np.ndarray[Any, Any] | None", column: "pa.Array"
+    ) -> "np.ndarray[Any, Any]":
+        """Give the number of each row's symbol and series."""
+        import numpy as np
+        import pyarrow as pa
+
+        names = column.cast(pa.string()).dictionary_encode()
+        values = names.dictionary.to_pylist()
+        of = places(names.indices, none=len(values))
+        values.append("")
+        pairs = np.stack([np.zeros(len(of), np.int64) if codes is None else codes, of], axis=1)
+        unique, inverse = np.unique(pairs, axis=0, return_inverse=True)
+        known = [self._code(("series", code, values[value])) for code, value in unique.tolist()]
+        numbers: np.ndarray[Any, Any] = np.array(known, np.int64)[inverse.reshape(-1)]
+        return numbers
+
+    def _code(self, of: Any) -> int:
+        return self._codes.setdefault(of, len(self._codes))
+
+    def _symbols(
+        self, batch: "pa.RecordBatch"
+    ) -> "tuple[str | np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any] | None]":
+        """Give each row's symbol, whether it is wanted, and its number; None if all have the same."""
         import numpy as np
 
         if self._columns.symbol is None:
             self.seen.add(self._sid)
-            return self._sid, np.full(len(batch), not self._params.symbols or self._sid in self._params.symbols)
+            wanted = not self._params.symbols or self._sid in self._params.symbols
+            return self._sid, np.full(len(batch), wanted), None
         names, codes = _names(batch.column(self._columns.symbol), check_sid)
         self.seen.update(names)
-        wanted = np.array([not self._params.symbols or name in self._params.symbols for name in names], dtype=bool)
-        return objects(names)[codes], wanted[codes]
+        wanted_ = np.array([not self._params.symbols or name in self._params.symbols for name in names], dtype=bool)
+        numbers = np.array([self._code(name) for name in names], np.int64)
+        return objects(names)[codes], wanted_[codes], numbers[codes]
 
     def _channels(self, batch: "pa.RecordBatch", column: str) -> "np.ndarray[Any, Any]":
         """Give each row's channel."""
@@ -245,6 +563,54 @@ def _names(
             if rows.any():
                 raise BadCell(int(rows.argmax()), error.problem if name else "there is no symbol") from None
     return names, codes
+
+
+def ranks(chunk: Chunk, channel: str) -> "np.ndarray[Any, Any]":
+    """Give the place of each row within its moment, as `intuition_core.merge.rank` does."""
+    import numpy as np
+
+    channels = np.full(len(chunk.ts), channel, object) if chunk.channels is None else chunk.channels
+    places_ = np.full(len(chunk.ts), rank({"channel": "", "ts": 0}))
+    for name in (RATES, ACTIONS):
+        places_[channels == name] = rank({"channel": name, "ts": 0})
+    if chunk.starts is not None:
+        ended = (channels == DEFAULT_CHANNEL) & (chunk.starts != NO_START) & (chunk.starts < chunk.ts)
+        places_[ended] = rank({"channel": DEFAULT_CHANNEL, "ts": 1, "start": 0})
+    return places_
+
+
+def is_mixed(columns: Columns, params: FileParams) -> bool:
+    """Whether rows of one moment may be of several kinds, and those of one date of several moments."""
+    books = params.actions in ("book", "dividends") and (columns.dividends is not None or columns.splits is not None)
+    return columns.channels is not None or books
+
+
+def _joined(parts: Sequence[_Rows]) -> _Rows:
+    """Put the rows of one file one after another."""
+    import numpy as np
+
+    bars = None
+    if any(part.bars is not None for part in parts):
+        bars = np.concatenate([np.zeros(len(part.keep), bool) if part.bars is None else part.bars for part in parts])
+    return _Rows(
+        join([part.chunk for part in parts]),
+        np.concatenate([part.keep for part in parts]),
+        joined([part.times for part in parts]),
+        None if parts[0].codes is None else np.concatenate([part.codes for part in parts]),
+        bars,
+    )
+
+
+def _ratio(index: int, factor: float) -> str:
+    """Write a factor, new for old, as a split's ratio.
+
+    Raises:
+        BadCell: it is none of whole numbers.
+    """
+    ratio = Fraction(factor).limit_denominator(1000) if factor > 0 else Fraction(0)
+    if not ratio or abs(float(ratio) / factor - 1) > 1e-6:
+        raise BadCell(index, f"a split of {factor:g} is none of new for old in whole numbers")
+    return f"{ratio.numerator}:{ratio.denominator}"
 
 
 def _shown(ts: int) -> str:

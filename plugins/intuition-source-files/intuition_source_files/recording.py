@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from intuition_core.data import check_channel, check_sid
 from intuition_core.errors import BadData, BadParameter, did_you_mean
 from intuition_core.market import RATES
+from intuition_core.merge import merge as merge_events
 from intuition_source_files.clock import read_rule
 from intuition_source_files.columns import Columns, find_columns
 from intuition_source_files.errors import UnreadableFile, listed
@@ -60,7 +61,7 @@ class Recording:
 
     def _opened(self, table: Table) -> tuple[Table, Columns, str]:
         """Find out what a file holds, and which symbol its name is."""
-        columns, sid = find_columns(table.path, table.names, self._params), stem(table.path)
+        columns, sid = find_columns(table.path, table.names, self._params, table.first), stem(table.path)
         if columns.symbol is None and not columns.wide:
             try:
                 check_sid(sid)
@@ -102,6 +103,9 @@ class Recording:
         pieces = [self._pieces(reader, share, size) for reader in readers]
         if len(pieces) == 1:
             yield from (piece.events for piece in pieces[0])
+        elif any(reader.mixed for reader in readers) or len({reader.barred for reader in readers}) > 1:
+            # What is of one moment comes by kind.
+            yield from merge_events([(piece.events for piece in course) for course in pieces])
         else:
             yield from _gathered(merge(pieces))
         self._ended = True
@@ -132,6 +136,9 @@ class Recording:
             shown = ", ".join(f"{sid} {count}" for sid, count in gaps.most_common(5))
             more = f" and {len(gaps) - 5} symbols more" if len(gaps) > 5 else ""
             _log.warning("%d rows without a price gave no event: %s%s", gaps.total(), shown, more)
+        for reader in readers:
+            for told in reader.told:
+                _log.warning("%s", told)
         seen = set().union(*(reader.seen for reader in readers))
         absent = [symbol for symbol in self._params.symbols if symbol not in seen and not self._all]
         if absent:

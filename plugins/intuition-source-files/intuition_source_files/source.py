@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from intuition_core.data import check_channel
 from intuition_core.errors import BadData, BadParameter
-from intuition_core.merge import merge
+from intuition_core.merge import merge, ordered
 from intuition_source_files.columnar import ParquetFile
 from intuition_source_files.delimited import CsvFile
 from intuition_source_files.lines import LinesFile
@@ -40,7 +40,7 @@ class Csv:
             UnreadableFile: a file is empty, or no text.
         """
         files = [
-            CsvFile(path, delimiter=params.delimiter, compression=params.compression)
+            CsvFile(path, delimiter=params.delimiter, compression=params.compression, encoding=params.encoding)
             for path in find_files(params.paths, _CSV)
         ]
         self._recording = Recording(files, params)
@@ -138,7 +138,7 @@ class JsonLines:
     def batches(self) -> Iterator[list[dict[str, Any]]]:
         """Give the same in lists of some hundred."""
         if len(self._files) == 1:
-            return self._files[0].batches()
+            return ordered(self._files[0].batches())
         return merge([file.batches() for file in self._files])
 
     def progress(self) -> float:

@@ -30,6 +30,9 @@ class Table(Protocol):
     def done(self) -> float:
         """Which part of the file has been read, from 0 to 1."""
 
+    def first(self, name: str) -> str | None:
+        """Give what the first row has in a column, as text; None where there is nothing."""
+
     def batches(self, columns: "Columns", *, share: int) -> "Iterator[pa.RecordBatch]":
         """Give the rows in the order of the file, some at a time; at least the columns that are asked for.
 

@@ -1,0 +1,130 @@
+"""What recorded times mean, the same for all sources: numbers by their size, and how long bars last."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from intuition_core.errors import BadData
+
+DAY: Final = 86_400 * 10**9
+"""A day in nanoseconds."""
+
+ENOUGH: Final = 1000
+"""How many distances between bars tell how long they last."""
+
+_DIGITS: Final[tuple[tuple[range, str], ...]] = (
+    (range(1900_01_01, 2200_01_01), "%Y%m%d"),
+    (range(1900_01_01_00_00, 2200_01_01_00_00), "%Y%m%d%H%M"),
+    (range(1900_01_01_00_00_00, 2200_01_01_00_00_00), "%Y%m%d%H%M%S"),
+)
+_LIMITS: Final[tuple[tuple[float, str], ...]] = ((1e11, "s"), (1e14, "ms"), (1e17, "us"))
+_LONGER: Final = 1.25
+"""How much longer than most some weeks, months and quarters are."""
+
+_SEVERAL_DAYS: Final = 4.5 * DAY
+"""Most distances of daily bars are less, whatever the holidays, and those of weekly ones more."""
+
+_TURN: Final = 0.06
+"""What part of a day a clock that is set may add or take."""
+
+_YEAR: Final = re.compile("%[YyGcxsD+]")
+_DATE: Final = re.compile("%[djcxuUWVD+]")
+_CLOCK: Final = re.compile("%[HIcXTR+]")
+
+
+def meaning(first: float) -> str:
+    """Tell by its size what a number says of a time: a unit since 1970, or how a date is written in digits.
+
+    Returns:
+        One of ``s``, ``ms``, ``us`` and ``ns``; or a format as for `datetime.strptime`, which begins with ``%``.
+
+    Raises:
+        BadData: it is too small to tell, as are the days of Excel and of Julius Scaliger.
+    """
+    for numbers, written in _DIGITS:
+        if first in numbers and _fits(int(first), written):
+            return written
+    size = abs(first)
+    if size < 1e8:
+        problem = f"{first:.15g} is too small to tell what it counts since 1970; say it with the option `time_unit`"
+        hint = "" if size < 20_000 else ", or write days, such as those of Excel, as dates"
+        raise BadData(f"{problem}{hint}")
+    return next((unit for limit, unit in _LIMITS if size < limit), "ns")
+
+
+def _fits(number: int, written: str) -> bool:
+    if written == "%Y%m%d":  # a number of this size is nothing else: its place is told where it is no date
+        return True
+    try:
+        datetime.strptime(str(number), written)  # noqa: DTZ007  # only whether it can be read
+    except ValueError:
+        return False
+    return True
+
+
+def check_format(written: str) -> bool:
+    """Check how times are said to be written, and say whether they have a time of day.
+
+    Raises:
+        BadData: times written so cannot be read, or not without what the machine makes of it.
+    """
+    plain = written.replace("%%", "")
+    if "%Z" in plain:
+        raise BadData("`%Z` reads the name of a zone and forgets it; have offsets written, which `%z` reads")
+    try:
+        datetime.strptime("", written)  # noqa: DTZ007  # only whether the format is one
+    except ValueError as error:
+        if "does not match" not in str(error) and "unconverted" not in str(error):
+            raise BadData(f"`{written}` is no format of times: {error}") from None
+    if _YEAR.search(plain) is None or _DATE.search(plain) is None:
+        raise BadData(f"`{written}` has no year or no day; a time needs its whole date, such as `%Y-%m-%d %H:%M`")
+    return _CLOCK.search(plain) is not None
+
+
+def settled(distances: Sequence[int], stated: int | None = None, *, dates: bool = False) -> tuple[int | None, str]:
+    """Say how long the bars of a series last, and what is to be told of it.
+
+    Args:
+        distances: from bar to bar of a symbol, in nanoseconds; those between dates by the calendar.
+        stated: what was said of it.
+        dates: whether bars have dates alone: then they last a day, unless most are several days apart.
+
+    Returns:
+        The length in nanoseconds, None where nothing tells; and a warning, or nothing. Weeks, months and quarters are
+        as long as the longest.
+
+    Raises:
+        BadData: bars are said to last longer than most distances between them.
+    """
+    apart = sorted(distance for distance in distances if distance > 0)
+    if stated is not None:
+        if not apart:
+            return stated, ""
+        slack = _TURN * min(stated, DAY)
+        if sum(distance < stated - slack for distance in apart) * 2 > len(apart):
+            raise BadData(f"is longer than most distances between bars, which are {shown(_usual(apart))}")
+        if sum(distance > stated + slack for distance in apart) * 2 > len(apart):
+            return stated, f"bars are said to last {shown(stated)}, and are mostly {shown(_usual(apart))} apart"
+        return stated, ""
+    if dates:
+        middle = apart[len(apart) // 2] if apart else DAY
+        if middle < _SEVERAL_DAYS:
+            return DAY, ""
+        return max(distance for distance in apart if distance <= middle * _LONGER), ""
+    return (_usual(apart) if apart else None), ""
+
+
+def _usual(apart: Sequence[int]) -> int:
+    """Give the most frequent distance; of several the longest, with which a bar begins too early rather than too late."""
+    counts = Counter(apart)
+    return max(counts, key=lambda distance: (counts[distance], distance))
+
+
+def shown(length: int) -> str:
+    """Give a length of time as a person writes it."""
+    for unit, size in (("d", DAY), ("h", 3600 * 10**9), ("m", 60 * 10**9), ("s", 10**9)):
+        if length >= size:
+            return f"{length / size:.4g}{unit}"
+    return f"{length}ns"

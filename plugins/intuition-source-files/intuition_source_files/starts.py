@@ -1,0 +1,151 @@
+"""When bars began: a bar's length before its time, or when the one before it ended, whichever is later."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from intuition_core.stamps import DAY, ENOUGH, settled
+from intuition_source_files.chunk import NO_START
+from intuition_source_files.clock import Clock, Rule, Times
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class Starts:
+    """Finds out when the bars of one file began, once it is known how long they last.
+
+    The first thousand distances between bars of one symbol tell that. Two bars of one symbol and time are of several
+    series: what is before one of them is then no sign of when it began.
+
+    Args:
+        clock: reads the times of the file.
+        rule: how they are to be read.
+    """
+
+    def __init__(self, clock: Clock, rule: Rule) -> None:
+        self._clock = clock
+        self._rule = rule
+        self._length: int | None = None
+        self._last: np.ndarray[Any, Any] | None = None
+        """The time of the last bar, by the number of its symbol and series."""
+        self._distances: list[int] = []
+        self._dates = False
+        self.any = False
+        """Whether there were any bars."""
+        self.learning = True
+        """Whether more distances would tell more of how long bars last."""
+        self.settled = False
+        """Whether it is settled how long they last."""
+        self.double: tuple[int, int] | None = None
+        """The number of a symbol and series, and the time, of which there are several bars."""
+
+    def before(self, ts: "np.ndarray[Any, Any]", codes: "np.ndarray[Any, Any] | None") -> "np.ndarray[Any, Any]":
+        """Give the times of the bars before those of some rows, and `NO_START` for the first of a symbol.
+
+        Args:
+            ts: the times of the bars.
+            codes: the numbers of their symbols and series; None if all are the same.
+        """
+        import numpy as np
+
+        self.any = True
+        last = self._last = self._grown(0 if codes is None else int(codes.max(initial=0)))
+        if codes is None:
+            before = np.empty_like(ts)
+            before[0], before[1:] = last[0], ts[:-1]
+            last[0] = ts[-1]
+            return before
+        # A stable sort of short integers is by radix.
+        order = codes.astype(np.int16 if len(last) < 1 << 15 else np.int64).argsort(kind="stable")
+        sorted_codes, sorted_ts = codes[order], ts[order]
+        first = np.empty(len(ts), bool)
+        first[0], first[1:] = True, sorted_codes[1:] != sorted_codes[:-1]
+        shifted = np.empty_like(ts)
+        shifted[1:] = sorted_ts[:-1]
+        shifted[first] = last[sorted_codes[first]]
+        ends = np.append(first[1:], True)
+        last[sorted_codes[ends]] = sorted_ts[ends]
+        before = np.empty_like(ts)
+        before[order] = shifted
+        return before
+
+    def learn(self, times: Times, before: "np.ndarray[Any, Any]", codes: "np.ndarray[Any, Any] | None") -> None:
+        """Look at how far bars are apart."""
+        import numpy as np
+
+        self._see_double(times.ts, before, codes)
+        apart = (times.ts - before)[before != NO_START]
+        if times.dates is not None and times.dates.any():
+            self._dates = True
+            apart = np.rint(apart / DAY).astype(np.int64) * DAY
+        self._distances += apart[: ENOUGH - len(self._distances)].tolist()
+        self.learning = len(self._distances) < ENOUGH
+
+    def settle(self) -> str:
+        """Say how long bars last, by what was seen, and give what is to be told of it.
+
+        Raises:
+            BadData: they do not last as long as was said.
+        """
+        self.learning, self.settled = False, True
+        self._length, told = settled(self._distances, self._rule.length, dates=self._dates)
+        return told
+
+    def give(
+        self, times: Times, before: "np.ndarray[Any, Any]", codes: "np.ndarray[Any, Any] | None"
+    ) -> "np.ndarray[Any, Any]":
+        """Give when bars began, and `NO_START` where that is not known."""
+        import numpy as np
+
+        already = self.double is not None
+        if not already:
+            self._see_double(times.ts, before, codes)
+        if already or self._length is None:
+            return np.full(len(times.ts), NO_START)
+        starts = np.minimum(np.maximum(self._by_length(times, self._length), before), times.ts)
+        if self.double is not None:
+            starts[int((before == times.ts).argmax()) :] = NO_START
+        return starts
+
+    def _by_length(self, times: Times, length: int) -> "np.ndarray[Any, Any]":
+        import numpy as np
+
+        dates, ts = times.dates, times.ts
+        whole = dates is not None and bool(dates.all())
+        if whole or length % DAY == 0:
+            # Bars of days last from a time of day to the same, or to its end, whatever clocks do between.
+            if whole and (length == DAY or self._rule.days):
+                return times.begins
+            local = self._clock.local(ts + 1 if whole and self._rule.close_at is None else ts)
+            if whole and self._rule.close_at is not None:
+                local = self._clock.local(times.begins) // DAY * DAY + DAY
+            starts = self._clock.first_moments(local - length)
+        else:
+            starts = ts - length
+        if dates is not None and not whole:
+            starts = np.where(dates, times.begins, starts)
+        return starts
+
+    def _see_double(
+        self, ts: "np.ndarray[Any, Any]", before: "np.ndarray[Any, Any]", codes: "np.ndarray[Any, Any] | None"
+    ) -> None:
+        if self.double is None and (same := before == ts).any():
+            index = int(same.argmax())
+            self.double = (0 if codes is None else int(codes[index]), int(ts[index]))
+
+    def _grown(self, largest: int) -> "np.ndarray[Any, Any]":
+        import numpy as np
+
+        last = np.full(1, NO_START) if self._last is None else self._last
+        return last if largest < len(last) else np.append(last, np.full(2 * largest + 1 - len(last), NO_START))
+
+
+def joined(times: Sequence[Times]) -> Times:
+    """Put the times of one file one after another."""
+    import numpy as np
+
+    dates = None
+    if any(each.dates is not None for each in times):
+        dates = np.concatenate([np.zeros(len(each.ts), bool) if each.dates is None else each.dates for each in times])
+    ts = np.concatenate([each.ts for each in times])
+    return Times(ts, dates, ts if dates is None else np.concatenate([each.begins for each in times]))
