@@ -4,13 +4,14 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any, ClassVar, Final
 
-from intuition_core.data import normalise
+from intuition_core.data import DEFAULT_CHANNEL, normalise
 from intuition_core.errors import BadData
 from intuition_core.parameters import parameter_names
 from intuition_core.testing.contract import Contract, Made, must, skip
 from intuition_core.testing.effects import Effect, observed
 
 _EXERCISE: Final = 20
+_BAR: Final = frozenset({"open", "high", "low"})
 
 
 class SourceContract(Contract):
@@ -63,6 +64,21 @@ class SourceContract(Contract):
                 " time, and refuse data that is not in it with its place",
             )
             last = event["ts"]
+
+    def test_bars_say_when_they_began(self) -> None:
+        """An event with an ``open``, a ``high`` or a ``low`` has a ``start``, which is not after its ``ts``."""
+        bars = 0
+        for number, event in enumerate(self.events()):
+            if event["channel"] != DEFAULT_CHANNEL or not _BAR.intersection(event):
+                continue
+            bars += 1
+            must(
+                "start" in event,
+                f"event {number + 1} of {event['sid']} has prices from before its `ts`, and no `start`: say when the"
+                " bar began, or orders can have its close alone",
+            )
+        if not bars:
+            skip("it gives no bars, which would say when they began")
 
     def test_reads_the_same_again(self) -> None:
         """Another source with the same parameters gives the same events."""

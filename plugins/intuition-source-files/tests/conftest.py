@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from intuition_source_files import Csv, Parquet
 
-from intuition_core.data import normalise
+from intuition_core.data import normalise, sent
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +25,8 @@ def read() -> Callable[..., list[dict[str, Any]]]:
         assert list(itertools.chain.from_iterable(reader.batches())) == events
         negative = params.get("negative_prices", False)
         for event in events:
-            assert normalise(event, now=_no_clock, negative_prices=negative) == [event]
+            as_sent = {key: sent(value) if key in ("ts", "start") else value for key, value in event.items()}
+            assert normalise(as_sent, now=_no_clock, negative_prices=negative) == [event]
             assert type(event.get("quote", 0.0)) is float
             assert "quote" in event or event["channel"] != "quotes"
         assert [event["ts"] for event in events] == sorted(event["ts"] for event in events)

@@ -45,7 +45,9 @@ Moments = Callable[..., list[str]]
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("2024-01-02", 1704153600 * 10**9),
+        ("2024-01-02", 1704240000 * 10**9 - 1),
+        ("2024.01.02", 1704240000 * 10**9 - 1),
+        ("2024/01/02 09:30", 1704187800 * 10**9),
         ("2024-01-02 09:30", 1704187800 * 10**9),
         ("2024-01-02T09:30:00.000000001", 1704187800 * 10**9 + 1),
         (" 2024-01-02 09:30:00 ", 1704187800 * 10**9),
@@ -53,7 +55,9 @@ Moments = Callable[..., list[str]]
         ("2024-01-02 09:30:00.5-05:00", 1704205800 * 10**9 + 5 * 10**8),
         ("2024-01-02T09:30:00+0100", 1704184200 * 10**9),
         ("1969-12-31T23:59:59", -(10**9)),
-        ("20240102", 1704153600 * 10**9),
+        ("20240102", 1704240000 * 10**9 - 1),
+        ("202401020930", 1704187800 * 10**9),
+        ("20240102093000", 1704187800 * 10**9),
         ("1704187800", 1704187800 * 10**9),
         ("1704187800.25", 1704187800 * 10**9 + 25 * 10**7),
         ("1704187800123", 1704187800123 * 10**6),
@@ -96,7 +100,7 @@ def test_the_first_number_settles_what_all_count(moments: Moments) -> None:
 @pytest.mark.parametrize(
     ("text", "time_format", "expected"),
     [
-        ("1/2/1986", "%m/%d/%Y", "1986-01-02T00:00:00"),
+        ("1/2/1986", "%m/%d/%Y", "1986-01-02T23:59:59.999999"),
         ("02.01.1986 16:30", "%d.%m.%Y %H:%M", "1986-01-02T16:30:00"),
         ("20120201 093000.25", "%Y%m%d %H%M%S.%f", "2012-02-01T09:30:00.250000"),
         ("2012-02-01 09:30 +0100", "%Y-%m-%d %H:%M %z", "2012-02-01T08:30:00"),
@@ -135,7 +139,9 @@ def test_parquet_has_many_types_of_times(read: Read, tmp_path: Path, kind: pa.Da
     else:
         column = pa.array(days, kind)
     pq.write_table(pa.table({"date": column, "price": [1, 2]}), tmp_path / "x.parquet")
-    assert [event["ts"] for event in read(Parquet, tmp_path / "x.parquet")] == [day * 10**9 for day in days]
+    found = read(Parquet, tmp_path / "x.parquet")
+    assert [event["start"] for event in found] == [day * 10**9 for day in days]
+    assert [event["ts"] for event in found] == [(day + 86_400) * 10**9 - 1 for day in days]
 
 
 # The two days on which clocks change
@@ -188,10 +194,10 @@ def test_days_last_from_midnight_to_midnight_whatever_clocks_do(
     moments: Moments, day: str, opens: int, closes: int
 ) -> None:
     start = datetime.fromisoformat(f"{day}T00:00+00:00")
-    (found,) = moments(day, timezone=NEW_YORK)
-    assert found == (start + timedelta(hours=opens)).isoformat()[:-6]
-    (found,) = moments(day, timezone=NEW_YORK, stamp="open", bar="1d")
-    assert found == (start + timedelta(hours=closes)).isoformat()[:-6]
+    end = (start + timedelta(hours=closes, microseconds=-1)).isoformat()[:-6]
+    assert moments(day, timezone=NEW_YORK) == moments(day, timezone=NEW_YORK, stamp="open", bar="1d") == [end]
+    begin = (start + timedelta(hours=opens)).isoformat()[:-6]
+    assert moments(day, timezone=NEW_YORK, channel="rates") == [begin]
     (found,) = moments(day, timezone=NEW_YORK, close_at="16:00")
     assert found == (start + timedelta(hours=closes - 8)).isoformat()[:-6]
 
@@ -210,9 +216,10 @@ def test_the_time_zone_of_the_machine_changes_nothing(write: Write, host: str) -
     assert done.stdout == "[21, 20, 20, 20, 21, 21]\n"
 
 
-def test_a_date_whose_midnight_never_was_is_the_first_moment_of_its_day(moments: Moments) -> None:
-    assert moments("2024-09-08", timezone="America/Santiago") == ["2024-09-08T04:00:00"]
-    assert moments("2024-11-03", timezone="America/Havana") == ["2024-11-03T04:00:00"]  # this one was twice
+def test_a_date_whose_midnight_never_was_begins_with_the_first_moment_of_its_day(moments: Moments) -> None:
+    rates = {"channel": "rates"}
+    assert moments("2024-09-08", timezone="America/Santiago", **rates) == ["2024-09-08T04:00:00"]
+    assert moments("2024-11-03", timezone="America/Havana", **rates) == ["2024-11-03T04:00:00"]  # this one was twice
 
 
 # When a bar is known
@@ -230,7 +237,7 @@ def test_bars_stamped_when_they_open_are_known_when_they_close(moments: Moments)
 def test_days_with_offsets_go_by_the_calendar_too(moments: Moments) -> None:
     times = ["2024-03-09T00:00-05:00", "2024-03-10T00:00-05:00", "2024-03-11T00:00-04:00"]
     found = moments(*times, timezone=NEW_YORK, stamp="open", bar="1d")
-    assert found == ["2024-03-10T05:00:00", "2024-03-11T04:00:00", "2024-03-12T04:00:00"]
+    assert found == ["2024-03-10T04:59:59.999999", "2024-03-11T03:59:59.999999", "2024-03-12T03:59:59.999999"]
     found = moments(*times, "2024-03-11T09:00-04:00", timezone=NEW_YORK, close_at="08:00")
     assert found == ["2024-03-09T13:00:00", "2024-03-10T12:00:00", "2024-03-11T12:00:00", "2024-03-11T13:00:00"]
 

@@ -5,13 +5,16 @@ from datetime import date, datetime, time
 from functools import lru_cache
 from itertools import islice
 from operator import attrgetter
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from intuition_core.errors import BadParameter, did_you_mean
 from intuition_source_sample.table import Row, rows
+
+_OPEN: Final = time(9, 30)
+_CLOSE: Final = time(16)
 
 
 class Sample:
@@ -55,15 +58,16 @@ class Sample:
         """Give the bars as events, in the order of time, and of the symbols' names within one session.
 
         An event holds ``channel`` (quotes), ``sid``, ``quote`` (the close), ``open``, ``high``, ``low``, ``close``,
-        ``volume`` (shares) and ``ts``. A bar is known when its session ends, so ``ts`` is 16:00 in New York of its
-        date, in nanoseconds UTC; on the few days on which the market closed early, that is later than it was known,
-        never earlier.
+        ``volume`` (shares), ``start`` and ``ts``. A bar begins when its session does and is known when that ends, so
+        ``start`` and ``ts`` are 9:30 and 16:00 in New York of its date, in nanoseconds UTC; on the few days on which
+        the market closed early, that is later than it was known, never earlier.
         """
         return map(_event, islice(self._rows, self._limit))
 
 
 def _event(row: Row) -> dict[str, Any]:
     close = float(row.close)
+    start, end = _session(row.date)
     return {
         "channel": "quotes",
         "sid": row.sid,
@@ -73,12 +77,15 @@ def _event(row: Row) -> dict[str, Any]:
         "low": float(row.low),
         "close": close,
         "volume": int(row.volume),
-        "ts": _closing_time(row.date),
+        "start": start,
+        "ts": end,
     }
 
 
 @lru_cache(maxsize=1)  # the rows come by date
-def _closing_time(day: str) -> int:
-    """Give 16:00 in New York of an ISO date, in nanoseconds UTC."""
-    close = datetime.combine(date.fromisoformat(day), time(16), ZoneInfo("America/New_York"))
-    return int(close.timestamp()) * 1_000_000_000
+def _session(day: str) -> tuple[int, int]:
+    """Give 9:30 and 16:00 in New York of an ISO date, in nanoseconds UTC."""
+    opens, closes = (
+        datetime.combine(date.fromisoformat(day), clock, ZoneInfo("America/New_York")) for clock in (_OPEN, _CLOSE)
+    )
+    return int(opens.timestamp()) * 1_000_000_000, int(closes.timestamp()) * 1_000_000_000

@@ -50,6 +50,7 @@ def test_the_first_bar_is_the_one_in_the_file(everything: list[dict[str, object]
         "low": 118.5,
         "close": 130.31,
         "volume": 9_616_100,
+        "start": int(datetime(2000, 3, 1, 14, 30, tzinfo=UTC).timestamp()) * 10**9,
         "ts": int(datetime(2000, 3, 1, 21, tzinfo=UTC).timestamp()) * 10**9,
     }
 
@@ -68,6 +69,15 @@ def test_a_bar_is_known_at_four_in_new_york_in_summer_and_in_winter(everything: 
     hours = {moment.date().isoformat(): moment.hour for moment in moments}
     assert (hours["2000-03-31"], hours["2000-04-03"]) == (21, 20)
     assert (hours["2000-10-27"], hours["2000-10-30"]) == (20, 21)
+
+
+def test_a_bar_begins_with_its_session_after_the_one_before_it_has_ended(everything: list[dict[str, object]]) -> None:
+    ends: dict[object, int] = {}
+    for event in everything:
+        start, ts = int(str(event["start"])), int(str(event["ts"]))
+        assert ts - start == 6.5 * 3600 * 10**9
+        assert ends.get(event["sid"], start) <= start
+        ends[event["sid"]] = ts
 
 
 def test_the_time_zone_of_the_machine_changes_nothing() -> None:

@@ -8,10 +8,13 @@ from math import isfinite
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
+from intuition_core.errors import BadData
+from intuition_core.stamps import DAY, meaning
+
 UNITS: Final = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 """Nanoseconds in each unit in which a number can count time since 1970."""
 
-_LIMITS: Final[tuple[tuple[str, int], ...]] = (("s", 10**11), ("ms", 10**14), ("us", 10**17))
+_LONGEST_DATE: Final = 14
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _DAY: Final = timedelta(days=1)
@@ -31,8 +34,12 @@ class Moments:
         shift: nanoseconds to add, so that a bar with the time of its opening is released at its close.
         fold: which of two moments a local time means that the clocks showed twice, 0 the earlier and 1 the later; None
             refuses it.
-        close: when the session of a date ends; without it a date is its first moment.
+        close: when the session of a date ends; without it, when its day does.
+        early: whether a date alone is the beginning of its day, as it is for splits, dividends and rates.
     """
+
+    alone: bool = False
+    """Whether all times are midnights, and so dates alone."""
 
     def __init__(
         self,
@@ -42,7 +49,10 @@ class Moments:
         shift: int = 0,
         fold: Literal[0, 1] | None = None,
         close: clock_time | None = None,
+        early: bool = False,
     ) -> None:
+        self._early = early
+        self._written: str | None = None
         self._zone = zone
         self._fold = fold
         self._close = close
@@ -56,20 +66,81 @@ class Moments:
         Raises:
             ValueError: it is none of these, or a local time that the clocks had twice or never; says why.
         """
-        if isinstance(value, datetime):
-            ns = self._read_datetime(value)
-        elif isinstance(value, str):
-            ns = self._read_text(value)
-        elif isinstance(value, int | float | Decimal) and not isinstance(value, bool):
-            ns = self._read_number(value)
-        elif isinstance(value, date):
-            ns = self._day(value)
-        else:
-            raise ValueError("is empty" if value is None else f"is no time: {value!r:.60}")
-        ns += self._shift
+        moment, day = self._parsed(value)
+        if self.alone and day is None:
+            day = self.date_of(moment)
+            if day is None:
+                problem = f"is no midnight, as all times before are, which are dates alone: {value!r:.60}"
+                raise ValueError(f"{problem}; say how long a bar is with the option `bar`, such as 1h")
+        ns = moment + self._shift if day is None else self._end(day)
         if not -(2**63) <= ns < 2**63:
             raise ValueError(f"is beyond the years 1677 to 2262: {value!r:.60}")
         return ns
+
+    @property
+    def shift(self) -> int:
+        """How much later than it is stamped a bar is known, in nanoseconds."""
+        return self._shift
+
+    def day(self, value: object) -> date | None:
+        """Give the day of a date alone; None for a time.
+
+        Raises:
+            ValueError: it cannot be read.
+        """
+        if not self.alone and (isinstance(value, datetime) or (isinstance(value, str) and len(value) > _LONGEST_DATE)):
+            return None  # for speed
+        moment, day = self._parsed(value)
+        return self.date_of(moment) if self.alone and day is None else day
+
+    def is_day(self, value: object) -> bool:
+        """Whether a time is a date alone, or a midnight.
+
+        Raises:
+            ValueError: it cannot be read.
+        """
+        moment, day = self._parsed(value)
+        return day is not None or self.date_of(moment) is not None
+
+    def date_of(self, ns: int) -> date | None:
+        """Give the day that begins at a moment; None if none does."""
+        local = (_EPOCH + timedelta(microseconds=ns // 1000)).astimezone(UTC if self._plain else self._zone)
+        return local.date() if self.begin(local.date()) == ns else None
+
+    def begin(self, day: date) -> int:
+        """Give the first moment of a day."""
+        # Where the clocks skip midnight, the day begins an hour later; where they have it twice, with the first.
+        start = datetime(day.year, day.month, day.day, tzinfo=UTC if self._plain else self._zone)
+        return (start.astimezone(UTC) - _EPOCH) // _MICROSECOND * 1000
+
+    def back(self, ns: int, length: int) -> int:
+        """Give the moment a length before another; whole days are counted by the calendar of the zone."""
+        days, rest = divmod(length, DAY)
+        if rest or self._plain:
+            return ns - length
+        local = (_EPOCH + timedelta(microseconds=ns // 1000)).astimezone(self._zone).replace(tzinfo=None)
+        before = (local - days * _DAY).replace(tzinfo=self._zone)
+        return (before.astimezone(UTC) - _EPOCH) // _MICROSECOND * 1000 + ns % 1000
+
+    def _end(self, day: date) -> int:
+        """Give when what is of a date alone was known."""
+        if self._early:
+            return self.begin(day)
+        if self._close is not None:
+            return self._read_datetime(datetime.combine(day, self._close))
+        return self.begin(day + max(self._shift // DAY, 1) * _DAY) - 1
+
+    def _parsed(self, value: object) -> tuple[int, date | None]:
+        """Give the moment that is written, and the day if that is all there is."""
+        if isinstance(value, datetime):
+            return self._read_datetime(value), None
+        if isinstance(value, str):
+            return self._read_text(value)
+        if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+            return self._read_number(value)
+        if isinstance(value, date):
+            return self.begin(value), value
+        raise ValueError("is empty" if value is None else f"is no time: {value!r:.60}")
 
     def bounds(self, like: object, start: int | None, end: int | None) -> tuple[Any, Any]:
         """Give what a database can compare its times with: at least the first, and less than the second.
@@ -82,7 +153,8 @@ class Moments:
             start: nanoseconds UTC, or None.
             end: nanoseconds UTC, or None.
         """
-        lower = None if start is None else self._bound(like, start - self._shift, -_DAY)
+        first = None if start is None else start - self._shift - (2 * DAY if self.alone else 0)
+        lower = None if first is None else self._bound(like, first, -_DAY)
         upper = None if end is None else self._bound(like, end - self._shift, 2 * _DAY)
         return lower, upper
 
@@ -91,6 +163,8 @@ class Moments:
             return None  # the database may compare it as a text or as a number, and does not tell
         if isinstance(like, int | float | Decimal) and not isinstance(like, bool):
             factor = self._unit_of(like)
+            if factor is None:
+                return None  # dates in digits
             return ns // factor if margin < timedelta() else -(-ns // factor)
         moment = _EPOCH + timedelta(microseconds=-(-ns // 1000))
         if isinstance(like, datetime):
@@ -121,14 +195,7 @@ class Moments:
             raise ValueError(f"{problem}; keep times in UTC, or with their offset")
         return first
 
-    def _day(self, day: date) -> int:
-        if self._close is not None:
-            return self._read_datetime(datetime.combine(day, self._close))
-        # Where the clocks skip midnight, the day begins an hour later; where they have it twice, with the first.
-        start = datetime(day.year, day.month, day.day, tzinfo=UTC if self._plain else self._zone)
-        return (start.astimezone(UTC) - _EPOCH) // _MICROSECOND * 1000
-
-    def _read_text(self, text: str) -> int:
+    def _read_text(self, text: str) -> tuple[int, date | None]:
         match = _ISO.fullmatch(text.strip())
         if match is None:
             number = _number(text)
@@ -138,22 +205,38 @@ class Moments:
         day, clock, fraction, offset = match.groups()
         try:
             if clock is None:
-                return self._day(date.fromisoformat(day))
+                return self.begin(alone := date.fromisoformat(day)), alone
             whole = datetime.fromisoformat(f"{day}T{clock}{offset or ''}")
         except ValueError:
             raise ValueError(f"is no time in ISO 8601: {text!a:.60}") from None
-        return self._read_datetime(whole) + int((fraction or "0").ljust(9, "0"))
+        return self._read_datetime(whole) + int((fraction or "0").ljust(9, "0")), None
 
-    def _read_number(self, value: float | Decimal) -> int:
+    def _read_number(self, value: float | Decimal) -> tuple[int, date | None]:
         if not isfinite(value):
             raise ValueError(f"is no time: {value!r}")
         factor = self._unit_of(value)
-        return value * factor if isinstance(value, int) else int(Decimal(value) * factor)
+        if factor is not None:
+            return (value * factor if isinstance(value, int) else int(Decimal(value) * factor)), None
+        written = self._written or ""
+        try:
+            moment = datetime.strptime(f"{value:.15g}", written)  # noqa: DTZ007  # local
+        except ValueError:
+            raise ValueError(f"is no time written as `{written}`: {value!r:.60}") from None
+        if written == "%Y%m%d":
+            return self.begin(moment.date()), moment.date()
+        return self._read_datetime(moment), None
 
-    def _unit_of(self, value: float | Decimal) -> int:
-        if self._factor is None:
-            size = abs(float(value))
-            self._factor = UNITS[next((unit for unit, limit in _LIMITS if size < limit), "ns")]
+    def _unit_of(self, value: float | Decimal) -> int | None:
+        """Give the nanoseconds that a number counts; None where it is a date in digits."""
+        if self._factor is None and self._written is None:
+            try:
+                unit = meaning(int(value) if value == int(value) else float(value))
+            except BadData as error:
+                raise ValueError(error.problem) from None
+            if unit.startswith("%"):
+                self._written = unit
+            else:
+                self._factor = UNITS[unit]
         return self._factor
 
 

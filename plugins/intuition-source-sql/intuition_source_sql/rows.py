@@ -6,8 +6,10 @@ from decimal import Decimal
 from itertools import pairwise, repeat
 from typing import Any, Final
 
-from intuition_core.data import MAX_PRICE, MIN_PRICE, check_sid
+from intuition_core.actions import ACTIONS, checked
+from intuition_core.data import DEFAULT_CHANNEL, MAX_PRICE, MIN_PRICE, check_sid
 from intuition_core.errors import BadData
+from intuition_source_sql.bars import Bars
 from intuition_source_sql.columns import Columns
 from intuition_source_sql.errors import BadRow
 from intuition_source_sql.moments import Moments
@@ -27,6 +29,7 @@ class Rows:
         channel: the channel of all events.
         sid: the symbol of rows where no column has it.
         negative_prices: let zero and negative prices pass.
+        bars: knows when bars began.
     """
 
     def __init__(
@@ -39,7 +42,9 @@ class Rows:
         channel: str,
         sid: str | None,
         negative_prices: bool,
+        bars: Bars,
     ) -> None:
+        self._bars = bars
         self._place = place
         self._names = names
         self._columns = columns
@@ -86,6 +91,14 @@ class Rows:
         keys.append("ts")
         values.append(times)
         events = [dict(zip(keys, row, strict=True)) for row in zip(*values)]  # noqa: B905  # repeat() has no end
+        if self._channel == DEFAULT_CHANNEL:
+            self._bars.begin(events, fields[columns.time])
+        elif self._channel == ACTIONS:
+            for number, event in enumerate(events, self.read_so_far + 1):
+                try:
+                    event.update(checked({key: value for key, value in event.items() if value is not None}))
+                except BadData as error:
+                    raise BadRow(self._place, number, error.field or "action", error.problem) from None
         self.read_so_far += len(rows)
         if None in quotes:
             events = [event for event in events if event["quote"] is not None]

@@ -2,7 +2,8 @@
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from datetime import time as clock_time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
@@ -10,12 +11,15 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from intuition_core.actions import ACTIONS
 from intuition_core.data import check_channel, check_sid
 from intuition_core.errors import BadData, BadParameter
+from intuition_core.market import RATES
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnClause, Select
 
+    from intuition_source_sql.bars import Bars
     from intuition_source_sql.columns import Columns
     from intuition_source_sql.database import Connection
     from intuition_source_sql.moments import Moments
@@ -26,6 +30,9 @@ _BAR: Final = re.compile(r"([1-9]\d{0,5})(s|m|h|d)", re.ASCII)
 _CLOCK: Final = re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII)
 _FOLDS: Final[dict[str, Literal[0, 1] | None]] = {"refuse": None, "earlier": 0, "later": 1}
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_LEARNT: Final = 4096
+"""How many rows tell how long bars last."""
+
 _ROLES: Final = ("time", "symbol", "quote", "open", "high", "low", "close", "bid", "ask", "volume")
 
 _Column = str | None
@@ -82,12 +89,15 @@ class SqlParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         msgspec.Meta(description="Whether a bar's time is that of its opening; it is then released one `bar` later."),
     ] = "close"
     bar: Annotated[
-        str | None, msgspec.Meta(description="How long a bar is, such as 30s, 1m, 1h or 1d; for `stamp` open.")
+        str | None, msgspec.Meta(
+            description="How long a bar is, such as 30s, 1m, 1h or 1d; without it, as long as most are apart. Needed "
+            "for `stamp` open."
+        ),
     ] = None
     close_at: Annotated[
         str | None,
         msgspec.Meta(
-            description="When the session of a date ends in `timezone`, such as 16:00; else its first moment."
+            description="When the session of a date ends in `timezone`, such as 16:00; else when the day ends."
         ),
     ] = None
     start: Annotated[int | None, msgspec.Meta(description="Leave out what is before this, in nanoseconds UTC.")] = None
@@ -158,10 +168,12 @@ class Sql:
             NoColumn, AmbiguousColumn: it is not clear what a column is.
             BadRow: a row cannot be read, or is earlier than the one before.
         """
+        from intuition_source_sql.bars import Bars
         from intuition_source_sql.rows import Rows
 
         params, place = self._params, self._place
         moments = _moments(params)
+        bars = Bars(moments, stated=_length(params))
         self._share = None
         with self._database.connect() as connection:
             statement: Select[Any] | str
@@ -170,7 +182,7 @@ class Sql:
             if params.query is not None:
                 statement = params.query
             else:
-                statement, first, last = self._table(connection, moments)
+                statement, first, last = self._table(connection, moments, bars)
             with connection.ask(statement) as (names, answer):
                 columns = self._columns(names)
                 rows = Rows(
@@ -181,8 +193,11 @@ class Sql:
                     channel=params.channel,
                     sid=self._sid,
                     negative_prices=params.negative_prices,
+                    bars=bars,
                 )
                 for partition in answer:
+                    if params.query is not None:
+                        self._learn(bars, partition, columns)
                     batch, done = self._asked_for(rows.read(partition))
                     if batch:
                         if first is not None and last is not None and last > first:
@@ -190,6 +205,9 @@ class Sql:
                         yield batch
                     if done:
                         break
+        for told in (bars.told, bars.double and _double(bars.double)):
+            if told:
+                _log.warning("%s: %s", place, told)
         if params.table is not None:
             self._share = 1.0
         if rows.without_price:
@@ -215,7 +233,17 @@ class Sql:
             raise NoColumn(self._place, "symbol", names)
         return columns
 
-    def _table(self, connection: "Connection", moments: "Moments") -> "tuple[Select[Any], int | None, int | None]":
+    def _learn(self, bars: "Bars", rows: Sequence[Sequence[Any]], columns: "Columns") -> None:
+        times = [row[columns.time] for row in rows]
+        symbols = [None if columns.symbol is None else row[columns.symbol] for row in rows]
+        try:
+            bars.learn(times, symbols)
+        except BadData as error:
+            raise BadParameter(_PART, "bar", error.problem) from None
+
+    def _table(
+        self, connection: "Connection", moments: "Moments", bars: "Bars"
+    ) -> "tuple[Select[Any], int | None, int | None]":
         """Give what to ask for a table's rows, and the time of its first and its last."""
         from sqlalchemy import column, false, literal_column, select, table
 
@@ -236,10 +264,15 @@ class Sql:
                 ends += [row for rows in answer for row in rows]
         if not ends:
             return chosen, None, None
+        beginning = select(*named).select_from(source).where(time.is_not(None)).order_by(time).limit(_LEARNT)
+        with connection.ask(beginning) as (_, answer):
+            self._learn(bars, [row for rows in answer for row in rows], columns)
         first, last = (row[columns.time] for row in ends)
         try:
             known = moments.read(first), moments.read(last)
-            lower, upper = moments.bounds(first, params.start, params.end)
+            lower, upper = moments.bounds(
+                first, None if params.start is None else params.start - bars.length, params.end
+            )
         except ValueError:  # it is told with its row, when the rows are read
             return chosen.order_by(time), None, None
         if lower is not None:
@@ -274,6 +307,21 @@ class Sql:
         return events, done
 
 
+def _length(params: SqlParams) -> int | None:
+    """Give how long a bar is said to last, in nanoseconds."""
+    bar = None if params.bar is None else _BAR.fullmatch(params.bar)
+    return None if bar is None else int(bar[1]) * _SECONDS[bar[2]] * 10**9
+
+
+def _double(double: tuple[str, int]) -> str:
+    sid, ts = double
+    moment = datetime.fromtimestamp(ts / 10**9, UTC).isoformat(sep=" ", timespec="seconds")
+    return (
+        f"{sid} has several bars of {moment}, so that nothing tells when they began, and orders have their closes "
+        "alone; select one series with a `query`"
+    )
+
+
 def _moments(params: SqlParams) -> "Moments":
     from intuition_source_sql.moments import Moments
 
@@ -282,12 +330,12 @@ def _moments(params: SqlParams) -> "Moments":
     except (KeyError, ValueError, OSError):
         problem = f"no time zone is called `{params.timezone}`; expected a name such as Europe/Berlin or UTC"
         raise BadParameter(_PART, "timezone", problem) from None
-    bar = None if params.bar is None else _BAR.fullmatch(params.bar)
-    if params.bar is not None and bar is None:
+    length = _length(params)
+    if params.bar is not None and length is None:
         raise BadParameter(_PART, "bar", f"`{params.bar}` is no length of time such as 30s, 1m, 1h or 1d")
-    if params.stamp == "open" and bar is None:
+    if params.stamp == "open" and length is None:
         raise BadParameter(_PART, "bar", "`stamp` open needs it: how long a bar is, such as 1m")
-    shift = int(bar[1]) * _SECONDS[bar[2]] * 10**9 if bar is not None and params.stamp == "open" else 0
+    shift = length if length is not None and params.stamp == "open" else 0
     if params.close_at is not None and _CLOCK.fullmatch(params.close_at) is None:
         raise BadParameter(_PART, "close_at", f"`{params.close_at}` is no time of day such as 16:00")
     return Moments(
@@ -295,6 +343,7 @@ def _moments(params: SqlParams) -> "Moments":
         unit=None if params.time_unit == "auto" else params.time_unit,
         shift=shift,
         fold=_FOLDS[params.ambiguous],
+        early=params.channel in (ACTIONS, RATES),
         close=None if params.close_at is None else clock_time.fromisoformat(params.close_at),
     )
 

@@ -124,7 +124,7 @@ class Reader:
             return None
         payload: dict[str, Any] = {"channel": layout.channel, "sid": sid, "quote": quote}
         for name, path in layout.fields:
-            value = path.find(item, content)
+            value = self._sent(path, item, content) if name == "start" else path.find(item, content)
             if value is not MISSING and value is not None:
                 payload[name] = value
         now = self._now()

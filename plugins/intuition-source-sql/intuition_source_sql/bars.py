@@ -1,0 +1,88 @@
+"""When bars began: a bar's length before its time, or when the one before it ended, whichever is later."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from intuition_core.stamps import DAY, ENOUGH, settled
+from intuition_source_sql.moments import Moments
+
+_PRICES = ("open", "high", "low")
+
+
+class Bars:
+    """Finds out how long the bars of a result last, and when each began.
+
+    Args:
+        moments: reads times.
+        stated: how long bars are said to last, in nanoseconds.
+    """
+
+    def __init__(self, moments: Moments, *, stated: int | None = None) -> None:
+        self._moments = moments
+        self._stated = stated
+        self._last: dict[str, int] = {}
+        self._length: int | None = None
+        self._known = False
+        self.double: tuple[str, int] | None = None
+        """A symbol and a time of which there are several bars: then nothing tells when any began."""
+        self.told = ""
+        """What is to be told of how long bars last."""
+
+    @property
+    def length(self) -> int:
+        """How long bars last, in nanoseconds; 0 where nothing tells."""
+        return self._length or 0
+
+    def learn(self, times: Sequence[object], symbols: Sequence[Any]) -> None:
+        """Find out from the first rows how long bars last, and whether all times are dates alone.
+
+        Raises:
+            BadData: they do not last as long as was said.
+        """
+        if self._known or not times:
+            return
+        self._known = True
+        moments = self._moments
+        try:
+            if self._stated is None or self._stated % DAY == 0:
+                moments.alone = all(map(moments.is_day, times))
+            known = [moments.read(value) for value in times]
+            dates = moments.alone or any(moments.day(value) is not None for value in times)
+        except ValueError:  # it is told with its row
+            return
+        before: dict[Any, int] = {}
+        distances: list[int] = []
+        for ts, sid in zip(known, symbols, strict=True):
+            if (last := before.get(sid)) is not None:
+                distances.append(round((ts - last) / DAY) * DAY if dates else ts - last)
+            before[sid] = ts
+        self._length, self.told = settled(distances[:ENOUGH], self._stated, dates=dates)
+
+    def begin(self, events: Sequence[dict[str, Any]], times: Sequence[object]) -> None:
+        """Give each bar its start: those with a date alone, with further prices of their time, or with its volume."""
+        moments, last, length = self._moments, self._last, self._length
+        began: list[tuple[dict[str, Any], int]] = []
+        for event, value in zip(events, times, strict=True):
+            day = moments.day(value)
+            if day is None and self._stated is None and not _is_bar(event):
+                continue
+            sid, ts = event["sid"], event["ts"]
+            before = last.get(sid)
+            last[sid] = ts
+            if before == ts and self.double is None:
+                self.double = sid, ts
+            if length is None:
+                continue
+            start = moments.begin(day) if day is not None else moments.back(ts, length)
+            if day is not None and length > DAY and self._stated != moments.shift:
+                start = moments.back(moments.begin(day) + DAY, length)
+            began.append((event, min(ts, start if before is None else max(start, before))))
+        if self.double is None:
+            for event, start in began:
+                event["start"] = start
+
+
+def _is_bar(event: dict[str, Any]) -> bool:
+    return any(event.get(key) is not None for key in _PRICES) or (
+        event.get("volume") is not None and event.get("close") is not None
+    )
