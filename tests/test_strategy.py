@@ -220,6 +220,14 @@ def test_a_stake_of_nonsense_is_an_error_that_names_the_portfolio(stake: Any) ->
     assert strategy.account.cash == 10000
 
 
+@pytest.mark.parametrize(("rules", "type_"), [(1, "error"), (2, "rejection")])
+def test_a_symbol_without_a_quote_is_no_failure_of_the_algorithm(rules: int, type_: str) -> None:
+    strategy = strategy_of(algorithm(lambda n, d: Signal("MSFT", "buy")), portfolio(lambda s, a: 1000), rules=rules)
+    [record] = strategy.step(quote(10.0))
+    assert record["type"] == type_
+    assert "no quote of MSFT is known yet" in record.get("reason", record.get("problem"))
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -232,7 +240,6 @@ def test_a_stake_of_nonsense_is_an_error_that_names_the_portfolio(stake: Any) ->
         Signal("", "buy"),
         Signal("a\x1b[31m", "buy", 1.0),
         Signal(7, "buy", 1.0),  # type: ignore[arg-type]  # the same
-        Signal("MSFT", "buy"),
     ],
 )
 def test_an_answer_of_nonsense_is_an_error_that_names_the_algorithm(answer: Any) -> None:

@@ -32,12 +32,30 @@ PRICES: Final = ("open", "high", "low", "close", "bid", "ask")
 """The fields of an event that are prices, besides its quote."""
 
 DIVIDENDS: Final = frozenset(
-    {"dividend", "dividends", "dividend amount", "div cash", "divcash", "ex dividend", "cash dividend", "cash dividends"}
+    {
+        "dividend",
+        "dividends",
+        "dividend amount",
+        "div cash",
+        "divcash",
+        "ex dividend",
+        "cash dividend",
+        "cash dividends",
+    }
 )
 """By what names columns of dividends are known, as `_plain_name` gives them."""
 
 SPLITS: Final = frozenset(
-    {"split", "splits", "stock split", "stock splits", "split factor", "splitfactor", "split ratio", "split coefficient"}
+    {
+        "split",
+        "splits",
+        "stock split",
+        "stock splits",
+        "split factor",
+        "splitfactor",
+        "split ratio",
+        "split coefficient",
+    }
 )
 
 _MARKET: Final = frozenset(
@@ -101,9 +119,7 @@ class Columns(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(dict.fromkeys((*quote, *self.numbers.values(), *self.wide, *actions)))
 
 
-def find_columns(
-    path: Path, names: Sequence[str], params: FileParams, first: Callable[[str], str | None]
-) -> Columns:
+def find_columns(path: Path, names: Sequence[str], params: FileParams, first: Callable[[str], str | None]) -> Columns:
     """Find out what the columns of a file mean.
 
     Args:
@@ -187,12 +203,12 @@ def _see_symbols(path: Path, columns: Sequence[str], names: Sequence[str]) -> No
     ]
     if odd and (len(odd) * 2 >= len(columns) or not all(map(str.isupper, odd))):
         problem = f"no column is known as the close, and `{odd[0]}` is no symbol to buy; name the close with the option"
-        raise NoColumn(path, "close", names, f"{problem} `close`, or say that each column is a symbol with `layout` = wide")
+        raise NoColumn(
+            path, "close", names, f"{problem} `close`, or say that each column is a symbol with `layout` = wide"
+        )
 
 
-def _clocks(
-    path: Path, names: Sequence[str], params: FileParams, first: Callable[[str], str | None]
-) -> str | None:
+def _clocks(path: Path, names: Sequence[str], params: FileParams, first: Callable[[str], str | None]) -> str | None:
     """Give the column of times of day, where dates stand in one of their own."""
     if params.time_of_day is not None:
         return _named(path, "time_of_day", params.time_of_day, names)

@@ -137,7 +137,9 @@ class CsvFile:
                 with arrow.open_csv(
                     stream,
                     read_options=arrow.ReadOptions(
-                        skip_rows=self._skipped, block_size=max(_BLOCK // share, _SMALLEST_BLOCK, self._longest), use_threads=share == 1
+                        skip_rows=self._skipped,
+                        block_size=max(_BLOCK // share, _SMALLEST_BLOCK, self._longest),
+                        use_threads=share == 1,
                     ),
                     parse_options=arrow.ParseOptions(delimiter=self._delimiter),
                     convert_options=arrow.ConvertOptions(

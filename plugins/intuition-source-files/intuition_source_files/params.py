@@ -158,7 +158,9 @@ class CsvParams(FileParams, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ] = None
     encoding: Annotated[
         Annotated[str, Meta(min_length=1)] | None,
-        Meta(description="How the text is encoded, such as cp1252; without it UTF-8, or UTF-16 where its mark says so."),
+        Meta(
+            description="How the text is encoded, such as cp1252; without it UTF-8, or UTF-16 where its mark says so."
+        ),
     ] = None
     compression: Annotated[
         Compression,

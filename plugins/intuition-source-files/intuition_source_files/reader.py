@@ -190,9 +190,7 @@ class Reader:
             if len(chunk.ts):
                 yield chunk
 
-    def _learned(
-        self, read: Iterator[_Rows], starts: Starts
-    ) -> "Iterator[tuple[_Rows, np.ndarray[Any, Any] | None]]":
+    def _learned(self, read: Iterator[_Rows], starts: Starts) -> "Iterator[tuple[_Rows, np.ndarray[Any, Any] | None]]":
         """Give the rows, and the times of the bars before; the first ones once it is known how long bars last."""
         held: list[tuple[_Rows, np.ndarray[Any, Any] | None]] = []
         count = 0
@@ -225,7 +223,9 @@ class Reader:
         except BadData as error:
             raise BadParameter(self._params.part, "bar", f"{error.problem} in {self.table.path}") from None
         if told:
-            self.told.append(f"{self.table.path}: {told}; if they last longer than that, orders have prices from before them")
+            self.told.append(
+                f"{self.table.path}: {told}; if they last longer than that, orders have prices from before them"
+            )
 
     def _with_starts(self, rows: _Rows, before: "np.ndarray[Any, Any]", starts: Starts) -> Chunk:
         import numpy as np
@@ -421,7 +421,9 @@ class Reader:
             return rows
         places = [index for index, _, _ in found]
         if rows.times.dates is None or not rows.times.dates[places].all():
-            raise BadCell(min(places), "splits and dividends are booked beside dates alone; give them in a file of their own")
+            raise BadCell(
+                min(places), "splits and dividends are booked beside dates alone; give them in a file of their own"
+            )
         more = rows.take(np.array(places, np.int64))
         ts, none = more.times.begins, np.full(len(found), np.nan)
         told: dict[str, list[Any]] = {"action": [], "ratio": [], "amount": []}
@@ -447,9 +449,7 @@ class Reader:
             np.concatenate([bars, np.zeros(len(found), bool)]),
         ).take(order)
 
-    def _series(
-        self, codes: "np.ndarray[Any, Any] | None", column: "pa.Array"
-    ) -> "np.ndarray[Any, Any]":
+    def _series(self, codes: "np.ndarray[Any, Any] | None", column: "pa.Array") -> "np.ndarray[Any, Any]":
         """Give the number of each row's symbol and series."""
         import numpy as np
         import pyarrow as pa

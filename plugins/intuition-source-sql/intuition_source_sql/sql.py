@@ -89,7 +89,8 @@ class SqlParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         msgspec.Meta(description="Whether a bar's time is that of its opening; it is then released one `bar` later."),
     ] = "close"
     bar: Annotated[
-        str | None, msgspec.Meta(
+        str | None,
+        msgspec.Meta(
             description="How long a bar is, such as 30s, 1m, 1h or 1d; without it, as long as most are apart. Needed "
             "for `stamp` open."
         ),

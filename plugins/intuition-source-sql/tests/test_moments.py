@@ -134,7 +134,24 @@ def test_a_date_begins_with_its_first_moment_and_is_known_after_its_last(day: da
 
 @pytest.mark.parametrize(
     "value",
-    [None, True, b"2024", "2024", 2024, 45293, 2460311.5, 20241301, 202401320930, "2024-13-01", "20240102T0000", "now", "2024-01-02T25:00", [], 1e30, float("nan")],
+    [
+        None,
+        True,
+        b"2024",
+        "2024",
+        2024,
+        45293,
+        2460311.5,
+        20241301,
+        202401320930,
+        "2024-13-01",
+        "20240102T0000",
+        "now",
+        "2024-01-02T25:00",
+        [],
+        1e30,
+        float("nan"),
+    ],
 )
 def test_what_is_no_time_is_refused(value: object) -> None:
     with pytest.raises(ValueError, match=r"is (empty|no time|beyond|too small)"):

@@ -174,7 +174,9 @@ def test_a_table_without_symbols_is_one_symbol(place: Place) -> None:
     for url in place.urls:
         assert [event["sid"] for event in events(time_unit="s", url=url, table=table)] == [table]
         assert [event["sid"] for event in events(time_unit="s", url=url, table=table, sid="GOOG")] == ["GOOG"]
-        assert [event["sid"] for event in events(time_unit="s", url=url, query=f"SELECT * FROM {table}", sid="GOOG")] == ["GOOG"]
+        assert [
+            event["sid"] for event in events(time_unit="s", url=url, query=f"SELECT * FROM {table}", sid="GOOG")
+        ] == ["GOOG"]
         with pytest.raises(IntuitionError, match="no column is known as the symbol"):
             events(time_unit="s", url=url, query=f"SELECT * FROM {table}")
 
