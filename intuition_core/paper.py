@@ -34,7 +34,7 @@ from intuition_core.bars import Bar, Reached, loses_open, price_of, reached, see
 from intuition_core.contracts import Data, Order, Rejection, Side
 from intuition_core.costs import NO_COSTS, Costs, Terms, to_tick
 from intuition_core.ledger import Ledger
-from intuition_core.market import Market, Unbookable
+from intuition_core.market import BEGINNING, Market, Unbookable
 from intuition_core.orders import NO_RULES, Filled, FillRules, OpenOrder
 from intuition_core.records import plain_decimal
 
@@ -64,6 +64,7 @@ class PaperBroker:
         open: the open orders by symbol, in the order they were placed; always the same object.
         expiring: when events of other symbols end open orders, in nanoseconds UTC, by their ids; empty while nothing
             does, and always the same object.
+        moments: the last two times of events at which orders were `expiring`, nanoseconds UTC.
         lost_opens: how many fills had a bar's close alone because it did not say when it began.
 
     Args:
@@ -90,6 +91,7 @@ class PaperBroker:
         "_working",
         "expiring",
         "lost_opens",
+        "moments",
         "open",
     )
 
@@ -116,6 +118,7 @@ class PaperBroker:
         self._next_end = 0
         self._used = _ZERO
         self.lost_opens = 0
+        self.moments = BEGINNING, BEGINNING
         self.expiring: dict[str, int] = {}
         self.open: dict[str, list[OpenOrder]] = {}
 
@@ -278,17 +281,23 @@ class PaperBroker:
     def expire(self, ts: int, *, sid: str | None = None) -> Sequence[OpenOrder]:
         """Take back the orders that end before a time, and give them; asked while there are `expiring` ones.
 
+        Under rules 2 they end with the second moment that is after their end: within the first one the event that may
+        still fill them comes before or after those of other symbols, which must make no difference.
+
         Args:
             ts: the time of an event, nanoseconds UTC.
             sid: the event's symbol, if it is traded: its own orders may still have the event's open.
         """
+        if ts > self.moments[1]:
+            self.moments = self.moments[1], ts
         if ts < self._next_end:
             return _NONE
+        before = min(ts, self.moments[0])
         ended = [
             open_order
             for orders in self.open.values()
             for open_order in orders
-            if self.expiring.get(open_order.id, ts + 1) <= ts
+            if self.expiring.get(open_order.id, ts + 1) <= (ts if open_order.since is None else before)
             and (open_order.order.sid != sid or open_order.since is None)
         ]
         for open_order in ended:
@@ -526,8 +535,10 @@ class PaperBroker:
                 best[key] = turn
         return [
             turn
-            if turn.placed.order.group is None or best.get((turn.placed.algorithm, turn.placed.order.group)) is turn
-            else turn._replace(bar=None, reached=_NOWHERE)
+            if turn.placed.order.group is None
+            or turn.reached.price is None
+            or best.get((turn.placed.algorithm, turn.placed.order.group)) is turn
+            else turn._replace(reached=Reached(None, turn.reached.triggered))
             for turn in turns
         ]
 

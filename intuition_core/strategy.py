@@ -628,6 +628,7 @@ class Strategy:
             timed=self._timed,
             bar_ends=self._bar_ends,
             acted_at=self._market.acted_at,
+            moments=self._desk.broker.moments,
             rules=self._desk.rules,
             watch=self._desk.lookout.watch,
             orders=self.open_orders,
@@ -671,6 +672,7 @@ class Strategy:
         self._quoted_at.update(state.quoted_at)
         self._bar_ends.update(state.bar_ends)
         self._market.acted_at.update(state.acted_at)
+        self._desk.broker.moments = state.moments
         self._timed.update(state.timed)
         self._last_ts = state.last_ts
         self._market.now = max((state.now, *(each.order.ts for each in state.orders), *state.quoted_at.values()))
@@ -1041,6 +1043,7 @@ class _State(msgspec.Struct, frozen=True, kw_only=True):
     now: int = BEGINNING
     bar_ends: dict[str, int] = {}
     acted_at: dict[str, int] = {}
+    moments: tuple[int, int] = (BEGINNING, BEGINNING)
     timed: dict[str, int] = {}
     rules: int = 1
 

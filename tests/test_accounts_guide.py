@@ -153,13 +153,14 @@ def test_those_that_were_triggered_are_limit_orders_at_the_next_event() -> None:
 DAY = 86_400 * 10**9
 
 
-def test_a_day_order_ends_with_the_first_quote_after_its_day() -> None:
+def test_a_day_order_ends_with_quotes_of_two_moments_after_its_day() -> None:
     trading = strategy(Bet(units=1), FILLS)
     step(trading, 100.0, Signal("A", "buy", limit=99.0, tif="day"))
-    assert not step(trading, 90.0, sid="B", ts=DAY)
-    [ended] = step(trading, 90.0, sid="B", ts=DAY + 1)
+    for ts in (DAY, DAY + 1, DAY + 1):
+        assert not step(trading, 90.0, sid="B", ts=ts)
+    [ended] = step(trading, 90.0, sid="B", ts=DAY + 2)
     assert (ended["type"], ended["sid"]) == ("rejection", "A")
-    assert not step(trading, 90.0, ts=DAY + 2)
+    assert not step(trading, 90.0, ts=DAY + 3)
 
 
 @pytest.mark.parametrize(
@@ -182,8 +183,9 @@ def test_what_a_day_order_may_have_of_a_bar_at_the_end_of_its_day(bar: dict[str,
 def test_the_end_of_an_order_that_was_decided_on_a_bar_waits_for_a_bar_that_may_have_begun_before() -> None:
     trading = strategy(Bet(units=1), FILLS)
     step(trading, 100.0, Signal("A", "buy", limit=99.0, until=15), start=0, ts=10)
-    assert not step(trading, 90.0, sid="B", ts=25)
-    [ended] = step(trading, 90.0, sid="B", ts=26)
+    for ts in (16, 25, 26):
+        assert not step(trading, 90.0, sid="B", ts=ts)
+    [ended] = step(trading, 90.0, sid="B", ts=27)
     assert ended["sid"] == "A"
 
 
