@@ -11,6 +11,7 @@ from typing import Any
 from . import traded
 from .recomputed import exactly, whole_steps
 
+OVER = "its time is over"
 UNASKED = ("kill switch", "margin call")
 """The reasons of orders that nobody asked for."""
 
@@ -19,9 +20,8 @@ UNASKED = ("kill switch", "margin call")
 class Placed:
     """An order that is open, as its records tell.
 
-    ``since`` is the time after which prices count for it, None under rules 1; ``span`` the length of the bar that it
-    was decided on; ``parent`` the entry whose position it protects, and ``protects`` the prices of those that are to
-    protect its own; ``waits`` the sales that are to pay for it.
+    ``since`` is the time after which prices count for it, None under rules 1; ``parent`` the entry whose position it
+    protects; ``waits`` the sales that are to pay for it.
     """
 
     id: str
@@ -38,7 +38,6 @@ class Placed:
     tif: str
     expires: int | None
     since: int | None = None
-    span: int = 0
     group: str | None = None
     parent: str | None = None
     stop_loss: float | None = None
@@ -144,7 +143,6 @@ class Promises:
         assert not self.killed or reason in UNASKED or entry is not None
         short = record.get("short", False)
         by_cash = reason == "cash" and record["side"] == "buy" and not short
-        event = self._event
         self._known.add(record["id"])
         self.open[record["id"]] = placed = Placed(
             record["id"],
@@ -161,7 +159,6 @@ class Promises:
             record.get("tif", "gtc"),
             record.get("expires"),
             None if self.rules == 1 or self._now is None else self._now + self._delay,
-            event["ts"] - event["start"] if "start" in event and event["channel"] == "quotes" else 0,
             record.get("group"),
             record.get("parent"),
             record.get("stop_loss"),
@@ -281,6 +278,12 @@ class Promises:
         order = self._concerned(record)
         assert record["side"] == order.side
         assert record["reason"]
+        if record["reason"] == OVER:
+            assert order.expires is not None
+            assert self._event["ts"] >= order.expires + (order.since is not None)
+        elif record["reason"].endswith((" waits for no other", " as fok asks for")):
+            assert order.tif in ("ioc", "fok")
+            assert order.sid == self._event["sid"]
         del self.open[order.id]
 
     def _control(self, record: Mapping[str, Any]) -> None:
@@ -346,8 +349,7 @@ class Promises:
         if order.since is None:
             assert order.expires is None or order.expires > event["ts"]
         else:
-            length = 0 if order.sid == event["sid"] else order.span
-            assert order.expires is None or order.expires + length >= event["ts"]
+            assert order.expires is None or order.sid != event["sid"] or order.expires >= event["ts"]
         if order.sid != event["sid"] or (order.since is not None and order.id not in self._got) or order.group:
             return
         assert order.tif not in ("ioc", "fok") or (order.stop is not None and not order.triggered)
