@@ -37,8 +37,9 @@ class Block(NamedTuple):
 
 
 def pages() -> list[Path]:
-    """Give the README and all pages; those that only include a plugin's README are that plugin's."""
-    own = [page for page in sorted(DOCS.rglob("*.md")) if not page.read_text(encoding="utf-8").startswith("--8<--")]
+    """Give the README and all pages; those that are made of a plugin's README are that plugin's."""
+    made = "<!-- Made by docs/reference.py from plugins/"
+    own = [page for page in sorted(DOCS.rglob("*.md")) if not page.read_text(encoding="utf-8").startswith(made)]
     return [ROOT / "README.md", *own]
 
 

@@ -147,17 +147,15 @@ def test_parts_can_be_defined(code: str) -> None:
             made.event({"channel": "quotes", "sid": "A", "quote": 10.0 + n % 7, "ts": n})
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name)
+@pytest.mark.parametrize("page", [*PAGES, *sorted((ROOT / "docs" / "plugins").glob("*.md"))], ids=name)
 def test_links_lead_somewhere(page: Path) -> None:
     for target in _pages.links(page):
         assert (page.parent / target).exists(), f"{name(page)}: {target}"
 
 
-def test_every_plugin_has_a_page() -> None:
-    included = {page.read_text(encoding="utf-8").strip() for page in (ROOT / "docs" / "plugins").glob("*.md")}
+def test_every_plugin_is_listed() -> None:
     listed = (ROOT / "docs" / "plugins" / "index.md").read_text(encoding="utf-8")
     for readme in (ROOT / "plugins").glob("*/README.md"):
-        assert f'--8<-- "{readme.relative_to(ROOT)}"' in included
         assert f"[{readme.parent.name}]" in listed
 
 
