@@ -1,30 +1,33 @@
 # ruff: noqa: INP001  # a script, not a package
-"""Write the pages that the commands and the plugins' READMEs define: ``python docs/reference.py``.
+"""Write what the code and the plugins' READMEs define of the pages: ``python docs/reference.py``.
 
-They are kept in the repository, so that they can be read without building anything, and a test holds them against what
-this gives.
+Pages of commands and plugins are made whole; others have tables between two comments that are. They are kept in the
+repository, so that they can be read without building anything, and a test holds them against what this gives.
 """
 
+import ast
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 import click
 
+import intuition_core.testing
 from intuition_core.cli import BUILT_IN, cli
 
 DOCS: Final = Path(__file__).parent
 PLUGINS: Final = DOCS.parent / "plugins"
+CORE: Final = DOCS.parent / "intuition_core"
 MADE: Final = "<!-- Made by docs/reference.py from {origin}. -->\n\n"
 _AS_IT_IS: Final = "\b\n"
 """What comes before paragraphs that click does not wrap."""
 
 _COMMANDS: Final = """# Commands
 
-What every command's own `--help` says. `intuition --help` names those that are installed: the core's come first here, then
-those of the plugins in this repository.
+What every command's own `--help` says. `intuition --help` names those that are installed: the core's come first here,
+then those of the plugins in this repository.
 
 """
 
@@ -88,12 +91,74 @@ def plugin(folder: Path) -> str:
     return MADE.format(origin=f"plugins/{folder.name}/README.md") + readme
 
 
+def errors() -> str:
+    """Give the table of all errors that a user may be told, by their module."""
+    known = {"IntuitionError"}
+    rows = []
+    found = [(file, node) for file in sorted(CORE.rglob("*.py")) for node in _classes(file)]
+    while more := [(file, node) for file, node in found if node.name not in known and _bases(node) & known]:
+        known |= {node.name for _, node in more}
+        rows += [(file, node) for file, node in more if not node.name.startswith("_")]
+    rows.sort(key=lambda row: (row[0], row[1].lineno))
+    return "| error | module | |\n|---|---|---|\n" + "".join(
+        f"| `{node.name}` | `{_module(file)}` | {_cell(_summary(ast.get_docstring(node)))} |\n" for file, node in rows
+    )
+
+
+def _classes(file: Path) -> list[ast.ClassDef]:
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    return [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+
+
+def _bases(node: ast.ClassDef) -> set[str]:
+    return {base.id for base in node.bases if isinstance(base, ast.Name)}
+
+
+def _module(file: Path) -> str:
+    return ".".join(file.relative_to(CORE.parent).with_suffix("").parts)
+
+
+def _summary(documentation: str | None) -> str:
+    return _text((documentation or "").split("\n\n")[0].replace("``", "`"))
+
+
+def checks() -> str:
+    """Give the names of `intuition_core.testing`: the contracts with their checks, and what helps with tests."""
+    named = {name: getattr(intuition_core.testing, name) for name in intuition_core.testing.__all__}
+    helpers = "| name | |\n|---|---|\n"
+    contracts = ""
+    for name, what in named.items():
+        tests = [each for each in dir(what) if each.startswith("test_")] if isinstance(what, type) else []
+        if not tests:
+            helpers += f"| `{name}` | {_cell(_summary(inspect.getdoc(what)))} |\n"
+            continue
+        contracts += f"### {name}\n\n| check | |\n|---|---|\n"
+        for each in tests:
+            contracts += f"| `{each}` | {_cell(_summary(inspect.getdoc(getattr(what, each))))} |\n"
+        contracts += "\n"
+    return f"## What helps with tests\n\n{helpers}\n## The contracts\n\n{contracts}".rstrip() + "\n"
+
+
+TABLES: Final[dict[Path, Callable[[], str]]] = {
+    DOCS / "reference" / "errors.md": errors,
+    DOCS / "reference" / "testing.md": checks,
+}
+"""What is made of pages that people have written otherwise."""
+
+_BETWEEN: Final = re.compile(
+    r"(?<=<!-- Made by docs/reference.py from the code. -->\n\n).*(?=\n<!-- So far. -->)", re.DOTALL
+)
+
+
 def pages() -> dict[Path, str]:
     """Give all pages that are made, by their file."""
     made = {DOCS / "reference" / "commands.md": commands()}
     for readme in sorted(PLUGINS.glob("*/README.md")):
         name = readme.parent.name.removeprefix("intuition-")
         made[DOCS / "plugins" / f"{name}.md"] = plugin(readme.parent)
+    for file, table in TABLES.items():
+        before, after = _BETWEEN.split(file.read_text(encoding="utf-8"))
+        made[file] = f"{before}{table()}{after}"
     return made
 
 
