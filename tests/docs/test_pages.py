@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 
 from intuition_core.config import convert
+from intuition_core.contracts import Signal
+from intuition_core.testing import strategy_of
+from intuition_core.testing.contract import Contract
 
 _spec = importlib.util.spec_from_file_location("docs_pages", Path(__file__).parent / "pages.py")
 assert _spec is not None
@@ -27,6 +30,9 @@ FOLLOWED = (
     "websocket.md",
     "orders.md",
     "risk.md",
+    "targets.md",
+    "timers.md",
+    "filled.md",
     "compare.md",
     "replay.md",
     "swap.md",
@@ -139,12 +145,30 @@ def _classes() -> list[Any]:
 def test_parts_can_be_defined(code: str) -> None:
     names: dict[str, Any] = {"__name__": "shown"}
     exec(compile(code, "shown", "exec"), names)
-    part = next(value for value in names.values() if isinstance(value, type) and value.__module__ == "shown")
-    if hasattr(part, "event"):
-        made = part()
-        made.initialize({})
-        for n in range(60):
-            made.event({"channel": "quotes", "sid": "A", "quote": 10.0 + n % 7, "ts": n})
+    parts = [value for value in names.values() if isinstance(value, type) and value.__module__ == "shown"]
+    for part in parts:
+        if hasattr(part, "event") and not issubclass(part, Contract):
+            trading = strategy_of(part)
+        elif hasattr(part, "optimize"):
+            trading = strategy_of(InTurn, part)
+        elif hasattr(part, "check"):
+            trading = strategy_of(InTurn, risks=[part])
+        else:
+            continue
+        events = ({"channel": "quotes", "sid": "A", "quote": 10.0 + n % 7, "ts": n} for n in range(60))
+        records = [record for event in events for record in trading.step(event)]
+        assert not [record for record in records if record["type"] == "error"]
+
+
+class InTurn:
+    """Buys and sells in turn."""
+
+    def initialize(self, params: Any) -> None:
+        self.n = 0
+
+    def event(self, data: Any) -> Signal:
+        self.n += 1
+        return Signal(data["sid"], "buy" if self.n % 2 else "sell")
 
 
 @pytest.mark.parametrize("page", [*PAGES, *sorted((ROOT / "docs" / "plugins").glob("*.md"))], ids=name)
