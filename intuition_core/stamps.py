@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from math import isfinite
 from typing import Final
 
 from intuition_core.errors import BadData
@@ -43,8 +44,10 @@ def meaning(first: float) -> str:
     Raises:
         BadData: it is too small to tell, as are the days of Excel and of Julius Scaliger.
     """
+    # Whether a range has a float is found out number by number.
+    whole = int(first) if isfinite(first) and first == int(first) else None
     for numbers, written in _DIGITS:
-        if first in numbers and _fits(int(first), written):
+        if whole is not None and whole in numbers and _fits(whole, written):
             return written
     size = abs(first)
     if size < 1e8:

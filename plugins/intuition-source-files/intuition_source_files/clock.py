@@ -25,8 +25,8 @@ _ZONED: Final = r"[T ].*(Z|[+-]\d\d(:?\d\d)?)$"
 _NUMBER: Final = re.compile(r"-?\d+(\.\d+)?")
 _YEAR_FIRST: Final = re.compile(r"\d{4}([./])\d\d\1\d\d(?!\d)")
 _SEPARATED: Final = r"^(\d{4})[./](\d\d)[./](\d\d)"
-_DATE_LONG: Final = 10
-"""How many letters a date in ISO 8601 has."""
+_DATE: Final = r"^.{1,10}$"
+"""A date in ISO 8601, among times in it."""
 
 _Parsed: TypeAlias = "tuple[np.ndarray[Any, Any], bool, bool | np.ndarray[Any, Any]]"
 """Times in nanoseconds, whether they are moments rather than local, and which of them are dates alone."""
@@ -244,7 +244,7 @@ class Clock:
         """Tell which texts are dates without a time of day."""
         import pyarrow.compute as pc
 
-        dates = truths(pc.less_equal(pc.utf8_length(column), _DATE_LONG))
+        dates = truths(pc.match_substring_regex(column, _DATE))  # a comparison with a number would load pandas
         return True if dates.all() else dates if dates.any() else False
 
     def _one_by_one(self, column: "pa.Array") -> _Parsed:

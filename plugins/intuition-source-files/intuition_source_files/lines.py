@@ -7,13 +7,15 @@ from typing import Any, Final
 import msgspec
 
 from intuition_core.actions import ACTIONS, checked
-from intuition_core.data import Event, normalise
+from intuition_core.data import DEFAULT_CHANNEL, Event, normalise
+from intuition_core.durations import read_duration
 from intuition_core.errors import BadData
 from intuition_core.market import RATES
 from intuition_source_files.errors import BadRow, UnreadableFile
 from intuition_source_files.packing import DAMAGED, compression_of, told, unpacked
 from intuition_source_files.params import JsonLinesParams
 
+_BAR: Final = frozenset({"open", "high", "low"})
 _BATCH: Final = 512
 _LONGEST: Final = 1 << 20
 """How many bytes a line may have; what goes on without an end is no text."""
@@ -62,6 +64,8 @@ class LinesFile:
         self._ended = False
         symbols, start, end = frozenset(self._params.symbols), self._params.start, self._params.end
         last = _BEGINNING
+        length = None if self._params.bar is None else read_duration(self._params.bar)
+        ends: dict[str, int] = {}
         batch: list[Event] = []
         for number, line in enumerate(self._lines(), 1):
             if line.isspace():
@@ -72,6 +76,8 @@ class LinesFile:
                     problem = f"its `ts` {ts} is before the last one, {last}; put the lines in the order of time"
                     raise self._bad(number, problem)
                 last = ts
+                if length is not None and event["channel"] == DEFAULT_CHANNEL:
+                    self._begin(event, length, ends)
                 if end is not None and ts >= end:
                     continue
                 if start is not None and ts < start:
@@ -86,6 +92,15 @@ class LinesFile:
         self._ended = True
         if batch:
             yield batch
+
+    def _begin(self, event: Event, length: int, ends: dict[str, int]) -> None:
+        """Give a bar that does not say when it began with its start; `ends` are those of the last bars, by symbol."""
+        if not _BAR.intersection(event):
+            return
+        sid, ts = event["sid"], event["ts"]
+        if "start" not in event:
+            event["start"] = max(ts - length, ends.get(sid, ts - length))
+        ends[sid] = ts
 
     def _read(self, number: int, line: bytes) -> list[Event]:
         params = self._params

@@ -184,6 +184,10 @@ class JsonLinesParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         Meta(description="A file, a folder, or a pattern such as `data/*.jsonl`; or several of these."),
     ]
     channel: Annotated[str, Meta(description="The channel of events that do not name one.")] = "quotes"
+    bar: Annotated[
+        Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,5}(s|m|h|d)$")] | None,
+        Meta(description="How long bars last that do not say when they began, such as 1m, 4h or 1d."),
+    ] = None
     symbols: Annotated[
         tuple[str, ...],
         Meta(description="The symbols to give, such as GOOG, and rates besides; none given means all."),

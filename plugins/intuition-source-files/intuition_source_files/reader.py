@@ -349,11 +349,11 @@ class Reader:
         for index, name in enumerate(names):
             self._check(prices[:, index], keep[:, index], name)
             self._codes.setdefault(name, index)
-        cells = (~np.isnan(prices)).ravel().nonzero()[0]
-        rows, codes = cells // len(names), cells % len(names)
-        chunk = Chunk(ts[rows], objects(names)[codes], prices.ravel()[cells], {})
+        # Gaps tell of how far rows are apart, too, whatever columns are asked for.
+        rows, codes = np.repeat(np.arange(len(ts)), len(names)), np.tile(np.arange(len(names)), len(ts))
+        chunk = Chunk(ts[rows], objects(names)[codes], prices.ravel(), {})
         times = Times(ts, times.dates, times.begins).take(rows)
-        return _Rows(chunk, keep.ravel()[cells], times, codes, None if bars is None else bars[rows])
+        return _Rows(chunk, keep.ravel(), times, codes, None if bars is None else bars[rows])
 
     def _check_actions(
         self,
@@ -607,8 +607,8 @@ def _ratio(index: int, factor: float) -> str:
     Raises:
         BadCell: it is none of whole numbers.
     """
-    ratio = Fraction(factor).limit_denominator(1000) if factor > 0 else Fraction(0)
-    if not ratio or abs(float(ratio) / factor - 1) > 1e-6:
+    ratio = Fraction(factor).limit_denominator(100) if factor > 0 else Fraction(0)
+    if not ratio or abs(float(ratio) / factor - 1) > 1e-5:
         raise BadCell(index, f"a split of {factor:g} is none of new for old in whole numbers")
     return f"{ratio.numerator}:{ratio.denominator}"
 

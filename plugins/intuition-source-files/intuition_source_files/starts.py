@@ -1,6 +1,7 @@
 """When bars began: a bar's length before its time, or when the one before it ended, whichever is later."""
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from intuition_core.stamps import DAY, ENOUGH, settled
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 class Starts:
     """Finds out when the bars of one file began, once it is known how long they last.
 
-    The first thousand distances between bars of one symbol tell that. Two bars of one symbol and time are of several
+    The first thousand distances between bars tell that, for each symbol and series by its own. Two bars of one symbol and time are of several
     series: what is before one of them is then no sign of when it began.
 
     Args:
@@ -25,10 +26,14 @@ class Starts:
     def __init__(self, clock: Clock, rule: Rule) -> None:
         self._clock = clock
         self._rule = rule
-        self._length: int | None = None
+        self._lengths: dict[int, int] = {}
+        """How long the bars of a symbol and series last, by its number."""
+        self._longest: int | None = None
+        """How long bars last at most, of those that come later, too; None where nothing tells."""
         self._last: np.ndarray[Any, Any] | None = None
         """The time of the last bar, by the number of its symbol and series."""
-        self._distances: list[int] = []
+        self._distances: dict[int, list[int]] = {}
+        self._count = 0
         self._dates = False
         self.any = False
         """Whether there were any bars."""
@@ -74,12 +79,16 @@ class Starts:
         import numpy as np
 
         self._see_double(times.ts, before, codes)
-        apart = (times.ts - before)[before != NO_START]
+        known = (before != NO_START).nonzero()[0][: ENOUGH - self._count]
+        apart = times.ts[known] - before[known]
         if times.dates is not None and times.dates.any():
             self._dates = True
             apart = np.rint(apart / DAY).astype(np.int64) * DAY
-        self._distances += apart[: ENOUGH - len(self._distances)].tolist()
-        self.learning = len(self._distances) < ENOUGH
+        of = [0] * len(known) if codes is None else codes[known].tolist()
+        for code, distance in zip(of, apart.tolist(), strict=True):
+            self._distances.setdefault(code, []).append(distance)
+        self._count += len(known)
+        self.learning = self._count < ENOUGH
 
     def settle(self) -> str:
         """Say how long bars last, by what was seen, and give what is to be told of it.
@@ -88,7 +97,13 @@ class Starts:
             BadData: they do not last as long as was said.
         """
         self.learning, self.settled = False, True
-        self._length, told = settled(self._distances, self._rule.length, dates=self._dates)
+        stated = self._rule.length
+        everything = list(chain.from_iterable(self._distances.values()))
+        self._longest, told = settled(everything, stated, dates=self._dates)
+        if stated is None:
+            found = {code: settled(apart, dates=self._dates)[0] for code, apart in self._distances.items()}
+            self._lengths = {code: length for code, length in found.items() if length is not None}
+            self._longest = max(self._lengths.values(), default=self._longest)
         return told
 
     def give(
@@ -100,11 +115,28 @@ class Starts:
         already = self.double is not None
         if not already:
             self._see_double(times.ts, before, codes)
-        if already or self._length is None:
+        if already or self._longest is None:
             return np.full(len(times.ts), NO_START)
-        starts = np.minimum(np.maximum(self._by_length(times, self._length), before), times.ts)
+        starts = np.minimum(np.maximum(self._by_lengths(times, codes, self._longest), before), times.ts)
         if self.double is not None:
             starts[int((before == times.ts).argmax()) :] = NO_START
+        return starts
+
+    def _by_lengths(
+        self, times: Times, codes: "np.ndarray[Any, Any] | None", longest: int
+    ) -> "np.ndarray[Any, Any]":
+        import numpy as np
+
+        if codes is None or len(set(self._lengths.values())) < 2:
+            return self._by_length(times, longest)
+        table = np.full(max(int(codes.max()), *self._lengths) + 1, longest)
+        for code, length in self._lengths.items():
+            table[code] = length
+        lengths = table[codes]
+        starts = np.empty_like(times.ts)
+        for length in np.unique(lengths).tolist():
+            rows = lengths == length
+            starts[rows] = self._by_length(times.take(rows), length)
         return starts
 
     def _by_length(self, times: Times, length: int) -> "np.ndarray[Any, Any]":

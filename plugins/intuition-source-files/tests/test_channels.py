@@ -32,11 +32,28 @@ MIXED = """date,channel,sid,open,close,volume,action,ratio,amount
 2024-01-03,quotes,A,5,5.5,,,,
 2024-01-04,actions,A,,,,dividend,,0.24
 """
-EXPECTED = [
-    {"channel": "quotes", "sid": "A", "quote": 10.0, "open": 9.0, "close": 10.0, "volume": 300, "ts": FIRST},
+EXPECTED: list[dict[str, Any]] = [
     {"channel": "rates", "sid": "EUR/USD", "quote": 1.25, "close": 1.25, "ts": FIRST},
+    {
+        "channel": "quotes",
+        "sid": "A",
+        "quote": 10.0,
+        "open": 9.0,
+        "close": 10.0,
+        "volume": 300,
+        "start": FIRST,
+        "ts": FIRST + DAY - 1,
+    },
     {"channel": "actions", "sid": "A", "action": "split", "ratio": "2:1", "ts": FIRST + DAY},
-    {"channel": "quotes", "sid": "A", "quote": 5.5, "open": 5.0, "close": 5.5, "ts": FIRST + DAY},
+    {
+        "channel": "quotes",
+        "sid": "A",
+        "quote": 5.5,
+        "open": 5.0,
+        "close": 5.5,
+        "start": FIRST + DAY,
+        "ts": FIRST + 2 * DAY - 1,
+    },
     {"channel": "actions", "sid": "A", "action": "dividend", "amount": 0.24, "ts": FIRST + 2 * DAY},
 ]
 
@@ -45,7 +62,7 @@ def test_one_file_holds_prices_actions_and_rates(read: Read, write: Write) -> No
     assert read(Csv, write(MIXED)) == EXPECTED
     assert read(Csv, write(MIXED.replace("channel", "kind")), channels="kind") == EXPECTED
     reversed_ = [MIXED.splitlines()[0], *MIXED.splitlines()[:0:-1]]
-    assert read(Csv, write("\n".join(reversed_)), sort=True) == [EXPECTED[at] for at in (1, 0, 3, 2, 4)]
+    assert read(Csv, write("\n".join(reversed_)), sort=True) == EXPECTED
 
 
 def test_parquet_files_do_as_well(read: Read, tmp_path: Path) -> None:
@@ -74,7 +91,7 @@ def test_a_whole_file_is_of_a_channel_and_needs_no_price(read: Read, write: Writ
     with pytest.raises(NoColumn, match="known as the quote or the close"):
         read(Csv, path, layout="long")
     path = write("date,sid,score\n2024-01-03,A,0.5\n", "scores.csv")
-    assert read(Csv, path, channel="scores") == [{"channel": "scores", "sid": "A", "score": 0.5, "ts": FIRST + DAY}]
+    assert read(Csv, path, channel="scores") == [{"channel": "scores", "sid": "A", "score": 0.5, "ts": FIRST + 2 * DAY - 1}]
 
 
 def test_the_examples_of_the_readme_can_be_read(read: Read, write: Write) -> None:
@@ -82,7 +99,7 @@ def test_the_examples_of_the_readme_can_be_read(read: Read, write: Write) -> Non
     blocks = dict(re.findall(r"```(csv|json)\n(.*?)```", text, re.DOTALL))
     source = JsonLines()
     source.initialize(JsonLines.Params(path=str(write(blocks["json"], "events.jsonl"))))
-    assert [event["channel"] for event in source.events()] == ["quotes", "actions", "rates"]
+    assert [event["channel"] for event in source.events()] == ["quotes", "rates", "actions"]
     events = read(Csv, write(blocks["csv"]))
     assert [event["channel"] for event in events] == ["quotes", "actions", "quotes", "actions"]
     assert [type(read_action(event)) for event in events[1::2]] == [Split, Dividend]
@@ -113,6 +130,9 @@ def test_a_row_of_quotes_without_a_price_is_a_gap_still(read: Read, write: Write
         ("2024-01-05,a+b,A,,,,,,", r"line 7: expected a name without `\+`"),
         ("2024-01-05,actions,,,,,split,2:1,", "line 7: there is no symbol"),
         ("2024-01-03,actions,A,,,,split,2:1,", "line 7: .* comes after"),
+        ("2024-01-05,actions,A,,,,split,0.5,", r"line 7: ratio: expected new for old in whole numbers"),
+        ("2024-01-05,actions,A,,,,stock_split,2:1,", "line 7: action: expected `split` or `dividend`"),
+        ('2024-01-05,actions,A,,,,dividend,,"1,50"', "line 7: amount: expected an amount above zero"),
     ],
 )
 def test_bad_rows_of_other_channels_are_refused_with_their_line(read: Read, write: Write, row: str, says: str) -> None:
@@ -155,10 +175,10 @@ def test_every_row_that_is_wanted_is_given_once_and_in_order(
     times = list(itertools.accumulate((step for *_, step in rows), initial=1_700_000_000))[1:]
     path = tmp_path_factory.mktemp("channels") / "rows.csv"
     text = "".join(
-        f"{ts},{own},{sid},{'' if quote is None else quote}\n"
+        f"{ts},{own},{sid},{'' if quote is None else quote},split,2:1\n"
         for (own, sid, quote, _), ts in zip(rows, times, strict=True)
     )
-    path.write_text(f"ts,channel,sid,quote\n{text}")
+    path.write_text(f"ts,channel,sid,quote,action,ratio\n{text}")
     source = Csv()
     source.initialize(Csv.Params(path=str(path), symbols=tuple(sorted(symbols)), channel=channel))
     expected = []
@@ -167,5 +187,60 @@ def test_every_row_that_is_wanted_is_given_once_and_in_order(
         if (quote is None and kind == "quotes") or (symbols and sid not in symbols and kind != "rates"):
             continue
         priced = {} if quote is None else {"quote": float(quote)}
-        expected.append({"channel": kind, "sid": sid, "ts": ts * 10**9, **priced})
-    assert list(source.events()) == expected
+        split = {"action": "split", "ratio": "2:1"}
+        expected.append({"channel": kind, "sid": sid, "ts": ts * 10**9, **priced, **split})
+    places = {"rates": 0, "actions": 2}
+    assert list(source.events()) == sorted(expected, key=lambda event: (event["ts"], places.get(event["channel"], 3)))
+
+
+def test_a_split_of_a_date_comes_before_its_bar_wherever_its_row_is(read: Read, write: Write) -> None:
+    lines = MIXED.splitlines()
+    moved = [lines[0], lines[1], lines[2], lines[4], lines[3], lines[5]]
+    assert read(Csv, write("\n".join(moved))) == EXPECTED
+    assert read(Csv, write(MIXED.replace("split,2:1", "Split,2/1"))) == EXPECTED
+
+
+def test_a_split_in_a_file_of_its_own_comes_before_the_bar_of_its_moment(read: Read, tmp_path: Path) -> None:
+    (tmp_path / "A.csv").write_text("ts,open,close\n2024-01-02T10:00,1,1\n2024-01-02T11:00,1,1\n2024-01-02T12:00,1,1\n")
+    (tmp_path / "z.csv").write_text("ts,sid,channel,action,ratio,price\n2024-01-02T11:00,A,actions,split,2:1,\n")
+    (tmp_path / "b.csv").write_text("ts,price\n2024-01-02T11:00,5\n")
+    found = [(event["sid"], event["channel"]) for event in read(Csv, tmp_path)]
+    assert found == [("A", "quotes"), ("A", "quotes"), ("A", "actions"), ("b", "quotes"), ("A", "quotes")]
+
+
+YAHOO = "Date,Open,Close,Dividends,Stock Splits\n2024-01-02,9,10,0,0\n2024-01-03,5,5.5,{},{}\n"
+
+
+@pytest.mark.parametrize("header", ["Dividends,Stock Splits", "dividend,split", "dividend_amount,split_coefficient"])
+def test_columns_of_dividends_and_splits_are_not_passed_over(read: Read, write: Write, header: str) -> None:
+    def path(*said: str) -> Path:
+        return write(YAHOO.format(*said).replace("Dividends,Stock Splits", header), "A.csv")
+
+    dividend, split = header.split(",")
+    assert len(read(Csv, path("0", "1"))) == len(read(Csv, path("", "0.0"))) == 2
+    with pytest.raises(BadRow, match=rf"line 3: `{split}` is 2, and a price does not tell .*`actions`"):
+        read(Csv, path("0", "2"))
+    with pytest.raises(BadRow, match=rf"line 3: `{dividend}` is 0\.25, "):
+        read(Csv, path("0.25", "1"))
+    assert len(read(Csv, path("0.25", "2"), actions="ignore")) == 2
+
+
+@pytest.mark.parametrize(("factor", "ratio"), [("2", "2:1"), ("0.1", "1:10"), ("1.5", "3:2"), ("0.333333333", "1:3")])
+def test_columns_of_dividends_and_splits_are_booked_where_that_is_said(
+    read: Read, write: Write, factor: str, ratio: str
+) -> None:
+    split = {"channel": "actions", "sid": "A", "action": "split", "ratio": ratio, "ts": FIRST + DAY}
+    dividend = {"channel": "actions", "sid": "A", "action": "dividend", "amount": 0.25, "ts": FIRST + DAY}
+    path = write(YAHOO.format("0.25", factor), "A.csv")
+    plain = read(Csv, path, actions="ignore")
+    for event in plain:
+        del event["Dividends"], event["Stock Splits"]
+    assert read(Csv, path, actions="book") == [plain[0], split, dividend, plain[1]]
+    alone = read(Csv, path, actions="dividends")
+    assert [event["channel"] for event in alone] == ["quotes", "actions", "quotes"]
+    assert alone[1] == dividend
+
+
+def test_a_split_that_is_none_of_whole_numbers_is_not_booked(read: Read, write: Write) -> None:
+    with pytest.raises(BadRow, match=r"line 3: a split of 1\.41421 is none"):
+        read(Csv, write(YAHOO.format("0", "1.4142135")), actions="book")

@@ -56,7 +56,8 @@ def test_names_in_any_letters_are_known_and_others_are_mapped(read: Read, write:
         "quote": 5.0,
         "close": 5.0,
         "volume": 7,
-        "ts": 1704153600 * 10**9,
+        "start": 1704153600 * 10**9,
+        "ts": 1704240000 * 10**9 - 1,
     }
 
 
@@ -81,7 +82,8 @@ def test_columns_that_an_event_has_no_room_for_are_left_out(read: Read, write: W
     (event,) = read(
         Csv, write("time,quote,ts,sid,symbol,,z\n2024-01-02,1,news,B,C,D,E\n"), symbol="symbol", time="time"
     )
-    assert event == {"channel": "quotes", "sid": "C", "quote": 1.0, "ts": 1704153600 * 10**9, "z": "E"}
+    day = {"start": 1704153600 * 10**9, "ts": 1704240000 * 10**9 - 1}
+    assert event == {"channel": "quotes", "sid": "C", "quote": 1.0, "z": "E", **day}
 
 
 def test_parquet_passes_on_what_is_plain(read: Read, tmp_path: Path) -> None:

@@ -34,13 +34,29 @@ bars = st.lists(
 
 def expected(rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
     """What the rows are, worked out one by one."""
-    events, ts = [], 1_600_000_000 * 10**9
+    events: list[dict[str, Any]] = []
+    ts, last, apart = 1_600_000_000 * 10**9, dict[str, int](), dict[str, list[int]]()
     for step, sid, open_, high, low, close, bid, volume in rows:
         ts += step * MINUTE
         fields = {"open": open_, "high": high, "low": low, "close": close, "bid": bid, "volume": volume}
         known = {key: value for key, value in fields.items() if value is not None}
+        before = last.get(sid)
+        if known.keys() & {"open", "high", "low"} or known.keys() >= {"close", "volume"}:
+            if before is not None:
+                apart.setdefault(sid, []).append(ts - before)
+            last[sid] = ts
+        else:
+            before = None
+            known["no bar"] = True
         if close is not None:
-            events.append({"channel": "quotes", "sid": sid, "quote": close, "ts": ts, **known})
+            events.append({"channel": "quotes", "sid": sid, "quote": close, "ts": ts, "before": before, **known})
+    lengths = {sid: max(of, key=lambda length, of=of: (of.count(length), length)) for sid, of in apart.items()}
+    double = any(0 in of for of in apart.values())
+    for event in events:
+        before = event.pop("before")
+        if not event.pop("no bar", False) and lengths and not double:
+            length = lengths.get(event["sid"], max(lengths.values()))
+            event["start"] = event["ts"] - length if before is None else max(event["ts"] - length, before)
     return events
 
 

@@ -51,6 +51,7 @@ def test_stocks_that_go_symbol_by_symbol_are_put_in_order(read: Read) -> None:
             "quote": float(row["Close"]),
             **{key.lower(): float(row[key]) for key in ("Open", "High", "Low", "Close")},
             "volume": int(row["Volume"]),
+            "start": in_new_york(row["Date"]) - 16 * 3600 * 10**9,
             "ts": in_new_york(row["Date"]),
             "Adj Close": float(row["Adj Close"]),
         }

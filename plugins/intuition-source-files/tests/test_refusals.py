@@ -22,7 +22,8 @@ def test_a_row_without_a_price_is_a_gap_and_is_told(read: Read, write: Write, ca
     rows = "".join(f"2024-01-{day:02},{gap},1\n" for day, gap in enumerate(gaps, 1))
     with caplog.at_level(logging.WARNING):
         events = read(Csv, write("date,close,open\n" + rows + "2024-01-09,5,.\n"))
-    assert events == [{"channel": "quotes", "sid": "GOOG", "quote": 5.0, "close": 5.0, "ts": 1704758400 * 10**9}]
+    day = {"start": 1704758400 * 10**9, "ts": 1704844800 * 10**9 - 1}
+    assert events == [{"channel": "quotes", "sid": "GOOG", "quote": 5.0, "close": 5.0, **day}]
     assert caplog.messages == ["7 rows without a price gave no event: GOOG 7"] * 2  # read twice
 
 
@@ -39,7 +40,7 @@ def test_a_row_without_a_price_is_a_gap_and_is_told(read: Read, write: Write, ca
         ("2024-01-03,1,1,1", r"line 4: 4 columns, where the header has 3"),
         (",1,1", r"line 4: `` is no ISO 8601 time"),
         ("3 January,1,1", r"line 4: `3 January` is no ISO 8601 time; .*`time_format`"),
-        ("2024-01-01,1,1", r"line 4: 2024-01-01T00:00:00Z comes after 2024-01-02T00:00:00Z; .*`sort`"),
+        ("2024-01-01,1,1", r"line 4: 2024-01-01T23:59:59.999999999Z comes after 2024-01-02T23:59:59.999999999Z; .*`sort`"),
         ("9999-01-03,1,1", r"line 4: `9999-01-03` is no"),
     ],
 )

@@ -130,7 +130,7 @@ def test_what_is_after_the_end_is_not_even_looked_at(read: Read, write: Write) -
     "text",
     [
         BAR + "2024-01-02,1,1,1,1,\n2024-03-02,1,1,1,1,5\n",
-        "timestamp,sid,channel,close,ratio\n2024-01-02,A,,1,\n2024-03-02,A,actions,,2:1\n",
+        "timestamp,sid,channel,close,action,ratio\n2024-01-02,A,,1,,\n2024-03-02,A,actions,,split,2:1\n",
     ],
 )
 def test_neither_arrow_nor_pandas_is_imported_before_or_without_need(write: Write, source: str, text: str) -> None:

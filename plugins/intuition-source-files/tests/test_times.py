@@ -10,9 +10,11 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from intuition_source_files import BadRow, Csv, Parquet
+
+from intuition_core.errors import BadParameter
 
 Read = Callable[..., list[dict[str, Any]]]
 Write = Callable[..., Path]
@@ -184,6 +186,7 @@ def test_local_times_mean_what_zoneinfo_says(
         if local.fold == 0 and local.replace(fold=1).utcoffset() == local.utcoffset():
             known.append(ns(moment))
             texts.append(local.replace(tzinfo=None).isoformat(" "))
+    assume(not all(text.endswith("00:00:00") for text in texts))  # or else they are dates
     path = tmp_path_factory.mktemp("local") / "x.csv"
     path.write_text(prices(texts))
     assert [event["ts"] for event in read(Csv, path, timezone=zone)] == known
@@ -247,3 +250,153 @@ def test_what_is_asked_for_goes_by_when_a_bar_is_known(read: Read, write: Write)
     first = 1_704_187_800 * 10**9
     found = read(Csv, path, stamp="open", bar="1m", start=first + 2 * 60 * 10**9, end=first + 3 * 60 * 10**9)
     assert [event["ts"] for event in found] == [first + 2 * 60 * 10**9]
+
+
+# When a bar began
+
+BARS = "time,open,high,low,close\n"
+
+
+def bars(times: list[str]) -> str:
+    return BARS + "".join(f"{time},1,1,1,1\n" for time in times)
+
+
+def lengths(events: list[dict[str, Any]]) -> list[float | None]:
+    """Give how long bars lasted, in minutes."""
+    return [(event["ts"] - event["start"]) / 60e9 if "start" in event else None for event in events]
+
+
+@pytest.mark.parametrize(
+    ("times", "params", "expected"),
+    [
+        (["09:31", "09:32", "09:33", "09:40"], {}, [1, 1, 1, 1]),
+        (["09:31", "09:32", "09:33", "09:40"], {"bar": "1m"}, [1, 1, 1, 1]),
+        (["09:30", "09:31", "09:32", "09:39"], {"stamp": "open", "bar": "1m"}, [1, 1, 1, 1]),
+        (["10:00", "11:00", "11:30", "12:30"], {}, [60, 60, 30, 60]),
+        (["10:00"], {}, [None]),
+        (["10:00"], {"bar": "1h"}, [60]),
+        (["10:00", "11:00", "11:00"], {}, [None, None, None]),
+    ],
+)
+def test_a_bar_began_its_length_before_or_when_the_one_before_it_ended(
+    read: Read, write: Write, times: list[str], params: dict[str, str], expected: list[float | None]
+) -> None:
+    path = write(bars([f"2024-01-02 {time}" for time in times]))
+    assert lengths(read(Csv, path, **params)) == expected
+
+
+def test_a_stated_length_is_held_against_the_distances(
+    read: Read, write: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write(bars(["2024-01-02 10:00", "2024-01-02 11:00", "2024-01-02 12:00"]))
+    with pytest.raises(BadParameter, match=r"`bar`: is longer than most distances between bars, which are 1h in .*GOOG"):
+        read(Csv, path, bar="1d", stamp="open")
+    assert lengths(read(Csv, path, bar="5m")) == [5, 5, 5]
+    assert "bars are said to last 5m, and are mostly 1h apart" in caplog.text
+
+
+def test_several_bars_of_one_time_are_told_apart_by_a_column(
+    read: Read, write: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = [f"2024-01-02 1{hour}:{minute:02},5m,1,1" for hour in (0, 1) for minute in range(0, 60, 5)]
+    rows += ["2024-01-02 11:00,1h,1,1", "2024-01-02 10:00,1h,1,1"]
+    path = write("time,every,open,close\n" + "\n".join(sorted(rows)) + "\n")
+    found = read(Csv, path)
+    assert lengths(found) == [None] * 26
+    assert caplog.text.count("GOOG has several bars of 2024-01-02T10:00:00Z") == 2  # read twice
+    caplog.clear()
+    found = read(Csv, path, series="every")
+    assert {(event["every"], length) for event, length in zip(found, lengths(found), strict=True)} == {
+        ("5m", 5.0),
+        ("1h", 60.0),
+    }
+    assert not caplog.text
+
+
+def test_symbols_of_one_file_may_have_bars_of_other_lengths(read: Read, write: Write) -> None:
+    rows = [f"2024-01-02 1{hour}:{minute:02},A,1,1" for hour in (0, 1) for minute in range(0, 60, 5)]
+    rows += [f"2024-01-02 1{hour}:00,B,1,1" for hour in (0, 1)] + ["2024-01-02 11:30,C,1,1"]
+    found = read(Csv, write("time,sid,open,close\n" + "\n".join(sorted(rows)) + "\n"))
+    began = zip(found, lengths(found), strict=True)
+    # Of C nothing is known, so that it may have begun as early as the longest.
+    assert {(event["sid"], length) for event, length in began} == {("A", 5.0), ("B", 60.0), ("C", 60.0)}
+
+
+def test_a_double_that_comes_late_ends_the_starts(read: Read, write: Write) -> None:
+    minutes = [f"2024-01-{2 + minute // 1440:02} {minute // 60 % 24:02}:{minute % 60:02}" for minute in range(1, 6001)]
+    found = read(Csv, write(bars([*minutes[:5000], *minutes[4999:]])))
+    assert lengths(found[:5000]) == [1] * 5000
+    assert lengths(found[5000:]) == [None] * 1001
+
+
+def test_quotes_have_no_start_and_rows_of_days_do(read: Read, write: Write) -> None:
+    ticks = read(Csv, write("time,price,volume\n2024-01-02 10:00:01,1,5\n2024-01-02 10:00:02,1,5\n"))
+    assert lengths(ticks) == [None, None]
+    closes = read(Csv, write("time,close,volume\n2024-01-02 10:00,1,5\n2024-01-02 10:01,1,5\n"))
+    assert lengths(closes) == [1, 1]
+    (day,) = read(Csv, write("date,price\n2024-01-02,1\n"))
+    assert day["ts"] - day["start"] == 86_400 * 10**9 - 1
+
+
+@pytest.mark.parametrize(
+    ("days", "params", "expected"),
+    [
+        (["2024-01-05", "2024-01-12", "2024-01-18", "2024-01-26"], {}, [7, 7, 6, 8]),
+        (["2024-01-01", "2024-01-08", "2024-01-15"], {"stamp": "open", "bar": "7d"}, [7, 7, 7]),
+        (["2024-01-31", "2024-02-29", "2024-03-29", "2024-04-30"], {}, [32, 29, 29, 32]),
+        (["2024-01-04", "2024-01-05", "2024-01-08", "2024-01-09"], {}, [1, 1, 1, 1]),
+        (["2024-01-05", "2024-01-08"], {}, [1, 1]),
+    ],
+)
+def test_weeks_and_months_with_dates_alone_begin_where_the_one_before_ended(
+    read: Read, write: Write, days: list[str], params: dict[str, str], expected: list[int]
+) -> None:
+    found = read(Csv, write(bars(days)), **params)
+    assert [round((event["ts"] - event["start"]) / 86_400e9) for event in found] == expected
+
+
+def test_midnights_alone_are_dates_and_with_other_times_they_are_times(read: Read, write: Write) -> None:
+    midnights = ["2024-01-02 00:00:00", "2024-01-03 00:00:00"]
+    assert lengths(read(Csv, write(bars(midnights)))) == [pytest.approx(1440), pytest.approx(1440)]
+    hours = [*midnights[:1], "2024-01-02 01:00:00", "2024-01-02 02:00:00"]
+    assert [event["ts"] % (86_400 * 10**9) for event in read(Csv, write(bars(hours)))] == [0, 3600e9, 7200e9]
+    offsets = ["2024-01-02T00:00-05:00", "2024-07-03T00:00-04:00"]
+    found = read(Csv, write(bars(offsets)), timezone=NEW_YORK)
+    assert [event["start"] % (86_400 * 10**9) / 3600e9 for event in found] == [5, 4]
+
+
+@pytest.mark.parametrize("written", ["%Y-%m-%d %H:%M %Z", "%H:%M", "%m-%d", "%Y %Q", "%Y %H"])
+def test_a_format_that_cannot_tell_a_moment_is_refused(read: Read, write: Write, written: str) -> None:
+    with pytest.raises(BadParameter, match="csv: parameter `time_format`"):
+        read(Csv, write(prices(["2024-01-02 15:00 UTC"])), time_format=written)
+
+
+@pytest.mark.parametrize("digits", ["45293", "45293.5", "2460311.5", "2024", "738887"])
+def test_days_of_other_calendars_are_refused(moments: Moments, digits: str) -> None:
+    with pytest.raises(BadRow, match="line 2: .* is too small to tell what it counts since 1970"):
+        moments(digits)
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "params"),
+    [
+        ("Date,Time", "2024.01.02,09:30", {}),
+        ("<DATE>,<TIME>", "2024-01-02,09:30:00", {}),
+        ("date,time", "20240102,0930", {}),
+        ("date,time", "20240102,093000", {"time": "date"}),
+        ("time,date", "9:30,2024-01-02", {}),
+        ("Day,At", "2024/01/02,09:30", {"time": "Day", "time_of_day": "At"}),
+        ("Date,Time", "02.01.2024,09:30", {"time_format": "%d.%m.%Y %H:%M"}),
+    ],
+)
+def test_a_date_and_a_time_of_day_in_two_columns_are_one_time(
+    read: Read, write: Write, header: str, row: str, params: dict[str, str]
+) -> None:
+    (event,) = read(Csv, write(f"{header},close\n{row},5\n"), **params)
+    assert event == {"channel": "quotes", "sid": "GOOG", "quote": 5.0, "close": 5.0, "ts": 1704187800 * 10**9}
+
+
+def test_parquet_has_times_of_day_too(read: Read, tmp_path: Path) -> None:
+    table = pa.table({"date": [date(2024, 1, 2)], "time": pa.array([34_200], pa.time32("s")), "price": [1.0]})
+    pq.write_table(table, tmp_path / "x.parquet")
+    assert read(Parquet, tmp_path / "x.parquet")[0]["ts"] == 1704187800 * 10**9

@@ -1,9 +1,10 @@
 """When bars began: a bar's length before its time, or when the one before it ended, whichever is later."""
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
-from intuition_core.stamps import DAY, ENOUGH, settled
+from intuition_core.stamps import DAY, settled
 from intuition_source_sql.moments import Moments
 
 _PRICES = ("open", "high", "low")
@@ -21,17 +22,18 @@ class Bars:
         self._moments = moments
         self._stated = stated
         self._last: dict[str, int] = {}
-        self._length: int | None = None
+        self._lengths: dict[str, int] = {}
+        self._longest: int | None = None
         self._known = False
-        self.double: tuple[str, int] | None = None
-        """A symbol and a time of which there are several bars: then nothing tells when any began."""
+        self.doubles: dict[str, int] = {}
+        """Symbols that have several bars of one time, and that time: nothing tells then when any of them began."""
         self.told = ""
         """What is to be told of how long bars last."""
 
     @property
     def length(self) -> int:
-        """How long bars last, in nanoseconds; 0 where nothing tells."""
-        return self._length or 0
+        """How long bars last at most, in nanoseconds; 0 where nothing tells."""
+        return self._longest or 0
 
     def learn(self, times: Sequence[object], symbols: Sequence[Any]) -> None:
         """Find out from the first rows how long bars last, and whether all times are dates alone.
@@ -51,16 +53,21 @@ class Bars:
         except ValueError:  # it is told with its row
             return
         before: dict[Any, int] = {}
-        distances: list[int] = []
+        distances: dict[Any, list[int]] = {}
         for ts, sid in zip(known, symbols, strict=True):
             if (last := before.get(sid)) is not None:
-                distances.append(round((ts - last) / DAY) * DAY if dates else ts - last)
+                distances.setdefault(sid, []).append(round((ts - last) / DAY) * DAY if dates else ts - last)
             before[sid] = ts
-        self._length, self.told = settled(distances[:ENOUGH], self._stated, dates=dates)
+        everything = list(chain.from_iterable(distances.values()))
+        self._longest, self.told = settled(everything, self._stated, dates=dates)
+        if self._stated is None:
+            found = {str(sid).strip(): settled(apart, dates=dates)[0] for sid, apart in distances.items()}
+            self._lengths = {sid: length for sid, length in found.items() if length is not None}
+            self._longest = max(self._lengths.values(), default=self._longest)
 
     def begin(self, events: Sequence[dict[str, Any]], times: Sequence[object]) -> None:
         """Give each bar its start: those with a date alone, with further prices of their time, or with its volume."""
-        moments, last, length = self._moments, self._last, self._length
+        moments, last = self._moments, self._last
         began: list[tuple[dict[str, Any], int]] = []
         for event, value in zip(events, times, strict=True):
             day = moments.day(value)
@@ -69,16 +76,17 @@ class Bars:
             sid, ts = event["sid"], event["ts"]
             before = last.get(sid)
             last[sid] = ts
-            if before == ts and self.double is None:
-                self.double = sid, ts
+            if before == ts:
+                self.doubles.setdefault(sid, ts)
+            length = self._lengths.get(sid, self._longest)
             if length is None:
                 continue
             start = moments.begin(day) if day is not None else moments.back(ts, length)
             if day is not None and length > DAY and self._stated != moments.shift:
                 start = moments.back(moments.begin(day) + DAY, length)
             began.append((event, min(ts, start if before is None else max(start, before))))
-        if self.double is None:
-            for event, start in began:
+        for event, start in began:
+            if event["sid"] not in self.doubles:
                 event["start"] = start
 
 

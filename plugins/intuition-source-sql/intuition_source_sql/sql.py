@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from datetime import time as clock_time
 from pathlib import Path
@@ -206,7 +206,7 @@ class Sql:
                         yield batch
                     if done:
                         break
-        for told in (bars.told, bars.double and _double(bars.double)):
+        for told in (bars.told, _doubles(bars.doubles)):
             if told:
                 _log.warning("%s: %s", place, told)
         if params.table is not None:
@@ -314,11 +314,15 @@ def _length(params: SqlParams) -> int | None:
     return None if bar is None else int(bar[1]) * _SECONDS[bar[2]] * 10**9
 
 
-def _double(double: tuple[str, int]) -> str:
-    sid, ts = double
-    moment = datetime.fromtimestamp(ts / 10**9, UTC).isoformat(sep=" ", timespec="seconds")
+def _doubles(doubles: Mapping[str, int]) -> str:
+    """Say that symbols have several bars of one time; nothing where none has."""
+    if not doubles:
+        return ""
+    sid, ts = next(iter(doubles.items()))
+    moment = datetime.fromtimestamp(ts // 10**9, UTC).isoformat(sep=" ")
+    more = f" ({len(doubles) - 1} symbols more have such)" if len(doubles) > 1 else ""
     return (
-        f"{sid} has several bars of {moment}, so that nothing tells when they began, and orders have their closes "
+        f"{sid} has several bars of {moment}{more}, so that nothing tells when they began, and orders have their closes "
         "alone; select one series with a `query`"
     )
 

@@ -143,7 +143,6 @@ def test_a_date_begins_with_its_first_moment_and_is_known_after_its_last(day: da
         45293,
         2460311.5,
         20241301,
-        202401320930,
         "2024-13-01",
         "20240102T0000",
         "now",

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from intuition_source_sql import Sql
 
-from intuition_core.data import normalise
+from intuition_core.data import normalise, sent
 from intuition_core.errors import BadParameter, IntuitionError
 from intuition_core.parameters import check_params
 from intuition_core.plugins import discover
@@ -122,6 +122,7 @@ def test_bars_of_a_table(postgres: Place) -> None:
             "venue": "XNAS",
             "note": "split",
             "halted": True,
+            "start": FIRST - DAY,
             "ts": FIRST,
         },
         {
@@ -135,6 +136,7 @@ def test_bars_of_a_table(postgres: Place) -> None:
             "volume": 1000,
             "venue": "XNAS",
             "halted": False,
+            "start": FIRST - DAY,
             "ts": FIRST,
         },
     ]
@@ -142,7 +144,9 @@ def test_bars_of_a_table(postgres: Place) -> None:
         found = events(url=url, table=table)
         for event in found:
             event.pop("tags", None)  # a text to one driver, and not to the other
-        assert found == expected
+        for event in found:
+        assert event.pop("start", event["ts"]) <= event["ts"]
+    assert found == expected
         assert [list(event)[:3] for event in found] == [["channel", "sid", "quote"]] * 2
 
 
@@ -285,8 +289,8 @@ def test_a_bar_stamped_at_its_opening_is_released_at_its_close(place: Place) -> 
     rows = [(day * 86_400, "A", 1.0) for day in range(1, 5)]
     table = place.make("ts bigint, sid text, close double precision", rows)
     for url in place.urls:
-        found = events(url=url, table=table, stamp="open", bar="1d", time_unit="s", start=3 * DAY, end=5 * DAY)
-        assert [event["ts"] // DAY for event in found] == [3, 4]
+        found = events(url=url, table=table, stamp="open", bar="1d", time_unit="s", start=3 * DAY - 1, end=5 * DAY - 1)
+        assert [(event["start"], event["ts"]) for event in found] == [(2 * DAY, 3 * DAY - 1), (3 * DAY, 4 * DAY - 1)]
 
 
 def test_rows_without_a_price_are_counted(place: Place, caplog: pytest.LogCaptureFixture) -> None:
@@ -350,7 +354,52 @@ def test_a_table_of_a_schema_with_capitals(postgres: Place) -> None:
     postgres.do(f'CREATE TABLE "{schema}"."Prices" ("Ts" bigint, "Price" numeric)')
     postgres.do(f'INSERT INTO "{schema}"."Prices" VALUES (1, 2.5)')
     for url in postgres.urls:
-        assert [event["sid"] for event in events(url=url, table=f"{schema}.Prices")] == ["Prices"]
+        assert [event["sid"] for event in events(time_unit="s", url=url, table=f"{schema}.Prices")] == ["Prices"]
+
+
+@pytest.mark.parametrize("kind", ["integer", "text", "real"])
+def test_dates_in_digits_are_dates(sqlite: Place, kind: str) -> None:
+    table = sqlite.make(f"ts {kind}, sid text, close real", [(20240102, "A", 1.0), (20240103, "A", 1.0)])
+    minutes = sqlite.make("ts integer, sid text, close real", [(202401020930, "A", 1.0), (202401020931, "A", 1.0)])
+    for url in sqlite.urls:
+        first = FIRST - 21 * 3600 * 10**9
+        found = events(url=url, table=table)
+        assert [(event["start"], event["ts"]) for event in found] == [
+            (first, first + DAY - 1),
+            (first + DAY, first + 2 * DAY - 1),
+        ]
+        nine = first + 34_200 * 10**9
+        assert [event["ts"] for event in events(url=url, table=minutes)] == [nine, nine + 60 * 10**9]
+        assert len(events(url=url, table=table, start=first + DAY)) == 1
+
+
+def test_bars_begin_where_the_one_before_ended(sqlite: Place, caplog: pytest.LogCaptureFixture) -> None:
+    times = ["09:31", "09:32", "09:33", "09:40"]
+    rows = [(f"2024-01-02T{time}:00Z", sid, 1.0, 1.0) for time in times for sid in ("A", "B")]
+    table = sqlite.make("ts text, sid text, open real, close real", rows)
+    for url in sqlite.urls:
+        whole = events(url=url, table=table)
+        assert [event["ts"] - event["start"] for event in whole] == [60 * 10**9] * 8
+        assert events(url=url, table=table, start=whole[4]["ts"]) == whole[4:]
+        assert [event["ts"] - event["start"] for event in events(url=url, table=table, bar="1m")] == [60 * 10**9] * 8
+        with pytest.raises(BadParameter, match=r"`bar`: is longer than most distances between bars, which are 1m"):
+            events(url=url, table=table, bar="5m")
+    double = sqlite.make("ts text, sid text, open real, close real", [*rows, rows[-1]])
+    with caplog.at_level(logging.WARNING):
+        found = events(url=sqlite.urls[0], table=double)
+    assert ["start" in event for event in found if event["sid"] == "A"] == [True] * 4
+    assert "B has several bars of 2024-01-02 09:40:00+00:00" in caplog.text
+
+
+def test_midnights_alone_are_days_and_a_time_among_them_is_told(sqlite: Place) -> None:
+    rows = [(f"2024-01-{day:02}T00:00:00", "A", 1.0) for day in range(2, 6)]
+    table = sqlite.make("ts text, sid text, close real", rows)
+    late = sqlite.make("ts text, sid text, close real", [(f"2024-01-02T00:00:00", "A", 1.0)] * 5000 + [("2024-01-03T10:00:00", "A", 1.0)])
+    for url in sqlite.urls:
+        found = events(url=url, table=table, timezone="America/New_York", close_at="16:00")
+        assert [(event["ts"] - event["start"]) // (3600 * 10**9) for event in found] == [16] * 4
+        with pytest.raises(IntuitionError, match="row 5001: `ts` is no midnight, as all times before are"):
+            events(url=url, table=late)
 
 
 def test_every_event_is_normalised_as_it_is(place: Place) -> None:
@@ -362,7 +411,8 @@ def test_every_event_is_normalised_as_it_is(place: Place) -> None:
 
     for url in place.urls:
         for event in events(time_unit="s", url=url, table=table):
-            assert normalise(event, now=clock) == [event]
+            as_sent = {key: sent(value) if key == "ts" else value for key, value in event.items()}
+            assert normalise(as_sent, now=clock) == [event]
 
 
 @settings(max_examples=25, deadline=None)
@@ -406,6 +456,8 @@ def test_a_table_gives_what_a_simple_reading_gives(
         for ts, sid, price, opening in sorted(rows, key=lambda row: (*row[:3], row[3] or 0.0))
         if start <= ts < end and sid in (symbols or "ABC")
     ]
+    for event in found:
+        assert event.pop("start", event["ts"]) <= event["ts"]
     assert found == expected
 
 
@@ -445,12 +497,15 @@ def test_columns_that_are_not_clear(place: Place, columns: str, params: dict[str
     ("row", "says"),
     [
         ((None, "A", 1.0), "row 1: `ts` is empty"),
+        ((20241301, "A", 1.0), "row 1: `ts` is no time written as `%Y%m%d`"),
+        ((45293, "A", 1.0), "row 1: `ts` 45293 is too small to tell what it counts"),
+        ((2460311.5, "A", 1.0), "row 1: `ts` 2460311.5 is too small to tell what it counts"),
         (("soon", "A", 1.0), "row 1: `ts` is no time in ISO 8601: 'soon'"),
-        ((1, None, 1.0), "row 1: `sid` is empty"),
-        ((1, "\n", 1.0), "row 1: `sid` is no symbol"),
-        ((1, "A", "n/a"), "row 1: `price` is no number: 'n/a'"),
-        ((1, "A", 1e300), "row 1: `price` is 1e[+]300, beyond what a price can be"),
-        ((1, "A", b"1"), "row 1: `price` is no number"),
+        ((FIRST, None, 1.0), "row 1: `sid` is empty"),
+        ((FIRST, "\n", 1.0), "row 1: `sid` is no symbol"),
+        ((FIRST, "A", "n/a"), "row 1: `price` is no number: 'n/a'"),
+        ((FIRST, "A", 1e300), "row 1: `price` is 1e[+]300, beyond what a price can be"),
+        ((FIRST, "A", b"1"), "row 1: `price` is no number"),
     ],
 )
 def test_a_row_that_cannot_be_read_is_named(sqlite: Place, row: tuple[Any, ...], says: str) -> None:
@@ -555,7 +610,7 @@ def test_the_core_opens_a_file(tmp_path: Path) -> None:
     connection.executemany("INSERT INTO prices VALUES (?, 'A', 1.5)", [(n,) for n in range(1, 6)])
     connection.commit()
     connection.close()
-    opened = open_source(discover(), data=[str(file)], params={"table": "prices"}, start=2 * 10**9, end=4 * 10**9)
+    opened = open_source(discover(), data=[str(file)], params={"table": "prices", "time_unit": "s"}, start=2 * 10**9, end=4 * 10**9)
     assert [event["ts"] for event in opened.events()] == [2 * 10**9, 3 * 10**9]
 
 
@@ -579,7 +634,7 @@ def test_memory_does_not_grow_with_the_table(tmp_path: Path) -> None:
 import resource
 from intuition_source_sql import Sql
 source = Sql()
-source.initialize(Sql.Params(url="sqlite:///{file}", table="prices"))
+source.initialize(Sql.Params(url="sqlite:///{file}", table="prices", time_unit="s"))
 batches = source.batches()
 count = len(next(batches))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
