@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from intuition_core.amounts import ROUNDING
 from intuition_core.contracts import Account, Bet, Context, Signal
 from intuition_core.randomness import restore_rng, rng_state
 
@@ -57,7 +58,7 @@ class Naive:
         cash = Decimal(str(account.cash))
         stake = _EXACT.multiply(cash, Decimal(str(fraction))).quantize(_CENT, context=_EXACT)
         if stake <= 0:
-            return Bet(cash=Decimal(0), reason=f"{fraction:.1%} of the {cash:.2f} in cash is less than a cent")
+            return Bet(cash=Decimal(0), reason=f"{fraction:.1%} of the {cash.quantize(_CENT, context=ROUNDING)} in cash is less than a cent")
         return Bet(cash=stake)
 
     def snapshot(self) -> dict[str, Any]:

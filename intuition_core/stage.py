@@ -165,7 +165,7 @@ class Stage:
 
     def _ended(self, code: int) -> NoReturn:
         """End the process, and say which part wanted that."""
-        if os.getpid() == self._pid and (who := self.speaker(sys._getframe(1))) is not None:
+        if os.getpid() == self._pid and (who := self.speaker(_caller(2))) is not None:
             with suppress(Exception):
                 self.finish()
                 self.tell(who or "a part", f"ended the process, with exit code {code}")
@@ -181,7 +181,7 @@ class _Output(io.TextIOWrapper):
 
     def write(self, text: str) -> int:
         """Write text, of a part aside."""
-        who = self._stage.speaker(sys._getframe(1))
+        who = self._stage.speaker(_caller(2))
         if who is None:
             return super().write(text)
         self._stage.write(who, text)
@@ -189,7 +189,7 @@ class _Output(io.TextIOWrapper):
 
     def writelines(self, lines: Any) -> None:
         """Write lines one by one."""
-        who = self._stage.speaker(sys._getframe(1))
+        who = self._stage.speaker(_caller(2))
         if who is None:
             super().writelines(lines)
         else:
@@ -214,7 +214,15 @@ class _Output(io.TextIOWrapper):
         return super().detach() if self._is_ours() else self.buffer
 
     def _is_ours(self) -> bool:
-        return self._stage.speaker(sys._getframe(2)) is None
+        return self._stage.speaker(_caller(3)) is None
+
+
+def _caller(depth: int) -> FrameType | None:
+    """Give the frame of who called; None where that is no Python, as when an exit handler is a built-in function."""
+    try:
+        return sys._getframe(depth)
+    except ValueError:
+        return None
 
 
 def _called(strategy: Any) -> str | None:
