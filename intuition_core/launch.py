@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 from typing import Final, NoReturn
 
 from intuition_core.hashing import may_be_seeded, seeded_environment
@@ -30,6 +31,12 @@ def run() -> int:
     command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
     if (command not in _WITHOUT_PARTS or "--supervised" in sys.argv) and may_be_seeded():
         _begin_again()
+    if "--supervised" not in sys.argv:  # there the supervisor tells
+        import faulthandler
+
+        if sys.stderr is not None:
+            with suppress(OSError, ValueError):
+                faulthandler.enable()
     from intuition_core.cli import main
     from intuition_core.stage import STAGE
 

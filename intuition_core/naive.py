@@ -1,13 +1,12 @@
 """The built-in portfolio: a random fraction of the cash, for trying an algorithm without installing another part."""
 
-from decimal import ROUND_DOWN, Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 from decimal import Context as Arithmetic
 from random import Random
 from typing import Annotated, Any, Final
 
 import msgspec
 
-from intuition_core.amounts import ROUNDING
 from intuition_core.contracts import Account, Bet, Context, Signal
 from intuition_core.randomness import restore_rng, rng_state
 
@@ -58,7 +57,7 @@ class Naive:
         cash = Decimal(str(account.cash))
         stake = _EXACT.multiply(cash, Decimal(str(fraction))).quantize(_CENT, context=_EXACT)
         if stake <= 0:
-            return Bet(cash=Decimal(0), reason=f"{fraction:.1%} of the {cash.quantize(_CENT, context=ROUNDING)} in cash is less than a cent")
+            return Bet(cash=Decimal(0), reason=f"{fraction:.1%} of the {cash.quantize(_CENT, ROUND_HALF_EVEN, _EXACT)} in cash is less than a cent")
         return Bet(cash=stake)
 
     def snapshot(self) -> dict[str, Any]:

@@ -128,7 +128,7 @@ class Stage:
         what = f"threads of parts still ran ({names})" if names else "what parts do at the end took too long"
         with suppress(Exception):
             self.finish()
-            _to_standard_error("intuition", f"{what}; they were ended with the process")
+            self.tell("intuition", f"{what}, and ended with the process")
         self._exit(code)
 
     def finish(self) -> None:

@@ -19,7 +19,7 @@ from intuition_core.apart import Apart, passing, unchanged
 from intuition_core.console import Console
 from intuition_core.journal import MEMORY, Journal
 from intuition_core.records import plain_decimal
-from intuition_core.session import Item, Session
+from intuition_core.session import Item, ReplayDiffers, Session, replayed_events
 from intuition_core.testing import quotes, strategy_of
 
 INTUITION = (sys.executable, "-m", "intuition_core")
@@ -299,6 +299,36 @@ def test_what_was_committed_is_answered_whatever_listeners_raise(caplog: pytest.
     assert records == told
     assert failing.heard == 1
     assert "Failing failed with InvalidOperation" in caplog.text
+    session.close()
+
+
+class Changing:
+    """Buys what the process says."""
+
+    bought = "IBM"
+
+    def initialize(self, params: Any) -> None:
+        """Begin."""
+
+    def event(self, data: Any) -> Signal:
+        """Take a quote."""
+        return Signal(self.bought, "buy", data["quote"])
+
+
+@pytest.mark.parametrize("seeded", [False, True])
+def test_a_journal_of_an_unseeded_process_that_differs_says_why_and_what_to_do(
+    seeded: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path / "s.sqlite")
+    if seeded:
+        journal.note(seeded_after=0)
+    session = Session(lambda: strategy_of(Changing), journal=journal, name="s")
+    session.deliver([Item([quotes()[0]])])
+    monkeypatch.setattr(Changing, "bought", "MSFT")
+    with pytest.raises(ReplayDiffers) as caught:
+        list(replayed_events(strategy_of(Changing), journal))
+    assert ("had the same hash seed" in str(caught.value)) is not seeded
+    assert ("begin another session with --session NAME" in str(caught.value)) is not seeded
     session.close()
 
 
