@@ -120,7 +120,7 @@ def settled(distances: Sequence[int], stated: int | None = None, *, dates: bool 
 
 
 def _usual(apart: Sequence[int]) -> int:
-    """Give the most frequent distance; of several the longest, with which a bar begins too early rather than too late."""
+    """Give the most frequent distance; of several the longest, with which bars begin too early rather than too late."""
     counts = Counter(apart)
     return max(counts, key=lambda distance: (counts[distance], distance))
 

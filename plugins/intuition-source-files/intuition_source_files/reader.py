@@ -113,8 +113,8 @@ class Reader:
             code, ts = starts.double
             sid = next((sid for sid, known in self._codes.items() if known == code), self._sid)
             self.told.append(
-                f"{self.table.path}: {sid} has several bars of {_shown(ts)}, so that nothing tells when they began, and "
-                "orders have their closes alone; say which column tells them apart with the option `series`"
+                f"{self.table.path}: {sid} has several bars of {_shown(ts)}, so that nothing tells when they began, "
+                "and orders have their closes alone; say which column tells them apart with the option `series`"
             )
 
     def _read(self, share: int, starts: Starts) -> Iterator[_Rows]:
@@ -371,8 +371,9 @@ class Reader:
         for index in rows.nonzero()[0].tolist():
             event: dict[str, Any] = {"sid": sids if isinstance(sids, str) else sids[index]}
             for key in ("action", "ratio", "amount"):
-                value = fields[key][index] if key in fields else None
-                value = value.item() if hasattr(value, "item") else value
+                value: Any = fields[key][index] if key in fields else None
+                if hasattr(value, "item"):
+                    value = value.item()
                 if value is not None and not (isinstance(value, float) and math.isnan(value)):
                     event[key] = value
             try:

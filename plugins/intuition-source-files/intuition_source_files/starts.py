@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class Starts:
     """Finds out when the bars of one file began, once it is known how long they last.
 
-    The first thousand distances between bars tell that, for each symbol and series by its own. Two bars of one symbol and time are of several
-    series: what is before one of them is then no sign of when it began.
+    The first thousand distances between bars tell that, for each symbol and series by its own. Two bars of one symbol
+    and time are of several series: what is before one of them is then no sign of when it began.
 
     Args:
         clock: reads the times of the file.
@@ -117,14 +117,13 @@ class Starts:
             self._see_double(times.ts, before, codes)
         if already or self._longest is None:
             return np.full(len(times.ts), NO_START)
-        starts = np.minimum(np.maximum(self._by_lengths(times, codes, self._longest), before), times.ts)
+        starts: np.ndarray[Any, Any] = np.maximum(self._by_lengths(times, codes, self._longest), before)
+        starts = np.minimum(starts, times.ts)
         if self.double is not None:
             starts[int((before == times.ts).argmax()) :] = NO_START
         return starts
 
-    def _by_lengths(
-        self, times: Times, codes: "np.ndarray[Any, Any] | None", longest: int
-    ) -> "np.ndarray[Any, Any]":
+    def _by_lengths(self, times: Times, codes: "np.ndarray[Any, Any] | None", longest: int) -> "np.ndarray[Any, Any]":
         import numpy as np
 
         if codes is None or len(set(self._lengths.values())) < 2:

@@ -91,7 +91,9 @@ def test_a_whole_file_is_of_a_channel_and_needs_no_price(read: Read, write: Writ
     with pytest.raises(NoColumn, match="known as the quote or the close"):
         read(Csv, path, layout="long")
     path = write("date,sid,score\n2024-01-03,A,0.5\n", "scores.csv")
-    assert read(Csv, path, channel="scores") == [{"channel": "scores", "sid": "A", "score": 0.5, "ts": FIRST + 2 * DAY - 1}]
+    assert read(Csv, path, channel="scores") == [
+        {"channel": "scores", "sid": "A", "score": 0.5, "ts": FIRST + 2 * DAY - 1}
+    ]
 
 
 def test_the_examples_of_the_readme_can_be_read(read: Read, write: Write) -> None:

@@ -189,7 +189,9 @@ def rank_in_time(event: dict[str, Any]) -> tuple[int, int]:
 
 def test_a_bar_began_as_it_says_or_by_the_length_that_was_said(write: Write) -> None:
     bar = '{"sid": "A", "quote": 1, "open": 1, "ts": "2024-01-02T10:0%d:00Z"%s}\n'
-    path = write(bar % (0, "") + bar % (1, "") + bar % (9, "") + bar % (9, ', "start": "2024-01-02T10:08:59Z"'), "a.jsonl")
+    path = write(
+        bar % (0, "") + bar % (1, "") + bar % (9, "") + bar % (9, ', "start": "2024-01-02T10:08:59Z"'), "a.jsonl"
+    )
     assert ["start" in event for event in lines(path)] == [False, False, True, False]  # what began before comes first
     began = [(event["ts"] - event["start"]) // 10**9 for event in lines(path, bar="5m")]
     assert began == [300, 60, 300, 1]

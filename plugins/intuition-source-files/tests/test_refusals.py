@@ -40,7 +40,10 @@ def test_a_row_without_a_price_is_a_gap_and_is_told(read: Read, write: Write, ca
         ("2024-01-03,1,1,1", r"line 4: 4 columns, where the header has 3"),
         (",1,1", r"line 4: `` is no ISO 8601 time"),
         ("3 January,1,1", r"line 4: `3 January` is no ISO 8601 time; .*`time_format`"),
-        ("2024-01-01,1,1", r"line 4: 2024-01-01T23:59:59.999999999Z comes after 2024-01-02T23:59:59.999999999Z; .*`sort`"),
+        (
+            "2024-01-01,1,1",
+            r"line 4: 2024-01-01T23:59:59.999999999Z comes after 2024-01-02T23:59:59.999999999Z; .*`sort`",
+        ),
         ("9999-01-03,1,1", r"line 4: `9999-01-03` is no"),
     ],
 )

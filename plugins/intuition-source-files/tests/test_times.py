@@ -289,7 +289,9 @@ def test_a_stated_length_is_held_against_the_distances(
     read: Read, write: Write, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = write(bars(["2024-01-02 10:00", "2024-01-02 11:00", "2024-01-02 12:00"]))
-    with pytest.raises(BadParameter, match=r"`bar`: is longer than most distances between bars, which are 1h in .*GOOG"):
+    with pytest.raises(
+        BadParameter, match=r"`bar`: is longer than most distances between bars, which are 1h in .*GOOG"
+    ):
         read(Csv, path, bar="1d", stamp="open")
     assert lengths(read(Csv, path, bar="5m")) == [5, 5, 5]
     assert "bars are said to last 5m, and are mostly 1h apart" in caplog.text
@@ -373,7 +375,7 @@ def test_a_format_that_cannot_tell_a_moment_is_refused(read: Read, write: Write,
 
 @pytest.mark.parametrize("digits", ["45293", "45293.5", "2460311.5", "2024", "738887"])
 def test_days_of_other_calendars_are_refused(moments: Moments, digits: str) -> None:
-    with pytest.raises(BadRow, match="line 2: .* is too small to tell what it counts since 1970"):
+    with pytest.raises(BadRow, match=r"line 2: .* is too small to tell what it counts since 1970"):
         moments(digits)
 
 

@@ -35,6 +35,12 @@ class Columns(msgspec.Struct, frozen=True):
     extras: tuple[tuple[str, int], ...]
     """What goes along as it is, by its key in an event."""
 
+    @property
+    def barred(self) -> bool:
+        """Whether rows may be bars: they have more than one price of a time, or how much was traded until the close."""
+        prices = {key for key, _ in self.prices}
+        return not prices.isdisjoint(("open", "high", "low")) or ("close" in prices and "volume" in dict(self.extras))
+
 
 def find_columns(place: str, names: Sequence[str], given: Mapping[str, str | None]) -> Columns:
     """Find out what is what.

@@ -322,8 +322,8 @@ def _doubles(doubles: Mapping[str, int]) -> str:
     moment = datetime.fromtimestamp(ts // 10**9, UTC).isoformat(sep=" ")
     more = f" ({len(doubles) - 1} symbols more have such)" if len(doubles) > 1 else ""
     return (
-        f"{sid} has several bars of {moment}{more}, so that nothing tells when they began, and orders have their closes "
-        "alone; select one series with a `query`"
+        f"{sid} has several bars of {moment}{more}, so that nothing tells when they began, and orders have their "
+        "closes alone; select one series with a `query`"
     )
 
 

@@ -394,7 +394,10 @@ def test_bars_begin_where_the_one_before_ended(sqlite: Place, caplog: pytest.Log
 def test_midnights_alone_are_days_and_a_time_among_them_is_told(sqlite: Place) -> None:
     rows = [(f"2024-01-{day:02}T00:00:00", "A", 1.0) for day in range(2, 6)]
     table = sqlite.make("ts text, sid text, close real", rows)
-    late = sqlite.make("ts text, sid text, close real", [(f"2024-01-02T00:00:00", "A", 1.0)] * 5000 + [("2024-01-03T10:00:00", "A", 1.0)])
+    late = sqlite.make(
+        "ts text, sid text, close real",
+        [("2024-01-02T00:00:00", "A", 1.0)] * 5000 + [("2024-01-03T10:00:00", "A", 1.0)],
+    )
     for url in sqlite.urls:
         found = events(url=url, table=table, timezone="America/New_York", close_at="16:00")
         assert [(event["ts"] - event["start"]) // (3600 * 10**9) for event in found] == [16] * 4
@@ -610,7 +613,9 @@ def test_the_core_opens_a_file(tmp_path: Path) -> None:
     connection.executemany("INSERT INTO prices VALUES (?, 'A', 1.5)", [(n,) for n in range(1, 6)])
     connection.commit()
     connection.close()
-    opened = open_source(discover(), data=[str(file)], params={"table": "prices", "time_unit": "s"}, start=2 * 10**9, end=4 * 10**9)
+    opened = open_source(
+        discover(), data=[str(file)], params={"table": "prices", "time_unit": "s"}, start=2 * 10**9, end=4 * 10**9
+    )
     assert [event["ts"] for event in opened.events()] == [2 * 10**9, 3 * 10**9]
 
 
