@@ -273,7 +273,7 @@ def _summary(path: Path) -> dict[str, Any]:
 
 
 def _day(ts: int) -> str:
-    return datetime.fromtimestamp(ts / 1e9, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return datetime.fromtimestamp(ts // 10**9, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _rows(journal: "Journal", *, events: bool) -> Iterator[dict[str, Any]]:

@@ -30,7 +30,8 @@ class Moments:
 
     Args:
         zone: where times without an offset were written down.
-        unit: what numbers count since 1970; None finds out by the size of the first one.
+        unit: what numbers count since 1970; ``date`` for dates in digits; None finds out by the size of the first one,
+            and refuses those that are dates in digits.
         shift: nanoseconds to add, so that a bar with the time of its opening is released at its close.
         fold: which of two moments a local time means that the clocks showed twice, 0 the earlier and 1 the later; None
             refuses it.
@@ -57,7 +58,8 @@ class Moments:
         self._fold = fold
         self._close = close
         self._plain = zone.key == "UTC"
-        self._factor = None if unit is None else UNITS[unit]
+        self._digits = unit == "date"
+        self._factor = None if unit is None or self._digits else UNITS[unit]
         self._shift = shift
 
     def read(self, value: object) -> int:
@@ -233,7 +235,10 @@ class Moments:
                 unit = meaning(int(value) if value == int(value) else float(value))
             except BadData as error:
                 raise ValueError(error.problem) from None
-            if unit.startswith("%"):
+            if unit.startswith("%") is not self._digits:
+                problem = "may be a date in digits; say so" if not self._digits else "is no date in digits, as is said"
+                raise ValueError(f"{problem} with the option `time_unit`, `date`: {value!r:.60}")
+            if self._digits:
                 self._written = unit
             else:
                 self._factor = UNITS[unit]

@@ -81,8 +81,11 @@ class SqlParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         msgspec.Meta(description="What a local time means that a clock set back shows twice."),
     ] = "refuse"
     time_unit: Annotated[
-        Literal["auto", "s", "ms", "us", "ns"],
-        msgspec.Meta(description="What numbers count since 1970; `auto` goes by the size of the first one."),
+        Literal["auto", "s", "ms", "us", "ns", "date"],
+        msgspec.Meta(
+            description="What numbers count since 1970, or `date` for dates in digits such as 20240102; `auto` goes by "
+            "the size of the first one, and refuses dates in digits."
+        ),
     ] = "auto"
     stamp: Annotated[
         Literal["open", "close"],
