@@ -57,7 +57,8 @@ class Naive:
         cash = Decimal(str(account.cash))
         stake = _EXACT.multiply(cash, Decimal(str(fraction))).quantize(_CENT, context=_EXACT)
         if stake <= 0:
-            return Bet(cash=Decimal(0), reason=f"{fraction:.1%} of the {cash.quantize(_CENT, ROUND_HALF_EVEN, _EXACT)} in cash is less than a cent")
+            there = cash.quantize(_CENT, ROUND_HALF_EVEN, _EXACT)
+            return Bet(cash=Decimal(0), reason=f"{fraction:.1%} of the {there} in cash is less than a cent")
         return Bet(cash=stake)
 
     def snapshot(self) -> dict[str, Any]:

@@ -86,7 +86,7 @@ PRICES = "ts,sid,quote\n" + "".join(f"2024-01-{day:02},GOOG,{day}.1234567\n" for
 
 def write_part(folder: Path, doing: str, place: str) -> Path:
     path = folder / "meddler.py"
-    given = {name: "" for name in ("imported", "initialized", "called")}
+    given = dict.fromkeys(("imported", "initialized", "called"), "")
     indent = {"imported": "", "initialized": " " * 8, "called": " " * 12}[place]
     given[place] = textwrap.indent(doing, indent)
     path.write_text(PART.format(**given))
@@ -103,7 +103,8 @@ def run(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
 
 def backtest(folder: Path) -> dict[str, Any]:
     ran = run(
-        folder, "backtest", "--algo", "./meddler.py", "--portfolio", "fixed", "--cash", "12345678.91", "--data", "d.csv",
+        folder, "backtest", "--algo", "./meddler.py", "--portfolio", "fixed", "--cash", "12345678.91",
+        "--data", "d.csv",
         "--json", "--report", "report.html", "--decisions", "decisions.jsonl",
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr

@@ -109,9 +109,7 @@ def test_a_session_decides_and_ends_as_if_the_part_had_not(
     assert json.loads(again.stdout)["account"] == account
 
 
-def test_a_session_whose_part_goes_through_a_set_goes_on(
-    serve: Callable[..., tuple[Any, str]], tmp_path: Path
-) -> None:
+def test_a_session_whose_part_goes_through_a_set_goes_on(serve: Callable[..., tuple[Any, str]], tmp_path: Path) -> None:
     process, address = serve_part(serve, tmp_path, cls="Sets")
     symbols = ["IBM", "MSFT", "AAPL", "GOOG", "AMZN", "XOM", "GLD", "TLT"]
     with Client(address) as client:
