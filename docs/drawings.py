@@ -143,26 +143,40 @@ def _quote(quote: Quote) -> Iterable[str]:
     yield text(at_x, at_y, quote.name, css="won" if quote.counts else "lost", anchor=anchor)
 
 
-def scene(told: str, *drawn: Bar | Quote | Level | Moment, says: Iterable[str] = ()) -> str:
-    """Give a picture of bars, quotes and moments over the axis of time, with words below."""
-    bottom = _TOP + _TALL + 24
-    lines = [line(_MARGIN, bottom, WIDTH - _MARGIN + 4, bottom), _arrow(WIDTH - _MARGIN + 8, bottom, "right")]
-    for each in sorted(drawn, key=lambda each: not isinstance(each, Bar)):
-        if isinstance(each, Bar):
-            lines += _bar(each)
-        elif isinstance(each, Quote):
-            lines += _quote(each)
-        elif isinstance(each, Level):
-            lines.append(line(_MARGIN, _y(each.price), WIDTH - _MARGIN, _y(each.price), css="time"))
-            lines.append(text(WIDTH - _MARGIN, _y(each.price) - 5, each.name, css="when", anchor="end"))
-        else:
-            lines.append(line(_x(each.ts), 24, _x(each.ts), _y(0) + 4, css="time", more=' stroke-dasharray="5 3"'))
-            lines.append(text(_x(each.ts), 17, each.name, css="when", anchor=each.anchor))
-    height = bottom + 12
-    for words in says:
-        height += 17
-        lines.append(text(_MARGIN, height, words, css="text"))
-    return svg(height + 12, told, lines)
+class Scene(NamedTuple):
+    """Bars, quotes and moments over the axis of time.
+
+    ``told`` is what it says to those who do not see it, ``says`` the words below. An order may have prices from after
+    ``since`` and up to ``end``, by which its prices are held against the core; None where other rules are pictured.
+    """
+
+    told: str
+    drawn: tuple[Bar | Quote | Level | Moment, ...]
+    says: tuple[str, ...] = ()
+    since: float | None = None
+    end: float | None = None
+
+    def draw(self) -> str:
+        """Give the picture."""
+        bottom = _TOP + _TALL + 24
+        lines = [line(_MARGIN, bottom, WIDTH - _MARGIN + 4, bottom), _arrow(WIDTH - _MARGIN + 8, bottom, "right")]
+        for each in sorted(self.drawn, key=lambda each: not isinstance(each, Bar)):
+            if isinstance(each, Bar):
+                lines += _bar(each)
+            elif isinstance(each, Quote):
+                lines += _quote(each)
+            elif isinstance(each, Level):
+                lines.append(line(_MARGIN, _y(each.price), WIDTH - _MARGIN, _y(each.price), css="time"))
+                lines.append(text(WIDTH - _MARGIN, _y(each.price) - 5, each.name, css="when", anchor="end"))
+            else:
+                dashed = ' stroke-dasharray="5 3"'
+                lines.append(line(_x(each.ts), 24, _x(each.ts), _y(0) + 4, css="time", more=dashed))
+                lines.append(text(_x(each.ts), 17, each.name, css="when", anchor=each.anchor))
+        height = bottom + 12
+        for words in self.says:
+            height += 17
+            lines.append(text(_MARGIN, height, words))
+        return svg(height + 12, self.told, lines)
 
 
 def _arrow(x: float, y: float, way: Literal["right", "left", "up", "down"]) -> str:
@@ -198,7 +212,8 @@ def overview() -> str:
         lines += [line(down, above + 3, down, below - 9), _arrow(down, below - 3, "down")]
         lines += [line(up, above + 9, up, below - 3), _arrow(up, above + 3, "up")]
         lines.append(text(down - 8, (above + below) / 2 + 4, sent, anchor="end", css="when"))
-        lines.append(text(up - 8, (above + below) / 2 + 4, told, anchor="end", css="when"))
+        if told:
+            lines.append(text(up - 8, (above + below) / 2 + 4, told, anchor="end", css="when"))
     for x, width, name in ((28, 68, "algorithm"), (113, 66, "portfolio"), (196, 66, "risk")):
         lines.append(f'<rect class="bar" x="{x}" y="366" width="{width}" height="26" rx="4"/>')
         lines.append(text(x + width / 2, 383, name, anchor="middle"))
@@ -255,110 +270,150 @@ def journal() -> str:
 
 ALL: Final = ("open", "high", "low", "close")
 
-DRAWINGS: Final[dict[str, Callable[[], str]]] = {
-    "overview": overview,
-    "fills-time": lambda: scene(
+SCENES: Final = {
+    "fills-time": Scene(
         "The decision on an event that comes late has the time of the latest one before it.",
-        Quote(18, 55, "A 10:00", counts=False),
-        Quote(78, 70, "B 10:05", counts=False, side="left"),
-        Quote(46, 20, "A 10:02, which comes last", counts=False),
-        Moment(78, "T 10:05"),
-        says=["What is decided on the last one has the latest", "time that the session has seen."],
+        (
+            Quote(18, 55, "A 10:00", counts=False),
+            Quote(78, 70, "B 10:05", counts=False, side="left"),
+            Quote(46, 20, "A 10:02, which comes last", counts=False),
+            Moment(78, "T 10:05"),
+        ),
+        says=("What is decided on the last one has the latest", "time that the session has seen."),
     ),
-    "fills-whole": lambda: scene(
+    "fills-whole": Scene(
         "Of a bar that begins at the decision or later every price counts.",
-        Bar(2, 40, 30, 64, 20, 50, (), "decided on its close"),
-        Bar(48, 96, 50, 92, 22, 70, ALL, "the next one"),
-        Moment(44, "decision"),
-        says=["It began after the decision: all of it counts.", "An order at market gets the open."],
+        (
+            Bar(2, 40, 30, 64, 20, 50, (), "decided on its close"),
+            Bar(48, 96, 50, 92, 22, 70, ALL, "the next one"),
+            Moment(44, "decision"),
+        ),
+        says=("It began after the decision: all of it counts.", "An order at market gets the open."),
+        since=44,
     ),
-    "fills-part": lambda: scene(
+    "fills-part": Scene(
         "Of a bar that began before the decision and ends after it the close alone counts.",
-        Bar(8, 92, 30, 88, 20, 66, ("close",), "start 09:30, ts 10:30"),
-        Moment(50, "decision 10:00"),
-        says=["It began before: the close alone counts,", "and of its volume the part after the line."],
+        (
+            Bar(8, 92, 30, 88, 20, 66, ("close",), "start 09:30, ts 10:30"),
+            Moment(50, "decision 10:00"),
+        ),
+        says=("It began before: the close alone counts,", "and of its volume the part after the line."),
+        since=50,
     ),
-    "fills-quotes": lambda: scene(
+    "fills-quotes": Scene(
         "A quote counts if its time is after the decision's, whenever it comes.",
-        Quote(14, 60, "10:29", counts=False),
-        Quote(40, 36, "10:30", counts=False, side="left"),
-        Quote(62, 55, "10:31", counts=True),
-        Quote(86, 68, "10:32", counts=True),
-        Moment(40, "decision 10:30"),
-        says=["A price at the decision's own time is no later one."],
+        (
+            Quote(14, 60, "10:29", counts=False),
+            Quote(40, 36, "10:30", counts=False, side="left"),
+            Quote(62, 55, "10:31", counts=True),
+            Quote(86, 68, "10:32", counts=True),
+            Moment(40, "decision 10:30"),
+        ),
+        says=("A price at the decision's own time is no later one.",),
+        since=40,
     ),
-    "fills-sides": lambda: scene(
+    "fills-sides": Scene(
         "A buy gets the ask and a sell the bid of an event that has them.",
-        Quote(60, 82, "ask: a buy", counts=True, side="right"),
-        Quote(60, 50, "quote: neither", counts=False, side="right"),
-        Quote(60, 18, "bid: a sell", counts=True, side="right"),
-        Moment(26, "decision"),
+        (
+            Quote(60, 82, "ask: a buy", counts=True, side="right"),
+            Quote(60, 50, "quote: neither", counts=False, side="right"),
+            Quote(60, 18, "bid: a sell", counts=True, side="right"),
+            Moment(26, "decision"),
+        ),
     ),
-    "fills-delay": lambda: scene(
+    "fills-delay": Scene(
         "With a delay, prices count from the decision and the delay on.",
-        Quote(34, 64, "1 s", counts=False),
-        Quote(54, 36, "2 s", counts=False, side="left"),
-        Quote(70, 48, "3 s", counts=True),
-        Quote(88, 66, "5 s", counts=True),
-        Moment(16, "decision"),
-        Moment(54, "it is there"),
-        says=['[fills] delay = "2s": an order travels that long.'],
+        (
+            Quote(34, 64, "1 s", counts=False),
+            Quote(54, 36, "2 s", counts=False, side="left"),
+            Quote(70, 48, "3 s", counts=True),
+            Quote(88, 66, "5 s", counts=True),
+            Moment(16, "decision"),
+            Moment(54, "it is there"),
+        ),
+        says=('[fills] delay = "2s": an order travels that long.',),
+        since=54,
     ),
-    "fills-volume": lambda: scene(
+    "fills-volume": Scene(
         "Of a bar's volume an order may have a share, and only of the time that was left.",
-        Bar(2, 44, 40, 84, 20, 62, ("close",), "volume 1000"),
-        Bar(54, 96, 50, 90, 20, 72, ALL, "volume 1000"),
-        Moment(23, "decision"),
-        says=[
+        (
+            Bar(2, 44, 40, 84, 20, 62, ("close",), "volume 1000"),
+            Bar(54, 96, 50, 90, 20, 72, ALL, "volume 1000"),
+            Moment(23, "decision"),
+        ),
+        says=(
             "volume_share = 0.1: half of the first bar was left,",
             "at most 50 units; of the second one at most 100.",
-        ],
+        ),
+        since=23,
     ),
-    "fills-end": lambda: scene(
+    "fills-end": Scene(
         "Of a bar that begins before an order's end and ends after it the open alone counts.",
-        Bar(6, 42, 34, 84, 20, 60, ALL, "all of it"),
-        Bar(52, 96, 50, 84, 22, 70, ("open",), "its open"),
-        Moment(3, "decision", "start"),
-        Moment(75, "end of the order"),
-        says=["What was traded after the end is not for it."],
+        (
+            Bar(6, 42, 34, 84, 20, 60, ALL, "all of it"),
+            Bar(52, 96, 50, 84, 22, 70, ("open",), "its open"),
+            Moment(3, "decision", "start"),
+            Moment(75, "end of the order"),
+        ),
+        says=("What was traded after the end is not for it.",),
+        since=3,
+        end=75,
     ),
-    "fills-same": lambda: scene(
+    "fills-same": Scene(
         "With fill same, an order for the symbol of the event fills at its quote; all others wait.",
-        Quote(34, 74, "A: an order for A", counts=True, side="right"),
-        Quote(12, 26, "B, earlier", counts=False),
-        Quote(80, 40, "B: one for B", counts=True),
-        Moment(34, "decision on A"),
+        (
+            Quote(34, 74, "A: an order for A", counts=True, side="right"),
+            Quote(12, 26, "B, earlier", counts=False),
+            Quote(80, 40, "B: one for B", counts=True),
+            Moment(34, "decision on A"),
+        ),
     ),
-    "fills-group": lambda: scene(
+    "fills-group": Scene(
         "Where a bar reaches the stop and the target of a bracket the stop counts, unless the open decides.",
-        Level(76, "target"),
-        Level(32, "stop"),
-        Bar(4, 40, 50, 92, 18, 60, (), "both: the stop"),
-        Bar(48, 84, 88, 96, 18, 50, ("open",), "its open decides"),
-        says=["Which came first nobody knows: the worse counts."],
+        (
+            Level(76, "target"),
+            Level(32, "stop"),
+            Bar(4, 40, 50, 92, 18, 60, (), "both: the stop"),
+            Bar(48, 84, 88, 96, 18, 50, ("open",), "its open decides"),
+        ),
+        says=("Which came first nobody knows: the worse counts.",),
     ),
-    "fills-unsaid": lambda: scene(
+    "fills-unsaid": Scene(
         "A bar that does not say when it began has its close alone.",
-        Bar(34, 92, 46, 88, 20, 66, ("close",), "began when?", unsaid=True),
-        Moment(14, "decision"),
-        says=["Its open may be from before the decision."],
+        (
+            Bar(34, 92, 46, 88, 20, 66, ("close",), "began when?", unsaid=True),
+            Moment(14, "decision"),
+        ),
+        says=("Its open may be from before the decision.",),
+        since=14,
     ),
-    "fills-day": lambda: scene(
+    "fills-day": Scene(
         "A date alone on a bar means its whole day.",
-        Bar(2, 44, 34, 82, 20, 60, ALL, "2 January"),
-        Bar(54, 96, 50, 90, 26, 74, ALL, "3 January"),
-        Moment(49, "midnight"),
-        says=["start 00:00, ts the last nanosecond of the day: what", "is decided on one bar has the next one's open."],
+        (
+            Bar(2, 44, 34, 82, 20, 60, ALL, "2 January"),
+            Bar(54, 96, 50, 90, 26, 74, ALL, "3 January"),
+            Moment(49, "midnight"),
+        ),
+        says=("start 00:00, ts the last nanosecond of the day:", "what is decided on one bar has the next one's open."),
     ),
-    "fills-moment": moment,
-    "fills-rows": lambda: scene(
+    "fills-rows": Scene(
         "Two bars of one moment give the same fills in either order.",
-        Bar(2, 44, 34, 80, 20, 58, (), "A, B or B, A"),
-        Bar(54, 96, 50, 90, 26, 74, ALL, "A, B or B, A"),
-        Moment(49, "decisions"),
-        says=["Orders for either fill at prices after the line,", "so that the order of rows does not matter."],
+        (
+            Bar(2, 44, 34, 80, 20, 58, (), "A, B or B, A"),
+            Bar(54, 96, 50, 90, 26, 74, ALL, "A, B or B, A"),
+            Moment(49, "decisions"),
+        ),
+        says=("Orders for either fill at prices after the line,", "so that the order of rows does not matter."),
+        since=49,
     ),
+}
+"""Pictures of bars and decisions, by the name of their file."""
+
+DRAWINGS: Final[dict[str, Callable[[], str]]] = {
+    "overview": overview,
+    "fills-moment": moment,
     "fills-rules": journal,
+    **{name: scene.draw for name, scene in SCENES.items()},
 }
 """What is drawn, by the name of its file."""
 

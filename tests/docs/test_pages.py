@@ -147,7 +147,9 @@ def test_parts_can_be_defined(code: str) -> None:
     exec(compile(code, "shown", "exec"), names)
     parts = [value for value in names.values() if isinstance(value, type) and value.__module__ == "shown"]
     for part in parts:
-        if hasattr(part, "event") and not issubclass(part, Contract):
+        if issubclass(part, Contract):
+            continue
+        if hasattr(part, "event"):
             trading = strategy_of(part)
         elif hasattr(part, "optimize"):
             trading = strategy_of(InTurn, part)
@@ -181,6 +183,15 @@ def test_every_plugin_is_listed() -> None:
     listed = (ROOT / "docs" / "plugins" / "index.md").read_text(encoding="utf-8")
     for readme in (ROOT / "plugins").glob("*/README.md"):
         assert f"[{readme.parent.name}]" in listed
+
+
+def test_every_module_has_a_room() -> None:
+    told = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    core = ROOT / "intuition_core"
+    modules = {file.stem for file in core.glob("*.py") if not file.stem.startswith("__")}
+    rooms = set(re.findall(r"`([a-z_]+)`", told[: told.index("## Doors")]))
+    assert modules <= rooms, sorted(modules - rooms)
+    assert all((core / f"rpc/{name}.py").exists() for name in re.findall(r"`rpc/(\w+)`", told))
 
 
 def test_every_page_is_in_the_navigation() -> None:
