@@ -57,7 +57,8 @@ def crowd(channels: Sequence[str] = (DEFAULT_CHANNEL,)) -> list[dict[str, Any]]:
             bar = prices[SYMBOLS[place % 2]][(day + 17 * (place // 2)) % len(days)]
             factor = 1 + place // 2 / 4
             priced = {name: round(bar[name] * factor, 4) for name in ("quote", "open", "high", "low", "close")}
-            events.append({**bar, **priced, "sid": sid, "ts": ts})
+            start = ts - (bar["ts"] - bar["start"])
+            events.append({**bar, **priced, "sid": sid, "start": start, "ts": ts})
             said = {"sid": sid, "value": priced["quote"], "ts": ts}
             events += [{"channel": channel, **said} for channel in channels if channel != DEFAULT_CHANNEL]
     return events

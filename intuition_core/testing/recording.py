@@ -3,13 +3,17 @@
 import csv
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Final
+
+_SESSION: Final = 23_400 * 10**9
+"""How long a session lasts, in nanoseconds."""
 
 
 def quotes() -> list[dict[str, Any]]:
     """Give daily bars of IBM and MSFT from 1 July 2008 to 5 January 2009, as normalised events of the caller's.
 
-    Prices are US dollars, not adjusted for dividends; ``ts`` is the close of the session, 16:00 in New York. The half
+    Prices are US dollars, not adjusted for dividends; ``start`` and ``ts`` are those of the session, 9:30 and 16:00 in
+    New York. The half
     year has quiet weeks and a crash. They are what the source ``sample`` gives for these days.
     """
     return [dict(event) for event in _events()]
@@ -23,6 +27,7 @@ def _events() -> list[dict[str, Any]]:
             "channel": "quotes",
             "sid": row["sid"],
             "quote": float(row["close"]),
+            "start": int(row["ts"]) - _SESSION,
             "ts": int(row["ts"]),
             **{name: float(row[name]) for name in ("open", "high", "low", "close")},
             "volume": int(row["volume"]),

@@ -63,6 +63,11 @@ class HasNoTimes(Good):
         return [{**event, "ts": "today"} for event in quotes()]
 
 
+class BeginsNowhere(Good):
+    def recorded(self):
+        return [{key: value for key, value in event.items() if key != "start"} for event in quotes()]
+
+
 class IsEmpty(Good):
     def recorded(self):
         return []
@@ -147,6 +152,7 @@ class ProgressesBackwards(Good):
 @pytest.mark.parametrize(
     ("part", "check", "says"),
     [
+        (BeginsNowhere, "test_bars_say_when_they_began", "say when the bar began"),
         (SkipsInBatches, "test_batches_are_the_events", "gives 50 events, and `events"),
         (GivesTextInBatches, "test_batches_are_the_events", "nobody normalises"),
         (RepeatsAnObject, "test_batches_are_the_events", "a dict of its own"),

@@ -24,8 +24,3 @@ class TestParquet(SourceContract):
 
 class TestJsonLines(SourceContract):
     part = JsonLines
-
-    @pytest.fixture(autouse=True)
-    def length(self, recorded: None) -> None:
-        """Say how long the bars last, which no line does."""
-        self.params = {**self.params, "bar": "1d"}
