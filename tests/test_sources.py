@@ -303,7 +303,7 @@ def test_a_parameter_that_no_source_takes_is_refused(data: list[str], params: di
 def test_symbols_of_several_are_chosen_from_all_of_them(caplog: pytest.LogCaptureFixture) -> None:
     recorded = Recorded(a=[quote(1, "A"), quote(2, "X")], b=[rate(1), quote(3, "B"), quote(4, "X")])
     source = open_any(recorded.catalogue, data=["a.csv", "b.jsonl"], symbols=["A", "B", "Z"], start=1, end=4)
-    assert [event["sid"] for event in source.events()] == ["A", "EUR/USD", "B"]
+    assert [event["sid"] for event in source.events()] == ["EUR/USD", "A", "B"]
     assert recorded.params[0] == ("csv", {"path": ("a.csv",)}), "it would refuse what it has none of"
     assert caplog.messages == ["csv: a.csv; jsonl: b.jsonl: no event is of Z"]
 
