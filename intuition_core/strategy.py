@@ -109,6 +109,7 @@ class Strategy:
         quarantined: the parts that are not called any more, by their number.
         halted: the failure after which, by the part's policy, no more events are to be taken.
         others: how many events were no quotes, since the strategy was made.
+        came: the channels of these, and of indicators' messages.
         notices: how often something came that the rules of time hold against it: ``late quote`` (older than an event
             before it), ``stale quote`` (older than its symbol's latest, which it does not replace), ``late action`` (a
             split or a dividend after a later quote of its symbol).
@@ -155,6 +156,7 @@ class Strategy:
         self._clock = Clock(composition.timers, composition.hours)
         self._timed: dict[str, int] = {}
         self._derived: deque[Data] = deque()
+        self.came: set[str] = set()
         self._answered = 0
         self._left: Iterator[Data] | None = None
         self._last = 0
@@ -226,6 +228,7 @@ class Strategy:
                 self._tell_fills(data)
         else:
             self.others += 1
+            self.came.add(channel)
             self._desk.root = data
             if channel == CONTROL:
                 self._recorder.open(self.seq, data["ts"])
@@ -247,6 +250,11 @@ class Strategy:
         """The number of the event that is being taken, also in the midst of `run_through`; fit for other threads."""
         left = self._left
         return self.seq if left is None else self._last - length_hint(left)
+
+    @property
+    def timer_names(self) -> list[str]:
+        """What the timers are called."""
+        return list(self._clock.names)
 
     @property
     def timed(self) -> bool:
@@ -909,6 +917,7 @@ class Strategy:
             self._record_failure(indicator.number, "event", error, data.get("sid"))
         else:
             self._answered += 1
+            self.came.add(channel)
             self._derived.append({**content, "channel": channel, "ts": data["ts"]})
 
     # -- records of failure

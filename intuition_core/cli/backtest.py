@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from intuition_core.cli.channels import check_channels, silent_channels
 from intuition_core.cli.failures import Failures
 from intuition_core.cli.interruption import Interruption, interruptible
 from intuition_core.cli.monitor import Monitor
@@ -177,6 +178,7 @@ class _Command:
                 listen=self._failures.listening(listen),
                 strategy=strategy_maker(self._trace),
             )
+            check_channels(backtest.strategy, self._catalogue)
             interruption = stack.enter_context(interruptible())
             monitor = Monitor(interruption)
             stack.enter_context(monitor.running())
@@ -207,6 +209,8 @@ class _Command:
         if not complete:
             click.echo(f"interrupted after {history.events:,} events", err=True)
             return 130
+        for channel in silent_channels(backtest.strategy):
+            click.echo(f"nothing came on the channel `{channel}`, which a part listens to", err=True)
         failed = self._failures.tell()
         if self._check_lookahead:
             return self._look_ahead() or failed

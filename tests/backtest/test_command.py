@@ -362,7 +362,9 @@ def test_honest_parts_pass_the_guard(backtest: Any) -> None:
     plain = backtest(*SAMPLE, "--symbols", "FB", "--json")
     checked = backtest(*SAMPLE, "--symbols", "FB", "--json", "--check-lookahead")
     assert checked.code == 0
-    assert checked.err.startswith("no look-ahead found: beginnings of the history decide as the whole does, and each fill")
+    assert checked.err.startswith(
+        "no look-ahead found: beginnings of the history decide as the whole does, and each fill"
+    )
     assert checked.told["decisions_sha256"] == plain.told["decisions_sha256"]
 
 

@@ -157,6 +157,33 @@ def test_orders_that_are_replaced_are_not_refused(backtest: Any, part: Any) -> N
     assert "Orders ended unfilled" in ran.out
 
 
+LISTENS = """\
+class Listens:
+    def initialize(self, params):
+        return ["quotes", "{channel}"]
+
+    def event(self, data):
+        pass
+"""
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    ("channel", "told"), [("sma", "an indicator of that name is installed and not configured"), ("quote", "`quotes`?")]
+)
+def test_a_channel_that_nobody_can_send_is_refused(command: str, part: Any, channel: str, told: str) -> None:
+    done = run(command, part(LISTENS.replace("{channel}", channel)))
+    assert done.returncode == 1
+    assert f"listens to the channel `{channel}`" in done.stderr
+    assert told in done.stderr
+
+
+def test_a_channel_on_which_nothing_came_is_told(part: Any) -> None:
+    done = run("backtest", part(LISTENS.replace("{channel}", "tweets")))
+    assert done.returncode == 0
+    assert "nothing came on the channel `tweets`" in done.stderr
+
+
 # -- what both commands take
 
 

@@ -91,7 +91,8 @@ def compare_history(
     with failures.told(), interruptible() as interruption:
         monitor = Monitor(interruption)
         with monitor.running():
-            comparison = _run(Backtests(variants, monitor=monitor, failures=failures), opened, drawing, interruption)
+            backtests = Backtests(variants, monitor=monitor, failures=failures, catalogue=catalogue)
+            comparison = _run(backtests, opened, drawing, interruption)
     tell(comparison, as_json=as_json)
     draw(comparison, picture)
     if interruption.asked:

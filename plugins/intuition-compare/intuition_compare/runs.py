@@ -8,11 +8,13 @@ from intuition_report import Html
 
 from intuition_compare.variants import Variant
 from intuition_core.backtest import Backtest
+from intuition_core.cli.channels import check_channels
 from intuition_core.cli.failures import Failures
 from intuition_core.cli.monitor import Monitor
 from intuition_core.contracts import Data, Metric
 from intuition_core.errors import IntuitionError
 from intuition_core.history import History
+from intuition_core.plugins import Catalogue
 
 FIGURES: Final = ("total_return", "annual_volatility", "sharpe", "max_drawdown")
 """The figures of the report that a comparison shows."""
@@ -42,10 +44,18 @@ class Backtests:
     """
 
     def __init__(
-        self, variants: Sequence[Variant], *, monitor: Monitor | None = None, failures: Failures | None = None
+        self,
+        variants: Sequence[Variant],
+        *,
+        monitor: Monitor | None = None,
+        failures: Failures | None = None,
+        catalogue: Catalogue | None = None,
     ) -> None:
         listen = failures.listening(None) if failures is not None else None
         self._runs = [(each.name, Backtest(each.composition, listen=listen)) for each in variants]
+        for _, backtest in self._runs:
+            if catalogue is not None:
+                check_channels(backtest.strategy, catalogue)
         self._monitor = monitor
         self.events = 0
 

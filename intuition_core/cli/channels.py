@@ -1,0 +1,55 @@
+"""Channels that parts listen to, and that nobody can send in a run over history."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from intuition_core.errors import IntuitionError, did_you_mean
+from intuition_core.parameters import plain_params
+
+if TYPE_CHECKING:
+    from intuition_core.plugins import Catalogue
+    from intuition_core.strategy import Strategy
+
+_BOOKED = ("quotes", "actions", "rates")
+
+
+class NobodySends(IntuitionError):
+    """A channel that a part listens to and that nobody can send."""
+
+    def __init__(self, channel: str, known: Iterable[str], *, indicator: bool) -> None:
+        self.channel = channel
+        self.known = tuple(known)
+        there = ", ".join(f"`{name}`" for name in self.known)
+        hint = (
+            f'an indicator of that name is installed and not configured: [[indicators]] name = "{channel}"'
+            if indicator
+            else f"there is {there}{did_you_mean(channel, self.known)}"
+        )
+        super().__init__(f"a part listens to the channel `{channel}`, on which nothing can come; {hint}")
+
+
+def check_channels(strategy: "Strategy", catalogue: "Catalogue") -> None:
+    """Refuse a channel that nobody can send: that of an indicator which is not configured, or one that is misspelt.
+
+    A channel of a name of its own may be in the data; what has come of it is known at the end alone.
+
+    Raises:
+        NobodySends: there is such a channel.
+    """
+    known = [*_BOOKED, *strategy.timer_names]
+    for part in strategy.parts:
+        if part.kind == "indicator":
+            channel = plain_params(part.params).get("channel")
+            known += [part.name, *([channel] if isinstance(channel, str) else [])]
+    indicators = {plugin.name for plugin in catalogue.plugins if plugin.kind == "indicator"}
+    for channel in strategy.channels:
+        if channel in known:
+            continue
+        if channel in indicators or did_you_mean(channel, known):
+            raise NobodySends(channel, known, indicator=channel in indicators)
+
+
+def silent_channels(strategy: "Strategy") -> list[str]:
+    """Give the channels that parts listen to and on which nothing has come, timers and what is booked left out."""
+    booked = {*_BOOKED, *strategy.timer_names}
+    return [channel for channel in strategy.channels if channel not in booked and channel not in strategy.came]
