@@ -335,7 +335,16 @@ def test_a_journal_of_an_unseeded_process_that_differs_says_why_and_what_to_do(
 
 @pytest.mark.parametrize("cash", ["12345678.91", "1e28", "99999999999999999999999999999999.999"])
 def test_the_console_tells_any_amount_in_any_context(cash: str, tmp_path: Path) -> None:
-    record = {"type": "decision", "sid": "G", "side": "buy", "quote": 1.5, "cash": cash, "quantity": "1"}
+    record = {
+        "type": "decision",
+        "seq": 1,
+        "ts": 0,
+        "sid": "G",
+        "side": "buy",
+        "quote": 1.5,
+        "cash": cash,
+        "quantity": "1",
+    }
     with (tmp_path / "out").open("w", encoding="utf-8") as stream, decimal.localcontext(HOSTILE):
         Console(stream)([record])
-    assert (tmp_path / "out").read_text().startswith("buying ")
+    assert "buying " in (tmp_path / "out").read_text()
