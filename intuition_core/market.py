@@ -281,7 +281,7 @@ class Market:
         instrument = self._instruments.get(dividend.sid)
         if instrument is not None and instrument.multiplier != 1:
             amount = ROUNDING.divide(amount, instrument.multiplier)
-        self.marks[dividend.sid] = float(max(EXACT.subtract(exact(mark), amount), Decimal(0)))
+        self.marks[dividend.sid] = float(max(ROUNDING.subtract(exact(mark), amount), Decimal(0)))
 
     def snapshot(self) -> dict[str, Decimal]:
         """Give the rates as they can be kept, by pair; the marks are kept with the ledgers."""

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intuition_core.contracts import Account, Bet, ClosedTrade, Context, Order, Signal
+from intuition_core.contracts import Account, Bet, ClosedTrade, Context, Holding, Order, Signal
 from intuition_core.naive import Naive
 from intuition_core.randomness import restore_rng, rng_state
 
@@ -30,6 +30,7 @@ class Purse:
     quoted_at: Mapping[str, int] = field(default_factory=dict)
     orders: Sequence[Order] = ()
     values: Mapping[str, float] = field(default_factory=dict)
+    holdings: Mapping[str, Holding] = field(default_factory=dict)
 
     def worth(self, _sid: str, price: float | None = None) -> float:
         return 0.0 if price is None else price
