@@ -51,6 +51,12 @@ _NOBODY: Final[tuple[Any, ...]] = ()
 CONTROL: Final = "$control"
 """The channel of what people decide; no publisher can send on it, as no name of a channel begins like this."""
 
+UNHEARD: Final = "$unheard"
+"""The channel of what people decided that is nothing to this strategy: it is counted, and heard by nobody."""
+
+_BY_THE_CLOCK: Final = frozenset({CONTROL, UNHEARD})
+"""The channels whose events have the time of a clock, and no time of the market."""
+
 MAX_DERIVED: Final = 1000
 """The most messages of indicators that one event may lead to: beyond it they only answer one another."""
 
@@ -217,7 +223,7 @@ class Strategy:
         """Take one normalised event and give the records it caused, in the order they came about."""
         self.seq = self._cell[0] = self.seq + 1
         channel = data["channel"]
-        if channel != CONTROL and data["ts"] > self._market.now:
+        if data["ts"] > self._market.now and channel not in _BY_THE_CLOCK:
             self._market.now = data["ts"]
         if channel == DEFAULT_CHANNEL:
             if self._bars and channel in self._bars:

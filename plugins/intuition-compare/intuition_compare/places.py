@@ -1,13 +1,10 @@
 """What people decided about parts of a session, for a variant whose parts are others."""
 
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from intuition_core.composition import Composition
 from intuition_core.contracts import Data
-from intuition_core.strategy import CONTROL
-
-UNHEARD: Final = "$unheard"
-"""The channel of an event that is counted, and heard by nobody: no publisher can send on it."""
+from intuition_core.strategy import CONTROL, UNHEARD
 
 
 class Places(NamedTuple):

@@ -28,6 +28,7 @@ from intuition_core.session import Item, Session
 from intuition_core.strategy import Strategy
 
 HOUR = 3_600 * 1_000_000_000
+BEGIN = 20_000 * 24 * HOUR
 
 
 class Turns:
@@ -70,7 +71,7 @@ NEWER = recipe(Newer, version="2")
 
 def quotes(prices: Sequence[int], first: int = 0) -> list[dict[str, Any]]:
     return [
-        {"channel": "quotes", "sid": "AB"[n % 2], "quote": price / 100, "ts": (first + n) * HOUR}
+        {"channel": "quotes", "sid": "AB"[n % 2], "quote": price / 100, "ts": BEGIN + (first + n) * HOUR}
         for n, price in enumerate(prices)
     ]
 
@@ -97,7 +98,7 @@ def session_of(path: Path, composition: Composition) -> Session:
 
 def hand_over(session: Session) -> None:
     part = recipe().lines[0].algorithm
-    ts = (session.last_seq + 1) * HOUR
+    ts = BEGIN + (session.last_seq + 1) * HOUR
     session.hand_over(control.upgrade("algorithm", "turns", before=part, version="2", ts=ts, by="test"))
     session._journal.close()
 
@@ -157,7 +158,7 @@ def test_the_course_begins_with_what_the_positions_are_worth(tmp_path: Path) -> 
     history = shadow.result("s").history
     assert history.statement["positions"]
     assert [(each.low, each.high) for each in history.slices] == [(10_000.0, 10_000.0)]
-    assert [day.ts for day in history.days] == [10 * HOUR]
+    assert [day.ts for day in history.days] == [BEGIN + 10 * HOUR]
     assert history.deposits == history.equity == Decimal(10_000)
     journal.close()
 
