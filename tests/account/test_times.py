@@ -16,7 +16,7 @@ from intuition_core.hours import Hours
 from intuition_core.instruments import Instrument
 from intuition_core.margin import Margin
 from intuition_core.orders import FillRules
-from intuition_core.strategy import CONTROL, Strategy
+from intuition_core.strategy import CONTROL, UNHEARD, Strategy
 
 from . import traded
 from .scripted import PARTS, RUN, composed, line, part
@@ -507,6 +507,15 @@ def test_what_waits_under_same_waits_as_under_next(sid: str) -> None:
         live = begun(recipe(fill=fill))
         told.append(outcome(live, do(quote(10, sid="C"), buy(), sid=sid), quote(10, 90.0, sid), bar(5, 20, BAR, sid)))
     assert told[0] == told[1] == [("buy", 105.0)]
+
+
+@pytest.mark.parametrize("channel", [CONTROL, UNHEARD])
+def test_what_people_decide_has_no_time_of_the_market(channel: str) -> None:
+    live = begun(recipe())
+    later = BEGIN + 1000 * DAY
+    live.step({"channel": channel, "ts": later, "action": "shares", "shares": {"one": "1"}, "by": "test"})
+    assert live.now == BEGIN
+    assert outcome(live, do(quote(10), buy()), quote(11, 101.0)) == [("buy", 101.0)]
 
 
 # -- brackets, groups, replaced orders

@@ -77,17 +77,23 @@ def strategy(
     return Strategy(recipe, run="r")
 
 
-def quote(price: float, ts: int = 0, sid: str = "A", **more: Any) -> dict[str, Any]:
-    return {"channel": "quotes", "sid": sid, "quote": price, "ts": ts, **more}
+def quote(price: float, ts: int | None = None, sid: str = "A", **more: Any) -> dict[str, Any]:
+    event = {"channel": "quotes", "sid": sid, "quote": price, **more}
+    return event if ts is None else {**event, "ts": ts}
+
+
+def step(live: Strategy, event: dict[str, Any]) -> Sequence[dict[str, Any]]:
+    """Take an event; one without a time comes a nanosecond after the one before it."""
+    return live.step({"ts": live.seq, **event})
 
 
 def types(live: Strategy, *events: dict[str, Any]) -> list[str]:
-    return [record["type"] for event in events for record in live.step(event)]
+    return [record["type"] for event in events for record in step(live, event)]
 
 
 def test_a_refusal_is_recorded_with_its_reason_and_who_refused() -> None:
     live = strategy((MaxPosition, {"value": 500}))
-    (record,) = live.step(quote(10.0, do="buy"))
+    (record,) = step(live, quote(10.0, do="buy"))
     assert (record["type"], record["risk"]) == ("rejection", "MaxPosition")
     assert record["reason"] == "A would come to 1000 (0 held, 0 ordered, 1000 more); at most 500"
 
@@ -103,10 +109,10 @@ def test_the_account_is_that_of_all_algorithms_and_orders_at_work_count() -> Non
 
 def test_the_smaller_order_is_the_one_that_is_placed() -> None:
     live = strategy((MaxPosition, {"value": 1500, "shrink": True}), names=("one", "two"))
-    first, second = live.step(quote(10.0, do="buy"))
+    first, second = step(live, quote(10.0, do="buy"))
     assert (first["cash"], second["cash"]) == ("1000", "500")
     live = strategy((Exposure, {"gross": 0.1, "shrink": True}), stake={"units": 333})
-    (record,) = live.step(quote(7.0, do="buy"))
+    (record,) = step(live, quote(7.0, do="buy"))
     assert (record["type"], record["quantity"]) == ("decision", "142.85714285")
 
 
@@ -138,7 +144,7 @@ def test_one_algorithm_may_be_long_of_what_another_is_short_of() -> None:
     live = strategy((Exposure, {"net": 0.1, "gross": 0.1}), names=("one", "two"), margin=Margin())
     assert types(live, quote(10.0, do="buy", by="one"), quote(10.0)) == ["decision", "fill"]
     assert types(live, quote(10.0, do="buy", by="two")) == ["rejection"]
-    (record,) = live.step(quote(10.0, do="sell", by="two"))
+    (record,) = step(live, quote(10.0, do="sell", by="two"))
     assert record["reason"].startswith("the gross exposure would come to 2000 (1000 now")
     live = strategy((MaxPosition, {"value": 1000}), names=("one", "two"), margin=Margin())
     assert types(live, quote(10.0, do="buy", by="one"), quote(10.0, do="sell", by="two")) == [
@@ -176,7 +182,7 @@ def test_a_limit_far_from_the_market_is_a_slip_of_the_finger() -> None:
     live = strategy((PriceCollar, {"fraction": 0.1}), (OrderSize, {"cash": 1000}), stake={"units": 10})
     assert types(live, quote(100.0, do="buy", terms={"limit": 1000.0})) == ["rejection"]
     assert types(live, quote(100.0, do="buy", terms={"limit": 90.0})) == ["decision"]
-    (record,) = live.step(quote(100.0, do="buy", terms={"limit": 101.0}))
+    (record,) = step(live, quote(100.0, do="buy", terms={"limit": 101.0}))
     assert record["reason"] == "an order of 1010; at most 1000"
 
 
@@ -225,7 +231,7 @@ def test_a_day_of_losses_stops_buying_and_the_next_day_begins_anew() -> None:
 def test_a_fall_turns_the_kill_switch_on_and_clearing_it_holds() -> None:
     live = strategy((Drawdown, {"peak": 0.01, "kill": True}))
     assert types(live, quote(10.0, do="buy"), quote(10.0, 1), quote(9.0, 2)) == ["decision", "fill"]
-    (record,) = live.step(quote(8.99, 3))
+    (record,) = step(live, quote(8.99, 3))
     assert (record["type"], record["action"], record["by"]) == ("control", "kill", "risk Drawdown")
     assert record["reason"] == "the equity of 9899 is 1.01% below its peak of 10000; at most 1%"
     assert types(live, quote(8.9, 4, do="sell")) == ["rejection"]  # the kill switch stops everything
@@ -243,7 +249,7 @@ def test_a_short_loses_by_a_rising_price() -> None:
     live = strategy((Drawdown, {"peak": 0.01, "kill": True}), margin=Margin())
     assert types(live, quote(10.0, do="sell"), quote(10.0, 1), quote(9.0, 2)) == ["decision", "fill"]
     assert types(live, quote(10.01, 3)) == []  # 10,100 was the peak, and 101 may be lost of it
-    (record,) = live.step(quote(10.02, 4))
+    (record,) = step(live, quote(10.02, 4))
     assert (record["action"], record["by"]) == ("kill", "risk Drawdown")
 
 
