@@ -15,6 +15,9 @@ DAY: Final = 86_400 * 10**9
 ENOUGH: Final = 1000
 """How many distances between bars tell how long they last."""
 
+FEWEST: Final = 3
+"""How many distances between dates alone tell at least that bars last more than a day."""
+
 _DIGITS: Final[tuple[tuple[range, str], ...]] = (
     (range(1900_01_01, 2200_01_01), "%Y%m%d"),
     (range(1900_01_01_00_00, 2200_01_01_00_00), "%Y%m%d%H%M"),
@@ -112,7 +115,7 @@ def settled(distances: Sequence[int], stated: int | None = None, *, dates: bool 
             return stated, f"bars are said to last {shown(stated)}, and are mostly {shown(_usual(apart))} apart"
         return stated, ""
     if dates:
-        middle = apart[len(apart) // 2] if apart else DAY
+        middle = apart[len(apart) // 2] if len(apart) >= FEWEST else DAY
         if middle < _SEVERAL_DAYS:
             return DAY, ""
         return max(distance for distance in apart if distance <= middle * _LONGER), ""

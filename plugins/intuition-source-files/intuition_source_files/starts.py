@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from intuition_core.stamps import DAY, ENOUGH, settled
+from intuition_core.stamps import DAY, ENOUGH, FEWEST, settled
 from intuition_source_files.chunk import NO_START
 from intuition_source_files.clock import Clock, Rule, Times
 
@@ -78,8 +78,9 @@ class Starts:
         """Look at how far bars are apart."""
         import numpy as np
 
-        self._see_double(times.ts, before, codes)
         known = (before != NO_START).nonzero()[0][: ENOUGH - self._count]
+        looked = slice(0, int(known[-1]) + 1 if len(known) else 0)
+        self._see_double(times.ts[looked], before[looked], codes if codes is None else codes[looked])
         apart = times.ts[known] - before[known]
         if times.dates is not None and times.dates.any():
             self._dates = True
@@ -101,9 +102,14 @@ class Starts:
         everything = list(chain.from_iterable(self._distances.values()))
         self._longest, told = settled(everything, stated, dates=self._dates)
         if stated is None:
-            found = {code: settled(apart, dates=self._dates)[0] for code, apart in self._distances.items()}
+            fewest = FEWEST if self._dates else 1
+            found = {
+                code: settled(apart, dates=self._dates)[0]
+                for code, apart in self._distances.items()
+                if len(apart) >= fewest
+            }
             self._lengths = {code: length for code, length in found.items() if length is not None}
-            self._longest = max(self._lengths.values(), default=self._longest)
+            self._longest = max((*self._lengths.values(), self._longest or 0)) or None
         return told
 
     def give(

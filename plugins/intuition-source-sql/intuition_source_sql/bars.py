@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
-from intuition_core.stamps import DAY, settled
+from intuition_core.stamps import DAY, FEWEST, settled
 from intuition_source_sql.moments import Moments
 
 _PRICES = ("open", "high", "low")
@@ -24,7 +24,7 @@ class Bars:
         self._last: dict[str, int] = {}
         self._lengths: dict[str, int] = {}
         self._longest: int | None = None
-        self._known = False
+        self._known = self._barred = False
         self.doubles: dict[str, int] = {}
         """Symbols that have several bars of one time, and that time: nothing tells then when any of them began."""
         self.told = ""
@@ -32,11 +32,16 @@ class Bars:
 
     @property
     def length(self) -> int:
-        """How long bars last at most, in nanoseconds; 0 where nothing tells."""
-        return self._longest or 0
+        """How long bars last at most, in nanoseconds; 0 where there are none, or nothing tells."""
+        return (self._longest or 0) if self._barred else 0
 
-    def learn(self, times: Sequence[object], symbols: Sequence[Any]) -> None:
+    def learn(self, times: Sequence[object], symbols: Sequence[Any], *, barred: bool) -> None:
         """Find out from the first rows how long bars last, and whether all times are dates alone.
+
+        Args:
+            times: as they are written.
+            symbols: of each row.
+            barred: whether rows may have more than one price of a time.
 
         Raises:
             BadData: they do not last as long as was said.
@@ -52,6 +57,7 @@ class Bars:
             dates = moments.alone or any(moments.day(value) is not None for value in times)
         except ValueError:  # it is told with its row
             return
+        self._barred = barred or dates or self._stated is not None
         before: dict[Any, int] = {}
         distances: dict[Any, list[int]] = {}
         for ts, sid in zip(known, symbols, strict=True):
@@ -61,9 +67,14 @@ class Bars:
         everything = list(chain.from_iterable(distances.values()))
         self._longest, self.told = settled(everything, self._stated, dates=dates)
         if self._stated is None:
-            found = {str(sid).strip(): settled(apart, dates=dates)[0] for sid, apart in distances.items()}
+            fewest = FEWEST if dates else 1
+            found = {
+                str(sid).strip(): settled(apart, dates=dates)[0]
+                for sid, apart in distances.items()
+                if len(apart) >= fewest
+            }
             self._lengths = {sid: length for sid, length in found.items() if length is not None}
-            self._longest = max(self._lengths.values(), default=self._longest)
+            self._longest = max((*self._lengths.values(), self._longest or 0)) or None
 
     def begin(self, events: Sequence[dict[str, Any]], times: Sequence[object]) -> None:
         """Give each bar its start: those with a date alone, with further prices of their time, or with its volume."""

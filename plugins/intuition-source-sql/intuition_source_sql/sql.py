@@ -241,7 +241,7 @@ class Sql:
         times = [row[columns.time] for row in rows]
         symbols = [None if columns.symbol is None else row[columns.symbol] for row in rows]
         try:
-            bars.learn(times, symbols)
+            bars.learn(times, symbols, barred=columns.barred)
         except BadData as error:
             raise BadParameter(_PART, "bar", error.problem) from None
 
