@@ -28,13 +28,20 @@ def events(chunk: Chunk, channel: str) -> list[Event]:
     quoted = _full(chunk.quotes)
     fields = {key: quotes if of is chunk.quotes and quoted else _plain(key, of) for key, of in chunk.fields.items()}
     bar = all(key in fields and _full(chunk.fields[key]) for key in _BAR)
-    columns = [fields.pop(key) for key in _BAR] if bar else []
+    columns: list[Any] = [fields.pop(key) for key in _BAR] if bar else []
+    starts = chunk.starts
+    if bar and starts is not None and (starts != NO_START).all():
+        columns.append(starts.tolist())
+        starts = None
+    begun = len(columns) > len(_BAR)
     if isinstance(chunk.sids, str):
-        made = (_bars_of_one if bar else _quotes_of_one)(channel, chunk.sids, ts, quotes, *columns)
+        of_one = (_begun_bars_of_one if begun else _bars_of_one) if bar else _quotes_of_one
+        made = of_one(channel, chunk.sids, ts, quotes, *columns)
     else:
-        made = (_bars if bar else _quotes)(channel, chunk.sids.tolist(), ts, quotes, *columns)
-    if chunk.starts is not None:
-        for event, start in zip(made, chunk.starts.tolist(), strict=True):
+        of_many = (_begun_bars if begun else _bars) if bar else _quotes
+        made = of_many(channel, chunk.sids.tolist(), ts, quotes, *columns)
+    if starts is not None:
+        for event, start in zip(made, starts.tolist(), strict=True):
             if start != NO_START:
                 event["start"] = start
     for key, column in fields.items():
@@ -106,6 +113,68 @@ def _bars(
         }
         for sid, t, quote, open_, high, low, close, volume in zip(
             sids, ts, quotes, opens, highs, lows, closes, volumes, strict=True
+        )
+    ]
+
+
+def _begun_bars_of_one(
+    channel: str,
+    sid: str,
+    ts: list[int],
+    quotes: list[float],
+    opens: list[float],
+    highs: list[float],
+    lows: list[float],
+    closes: list[float],
+    volumes: list[float],
+    starts: list[int],
+) -> list[Event]:
+    return [
+        {
+            "channel": channel,
+            "sid": sid,
+            "quote": quote,
+            "ts": t,
+            "start": start,
+            "open": open_,
+            "high": high,
+            "low": low,
+            "close": close,
+            "volume": volume,
+        }
+        for t, quote, open_, high, low, close, volume, start in zip(
+            ts, quotes, opens, highs, lows, closes, volumes, starts, strict=True
+        )
+    ]
+
+
+def _begun_bars(
+    channel: str,
+    sids: list[str],
+    ts: list[int],
+    quotes: list[float],
+    opens: list[float],
+    highs: list[float],
+    lows: list[float],
+    closes: list[float],
+    volumes: list[float],
+    starts: list[int],
+) -> list[Event]:
+    return [
+        {
+            "channel": channel,
+            "sid": sid,
+            "quote": quote,
+            "ts": t,
+            "start": start,
+            "open": open_,
+            "high": high,
+            "low": low,
+            "close": close,
+            "volume": volume,
+        }
+        for sid, t, quote, open_, high, low, close, volume, start in zip(
+            sids, ts, quotes, opens, highs, lows, closes, volumes, starts, strict=True
         )
     ]
 
