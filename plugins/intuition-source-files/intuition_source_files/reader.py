@@ -69,7 +69,7 @@ class Reader:
         self._rule = rule
         self._clock = Clock(rule)
         self._params = params
-        self._last = _BEGINNING
+        self._last = self._last_written = _BEGINNING
         self._codes: dict[Any, int] = {}
         """The number of each symbol, or of each of its series."""
         self.mixed = is_mixed(columns, params)
@@ -174,12 +174,13 @@ class Reader:
         back = ts[1:] < ts[:-1]
         index = 0 if ts[0] < self._last else int(back.argmax()) + 1 if back.any() else None
         if index is not None:
-            before = ts[index - 1] if index else self._last
-            problem = f"{_shown(ts[index])} comes after {_shown(before)}"
+            written = rows.times.begins  # of a date alone, the date rather than its end
+            before = written[index - 1] if index else self._last_written
+            problem = f"{_shown(written[index])} comes after {_shown(before)}"
             raise BadCell(
                 index, f"{problem}; put the rows in the order of time, or have it done with the option `sort`"
             )
-        self._last = int(ts[-1])
+        self._last, self._last_written = int(ts[-1]), int(rows.times.begins[-1])
 
     def _begun(self, read: Iterator[_Rows], starts: Starts) -> Iterator[Chunk]:
         """Give the wanted rows with the starts of bars, as soon as it is known how long these last."""

@@ -42,7 +42,7 @@ def test_a_row_without_a_price_is_a_gap_and_is_told(read: Read, write: Write, ca
         ("3 January,1,1", r"line 4: `3 January` is no ISO 8601 time; .*`time_format`"),
         (
             "2024-01-01,1,1",
-            r"line 4: 2024-01-01T23:59:59.999999999Z comes after 2024-01-02T23:59:59.999999999Z; .*`sort`",
+            r"line 4: 2024-01-01T00:00:00Z comes after 2024-01-02T00:00:00Z; .*`sort`",
         ),
         ("9999-01-03,1,1", r"line 4: `9999-01-03` is no"),
     ],
