@@ -55,7 +55,8 @@ def _command(command: click.Command | None, name: str, parent: click.Context, he
     records = [record for option in options if (record := option.get_help_record(context)) is not None]
     if records:
         words.append(
-            "| option | |\n|---|---|\n" + "".join(f"| `{_cell(o)}` | {_cell(_text(text))} |\n" for o, text in records)
+            "| option | |\n|---|---|\n"
+            + "".join(f"| {_code(option)} | {_cell(_text(text))} |\n" for option, text in records)
         )
     yield "\n".join(words)
     if isinstance(command, click.Group):
@@ -77,6 +78,13 @@ def _text(words: str) -> str:
     parts = " ".join(words.split()).split("`")
     parts[::2] = [part.replace("<", "&lt;") for part in parts[::2]]
     return "`".join(parts)
+
+
+def _code(words: str) -> str:
+    """Give words as code within a table, in which a bar would be read in two ways."""
+    if "|" not in words:
+        return f"`{words}`"
+    return f"<code>{words.replace('<', '&lt;').replace('|', '&#124;')}</code>"
 
 
 def _cell(text: str) -> str:

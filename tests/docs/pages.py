@@ -59,6 +59,20 @@ def links(page: Path) -> Iterator[str]:
             yield target
 
 
+def anchors(page: Path) -> Iterator[tuple[Path, str]]:
+    """Give the pages and the headings within them that a page links to."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    for file, anchor in re.findall(r"\]\(([^)\s#]*\.md)?#([^)\s]+)\)", text):
+        yield (page.parent / file).resolve() if file else page, anchor
+
+
+def headings(page: Path) -> set[str]:
+    """Give what a page's headings are called in links, where the site and those who show the repository agree on it."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    slugs = (re.sub(r"[^\w\s-]", "", found.lower()).strip() for found in re.findall(r"^#+ (.*)$", text, re.MULTILINE))
+    return {re.sub(r"\s", "-", slug) for slug in slugs if not re.search(r"[\s-]{2}", slug)}
+
+
 def pattern(line: str) -> str:
     """Give the expression that a shown line stands for: `…` is anything, blanks are as many as there are."""
     words = [".*".join(map(re.escape, word.split("…"))) for word in line.split()]

@@ -177,6 +177,8 @@ class InTurn:
 def test_links_lead_somewhere(page: Path) -> None:
     for target in _pages.links(page):
         assert (page.parent / target).exists(), f"{name(page)}: {target}"
+    for target, heading in _pages.anchors(page):
+        assert heading in _pages.headings(target), f"{name(page)}: {target.name}#{heading}"
 
 
 def test_every_plugin_is_listed() -> None:
