@@ -169,7 +169,11 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the documentation into build/site; a broken link or a name that is not there ends it."""
+    """Build the documentation into build/site; a broken link ends it.
+
+    What the code defines of the pages is written by ``python docs/reference.py``, what is drawn by
+    ``python docs/drawings.py`` and ``python docs/pictures.py``.
+    """
     if sys.version_info < (3, 11, 5):
         session.skip("what builds the documentation needs Python 3.11.5")
     session.run("zensical", "build", "--strict", "--clean")
