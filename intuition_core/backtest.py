@@ -167,7 +167,8 @@ class Backtest:
             self.counts["rejection"] -= 1
             self.counts["ended"] += 1
         else:
-            self.refusals[_NUMBER.sub("…", record["reason"])] += 1
+            reason = record["reason"].replace(str(record["sid"]), "…")
+            self.refusals[_NUMBER.sub("…", reason)] += 1
 
     def finish(self, *, source: str, complete: bool = True) -> History:
         """Cancel what can no longer fill, and say what the run came to.
