@@ -6,7 +6,7 @@ broker, and filled by later quotes. What people decide, the kill switch and the 
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any, Final
@@ -22,9 +22,18 @@ from intuition_core.composition import Composition
 from intuition_core.contracts import Account, Bet, Cancel, Data, Fill, Message, Order, Rejection, Side, Signal, Targets
 from intuition_core.data import DEFAULT_CHANNEL, MAX_PRICE, MIN_PRICE, check_channel, check_sid, plain
 from intuition_core.errors import BadData
-from intuition_core.ledger import EXACT, LedgerView, NoMargin, NotEnough, Readable, exact, floor_to_step
+from intuition_core.ledger import (
+    EXACT,
+    LedgerView,
+    NoMargin,
+    NotEnough,
+    Readable,
+    Reservation,
+    exact,
+    floor_to_step,
+)
 from intuition_core.lookout import Fail, Lookout
-from intuition_core.market import DEFAULT_STEP, Unbookable
+from intuition_core.market import BEGINNING, DEFAULT_STEP, Unbookable
 from intuition_core.orders import Filled, OpenOrder, misplaced
 from intuition_core.paper import OVER, PaperBroker
 from intuition_core.records import Record, Recorder, plain_decimal
@@ -44,6 +53,12 @@ _NOTHING_TO_CLOSE: Final[dict[Side, str]] = {
 _NO_TERMS: Final = Signal("", "buy")
 """Says nothing of how to trade: what a bet about another symbol has of its signal."""
 
+_REPLACED: Final = "replaced"
+"""Why an order is taken back whose tag another one has."""
+
+_GROUPED: Final = "another order of its group was filled"
+"""Why the rest of a group is taken back."""
+
 _CLOSED: Final = "the position that it protects is closed"
 """Why an order that protects a position is taken back with it."""
 
@@ -62,6 +77,8 @@ class Desk:
         account: the whole account as risk parts see it.
         broker: where orders are open.
         fills: what is to be told to those whose orders it filled; always the same object.
+        reach: how long before the session's time events have been traded at most, nanoseconds, by symbol: bars from
+            their start, and what comes late; of events that found an order. Always the same object.
         recorder: what was recorded and not taken yet.
         killed: why the kill switch is on; None while it is off.
         lines: whom it trades for.
@@ -96,6 +113,7 @@ class Desk:
         "ledger",
         "lines",
         "lookout",
+        "reach",
         "recorder",
         "risks",
         "root",
@@ -114,6 +132,7 @@ class Desk:
         )
         self.ledger: Readable = self.books if len(self.books.ledgers) > 1 else next(iter(self.books.ledgers.values()))
         self.rules = composition.rules
+        self.reach: dict[str, int] = {}
         self.root: Data = {}
         self._delay = composition.fills.delay
         self._born: list[str] = []
@@ -286,23 +305,29 @@ class Desk:
             self._fail(number, method, error, sid)
             return
         name, held = line.names[0], line.ledger.positions
-        sids = list(dict.fromkeys((*numbers, *(sorted(held) if targets.others == "close" else ()))))
-        self._take_back(
-            [
-                each
-                for there in self.broker.open.values()
-                for each in there
-                if each.algorithm == name
-                and each.parent is None
-                and (targets.others == "close" or each.order.sid in numbers)
-            ],
-            "other targets have taken its place",
-        )
+        mine = [
+            each
+            for there in self.broker.open.values()
+            for each in there
+            if each.algorithm == name
+            and each.parent is None
+            and (targets.others == "close" or each.order.sid in numbers)
+        ]
+        # At the market it is filled already, or will be, whatever is wanted now: it counts as held.
+        coming = [each for each in mine if each.order.type == "market" and self._may_be_filled(each)]
+        self._take_back([each for each in mine if each not in coming], "other targets have taken its place")
+        units = {sid: position.quantity for sid, position in held.items()}
+        for each in coming:
+            order = each.order
+            come = order.quantity if order.quantity is not None else self.broker.estimate(order)[0]
+            there = units.get(order.sid, _ZERO)
+            units[order.sid] = EXACT.add(there, come) if order.side == "buy" else EXACT.subtract(there, come)
+        sids = list(dict.fromkeys((*numbers, *(sorted(units) if targets.others == "close" else ()))))
         equity = line.ledger.equity
         orders: list[Order] = []
         refused = False
         for each in sids:
-            there = held[each].quantity if each in held else _ZERO
+            there = units.get(each, _ZERO)
             try:
                 wanted = numbers.get(each, _ZERO)
                 leg = Leg(each, self._marks.get(each), there, wanted, equity if targets.weights is not None else None)
@@ -327,6 +352,9 @@ class Desk:
                 self._refuse(line, order, "another order of the same targets is refused")
             return
         with self._together(line):
+            for each in coming:
+                if self._sales is not None and each.order.closing:
+                    self._expect(line, each, self.broker.estimate(each.order)[1])
             for order in sorted(passed, key=lambda order: not order.closing):
                 self._book(line, order)
 
@@ -344,6 +372,7 @@ class Desk:
         self._aside = replaced
         self.signal(line, signal, data)
         if not self._aside:
+            self._leave_recalled(reserved, places)
             return
         self._aside = ()
         for each, reservation in reserved:
@@ -356,6 +385,20 @@ class Desk:
             self.broker.restore([each])
         if sid in self.broker.open:
             self.broker.open[sid].sort(key=lambda each: places.get(each.id, len(places)))
+
+    def _leave_recalled(
+        self, reserved: Sequence[tuple[OpenOrder, Reservation | None]], places: Mapping[str, int]
+    ) -> None:
+        """Keep those of replaced orders that may be filled already until that is known, before what replaces them."""
+        for each, reservation in reserved:
+            if not self._may_be_filled(each):
+                continue
+            ledger, sid = self.books.ledgers[each.algorithm], each.order.sid
+            if reservation is not None:
+                ledger.reserve(each.id, sid, min(reservation.cash, max(ledger.available, _ZERO)))
+            self.broker.restore([each])
+            self.broker.open[sid].sort(key=lambda each: places.get(each.id, len(places)))
+            self._recall(each, _REPLACED)
 
     def rebalance(self, line: LineSeat, data: Data) -> None:
         """Show a portfolio a quote, and place what it bets of its own accord."""
@@ -445,9 +488,42 @@ class Desk:
         )
 
     def _take_back(self, orders: Sequence[OpenOrder], reason: str) -> None:
+        """Take back open orders; those that may be filled by what is not told yet are over once it is."""
         for open_order in orders:
-            self.broker.cancel(open_order)
-            self._reject(open_order, reason)
+            if self._may_be_filled(open_order):
+                self._recall(open_order, reason)
+            else:
+                self.broker.cancel(open_order)
+                self._reject(open_order, reason)
+
+    def _recall(self, open_order: OpenOrder, reason: str) -> None:
+        reach = self._reach(open_order.order.sid)
+        self.broker.recall(open_order, now=self._market.now, reach=reach, reason=reason)
+
+    def _may_be_filled(self, open_order: OpenOrder) -> bool:
+        """Say whether an order may have been filled by now, without anybody having been told.
+
+        That is where its symbol has bars, or comes late, and its latest event is older than the session's time: a bar
+        of it may still come that began before. Who takes the order back now may know from another symbol how that bar
+        went.
+        """
+        since, now, sid = open_order.since, self._market.now, open_order.order.sid
+        if since is None or since >= now:
+            return False
+        if open_order.waits and any(
+            each.id in open_order.waits and self._may_be_filled(each)
+            for there in self.broker.open.values()
+            for each in there
+        ):
+            return True
+        known, root = self._market.quoted_at.get(sid, BEGINNING), self.root
+        if root.get("sid") == sid and root["channel"] == DEFAULT_CHANNEL:
+            known = max(known, root["ts"])
+        return known < now and self._reach(sid) > 0
+
+    def _reach(self, sid: str) -> int:
+        """Give how long before an event of a symbol that comes now it may have been traded, as far as is known."""
+        return max(self.reach.get(sid, 0), self._bar_length())
 
     def _checked(self, line: LineSeat, signal: Signal, data: Data) -> Signal | None:
         """Give the signal with its quote, or record why it makes no sense."""
@@ -792,9 +868,14 @@ class Desk:
             if self.rules > 1 and len(self._aside) == 1 and self.broker.is_same(self._aside[0], open_order):
                 return None  # it goes on as it is: `_replace` puts it back
             replaced, self._aside = self._aside, ()
+        instead: tuple[str, ...] = ()
         for each in replaced:
-            self._reject(each, "replaced")
-        open_order = msgspec.structs.replace(open_order, id=self.recorder.next_id)
+            if self._may_be_filled(each):
+                instead = (*instead, each.id, *each.instead)
+            else:
+                self._reject(each, _REPLACED)
+                instead = (*instead, *each.instead)
+        open_order = msgspec.structs.replace(open_order, id=self.recorder.next_id, instead=instead)
         open_order = self.broker.place(open_order, reserve)
         record = self.recorder.decision(open_order, quantity, cash)
         if order.short:
@@ -853,11 +934,19 @@ class Desk:
         for each in self.broker.members(open_order):
             if filled.left_quantity is not None and order.closing and each.order.closing:
                 self.broker.shrink(each, filled.left_quantity)
+            elif each.order.sid != order.sid and self._may_be_filled(each):
+                self._recall(each, _GROUPED)
             else:
                 self.broker.cancel(each)
-                self._reject(each, "another order of its group was filled")
+                self._reject(each, _GROUPED)
         if order.closing:
-            self._take_back(self.broker.orphans(open_order.algorithm, order.sid), _CLOSED)
+            self._end_orphans(open_order.algorithm, order.sid)
+
+    def _end_orphans(self, algorithm: str, sid: str) -> None:
+        """Take back what protects a position that is no more."""
+        for each in self.broker.orphans(algorithm, sid):
+            self.broker.cancel(each)
+            self._reject(each, _CLOSED)
 
     def _to_short(self, order: Order, quantity: Decimal, proceeds: Decimal) -> Decimal:
         """Give what of the cash that is available a short sale needs: the margin, less what the sale brings."""
@@ -871,7 +960,8 @@ class Desk:
     def _tagged(self, line: LineSeat, signal: Signal) -> list[OpenOrder]:
         """Give a line's open orders with the symbol and the tag of a signal."""
         there = self.broker.open.get(signal.sid, ())
-        return [each for each in there if each.order.tag == signal.tag and each.algorithm == line.names[0]]
+        name, tag = line.names[0], signal.tag
+        return [each for each in there if each.order.tag == tag and each.algorithm == name and each.recalled is None]
 
     # -- what events bring about
 
@@ -882,10 +972,14 @@ class Desk:
         orders wait. What a fill brings to life is held against the same quote, as far as it may have of it.
         """
         broker, ts = self.broker, data["ts"]
+        if self.rules > 1 and sid in broker.open:
+            reach = self._market.now - data.get("start", ts)
+            if reach > self.reach.get(sid, 0):
+                self.reach[sid] = reach
         traded = sid in broker.open and (self._market.plain or self._is_traded(sid, data))
         if broker.expiring:
             for open_order in broker.expire(ts, sid=sid if traded else None):
-                self._reject(open_order, OVER)
+                self._reject(open_order, open_order.why or OVER)
         if not traded or sid not in broker.open:
             return
         born = self._born
@@ -933,7 +1027,7 @@ class Desk:
         for algorithm, done in booked.items():
             self.recorder.write("action", action.sid, algorithm=algorithm, **what, **done.plain())
             if not done.after:
-                self._take_back(self.broker.orphans(algorithm, action.sid), _CLOSED)
+                self._end_orphans(algorithm, action.sid)
         if self.lookout.needed:
             self.lookout.settle()
             self.lookout.look_again()

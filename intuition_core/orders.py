@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from intuition_core.contracts import Order
+from intuition_core.contracts import Data, Order
 
 
 class OpenOrder(msgspec.Struct, frozen=True, gc=False):
@@ -21,6 +21,11 @@ class OpenOrder(msgspec.Struct, frozen=True, gc=False):
     ``waits`` are the sales that are to pay for it, as long as they are open; it is not filled meanwhile, and
     ``glimpse`` is the first event of the present moment that would have filled it. ``after`` is the moment of the last
     of these sales: of later events it may have what was traded after it.
+
+    ``recalled`` is when it was taken back while nobody knew yet what its symbol had done until then: a bar of another
+    symbol came first. What was traded before that, and is told after it, still fills it (`counts`); ``why`` is the
+    reason that is recorded otherwise. ``instead`` are recalled orders whose place it takes: where one of them turns out
+    to have been filled, it is taken back.
     """
 
     id: str
@@ -35,6 +40,20 @@ class OpenOrder(msgspec.Struct, frozen=True, gc=False):
     waits: tuple[str, ...] = ()
     glimpse: dict[str, Any] | None = None
     after: int | None = None
+    recalled: int | None = None
+    why: str = ""
+    instead: tuple[str, ...] = ()
+
+    def counts(self, data: Data) -> bool:
+        """Say whether an event fills it, taken back as it may be: one that is of before that, or has begun before.
+
+        Of a bar in which it was taken back nobody knows whether it had been filled by then. It counts whole, or else
+        whoever has seen more than the bar's beginning could choose.
+        """
+        if self.recalled is None:
+            return True
+        start: int | None = data.get("start")
+        return data["ts"] <= self.recalled if start is None else start < self.recalled
 
     def since_at(self, ts: int) -> int | None:
         """Give the time after which prices count at an event of this time; None for rules 1."""

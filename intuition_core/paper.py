@@ -29,7 +29,7 @@ from typing import Final, NamedTuple, TypeAlias
 import msgspec
 
 from intuition_core.actions import Split
-from intuition_core.amounts import EXACT, ROUNDING, exact, floor_to_step, part_of_cost
+from intuition_core.amounts import EXACT, ROUNDING, exact, floor_to_step, part_of_cost, total
 from intuition_core.bars import Bar, Reached, loses_open, price_of, reached, seen
 from intuition_core.contracts import Data, Order, Rejection, Side
 from intuition_core.costs import NO_COSTS, Costs, Terms, to_tick
@@ -47,6 +47,9 @@ Outcome: TypeAlias = Filled | Rejection
 
 OVER: Final = "its time is over"
 """Why an order is taken back that was good for a time."""
+
+SUPERSEDED: Final = "the order whose place it was to take had been filled before"
+"""Why an order is taken back whose predecessor turns out to have been filled."""
 
 
 class _Turn(NamedTuple):
@@ -194,6 +197,8 @@ class PaperBroker:
             order = open_order.order
             if open_order.algorithm != algorithm or not order.closing or open_order.parent is not None:
                 continue
+            if open_order.recalled is not None:
+                continue  # should it turn out to have been filled, others find less left to close
             quantity = order.quantity or _ZERO
             if order.group is None:
                 left = EXACT.subtract(left, quantity)
@@ -238,7 +243,12 @@ class PaperBroker:
         """Take up the open orders of a snapshot; what is reserved for them is the ledgers' to restore."""
         for open_order in orders:
             self.open.setdefault(open_order.order.sid, []).append(open_order)
-            if not _is_plain(open_order.order) or open_order.waits or open_order.after is not None:
+            if (
+                not _is_plain(open_order.order)
+                or open_order.waits
+                or open_order.after is not None
+                or open_order.recalled is not None
+            ):
                 self._watch(open_order)
 
     def begin(self, since: int) -> None:
@@ -254,6 +264,25 @@ class PaperBroker:
                 self.restore([msgspec.structs.replace(each, since=since, gone=gone)])
             else:
                 self.restore([each])
+
+    def recall(self, open_order: OpenOrder, *, now: int, reach: int, reason: str) -> None:
+        """Take back an order that may have been filled by what is told later; it is over with its symbol's next event.
+
+        Args:
+            open_order: an open one; one that is taken back already is let be.
+            now: the time at which it is taken back, nanoseconds UTC.
+            reach: how long before an event that comes now its symbol may have been traded.
+            reason: why.
+        """
+        orders = self.open[open_order.order.sid]
+        at = [each.id for each in orders].index(open_order.id)
+        if orders[at].recalled is not None:
+            return
+        gone = now + reach + 1
+        if open_order.id in self.expiring:
+            gone = min(gone, self.expiring[open_order.id])
+        orders[at] = kept = msgspec.structs.replace(orders[at], recalled=now, why=reason, gone=gone)
+        self._watch(kept)
 
     def cancel(self, open_order: OpenOrder) -> None:
         """Take back an open order and its reservation; one that is not open any more is let be."""
@@ -356,7 +385,7 @@ class PaperBroker:
         self._working.add(open_order.id)
         self._careful = True
         end = open_order.expires if open_order.gone is None else open_order.gone
-        if open_order.expires is not None and end is not None:
+        if (open_order.expires is not None or open_order.recalled is not None) and end is not None:
             self._next_end = end if not self.expiring else min(end, self._next_end)
             self.expiring[open_order.id] = end
 
@@ -518,7 +547,9 @@ class PaperBroker:
         for placed in orders:
             order = placed.order
             since = placed.since_at(data["ts"])
-            bar = seen(data, order.side, since=since, end=placed.expires, traded=traded)
+            bar = None
+            if placed.counts(data):
+                bar = seen(data, order.side, since=since, end=placed.expires, traded=traded)
             reach = _NOWHERE if bar is None else reached(order, bar, triggered=placed.triggered)
             turns.append(_Turn(placed, bar, reach))
             grouped = grouped or order.group is not None or placed.parent is not None
@@ -558,6 +589,8 @@ class PaperBroker:
             rest: OpenOrder | None = placed
             if order.group is not None and (placed.algorithm, order.group) in done:
                 continue  # what was filled has taken it back
+            if placed.id in kept:
+                continue  # it was to take the place of one that was filled
             if placed.waits:
                 if bar is not None and (placed.glimpse is None or placed.glimpse["ts"] != ts):
                     rest = msgspec.structs.replace(placed, glimpse=dict(data))
@@ -566,7 +599,13 @@ class PaperBroker:
                     rest = placed = _triggered(placed, bar, reach, ts)
                 if reach.price is not None:
                     room = self._room(sid, bar.traded)
-                    outcome, rest = self._attempt(placed, reach.price, room, bar.traded, ts)
+                    if placed.recalled is None or not (successors := self._successors(placed)):
+                        outcome, rest = self._attempt(placed, reach.price, room, bar.traded, ts)
+                    else:
+                        outcome, rest = self._attempt_first(placed, successors, reach.price, room, bar.traded, ts)
+                        if isinstance(outcome, Filled):
+                            kept |= dict.fromkeys((each.id for each in successors), None)
+                            outcomes += [(each, Rejection(SUPERSEDED)) for each in successors]
                     if outcome is not None:
                         if isinstance(outcome, Filled):
                             if order.stop_loss is not None or order.take_profit is not None:
@@ -586,6 +625,10 @@ class PaperBroker:
                 self._ledgers[rest.algorithm].release(rest.id)
                 outcomes.append((rest, Rejection(OVER)))
                 rest = None
+            if rest is not None and rest.recalled is not None and ts >= rest.recalled and not rest.waits:
+                self._ledgers[rest.algorithm].release(rest.id)
+                outcomes.append((rest, Rejection(rest.why)))
+                rest = None
             kept[placed.id] = rest
         still_open: list[OpenOrder] = []
         for each in self.open[sid]:
@@ -599,6 +642,35 @@ class PaperBroker:
         else:
             del self.open[sid]
         return outcomes
+
+    def _successors(self, placed: OpenOrder) -> list[OpenOrder]:
+        """Give the open orders that are to take the place of one that was taken back."""
+        return [each for each in self.open[placed.order.sid] if placed.id in each.instead]
+
+    def _attempt_first(
+        self,
+        placed: OpenOrder,
+        successors: Sequence[OpenOrder],
+        price: float,
+        room: Decimal | None,
+        volume: Decimal | None,
+        ts: int,
+    ) -> tuple[Outcome | None, OpenOrder | None]:
+        """Fill an order that was taken back as `_attempt` does, with the cash set aside for those in its place."""
+        ledger = self._ledgers[placed.algorithm]
+        before = {each.id: self.reserved(each) for each in (placed, *successors) if each.id in ledger.reservations}
+        for id_ in before:
+            ledger.release(id_)
+        if before:
+            needs = total(before.values()) if placed.order.cash is None else placed.order.cash
+            ledger.reserve(placed.id, placed.order.sid, min(needs, max(ledger.available, _ZERO)))
+        outcome, rest = self._attempt(placed, price, room, volume, ts)
+        if not isinstance(outcome, Filled):
+            ledger.release(placed.id)
+            for id_, cash in before.items():
+                if id_ != placed.id or rest is not None:
+                    ledger.reserve(id_, placed.order.sid, cash)
+        return outcome, rest
 
     def _attempt(
         self, placed: OpenOrder, price: float, room: Decimal | None, volume: Decimal | None, ts: int

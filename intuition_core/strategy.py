@@ -643,6 +643,7 @@ class Strategy:
             bar_ends=self._bar_ends,
             acted_at=self._market.acted_at,
             moments=self._desk.broker.moments,
+            reach=self._desk.reach,
             rules=self._desk.rules,
             watch=self._desk.lookout.watch,
             orders=self.open_orders,
@@ -686,6 +687,7 @@ class Strategy:
         self._quoted_at.update(state.quoted_at)
         self._bar_ends.update(state.bar_ends)
         self._market.acted_at.update(state.acted_at)
+        self._desk.reach.update(state.reach)
         self._desk.broker.moments = state.moments
         self._timed.update(state.timed)
         self._last_ts = state.last_ts
@@ -1059,6 +1061,7 @@ class _State(msgspec.Struct, frozen=True, kw_only=True):
     bar_ends: dict[str, int] = {}
     acted_at: dict[str, int] = {}
     moments: tuple[int, int] = (BEGINNING, BEGINNING)
+    reach: dict[str, int] = {}
     timed: dict[str, int] = {}
     rules: int = 1
 
