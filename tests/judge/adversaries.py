@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from intuition_core.contracts import Cancel, Signal
+from intuition_core.contracts import Cancel, Signal, Targets
 
 from . import markets
 
@@ -137,6 +137,119 @@ class Dividends(_Trader):
         return Signal("A", "buy") if self.n % 10 == 3 else None
 
 
+class Splits(_Trader):
+    """Sells after a split at the price from before it."""
+
+    def event(self, data: Any) -> Answer:
+        if data["channel"] == "actions":
+            return Signal("A", "sell")
+        self.n += 1
+        return Signal("A", "buy") if self.n % 10 == 3 else None
+
+
+class TakesBack(_Trader):
+    """Orders B every hour, and takes the order back where A has fallen since."""
+
+    def event(self, data: Any) -> Answer:
+        if data["sid"] != "A":
+            return None
+        fell = self.rose(data) < 0 and "B" not in self.account.positions
+        return [Cancel("B") if fell else None, *self.closing("B"), Signal("B", "buy")]
+
+
+class TakesLimitsBack(_Trader):
+    """Orders B below its price every hour, and takes the order back where A has fallen since."""
+
+    def event(self, data: Any) -> Answer:
+        if data["sid"] == "B":
+            self.last["B"] = data["quote"]
+            return None
+        fell = self.rose(data) < 0
+        there = self.last.get("B")
+        if there is None or "B" in self.account.positions:
+            return self.closing("B")
+        return [Cancel("B") if fell else None, Signal("B", "buy", limit=there - 2)]
+
+
+class Exchanges(_Trader):
+    """Orders B every hour; where A has fallen since, an order far away takes the place of that under its tag."""
+
+    def event(self, data: Any) -> Answer:
+        if data["sid"] == "B":
+            self.last["B"] = data["quote"]
+            return None
+        fell = self.rose(data) < 0
+        there = self.last.get("B")
+        if there is None or "B" in self.account.positions:
+            self.n = 0
+            return self.closing("B")
+        self.n += 1
+        if self.n % 2:
+            return Signal("B", "buy", limit=there + 5, tag="entry")
+        return Signal("B", "buy", limit=there - 60, tag="entry") if fell else None
+
+
+class TwoOfAGroup(_Trader):
+    """Lets a fall of A take back what B would have bought before it."""
+
+    def event(self, data: Any) -> Answer:
+        self.last[data["sid"]] = data["quote"]
+        if data["sid"] != "B":
+            return None
+        self.n += 1
+        if self.n % 2:
+            return [Signal(sid, "sell") for sid in self.account.positions]
+        group, until = f"g{self.n}", data["ts"] + markets.HOUR
+        return [
+            Signal("B", "buy", limit=self.last["B"] - 4, group=group, until=until),
+            Signal("A", "buy", limit=self.last["A"] - 8, group=group, until=until),
+        ]
+
+
+class OtherTargets(_Trader):
+    """Wants B every other hour, and nothing any more where A has fallen since."""
+
+    def event(self, data: Any) -> Answer:
+        if data["sid"] != "A":
+            return None
+        fell = self.rose(data) < 0
+        self.n += 1
+        if self.n % 4 == 1:
+            return Targets(quantities={"B": 1})
+        return Targets(quantities={}) if self.n % 4 == 3 or (fell and self.n % 4 == 2) else None
+
+
+class UnderWay(_Trader):
+    """Knows how A's hour goes, and buys B ten minutes before its bar of that hour ends."""
+
+    def event(self, data: Any) -> Answer:
+        if data["sid"] == "B":
+            return Signal("B", "sell")
+        self.n += 1
+        if self.n % 6 == 1:
+            self.last["A"] = data["quote"]
+        return Signal("B", "buy") if self.n % 6 == 5 and data["quote"] > self.last["A"] else None
+
+
+class LateSame(_Trader):
+    """Buys B at a bar of before, at once, where A has risen since."""
+
+    move = 0.0
+
+    def event(self, data: Any) -> Answer:
+        if data["sid"] == "A":
+            self.move = self.rose(data)
+            return None
+        return [*self.closing("B"), Signal("B", "buy") if self.move > 4 else None]
+
+
+class Sides(_Trader):
+    """Buys and sells at each quote."""
+
+    def event(self, data: Any) -> Answer:
+        return Signal("A", "sell") if "A" in self.account.positions else Signal("A", "buy")
+
+
 class Bracket(_Trader):
     """Enters with a stop and a target that the same bar often reaches both."""
 
@@ -193,6 +306,15 @@ ADVERSARIES: dict[str, Adversary] = {
     "a price of its own under same": Adversary(OwnPrice, ONE, {"fill": "same"}),
     "a dividend at the close": Adversary(Dividends, markets.paying, {"fill": "same"}),
     "an order that is replaced": Adversary(ReplacedOrder, TWO),
+    "a split at the close": Adversary(Splits, markets.splitting, {"fill": "same"}),
+    "a late bar under same": Adversary(LateSame, markets.belated, {"fill": "same"}),
+    "a bar that is under way": Adversary(UnderWay, markets.under_way),
+    "the wrong side of the spread": Adversary(Sides, markets.spread),
+    "an order that is taken back": Adversary(TakesBack, TWO),
+    "a limit that is taken back": Adversary(TakesLimitsBack, TWO),
+    "an order that another takes the place of": Adversary(Exchanges, TWO),
+    "a group of two symbols": Adversary(TwoOfAGroup, TWO),
+    "other targets": Adversary(OtherTargets, TWO),
     "a bracket within one bar": Adversary(Bracket, markets.Bars(("A",), steps=200, jump=2).events),
     "a group within one bar": Adversary(Straddle, markets.Bars(("A",), steps=100, jump=2).events),
 }

@@ -111,6 +111,55 @@ def lagging(seed: int) -> Iterator[Event]:
         yield tick("B", BEGIN + hour * HOUR + 1, float(other.price))
 
 
+def belated(seed: int) -> Iterator[Event]:
+    """Give bars of A in time, and those of B, which moves alike, after the next bar of A."""
+    waiting: list[Event] = []
+    for event in Bars(hours=60).events(seed):
+        if event["sid"] == "B":
+            waiting.append(event)
+        else:
+            yield event
+            yield from waiting
+            waiting.clear()
+
+
+def under_way(seed: int) -> Iterator[Event]:
+    """Give quotes of A every ten minutes, and hourly bars of B, which moves alike."""
+    random = Random(seed)
+    one, other = Walk(random), Walk(random)
+    for hour in range(1, 60):
+        common: list[int] = []
+        for part in range(6):
+            steps = one.steps(10)
+            one.bar(10, 0, steps)
+            common += steps
+            yield tick("A", BEGIN + (hour - 1) * HOUR + (part + 1) * HOUR // 6 - (part == 5), float(one.price))
+        yield bar("B", hour, *other.bar(60, 2, common))
+
+
+def spread(seed: int) -> Iterator[Event]:
+    """Give quotes of a symbol with its bid and ask."""
+    random = Random(seed)
+    walk = Walk(random)
+    for minute in range(1, 60):
+        walk.bar(4, 1)
+        price = float(walk.price)
+        yield tick("A", BEGIN + minute * HOUR // 60, price, bid=price - 2, ask=price + 2)
+
+
+def splitting(seed: int) -> Iterator[Event]:
+    """Give hourly quotes of a symbol that is split in two every tenth hour, and put together again after five."""
+    random = Random(seed)
+    walk = Walk(random)
+    for hour in range(1, 80):
+        walk.bar(20, 2)
+        halved = hour % 10 > 5
+        ts = BEGIN + hour * HOUR
+        yield tick("A", ts, float(walk.price) / (2 if halved else 1))
+        if hour % 10 in (0, 5) and hour > 1:
+            yield {"channel": "actions", "sid": "A", "action": "split", "ratio": "2:1" if hour % 10 else "1:2", "ts": ts + 1}
+
+
 def paying(seed: int) -> Iterator[Event]:
     """Give hourly quotes of a symbol that pays a dividend every tenth hour, by which its price falls."""
     random = Random(seed)
