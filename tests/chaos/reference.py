@@ -4,6 +4,7 @@ import importlib.util
 from collections.abc import Iterable
 from decimal import Decimal
 from functools import cache
+from itertools import count
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -45,7 +46,8 @@ def composition(*, saved: bool = True) -> Composition:
 def account(events: Iterable[Any]) -> dict[str, Any]:
     """Give the account after an uninterrupted run over events as they were published."""
     strategy = Strategy(composition(), run="reference")
+    moments = count(1)
     for event in events:
-        for data in normalise(event, now=lambda: 1):
+        for data in normalise(event, now=lambda: next(moments)):
             strategy.step(data)
     return Statement.of(strategy.ledger, strategy.seq).plain()
