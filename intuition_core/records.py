@@ -133,8 +133,9 @@ class Recorder:
 
 def ends_an_order(record: Mapping[str, Any]) -> bool:
     """Say whether a rejection ends an order that was placed, rather than refusing one: it was replaced, or is over."""
-    event, _, _ = str(record["id"]).rpartition(":")
-    return record["type"] == "rejection" and record["cause"] != event and ":" in str(record["cause"])
+    event, _, _ = str(record.get("id", "")).rpartition(":")
+    cause = str(record.get("cause", ""))
+    return record["type"] == "rejection" and cause != event and ":" in cause
 
 
 def without_run(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

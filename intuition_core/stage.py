@@ -165,7 +165,8 @@ class Stage:
 
     def _ended(self, code: int) -> NoReturn:
         """End the process, and say which part wanted that."""
-        if os.getpid() == self._pid and (who := self.speaker(_caller(2))) is not None:
+        watched = "--supervised" in sys.argv  # the supervisor says which part it was
+        if os.getpid() == self._pid and not watched and (who := self.speaker(_caller(2))) is not None:
             with suppress(Exception):
                 self.finish()
                 self.tell(who or "a part", f"ended the process, with exit code {code}")

@@ -157,7 +157,13 @@ def splitting(seed: int) -> Iterator[Event]:
         ts = BEGIN + hour * HOUR
         yield tick("A", ts, float(walk.price) / (2 if halved else 1))
         if hour % 10 in (0, 5) and hour > 1:
-            yield {"channel": "actions", "sid": "A", "action": "split", "ratio": "2:1" if hour % 10 else "1:2", "ts": ts + 1}
+            yield {
+                "channel": "actions",
+                "sid": "A",
+                "action": "split",
+                "ratio": "2:1" if hour % 10 else "1:2",
+                "ts": ts + 1,
+            }
 
 
 def paying(seed: int) -> Iterator[Event]:

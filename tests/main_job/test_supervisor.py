@@ -308,7 +308,7 @@ def test_a_session_whose_part_must_not_fail_takes_no_more_until_a_person_starts_
     assert backend.process.end() == 0
     backend = served("skip")
     assert backend.event(2)
-    assert types(backend.event(1, do=deed)) == ["fill", "error"]
+    assert types(backend.event(3, do=deed)) == ["fill", "error"]
     backend.process.end()
     replayed(folder)
 

@@ -63,7 +63,7 @@ class OneChannelAsText(Good):
 
 class UnpacksAllFields(Good):
     def event(self, data):
-        known = {"channel", "sid", "quote", "ts", "open", "high", "low", "close", "volume", "nested"}
+        known = {"channel", "sid", "quote", "ts", "open", "high", "low", "close", "volume", "start", "nested"}
         return super().event(data) if known.issuperset(data) else None
 
 

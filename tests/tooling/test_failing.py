@@ -110,7 +110,8 @@ def test_a_port_in_use(fails: Run, free_port: int) -> None:
 )
 def test_a_place_that_cannot_be_written(fails: Run, words: tuple[str, ...], remedy: str) -> None:
     # Not even root makes a folder here, which it does wherever permission alone would be missing.
-    told = fails(*words, "/proc/nowhere/file.csv" if "--decisions" in words else "/proc/nowhere/file")
+    ending = {"--decisions": ".csv", "--report": ".html"}.get(words[-1], "")
+    told = fails(*words, f"/proc/nowhere/file{ending}")
     assert "/proc/nowhere" in told
     assert remedy in told
 
