@@ -92,8 +92,8 @@ def versions(session: nox.Session, version: str) -> None:
 def other(session: nox.Session) -> None:
     """The tests that start few programs, on the newest Python there is besides; on the oldest if this is the newest.
 
-    What differs between Pythons is seen within a process: warnings, types, sums, what is closed. `versions` runs all, on
-    each.
+    What differs between Pythons is seen within a process: warnings, types, sums, what is closed. `versions` runs all
+    tests on each.
     """
     present = sys.version_info[:2]
     found = {version: _find(version) for version in PYTHONS if _number(version) != present}
