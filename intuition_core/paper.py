@@ -206,7 +206,7 @@ class PaperBroker:
                 groups[order.group] = max(quantity, groups.get(order.group, _ZERO))
         for quantity in groups.values():
             left = EXACT.subtract(left, quantity)
-        return left
+        return max(left, _ZERO)  # a bracket's leg may have closed what others are to close as well
 
     # -- placing and taking back
 

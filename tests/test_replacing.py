@@ -242,3 +242,35 @@ def test_of_a_tag_there_is_one_order_and_nothing_is_lost(steps: list[tuple[Signa
         assert all(trader.reserved[key] == kept for key, kept in before.items() if key in opened)
         total = sum((each.cash for each in trader.reserved.values()), Decimal(0))
         assert trader.strategy.books.ledgers["scripted"].reserved == total <= 1000
+
+
+# -- what is left to close
+
+
+def test_nothing_is_closed_twice_where_a_bracket_has_closed_what_another_order_was_to_close() -> None:
+    trader = Trader()
+    trader.strategy = Strategy(_recipe_of_sizes(), run="r")
+    trader.step(Signal("A", "buy"), Signal("A", "buy", stop_loss=90.0, take_profit=110.0))
+    trader.step(Signal("A", "sell", limit=130.0))
+    filled = trader.step(quote=112.0)
+    assert [(record["side"], record["quantity"]) for record in filled if record["type"] == "fill"] == [("sell", "5")]
+    [refused] = trader.step(Signal("A", "sell"), quote=112.0)
+    assert refused["reason"] == "no A held that is not being sold already"
+
+
+class _Sizes:
+    """Stakes more on what it protects, and closes more than the other order has brought."""
+
+    def optimize(self, signal: Signal, account: Account) -> Bet:
+        return Bet(units=1 if signal.stop_loss is None else 5)
+
+    def release(self, signal: Signal, account: Account) -> Bet:
+        return Bet(units=3)
+
+
+def _recipe_of_sizes() -> Composition:
+    line = Line(
+        algorithm=Part(kind="algorithm", name="scripted", factory=Scripted, params={}),
+        portfolio=Part(kind="portfolio", name="sizes", factory=_Sizes, params={}),
+    )
+    return Composition(lines=(line,), seed=1, cash=Decimal(1000))

@@ -27,7 +27,7 @@ from intuition_core.strategy import Strategy
 from . import markets
 from .adversaries import ADVERSARIES, Adversary
 
-SEEDS = 150
+SEEDS = 100
 GUILTY = 6.0
 """Standard errors from which on nobody doubts; the bound for innocence is 4."""
 
