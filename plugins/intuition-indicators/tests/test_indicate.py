@@ -194,7 +194,7 @@ def session(broker: int) -> Iterator[Service]:
 def quotes(count: int) -> list[dict[str, Any]]:
     rng = random.Random(7)
     return [
-        {"sid": sid, "quote": rng.randint(9000, 11000) / 100, "ts": 1_000 * n + offset, "id": f"{n}.{offset}"}
+        {"sid": sid, "quote": rng.randint(9000, 11000) / 100, "ts": 100 * n + offset, "id": f"{n}.{offset}"}
         for n in range(count)
         for offset, sid in enumerate(("GOOG", "AAPL"))
     ]

@@ -324,12 +324,13 @@ def test_a_message_that_cannot_be_read_is_left_out(feed: Any, caplog: pytest.Log
 def test_time_never_goes_back(feed: Any) -> None:
     def script(peer: Any) -> None:
         for sid, at in [("A", 1000), ("B", 999), ("A", 1001)]:
-            peer.say(binance(sid, "1", at))
+            peer.say(binance(sid, "1", 1_700_000_000_000 + at))
         peer.wait()
 
+    begun = 1_700_000_000 * 10**9
     found = take(3, url=feed(script).url, **BINANCE)
-    assert [event["ts"] for event in found] == [10**9, 10**9, 1_001_000_000]
-    assert [event.get("sent") for event in found] == [None, 999_000_000, None]
+    assert [event["ts"] - begun for event in found] == [10**9, 10**9, 1_001_000_000]
+    assert [event.get("sent") for event in found] == [None, begun + 999_000_000, None]
 
 
 def test_a_feed_that_is_away_is_waited_for(feed: Any, caplog: pytest.LogCaptureFixture) -> None:
