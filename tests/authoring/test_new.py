@@ -180,7 +180,8 @@ def test_it_can_be_served_and_fed_by_the_connector(studio: Studio) -> None:
         ]
         try:
             deadline = time.monotonic() + 60
-            while '"type": "fill"' not in (studio.folder / "out").read_text():
+            # What a part prints goes to standard error, with its name.
+            while '"type": "fill"' not in (studio.folder / "err").read_text():
                 assert time.monotonic() < deadline, (studio.folder / "err").read_text()
                 time.sleep(0.05)
         finally:
