@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from intuition_core import bars, desk, paper
 from intuition_core.composition import Composition, Line, Part
-from intuition_core.contracts import Bet, Cancel, Signal, Targets
+from intuition_core.contracts import Bet, Cancel, Side, Signal, Targets
 from intuition_core.market import Market
 from intuition_core.orders import FillRules
 from intuition_core.strategy import Strategy
@@ -92,22 +92,23 @@ class AnyOrder:
     def answer(self, ts: int) -> Any:
         random = self.random
         sid = random.choice(sorted(self.marks))
-        kind = random.randrange(12)
-        if kind == 0:
+        kind = random.randrange(20)
+        if kind == 18:
             return Cancel(random.choice((sid, None)))
-        if kind == 1:
-            return Targets(quantities={each: random.randrange(300) for each in sorted(self.marks)})
+        if kind == 19:
+            wanted = {each: random.randrange(300) for each in sorted(self.marks)}
+            return Targets(quantities=wanted, others="keep") if random.random() < 0.5 else Targets(quantities={sid: 50})
         there = self.marks[sid]
         terms: dict[str, Any] = {}
-        if kind < 8:
-            terms["limit"] = there + random.randint(-12, 6)
-        if 6 < kind < 10:
+        if kind < 12:
+            terms["limit"] = there + random.randint(-12 if kind < 8 else -40, 6)
+        if 10 < kind < 15:
             terms["stop"] = there + random.randint(-6, 12)
-        if random.random() < 0.4:
+        if random.random() < 0.25:
             terms["until"] = ts + random.randint(1, 400) * MINUTE
-        terms["tif"] = random.choice(("gtc", "gtc", "day", "ioc", "fok"))
+        terms["tif"] = random.choice(("gtc", "day", "day", "ioc", "fok"))
         terms["tag"] = random.choice((None, None, "one"))
-        side = random.choice(("buy", "buy", "sell")) if sid in self.account.positions else "buy"
+        side: Side = random.choice(("buy", "buy", "sell")) if sid in self.account.positions else "buy"
         if side == "sell":
             terms["group"] = random.choice((None, "out"))
         elif random.random() < 0.3:
@@ -163,9 +164,15 @@ def trespasses(seed: int, *, hours: int = 96, **more: Any) -> Counter[str]:
     return found
 
 
+def _began(event: markets.Event) -> int:
+    """Give when the first of an event's prices was traded."""
+    begun: int = event.get("start", event["ts"])
+    return begun
+
+
 def _traded(courses: dict[str, Course], fill: Any, decision: Any, event: markets.Event, since: int) -> bool:
     """Say whether a fill's price was traded while its order was there, in what its event tells of."""
-    begin = max(since, event.get("start", event["ts"]))
+    begin = max(since, _began(event))
     end = min(event["ts"], decision.get("expires", event["ts"]))
     if decision.get("tif") == "day":  # that of the first moment at which it is there
         end = min(end, ((since + 1) // DAY + 1) * DAY)
@@ -173,13 +180,13 @@ def _traded(courses: dict[str, Course], fill: Any, decision: Any, event: markets
     # What waits for a sale is filled at the event of its own symbol of the same moment.
     if sid != event["sid"]:
         told = [each for each in courses[sid].events if each["ts"] == event["ts"]]
-        begin = max(since, *(each.get("start", each["ts"]) for each in told)) if told else end + 1
+        begin = max(since, *map(_began, told)) if told else end + 1
     return fill["price"] in courses[sid].between(begin, end)
 
 
 def _part(event: markets.Event, since: int, decision: Any) -> float:
     """Give the part of an event's time in which an order was there."""
-    start, ts = event.get("start", event["ts"]), event["ts"]
+    start, ts = _began(event), event["ts"]
     if start == ts:
         return 1.0
     end = min(ts, decision.get("expires", ts))
