@@ -5,6 +5,7 @@ rules as they are no adversary may be above 4, and where its rule is broken it m
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
@@ -19,7 +20,7 @@ from msgspec.structs import replace
 
 from intuition_core import bars, desk, paper
 from intuition_core.composition import Composition, Line, Part
-from intuition_core.contracts import Bet
+from intuition_core.contracts import Bet, Targets
 from intuition_core.market import Market
 from intuition_core.orders import OpenOrder
 from intuition_core.strategy import Strategy
@@ -203,6 +204,41 @@ MUTANTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
 def test_each_mutant_is_convicted(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     MUTANTS[name](monkeypatch)
     assert verdict(ADVERSARIES[name], seeds=240 if "group" in name else 60) > GUILTY
+
+
+# -- targets
+
+
+class Wants:
+    """Wants other weights each hour, at the row of one symbol."""
+
+    row = "A"
+
+    def initialize(self, params: Any) -> None:
+        self.n = 0
+
+    def event(self, data: Any) -> Any:
+        if data["sid"] != self.row:
+            return None
+        self.n += 1
+        return Targets(weights={"A": 0.3, "B": 0.5} if self.n % 2 else {"A": 0.5, "B": 0.3})
+
+
+@pytest.mark.parametrize("row", ["A", "B"])
+def test_targets_are_reached_at_whatever_row_of_a_moment_they_are_named(row: str) -> None:
+    algorithm = type("Row", (Wants,), {"row": row})
+    line = Line(
+        algorithm=Part(kind="algorithm", name="wants", factory=algorithm, params={}),
+        portfolio=Part(kind="portfolio", name="one", factory=OneUnit, params={}),
+    )
+    strategy = Strategy(Composition(lines=(line,), seed=1, cash=Decimal(1_000_000)), run="r")
+    told: Counter[tuple[str, str]] = Counter()
+    for sid in ("A", "B"):
+        strategy.step(markets.tick(sid, markets.BEGIN, 10_000.0))
+    for event in markets.Bars().events(1):
+        told.update((record["type"], record["sid"]) for record in strategy.step(event))
+    assert all(told["fill", sid] >= 39 for sid in ("A", "B")), told
+    assert not any(kind == "rejection" for kind, _ in told), told
 
 
 # -- the markets themselves

@@ -166,7 +166,7 @@ def trespasses(seed: int, *, hours: int = 96, **more: Any) -> Counter[str]:
 
 def _began(event: markets.Event) -> int:
     """Give when the first of an event's prices was traded."""
-    begun: int = event.get("start", event["ts"])
+    begun: int = event["start"] if "start" in event else event["ts"]
     return begun
 
 
