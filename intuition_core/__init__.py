@@ -4,9 +4,11 @@ The public names for authors of parts. Importing this loads neither an edge nor 
 used: the command `intuition` begins with a look at its environment, before anything takes time to import.
 """
 
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # `typing` takes longer to import than the command may take to begin
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from intuition_core.contracts import (
         CONTRACT_VERSION,
         Account,
@@ -64,7 +66,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     """Give a public name when it is first used; the version is read from the installation."""
     if name == "__version__":
         from importlib.metadata import version

@@ -11,10 +11,11 @@ from intuition_core.apart import passing
 from intuition_core.composition import Composition
 from intuition_core.contracts import Data
 from intuition_core.curve import Curve
+from intuition_core.desk import NO_MORE
 from intuition_core.digest import Digest
 from intuition_core.history import History, Trade
 from intuition_core.ledger import Statement
-from intuition_core.records import Record, ends_an_order
+from intuition_core.records import Record, ends_an_order, refuses_an_event
 from intuition_core.strategy import Strategy
 
 RUN: Final = ""
@@ -59,6 +60,8 @@ class Backtest:
         self.strategy = strategy(composition, run=RUN)
         self.counts: Counter[str] = Counter()
         self.refusals: Counter[str] = Counter()
+        self.unbooked: Counter[str] = Counter()
+        self.shut_out: Counter[str] = Counter()
         self._benchmark = benchmark
         self._listen = listen
         self._curve = Curve(self.strategy.ledger, benchmark=benchmark)
@@ -162,10 +165,15 @@ class Backtest:
             self._listen(records)
 
     def _count_rejection(self, record: Record) -> None:
-        """Count what ends an order that was placed apart from what refuses one, and the reasons of the latter."""
-        if ends_an_order(record):
+        """Count what refuses an order, what ends one that was placed, and what is no order, each with its reasons."""
+        if refuses_an_event(record):
+            self.counts["rejection"] -= 1
+            self.unbooked[record["reason"]] += 1
+        elif ends_an_order(record):
             self.counts["rejection"] -= 1
             self.counts["ended"] += 1
+            if record["reason"].startswith(f"{NO_MORE}: "):
+                self.shut_out[record["reason"]] += 1
         else:
             reason = record["reason"].replace(str(record["sid"]), "…")
             self.refusals[_NUMBER.sub("…", reason)] += 1
@@ -204,6 +212,8 @@ class Backtest:
             complete=complete,
             notices=strategy.told,
             refusals=dict(self.refusals.most_common()),
+            unbooked=dict(self.unbooked.most_common()),
+            shut_out=dict(self.shut_out.most_common()),
         )
 
 

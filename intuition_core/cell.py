@@ -6,7 +6,6 @@ the worker has died, the supervisor writes down what happened, and the next work
 
 import mmap
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -18,14 +17,19 @@ from intuition_core.verdicts import Casualty
 if TYPE_CHECKING:
     from intuition_core.composition import Part
 
-_SEQ, _PART, _RUNNING, _READY, _FIRST = range(5)
+_SEQ, _PART, _RUNNING, _READY, _FIRST, _HEARD, _CODE, _BEAT = range(8)
 _SERVES, _FINISHED, _HANDED_OVER = 1, 2, 3
+_TOLD: Final = -1
+_POSITION, _COUNT = 44, 18
+"""Bits of the numbers that are in one word, so that they belong together."""
 _BLOBS: Final = 8
 """From this word on: the lengths of the texts that are kept after the first page."""
 _PAGE: Final = 4096
 _ROOM: Final = 1 << 20
 _PARTS, _CASUALTY, _HALTED, _IMPORT, _EVENTS = range(5)
 """The texts. The last one may be of any length, the others have one `_ROOM` each."""
+_LAST_WORDS: Final = _PAGE + _EVENTS * _ROOM
+"""Where Python writes at a fatal signal; a run over history keeps no events there."""
 
 
 class Watched(NamedTuple):
@@ -47,6 +51,16 @@ class Import(NamedTuple):
 
     label: str
     deadline: float
+
+
+class Beat(NamedTuple):
+    """Which event a run over history has come to, as somebody notes now and then."""
+
+    position: int
+    number: int
+    """How often it was noted."""
+    awaited: bool
+    """Whether a person is awaited, who may take long."""
 
 
 class Call(NamedTuple):
@@ -75,6 +89,8 @@ class Cell:
         if hasattr(os, "memfd_create"):
             descriptor = os.memfd_create("intuition")
         else:
+            import tempfile
+
             with tempfile.TemporaryFile() as file:
                 descriptor = os.dup(file.fileno())
         os.ftruncate(descriptor, _PAGE)
@@ -121,6 +137,33 @@ class Cell:
         blob = self._read(_IMPORT)
         return msgspec.msgpack.decode(blob, type=Import) if blob else None
 
+    @property
+    def beat(self) -> Beat:
+        """How far a run over history was when it was last noted."""
+        word = self._words[_BEAT]
+        count = word >> _POSITION & ((1 << _COUNT) - 1)
+        return Beat(word & ((1 << _POSITION) - 1), count, awaited=bool(word >> _POSITION + _COUNT))
+
+    @property
+    def heard(self) -> int:
+        """How many Ctrl-C have reached the other side."""
+        return self._words[_HEARD]
+
+    @property
+    def told(self) -> bool:
+        """Whether the other side has said who ends it."""
+        return self._words[_CODE] == _TOLD
+
+    @property
+    def code(self) -> int:
+        """The exit code of what came to an end in order."""
+        return self._words[_CODE]
+
+    @property
+    def last_words(self) -> str:
+        """What Python wrote of the other side at a fatal signal."""
+        return os.pread(self.descriptor, _ROOM, _LAST_WORDS).decode(errors="replace")
+
     def renew(self, casualty: Casualty | None) -> None:
         """Prepare for the next worker, and tell it how the last one ended."""
         for word in (_SEQ, _PART, _RUNNING, _READY):
@@ -158,6 +201,39 @@ class Cell:
     def finish(self, *, hand_over: bool = False) -> None:
         """Say that the worker has ended in order; and, if so, that another one is to go on."""
         self._words[_READY] = _HANDED_OVER if hand_over else _FINISHED
+
+    def done(self, code: int) -> None:
+        """Say that a command has ended in order."""
+        self._words[_CODE] = code
+        self._words[_READY] = _FINISHED
+
+    def tell(self) -> None:
+        """Say that it was told who ends this process."""
+        self._words[_CODE] = _TOLD
+
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        """Take no time of calls meanwhile."""
+        running = self._words[_RUNNING]
+        self._words[_RUNNING] = 0
+        try:
+            yield
+        finally:
+            self._words[_RUNNING] = running
+
+    def hear(self) -> None:
+        """Say that a Ctrl-C has come."""
+        self._words[_HEARD] += 1
+
+    def note(self, beat: Beat) -> None:
+        """Note how far a run over history is."""
+        count = beat.number % (1 << _COUNT)
+        self._words[_BEAT] = beat.position | count << _POSITION | beat.awaited << _POSITION + _COUNT
+
+    def last_words_begin(self) -> int:
+        """Give the descriptor that is written to at a fatal signal."""
+        os.lseek(self.descriptor, _LAST_WORDS, os.SEEK_SET)
+        return self.descriptor
 
     def watch(self, *, memory: int | None = None) -> "CellWatch":
         """Give what a session needs to be watched.

@@ -59,6 +59,9 @@ _REPLACED: Final = "replaced"
 _GROUPED: Final = "another order of its group was filled"
 """Why the rest of a group is taken back."""
 
+NO_MORE: Final = "the data ended before the order could fill"
+"""Why an order ends with a history; what else is to be said follows after a colon."""
+
 _CLOSED: Final = "the position that it protects is closed"
 """Why an order that protects a position is taken back with it."""
 
@@ -104,6 +107,7 @@ class Desk:
         "_market",
         "_marks",
         "_sales",
+        "_shut",
         "_told",
         "account",
         "books",
@@ -136,6 +140,7 @@ class Desk:
         self.root: Data = {}
         self._delay = composition.fills.delay
         self._born: list[str] = []
+        self._shut: set[str] = set()  # symbols with open orders that were not traded at their last event
         self._told: dict[str, LineSeat] = {}
         self._sales: list[str] | None = None
         self.fills: deque[tuple[LineSeat, Fill]] = deque()
@@ -981,7 +986,11 @@ class Desk:
             for open_order in broker.expire(ts, sid=sid if traded else None):
                 self._reject(open_order, open_order.why or OVER)
         if not traded or sid not in broker.open:
+            if not traded and sid in broker.open:
+                self._shut.add(sid)
             return
+        if self._shut:
+            self._shut.discard(sid)
         born = self._born
         born.clear()
         for open_order, outcome in broker.on_quote(sid, data):
@@ -1051,6 +1060,15 @@ class Desk:
         short = side == "buy"
         order = Order(sid, side, quote, None, quantity, reason, ts, line.names[0], short)
         self._book(line, order)
+
+    def end(self) -> None:
+        """Take back every open order, as no event comes any more."""
+        for open_order in self.broker.cancel_all():
+            sid, reason = open_order.order.sid, NO_MORE
+            if sid in self._shut:
+                calendar = self._market.calendar_of(sid)
+                reason += f": by the calendar {calendar}, {sid}'s exchange was closed at each event that it waited for"
+            self._reject(open_order, reason)
 
     def cancel_all(self, reason: str) -> None:
         """Take back every open order."""

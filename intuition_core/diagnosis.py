@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from intuition_core.attended import ATTENDED
 from intuition_core.compose import chosen, compose, connector_params, located, settle
 from intuition_core.config import BadConfiguration, Config, load_config
 from intuition_core.errors import BadParameter, IntuitionError, Mistakes
@@ -22,12 +23,14 @@ def read_config(file: Path | None = None, **given: Any) -> Config:
         Mistakes: with those that the chosen plugins found, too.
     """
     try:
-        return load_config(file, **given)
+        config = load_config(file, **given)
     except BadConfiguration as error:
         if error.rest is None:
             raise
         rest = error.rest
         raise Mistakes.of([error, *faults(rest, discover(blocked=rest.values.plugins.blocked))]) from None
+    ATTENDED.import_deadline = config.values.worker.import_deadline
+    return config
 
 
 def faults(config: Config, catalogue: Catalogue) -> list[IntuitionError]:

@@ -1,8 +1,13 @@
 """The hash seed that all processes have which run parts: a set of texts has the same order in each of them."""
 
+from __future__ import annotations
+
 import os
 import sys
-from typing import Final
+
+TYPE_CHECKING = False  # `typing` takes longer to import than this process may take to begin
+if TYPE_CHECKING:
+    from typing import Final
 
 HASH_SEED: Final = "0"
 _VARIABLE: Final = "PYTHONHASHSEED"

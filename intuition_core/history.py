@@ -103,6 +103,10 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     """Whether all events were taken, rather than a person having ended it."""
     refusals: Mapping[str, int] = {}
     """Why orders were refused and how often, the most frequent first; numbers are left out of the reasons."""
+    unbooked: Mapping[str, int] = {}
+    """Why splits, dividends and rates were not booked, and how often; they are not among ``rejection`` in `counts`."""
+    shut_out: Mapping[str, int] = {}
+    """Why orders never had a price, as their exchange was closed whenever there was one, and how many."""
     notices: Mapping[str, int] = {}
     """How often the rules of time have left something out, see `Strategy.told`."""
     sections: Sequence[Section] = ()

@@ -1,11 +1,15 @@
 """Where the command ``intuition`` begins: what has to be settled before anything is imported that takes time."""
 
+from __future__ import annotations
+
 import os
 import sys
-from contextlib import suppress
-from typing import Final, NoReturn
 
 from intuition_core.hashing import may_be_seeded, seeded_environment
+
+TYPE_CHECKING = False  # `typing` takes longer to import than the rest of this
+if TYPE_CHECKING:
+    from typing import Final, NoReturn
 
 _WITHOUT_PARTS: Final = frozenset(
     (
@@ -25,23 +29,51 @@ _WITHOUT_PARTS: Final = frozenset(
 )
 """Commands that run no part in their own process; they are spared the start of a second interpreter."""
 
+_ATTENDED: Final = frozenset(("backtest", "compare", "replay", "show"))
+"""Commands that run parts until they are done, in a process that another one looks after."""
+
 
 def run() -> int:
     """Run the command line of this process, and give the exit code."""
-    command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
-    if (command not in _WITHOUT_PARTS or "--supervised" in sys.argv) and may_be_seeded():
-        _begin_again()
-    if "--supervised" not in sys.argv:  # there the supervisor tells
-        import faulthandler
+    words = sys.argv[1:]
+    command = next((word for word in words if not word.startswith("-")), "")
+    is_second = "INTUITION_ATTENDED" in os.environ  # `front.VARIABLE`
+    if command in _ATTENDED and not is_second and not {"--help", "-h"} & set(words) and sys.executable:
+        from intuition_core.front import Front
 
-        if sys.stderr is not None:
-            with suppress(OSError, ValueError):
-                faulthandler.enable()
+        try:
+            return Front().run()
+        except OSError:  # there can be no second process, so this one has to do
+            pass
+    if (command not in _WITHOUT_PARTS or "--supervised" in words) and may_be_seeded():
+        _begin_again()
+    return _run()
+
+
+def _run() -> int:
+    if sys.stdout is None:  # it was closed, and what is written to it is to go nowhere
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  # for as long as the process
+    from intuition_core.attended import ATTENDED
+
+    if not ATTENDED.begin() and "--supervised" not in sys.argv and sys.stderr is not None:
+        import faulthandler  # of the others, the process in front or the supervisor tells
+        from contextlib import suppress
+
+        with suppress(OSError, ValueError):
+            faulthandler.enable()
     from intuition_core.cli import main
     from intuition_core.stage import STAGE
 
     STAGE.is_ours = True
-    return STAGE.end(main())
+    STAGE.importing = ATTENDED.imports
+    STAGE.told = ATTENDED.told
+    try:
+        code = STAGE.end(main(ready=ATTENDED.listen))
+    except BaseException:
+        ATTENDED.told()  # Python tells what went wrong
+        raise
+    ATTENDED.finish(code)
+    return code
 
 
 def _begin_again() -> NoReturn:

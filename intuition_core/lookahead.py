@@ -38,21 +38,27 @@ class Finding(NamedTuple):
         return f"cut off at {self.ts}, event {self.seq}: {self.problem}"
 
 
-def check(composition: Composition, batches: Callable[[int | None], Batches]) -> list[Finding]:
+def check(
+    composition: Composition,
+    batches: Callable[[int | None], Batches],
+    *,
+    strategy: Callable[..., Strategy] = Strategy,
+) -> list[Finding]:
     """Run the history and beginnings of it, and compare.
 
     Args:
         composition: the recipe; its parts are made anew for each run.
         batches: gives the events, up to a time in nanoseconds UTC that is not included, or all of them for None.
+        strategy: makes the live parts.
 
     Returns:
         What differs; nothing where there is no sign of a look ahead.
     """
-    whole = list(_traced(composition, batches(None)))
+    whole = list(_traced(strategy(composition, run=_RUN), batches(None)))
     findings = []
     for cut in _cuts(whole):
         expected = [step for step in whole if step.ts < cut]
-        if finding := _compare(cut, expected, _traced(composition, batches(cut))):
+        if finding := _compare(cut, expected, _traced(strategy(composition, run=_RUN), batches(cut))):
             findings.append(finding)
     return findings
 
@@ -66,8 +72,7 @@ class _Step(NamedTuple):
     records: bytes | None
 
 
-def _traced(composition: Composition, batches: Batches) -> Iterator[_Step]:
-    strategy = Strategy(composition, run=_RUN)
+def _traced(strategy: Strategy, batches: Batches) -> Iterator[_Step]:
     for batch in batches:
         for data in strategy.with_timers(batch):
             event = hashlib.blake2b(msgspec.msgpack.encode(data), digest_size=8).digest()

@@ -224,6 +224,11 @@ class Market:
         hours = self._hours.get(sid)
         return hours is None or hours.is_open(ts)
 
+    def calendar_of(self, sid: str) -> str | None:
+        """Give the name of a symbol's calendar; None where it has none."""
+        hours = self._hours.get(sid)
+        return None if hours is None else hours.name
+
     def traded_until(self, sid: str, data: Data) -> int | None:
         """Give the last moment of an event at which its symbol is traded, nanoseconds UTC; None where it never is.
 

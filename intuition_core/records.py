@@ -138,6 +138,11 @@ def ends_an_order(record: Mapping[str, Any]) -> bool:
     return record["type"] == "rejection" and cause != event and ":" in cause
 
 
+def refuses_an_event(record: Mapping[str, Any]) -> bool:
+    """Say whether a rejection refuses an event, such as a split that cannot be booked, rather than an order."""
+    return record["type"] == "rejection" and "side" not in record
+
+
 def without_run(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Give a record's items with the run taken off its ids, so that the records of two runs compare."""
     for key, value in record.items():

@@ -19,6 +19,8 @@ from intuition_core.strategy import Strategy
 ORDERS: Final = ("reversed", "shuffled", "shuffled again")
 """How the rows of each moment are put besides as they come."""
 
+_RUN: Final = "rows"
+
 Batches = Iterable[Sequence[Data]]
 
 _PRICES: Final = ("open", "high", "low", "quote", "bid", "ask")
@@ -51,21 +53,25 @@ class Reordered(NamedTuple):
         )
 
 
-def check_rows(composition: Composition, batches: Callable[[], Batches]) -> tuple[list[Reordered], list[str]]:
+def check_rows(
+    composition: Composition, batches: Callable[[], Batches], *, strategy: Callable[..., Strategy] = Strategy
+) -> tuple[list[Reordered], list[str]]:
     """Run a history with the rows of each moment as they come, reversed and shuffled.
 
     Args:
         composition: the recipe; its parts are made anew for each run.
         batches: gives the events.
+        strategy: makes the live parts.
 
     Returns:
         The orders in which it comes to something else, and the fills that had a price they may not have.
     """
-    as_it_is = course(composition, (event for batch in batches() for event in batch))
+    as_it_is = course(strategy(composition, run=_RUN), (event for batch in batches() for event in batch))
     found = []
     misplaced = as_it_is.misplaced
     for number, order in enumerate(ORDERS):
-        again = course(composition, reordered(batches(), None if order == "reversed" else Random(number)))  # noqa: S311  # no secret
+        random = None if order == "reversed" else Random(number)  # noqa: S311  # no secret
+        again = course(strategy(composition, run=_RUN), reordered(batches(), random))
         misplaced = misplaced or again.misplaced
         if again.fills != as_it_is.fills:
             found.append(Reordered(order, as_it_is.equity, again.equity, _first(as_it_is.fills, again.fills)))
@@ -108,19 +114,18 @@ def _turned(moment: list[Data], random: Random | None) -> Iterator[Data]:
         yield from rows[sid]
 
 
-def course(composition: Composition, events: Iterable[Data]) -> Course:
+def course(strategy: Strategy, events: Iterable[Data]) -> Course:
     """Run events, and hold each fill against what was traded after its decision.
 
     The prices are read from the events anew, and not by what fills orders: a buy may be at no less than the lowest
     price that it may have had, a sale at no more than the highest; costs only make them worse.
     """
-    strategy = Strategy(composition, run="rows")
     decided: dict[str, tuple[int, Record]] = {}
     latest: dict[str, Data] = {}
     fills: list[tuple[int, str, str, str, float]] = []
     misplaced: list[str] = []
     now = -(2**63)
-    delay = composition.fills.delay
+    delay = strategy.composition.fills.delay
     for data in events:
         for event in strategy.with_timers([data]):
             now = max(now, event["ts"])
@@ -133,8 +138,8 @@ def course(composition: Composition, events: Iterable[Data]) -> Course:
                     fills.append((record["ts"], record["sid"], record["side"], record["quantity"], record["price"]))
                     since, decision = decided[record["cause"]]
                     at = latest[record["sid"]]
-                    same = composition.fill == "same"
-                    if composition.rules > 1 and not _may(record, since, at, decision, now, same=same):
+                    same = strategy.composition.fill == "same"
+                    if strategy.composition.rules > 1 and not _may(record, since, at, decision, now, same=same):
                         misplaced.append(_told(record, since, at))
     return Course(strategy.ledger.equity, sorted(fills), misplaced)
 

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from types import FrameType
 from typing import IO, Any, Final, NoReturn, TextIO
 
@@ -32,11 +32,15 @@ class Stage:
     Attributes:
         is_ours: whether the process is the command's own, rather than a program's that calls it or a notebook's.
         tell: takes the name of a part, and a line that it printed.
+        importing: takes the name of a plugin, and the time of its import.
+        told: called once it was told which part ends the process.
     """
 
     def __init__(self) -> None:
         self.is_ours = False
         self.tell: Callable[[str, str], object] = _to_standard_error
+        self.importing: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext()
+        self.told: Callable[[], object] = bool
         self._pid = os.getpid()
         self._parts: dict[str, str] = {}
         self._commands: set[str] = set()
@@ -63,7 +67,8 @@ class Stage:
             self._set()
         self._loading.append(label)
         try:
-            yield
+            with self.importing(label):
+                yield
         finally:
             self._loading.pop()
 
@@ -170,6 +175,7 @@ class Stage:
             with suppress(Exception):
                 self.finish()
                 self.tell(who or "a part", f"ended the process, with exit code {code}")
+                self.told()
         self._exit(code)
 
 

@@ -198,6 +198,11 @@ class Strategy:
         return max(self._market.now, 0)
 
     @property
+    def first(self) -> int:
+        """The number of the part that hears of events first."""
+        return self._first
+
+    @property
     def called(self) -> int:
         """The number of the part that is called, or was called last; negative while it gives or takes its state."""
         return self._cell[1]
@@ -294,11 +299,15 @@ class Strategy:
         open_orders, expiring = self._open, self._expiring
         stretch = self._watched_stretch if self._guarded else self._quiet_stretch
         shorts, later = self.composition.margin is not None, self.composition.fill != "same"
+        cell, number = self._cell, only.number
+        cell[1] = number
         self._left = left = iter(events)
         self._last = last = self.seq + len(events)
         try:
             while True:
                 taken = self._one if open_orders or expiring or shorts else stretch
+                if taken is stretch:  # which notes nothing
+                    cell[0], cell[1] = self.seq + 1, number
                 data, outcome = taken(only, left, last)
                 if data is None:
                     break
@@ -426,7 +435,7 @@ class Strategy:
         """Cancel what can no longer fill, at the end of history, and report it."""
         self.seq += 1  # the end is an event of its own, so that its records' ids are new
         self._recorder.open(self.seq, ts)
-        self._desk.cancel_all("the data ended before the order could fill")
+        self._desk.end()
         return self._recorder.take()
 
     def leave_if_forked(self) -> None:
@@ -929,6 +938,11 @@ class Strategy:
             self._derived.append({**content, "channel": channel, "ts": data["ts"]})
 
     # -- records of failure
+
+    def failed(self, error: BaseException) -> PartFailed:
+        """Give what to raise in place of an error that was no answer to be recorded, such as a KeyboardInterrupt."""
+        what = f"{type(error).__name__}, at event {self.position}{_line_of(error)}"
+        return PartFailed(self.parts[abs(self.called) - 1].label, "event", what)
 
     def _record_failure(self, number: int, method: str, error: BaseException, sid: str | None) -> None:
         part = self.parts[number - 1]

@@ -90,14 +90,16 @@ class Watchdog:
                 told = not served and self._cannot_start(problem, code)
                 young = 0 if served else young + 1
                 casualty = None if told else self._casualty(problem, code)
-                if told or not self._goes_on(casualty, _how(problem, code), young):
+                if told or not self._goes_on(casualty, how_it_ended(problem, code), young):
                     if not self._mended():
                         return 0 if self._stop_at is not None else _exit_code(code)
                     young = 0
                     continue
                 pause = backoff.next()
                 blamed = f" in {self._label(casualty.part)} at event {casualty.seq}" if casualty is not None else ""
-                self._log.warning("the worker %s%s; starting it again in %g s", _how(problem, code), blamed, pause)
+                self._log.warning(
+                    "the worker %s%s; starting it again in %g s", how_it_ended(problem, code), blamed, pause
+                )
                 self._cell.renew(casualty)
                 self._wait(pause)
             return 0
@@ -156,7 +158,7 @@ class Watchdog:
         """Wait until the worker has ended; say why, if it was we who ended it for what it did."""
         asked = False
         finished: float | None = None
-        call, load = _Pastime(), _Pastime()
+        call, load = Pastime(), Pastime()
         while worker.poll() is None:
             if self._forced:
                 worker.kill()
@@ -182,7 +184,7 @@ class Watchdog:
                 return problem
         return None
 
-    def _too_long_to_import(self, load: Import | None, pastime: "_Pastime") -> str | None:
+    def _too_long_to_import(self, load: Import | None, pastime: "Pastime") -> str | None:
         before, seconds = pastime.seconds, pastime.spent_on(load)
         if load is None:
             return None
@@ -190,7 +192,7 @@ class Watchdog:
             self._log.info("loading %s …", load.label)
         return f"hung for {load.deadline:g} s" if seconds > load.deadline else None
 
-    def _too_long(self, call: Call | None, pastime: "_Pastime") -> str | None:
+    def _too_long(self, call: Call | None, pastime: "Pastime") -> str | None:
         seconds = pastime.spent_on(call)
         parts = self._cell.limits.parts if call is not None and seconds else []
         if call is None or abs(call.part) > len(parts):
@@ -215,7 +217,7 @@ class Watchdog:
         call = self._cell.call
         if call is None:
             return None
-        how = _how(problem, code)
+        how = how_it_ended(problem, code)
         if problem is None and _from_outside(code):
             if call != self._suspect:
                 self._suspect = call
@@ -238,7 +240,7 @@ class Watchdog:
             "%s: the process %s while it was imported; `intuition list-plugins --check` tries it by itself, and "
             "`import_deadline` in [worker] gives it more time",
             load.label,
-            _how(problem, code),
+            how_it_ended(problem, code),
         )
         return True
 
@@ -259,7 +261,7 @@ class Watchdog:
             return 130
         if problem is None and -code in (signal.SIGTERM, signal.SIGINT):
             return 0  # it had not begun to serve
-        self._log.error("the worker %s while it was to end", _how(problem, code))
+        self._log.error("the worker %s while it was to end", how_it_ended(problem, code))
         return _exit_code(code)
 
     def _label(self, part: int) -> str:
@@ -272,7 +274,7 @@ class Watchdog:
             time.sleep(min(left, _TICK))
 
 
-class _Pastime:
+class Pastime:
     """What a worker has been doing, and for how long, as far as it can be told."""
 
     def __init__(self) -> None:
@@ -289,10 +291,16 @@ class _Pastime:
         return self.seconds
 
 
-def _how(problem: str | None, code: int) -> str:
+def how_it_ended(problem: str | None, code: int) -> str:
+    """Say how a process ended: by whom it was ended for what it did, or by its exit code or signal."""
     if problem is not None:
         return f"{problem} and was ended"
-    return f"ended with exit code {code}" if code >= 0 else f"ended by {signal.Signals(-code).name}"
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        return f"ended by {signal.Signals(-code).name}"
+    except ValueError:  # one of those for programs' own use has no name
+        return f"ended by signal {-code}"
 
 
 def _from_outside(code: int) -> bool:

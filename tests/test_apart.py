@@ -173,7 +173,7 @@ def test_a_part_that_ends_the_process_is_named(command: str, place: str, tmp_pat
     write_part(tmp_path, "import os; os._exit(3)", place)
     portfolios = "fixed,naive" if command == "compare" else "fixed"
     ran = run(tmp_path, command, "--algo", "./meddler.py", "--portfolio", portfolios, "--data", "d.csv")
-    assert ran.returncode == 3
+    assert ran.returncode == 1  # whatever the part wanted it to look like
     assert "algorithm meddler: ended the process, with exit code 3" in ran.stderr
 
 

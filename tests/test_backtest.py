@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intuition_core.backtest import Backtest
+from intuition_core.cli.failures import Failures
 from intuition_core.composition import Composition, Line, Part
 from intuition_core.contracts import Bet, Message, Signal
 from intuition_core.costs import Costs
@@ -18,6 +19,8 @@ from intuition_core.curve import MAX_SLICES, Curve
 from intuition_core.digest import Digest
 from intuition_core.errors import PartFailed
 from intuition_core.history import Slice
+from intuition_core.hours import Hours
+from intuition_core.instruments import Instrument
 from intuition_core.ledger import Ledger
 from intuition_core.lookahead import check
 from intuition_core.records import without_run
@@ -435,3 +438,44 @@ def test_a_source_that_gives_more_or_fewer_when_cut_off_is_found() -> None:
 
     assert "fewer events" in str(check(composition(), fewer)[0])
     assert "more events" in str(check(composition(), more)[0])
+
+
+# -- what is told of orders and events that came to nothing
+
+
+def test_an_order_whose_exchange_was_closed_at_each_event_says_so() -> None:
+    table = (Instrument(symbol="A", calendar="NIGHT"),)
+    recipe = composition(instruments=table, hours=(Hours("NIGHT", [(10 * DAY, 11 * DAY)]),))
+    backtest = Backtest(recipe)
+    quote = {"channel": "quotes", "sid": "A", "quote": 1.0}
+    backtest.take([{**quote, "ts": MINUTE, "do": "buy"}, {**quote, "ts": 2 * MINUTE}, {**quote, "ts": 3 * MINUTE}])
+    history = backtest.finish(source="test")
+    [(reason, count)] = history.shut_out.items()
+    assert count == 1
+    assert reason.endswith("by the calendar NIGHT, A's exchange was closed at each event that it waited for")
+    assert history.counts["rejection"] == 0
+
+
+def test_an_order_that_only_had_no_event_left_does_not_say_so() -> None:
+    table = (Instrument(symbol="A", calendar="DAY"),)
+    recipe = composition(instruments=table, hours=(Hours("DAY", [(0, 11 * DAY)]),))
+    backtest = Backtest(recipe)
+    backtest.take([{"channel": "quotes", "sid": "A", "quote": 1.0, "ts": MINUTE, "do": "buy"}])
+    history = backtest.finish(source="test")
+    assert history.shut_out == {}
+    assert history.counts["ended"] == 1
+
+
+def test_what_is_not_booked_is_no_refused_order_and_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    failures = Failures(skipping=False)
+    backtest = Backtest(composition(), listen=failures.listening(None))
+    quote = {"channel": "quotes", "sid": "A", "quote": 1.0}
+    split = {"channel": "actions", "sid": "A", "action": "split", "ratio": 0.5, "ts": 2 * MINUTE}
+    backtest.take([{**quote, "ts": MINUTE}, split, {**split, "ts": 3 * MINUTE}])
+    history = backtest.finish(source="test")
+    assert history.counts["rejection"] == 0
+    assert sum(history.unbooked.values()) == 2
+    assert failures.tell() == 1
+    told = capsys.readouterr().err
+    assert told.startswith("not booked: an event of `actions`: ")
+    assert "symbol A (2 times, first at event 2)" in told

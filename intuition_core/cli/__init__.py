@@ -4,7 +4,7 @@ import importlib
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -162,11 +162,12 @@ def cli(verbose: int) -> None:
     """Put a trading system together from plugins, and run it."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, ready: Callable[[], object] | None = None) -> int:
     """Run the command line, and give the exit code.
 
     Args:
         arguments: those of the process where None.
+        ready: called once an interruption would be taken as one.
 
     A mistake of the user's is one line on stderr and exit code 1 (2 if the command line itself is wrong); an
     interruption gives 130. The traceback of a mistake is shown at ``-vv`` or with ``INTUITION_TRACEBACK=1``.
@@ -177,11 +178,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         end_with_parent()
     invocation = Invocation(sys.argv[1:] if arguments is None else arguments)
     try:
+        if ready is not None:
+            ready()
         result = cli.main(arguments, prog_name="intuition", standalone_mode=False, obj=invocation)
         sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         return error.exit_code
+    except KeyboardInterrupt:  # before the command has begun
+        return 130
     except click.Abort as error:
         return 130 if isinstance(error.__cause__, KeyboardInterrupt) else 1
     except IntuitionError as error:

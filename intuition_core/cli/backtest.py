@@ -152,6 +152,7 @@ class _Command:
         self._check_lookahead = check_lookahead
         self._failures = Failures(skipping=on_error == "skip")
         self._trace = trace
+        self._monitor = Monitor()
         settings, self._source_params = _settings(config, params, flags)
         self._catalogue: Catalogue = discover(blocked=settings.values.plugins.blocked)
         self._settings: Config = settle(settings, self._catalogue, seed=SEED)
@@ -172,19 +173,21 @@ class _Command:
         with ExitStack() as stack:
             listen = stack.enter_context(_written(self._decisions)) if self._decisions else None
             stack.enter_context(self._failures.told())
-            backtest = Backtest(
-                self._composition,
-                benchmark=self._benchmark,
-                listen=self._failures.listening(listen),
-                strategy=strategy_maker(self._trace),
-            )
+            monitor = self._monitor
+            with monitor.starting(self._composition):
+                backtest = Backtest(
+                    self._composition,
+                    benchmark=self._benchmark,
+                    listen=self._failures.listening(listen),
+                    strategy=monitor.maker(strategy_maker(self._trace)),
+                )
             check_channels(backtest.strategy, self._catalogue)
             interruption = stack.enter_context(interruptible())
-            monitor = Monitor(interruption)
             stack.enter_context(monitor.running())
-            load_s, run_s = self._run(backtest, source, interruption, monitor)
+            load_s, run_s = self._run(backtest, source, interruption)
             complete = not interruption.asked
-            history = backtest.finish(source=str(source), complete=complete)
+            with monitor.watching(backtest.strategy):
+                history = backtest.finish(source=str(source), complete=complete)
         quoted = backtest.strategy.ledger.marks
         if complete and quoted and self._benchmark is not None and self._benchmark not in quoted:
             raise UnknownBenchmark(self._benchmark, quoted)
@@ -209,6 +212,11 @@ class _Command:
         if not complete:
             click.echo(f"interrupted after {history.events:,} events", err=True)
             return 130
+        if self._as_json and history.shut_out:
+            from intuition_core.cli.summary import advice
+
+            for reason in history.shut_out:  # which the summary tells otherwise
+                click.echo(f"{reason}{advice(reason)}", err=True)
         for channel in silent_channels(backtest.strategy):
             click.echo(f"nothing came on the channel `{channel}`, which a part listens to", err=True)
         failed = self._failures.tell()
@@ -246,9 +254,7 @@ class _Command:
                 beside=self._settings.origins.get("source.name") == "--source",
             )
 
-    def _run(
-        self, backtest: "Backtest", source: "Opened | Merged", interruption: Interruption, monitor: Monitor
-    ) -> tuple[float, float]:
+    def _run(self, backtest: "Backtest", source: "Opened | Merged", interruption: Interruption) -> tuple[float, float]:
         """Take all events; give the seconds that reading them took, and those that running them took."""
         clock = time.perf_counter
         load_s = run_s = 0.0
@@ -264,7 +270,7 @@ class _Command:
                 load_s += loaded - began
                 if batch is None:
                     break
-                with monitor.watching(backtest.strategy):
+                with self._monitor.watching(backtest.strategy):
                     backtest.take(batch, part=source.progress)
                 run_s += clock() - loaded
                 advance(len(batch))
@@ -274,11 +280,14 @@ class _Command:
     def _look_ahead(self) -> int:
         from intuition_core.lookahead import check
         from intuition_core.rows import check_rows
+        from intuition_core.strategy import Strategy
 
-        findings = check(self._composition, lambda end: self._open(end=end).batches())
+        maker, read = self._monitor.maker(Strategy), self._monitor.read
+        with self._monitor.starting(self._composition):
+            findings = check(self._composition, lambda end: read(self._open(end=end).batches()), strategy=maker)
+            others, misplaced = check_rows(self._composition, lambda: read(self._open().batches()), strategy=maker)
         for finding in findings:
             click.echo(f"look-ahead: {finding}", err=True)
-        others, misplaced = check_rows(self._composition, lambda: self._open().batches())
         for fill in misplaced[:_SHOWN]:
             click.echo(f"look-ahead: {fill}", err=True)
         if len(misplaced) > _SHOWN:

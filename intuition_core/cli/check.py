@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from intuition_core.cli.checklist import DEADLINE, Checklist, Metadata, examine, metadata
-from intuition_core.cli.options import Seconds, blocked_plugins, config_option, verbose_option
+from intuition_core.cli.options import Seconds, blocked_plugins, call_deadline, config_option, verbose_option
 from intuition_core.contracts import CONTRACT_VERSION
 from intuition_core.distributions import normal
 from intuition_core.errors import IntuitionError, did_you_mean
@@ -61,15 +61,17 @@ def check(
     """Hold a plugin to the contract of its kind, and say what to change.
 
     PLUGIN is a name, kind:name, a distribution, a folder with a pyproject.toml, or a file (my_algo.py, or
-    my_algo.py:Class). The checks are those of `intuition_core.testing`, each plugin's in a process of its own. Exits
-    with 1 if anything fails; what could not be judged, or is recommended and not there, is marked by a dash.
+    my_algo.py:Class). The checks are those of `intuition_core.testing`, each plugin's in a process of its own, where a
+    call may take as long as `deadline` in [worker] says. Exits with 1 if anything fails; what could not be judged, or
+    is recommended and not there, is marked by a dash.
     """
     given = dict(map(_typed, params))
     catalogue = discover(blocked=blocked_plugins(config))
+    call = call_deadline(config)
     subjects = [subject for reference in references for subject in _meant(reference, kind, catalogue)]
     lists = []
     for number, subject in enumerate(subjects):
-        done = examine(subject.plugin, subject.about, params=given, deadline=deadline, path=subject.path)
+        done = examine(subject.plugin, subject.about, params=given, deadline=deadline, call=call, path=subject.path)
         lists.append(done)
         if not as_json:
             _print(done, first=not number, all_of_it=len(subjects) == 1 or verbose > 0)

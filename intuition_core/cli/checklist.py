@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
+from intuition_core.composition import DEFAULT_DEADLINE
 from intuition_core.distributions import distributions, normal
 from intuition_core.files import FILE
 from intuition_core.hashing import HASH_SEED, seeded_environment
@@ -122,6 +123,7 @@ def examine(
     *,
     params: Mapping[str, Any] | None = None,
     deadline: float = DEADLINE,
+    call: float = DEFAULT_DEADLINE,
     path: Sequence[str] | None = None,
 ) -> Checklist:
     """Look at a plugin's metadata, and try it in a process of its own, which is ended with all it started.
@@ -131,6 +133,7 @@ def examine(
         about: what its distribution says; None for a part in a file.
         params: what to initialise it with.
         deadline: seconds after which it is given up.
+        call: seconds that one call of it may take.
         path: the import path, the interpreter's own by default.
     """
     items = list(_about(plugin, about))
@@ -142,6 +145,7 @@ def examine(
         "target": plugin.target,
         "path": list(sys.path if path is None else path),
         "params": dict(params or {}),
+        "call": call,
     }
     answer, ending = _tried(job, deadline)
     begun = "import"

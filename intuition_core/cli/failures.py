@@ -1,4 +1,4 @@
-"""Parts that fail in runs over history: the first failure ends the run, or all are counted."""
+"""What goes wrong in runs over history: parts, whose first failure ends a run or is counted, and what is not booked."""
 
 import logging
 from collections import Counter
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import click
 import msgspec
 
+from intuition_core.records import refuses_an_event
+
 if TYPE_CHECKING:
     from intuition_core.composition import Composition
 
@@ -18,7 +20,7 @@ Listener: TypeAlias = Callable[[Sequence[Mapping[str, Any]]], None]
 
 
 class Failures:
-    """What the parts of a run have failed at.
+    """What the parts of a run have failed at, and which splits, dividends and rates were not booked.
 
     Args:
         skipping: whether the run goes on after a failure, without the part's say in that event.
@@ -54,6 +56,10 @@ class Failures:
             for record in records:
                 if record["type"] == "error":
                     self._count(record)
+                elif record["type"] == "rejection" and refuses_an_event(record):
+                    reason = f"not booked: {record['reason']}"
+                    self._counts[reason] += 1
+                    self._first.setdefault(reason, (record["seq"], f"symbol {record['sid']}"))
             if listen is not None:
                 listen(records)
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from intuition_core.apart import unchanged
+from intuition_core.attended import ATTENDED
 
 _Waited = TypeVar("_Waited")
 
@@ -27,6 +28,7 @@ class Interruption:
         Raises:
             KeyboardInterrupt: it comes for the second time, or while nothing but waiting is done.
         """
+        ATTENDED.heard()
         at_once = self.asked or self._waiting
         self.asked = True
         if at_once:

@@ -1,50 +1,72 @@
-"""A thread that looks at the parts of a run from outside: who exceeds its deadline, and who keeps Ctrl-C waiting.
+"""What the process in front of a run sees of its parts: which one is called, and how far the run is.
 
-A part is not argued with: the command says which part it was, where it was, and ends with its process.
+Parts note who is called where both processes can see it. How far a run is in the midst of a stretch, where nothing is
+noted, a thread tells; that it tells nothing any more is a sign, too.
 """
 
-import os
 import sys
 import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from types import FrameType
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final
 
-import click
+from intuition_core.attended import ATTENDED
 
 if TYPE_CHECKING:
-    from intuition_core.cli.interruption import Interruption
+    from intuition_core.composition import Composition
+    from intuition_core.contracts import Data
     from intuition_core.strategy import Strategy
 
 _TICK: Final = 0.05
 """Seconds between two looks."""
 
-_LONGEST_TICK: Final = 0.5
-"""More is not counted against a part: the whole machine was busy meanwhile."""
-
-_PATIENCE: Final = 0.5
-"""Seconds that a call may go on once the end was asked for."""
+_DEBUGGERS: Final = frozenset({"bdb", "pdb", "cmd", "code", "pydevd"})
+"""Who is in one of these reads what a person types, and may take long."""
 
 
 class Monitor:
-    """Looks at one strategy at a time.
+    """Shows one strategy at a time."""
 
-    Args:
-        interruption: whether a person has asked for the end.
-    """
-
-    def __init__(self, interruption: "Interruption") -> None:
-        self._interruption = interruption
+    def __init__(self) -> None:
         self._strategy: Strategy | None = None
+        self._called: dict[int, int] = {}
         self._main = threading.main_thread().ident
+
+    @property
+    def words(self) -> Any:
+        """The ``cell`` of a strategy that is to be shown; None where nobody looks."""
+        return ATTENDED.words
+
+    def maker(self, strategy: "Callable[..., Strategy]") -> "Callable[..., Strategy]":
+        """Give what makes live parts that note who is called."""
+        return partial(strategy, cell=ATTENDED.words)
+
+    @contextmanager
+    def starting(self, composition: "Composition") -> Iterator[None]:
+        """Show the parts of a composition while they are made, and what they do then where nothing else is watched."""
+        with ATTENDED.calling(composition.parts, seq=0, part=0):
+            yield
+
+    def read(self, batches: "Iterable[Sequence[Data]]") -> "Iterator[Sequence[Data]]":
+        """Give batches; reading them is nobody's call."""
+        reading = iter(batches)
+        while True:
+            with ATTENDED.aside():
+                batch = next(reading, None)
+            if batch is None:
+                return
+            yield batch
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Look, meanwhile, at what `watching` names."""
+        """Tell, meanwhile, how far what `watching` names is."""
+        if ATTENDED.words is None:
+            yield
+            return
         over = threading.Event()
-        thread = threading.Thread(target=self._look, args=(over,), name="monitor", daemon=True)
+        thread = threading.Thread(target=self._tell, args=(over,), name="monitor", daemon=True)
         thread.start()
         try:
             yield
@@ -54,46 +76,46 @@ class Monitor:
 
     @contextmanager
     def watching(self, strategy: "Strategy") -> Iterator[None]:
-        """Look at this strategy meanwhile."""
+        """Show this strategy while it takes events.
+
+        Raises:
+            PartFailed: a part raised what stands for Ctrl-C.
+        """
+        words = ATTENDED.words
+        if words is None:
+            yield
+            return
+        key = id(strategy)
+        before = self._called.get(key, strategy.first)
         self._strategy = strategy
         try:
-            yield
+            with ATTENDED.calling(strategy.parts, seq=strategy.seq, part=before):
+                yield
+        except KeyboardInterrupt as error:
+            if ATTENDED.interrupted:
+                raise
+            raise strategy.failed(error) from error  # it was the part's own
         finally:
             self._strategy = None
+            self._called[key] = words[1]  # of several strategies each finds what it has noted
 
-    def _look(self, over: threading.Event) -> None:
-        before: tuple[int, int, int] | None = None
-        stood = 0.0
-        looked = time.monotonic()
+    def _tell(self, over: threading.Event) -> None:
+        from intuition_core.cell import Beat
+
+        count = 0
         while not over.wait(_TICK):
-            now = time.monotonic()
-            passed, looked = min(now - looked, _LONGEST_TICK), now
             strategy = self._strategy
-            if strategy is None:
-                before = None
-                continue
-            number = abs(strategy.called)
-            place = id(strategy), strategy.position, number
-            stood = stood + passed if place == before else 0.0
-            before = place
-            part = strategy.parts[number - 1] if 0 < number <= len(strategy.parts) else strategy.parts[-1]
-            if stood > part.deadline:
-                what = f"took longer than the {part.deadline:g} s of its deadline"
-                self._end(f"{part.label} {what} at event {place[1]}{self._where()}", 1)
-            if self._interruption.asked and stood > _PATIENCE:
-                self._end(f"interrupted while {part.label} was at event {place[1]}{self._where()}", 130)
+            if strategy is not None:
+                count += 1
+                ATTENDED.note(Beat(strategy.position, count, awaited=self._is_debugged()))
 
-    def _where(self) -> str:
-        """Say in which line of which file the main thread is, outside of the core."""
-        frame: FrameType | None = sys._current_frames().get(self._main or 0)  # there is no other way
-        while frame is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] == "intuition_core":
+    def _is_debugged(self) -> bool:
+        """Say whether the main thread waits for what a person types into a debugger."""
+        if _DEBUGGERS.isdisjoint(sys.modules):
+            return False
+        frame: FrameType | Any = sys._current_frames().get(self._main or 0)  # there is no other way
+        while frame is not None:
+            if str(frame.f_globals.get("__name__", "")).partition(".")[0] in _DEBUGGERS:
+                return True
             frame = frame.f_back
-        if frame is None or frame.f_globals.get("__name__") == "__main__":
-            return ""
-        return f" ({frame.f_code.co_filename}, line {frame.f_lineno})"
-
-    def _end(self, what: str, code: int) -> NoReturn:
-        with suppress(Exception):
-            click.echo(f"intuition: {what}", err=True)
-            sys.stdout.flush()
-        os._exit(code)
+        return False

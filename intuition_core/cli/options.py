@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from intuition_core.attended import ATTENDED
+
 if TYPE_CHECKING:
     from intuition_core.config import Config
     from intuition_core.rpc.address import Address
@@ -190,7 +192,20 @@ def blocked_plugins(config: Path | None = None) -> tuple[str, ...]:
         return ()  # which saves what reading a configuration imports, a third of `intuition --help`
     from intuition_core.config import load_config
 
-    return load_config(config).values.plugins.blocked
+    values = load_config(config).values
+    ATTENDED.import_deadline = values.worker.import_deadline
+    return values.plugins.blocked
+
+
+def call_deadline(config: Path | None = None) -> float:
+    """Give the seconds that a call of a part may take: ``[worker] deadline``.
+
+    Raises:
+        BadConfiguration: the configuration has mistakes.
+    """
+    from intuition_core.config import load_config
+
+    return load_config(config).values.worker.deadline
 
 
 def _is_configured() -> bool:

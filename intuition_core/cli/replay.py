@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from intuition_core.cli.logs import set_up_logging
+from intuition_core.cli.monitor import Monitor
 from intuition_core.cli.options import verbose_option
 from intuition_core.errors import IntuitionError
 
@@ -91,7 +92,9 @@ def _run(
     from intuition_core.session import replayed_events, restored
     from intuition_core.strategy import Strategy
 
-    strategy = Strategy(composition, run=run)
+    monitor = Monitor()
+    with monitor.starting(composition):
+        strategy = monitor.maker(Strategy)(composition, run=run)
     counts: Counter[str] = Counter()
     begun = 0
     if compare and (boundary := journal.boundary):
@@ -101,7 +104,7 @@ def _run(
         click.echo(
             f"events 1 to {boundary} are not run again: another version of a part was taken up after them", err=True
         )
-    with unchanged():
+    with unchanged(), monitor.running(), monitor.watching(strategy):
         for records in replayed_events(strategy, journal, after=begun, until=until, compare=compare):
             counts.update(record["type"] for record in records)
     return {

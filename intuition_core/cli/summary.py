@@ -49,8 +49,12 @@ def show_summary(history: History, metrics: Sequence[Metric], told: Mapping[str,
     console.print(table)
     for sid, position in history.statement["positions"].items():
         console.print(f"holds {position['quantity']} {sid}, worth {position['value']}", markup=False)
+    for reason, count in history.unbooked.items():
+        console.print(f"not booked {count:,}: {reason}", markup=False)
+    for reason, count in itertools.islice(history.shut_out.items(), _REASONS):
+        console.print(f"unfilled {count:,}: {reason}{advice(reason)}", markup=False)
     for reason, count in itertools.islice(history.refusals.items(), _REASONS):
-        console.print(f"refused {count:,}: {reason}{_advice(reason)}", markup=False)
+        console.print(f"refused {count:,}: {reason}{advice(reason)}", markup=False)
     console.print(f"decisions {told['decisions_sha256']}", style="dim", markup=False)
 
 
@@ -64,13 +68,16 @@ _ADVICE: Final = {
     "cannot be sold short": "--param margin.initial=1.5 permits it",
     "comes to less than": "larger bets, or a smaller quantity_step",
     "no quote of": "wait for the symbol's first quote, or give the signal one",
+    "exchange was closed": "the time of a bar is that of its end: --param source.close_at=16:00 says when days end "
+    "whose dates alone are known; or the symbol has another calendar",
     "data ended before": "orders of the last moments have nothing left to be filled by",
     "the kill switch is on": "the records of type control say who turned it on",
 }
 """What would change a refusal, by a part of its reason."""
 
 
-def _advice(reason: str) -> str:
+def advice(reason: str) -> str:
+    """Give what would change a refusal, in brackets; nothing where that is not known."""
     return next((f" ({advice})" for part, advice in _ADVICE.items() if part in reason), "")
 
 
@@ -96,6 +103,8 @@ def _facts(history: History, told: Mapping[str, Any]) -> list[tuple[str, str]]:
         facts.append(("Failures of parts", f"{errors:,}"))
     if refused := history.counts.get("rejection"):
         facts.append(("Orders refused", f"{refused:,}"))
+    if unbooked := sum(history.unbooked.values()):
+        facts.append(("Events not booked", f"{unbooked:,}"))
     if ended := history.counts.get("ended"):
         facts.append(("Orders ended unfilled", f"{ended:,}"))
     facts += [(label, f"{count:,}") for kind, label in _NOTICES.items() if (count := history.notices.get(kind))]

@@ -12,15 +12,18 @@ import logging
 import os
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any, Final, TypeAlias
 from unittest import SkipTest
 
 import msgspec
 from msgspec import inspect as shapes
 
+from intuition_core.composition import DEFAULT_DEADLINE
 from intuition_core.errors import IntuitionError
 from intuition_core.files import NoSuchPart, is_file, load_part, part_file
 from intuition_core.parameters import parameter_names, params_class
@@ -62,6 +65,9 @@ CONTRACTS: Final[dict[str, type[Contract]]] = {
 _NUMBERS: Final = (0.5, 1, 10)
 """What is tried for numbers that a part needs and of which nothing is known."""
 
+_TICK: Final = 0.1
+"""Seconds between two looks at the part."""
+
 _EVENTS: Final = 200
 """Enough for windows of some dozens, and soon gone through."""
 
@@ -78,6 +84,8 @@ class Job(msgspec.Struct, frozen=True):
     path: list[str]
     """The import path."""
     params: dict[str, Any] = {}
+    call: float = DEFAULT_DEADLINE
+    """The seconds that one call of it may take."""
     course: bool = False
     """Whether to let the part work, rather than to check it."""
 
@@ -265,16 +273,69 @@ def _found(check: str, mark: str, detail: str) -> Finding:
     return {"check": check, "mark": mark, "detail": " ".join(detail.split())}
 
 
+class Looking:
+    """Looks at the main thread now and then, and ends the process where one call of a part takes longer than it may.
+
+    Attributes:
+        begun: what is tried at the moment.
+
+    Args:
+        deadline: the seconds that a call may take.
+        report: takes what is to be said.
+    """
+
+    def __init__(self, deadline: float, report: Callable[[Finding], object]) -> None:
+        self.begun = "import"
+        self._deadline = deadline
+        self._report = report
+        self._main = threading.main_thread().ident or 0
+        threading.Thread(target=self._look, name="looking", daemon=True).start()
+
+    def _look(self) -> None:
+        before: FrameType | None = None
+        since = time.monotonic()
+        while True:
+            time.sleep(min(_TICK, self._deadline / 4))
+            call, now = _call(sys._current_frames().get(self._main)), time.monotonic()  # there is no other way
+            if call is None or call is not before or self.begun == "import":
+                before, since = call, now
+            elif now - since > self._deadline:
+                where = f"{call.f_code.co_filename}, line {call.f_lineno}"
+                what = f"`{call.f_code.co_name}` took longer than the {self._deadline:g} s of its deadline ({where})"
+                self._report(_found(self.begun, "fail", what))
+                self._report({"end": ""})
+                os._exit(0)
+
+
+def _call(frame: FrameType | None) -> FrameType | None:
+    """Give the frame of the call of a part that goes on; None where none does."""
+    call = None
+    while frame is not None:
+        name = str(frame.f_globals.get("__name__", ""))
+        if name.partition(".")[0] == "intuition_core" or name == "__main__":
+            return call
+        if not frame.f_code.co_filename.startswith("<"):
+            call = frame
+        frame = frame.f_back
+    return None
+
+
+def _write(descriptor: int, finding: Finding) -> None:
+    os.write(descriptor, msgspec.json.encode(finding) + b"\n")
+
+
 def _main() -> None:
     descriptor, job = int(sys.argv[1]), msgspec.json.decode(sys.argv[2], type=Job)
     sys.path[:] = job.path
     logging.disable()  # what parts log while they are tried is no news
     own = os.getpid()
+    looking = Looking(job.call, report=lambda finding: _write(descriptor, finding))
     for finding in course_of(job) if job.course else findings(job):
         if os.getpid() != own:  # a plugin that forked is here twice; only the process that was asked answers
             os._exit(0)
-        os.write(descriptor, msgspec.json.encode(finding) + b"\n")
-    os.write(descriptor, b'{"end":""}\n')
+        looking.begun = finding.get("begin", looking.begun)
+        _write(descriptor, finding)
+    _write(descriptor, {"end": ""})
     # Threads that the part started must not keep the process alive.
     os._exit(0)
 

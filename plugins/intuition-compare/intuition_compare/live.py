@@ -19,6 +19,7 @@ from intuition_compare.variants import Variant, beside, combined
 from intuition_compare.watched import Watched
 from intuition_core.archive import find_session
 from intuition_core.cli.interruption import Interruption, interruptible
+from intuition_core.cli.monitor import Monitor
 from intuition_core.cli.options import blocked_plugins
 from intuition_core.cli.serve import key_and_value
 from intuition_core.compose import recorded
@@ -72,8 +73,9 @@ def compare_session(
         combinations, catalogue=catalogue, original=original, configuration=notes["configuration"], flat=flat
     )
     drawing = Drawing(level, replications, seed or 0)
-    watched = Watched(path, notes, [original, *variants], drawing)
-    with interruptible() as interruption:
+    monitor = Monitor()
+    watched = Watched(path, notes, [original, *variants], drawing, monitor=monitor)
+    with interruptible() as interruption, monitor.running():
         watched.catch_up(interruption)
         if follow:
             _follow(watched, interruption, as_json=as_json)

@@ -88,10 +88,10 @@ def compare_history(
         )
     drawing = Drawing(level, replications, SEED if values.seed is None else values.seed)
     variants = [variant._replace(composition=failures.heeded(variant.composition)) for variant in variants]
-    with failures.told(), interruptible() as interruption:
-        monitor = Monitor(interruption)
-        with monitor.running():
-            backtests = Backtests(variants, monitor=monitor, failures=failures, catalogue=catalogue)
+    monitor = Monitor()
+    with failures.told():
+        backtests = Backtests(variants, monitor=monitor, failures=failures, catalogue=catalogue)
+        with interruptible() as interruption, monitor.running():
             comparison = _run(backtests, opened, drawing, interruption)
     tell(comparison, as_json=as_json)
     draw(comparison, picture)

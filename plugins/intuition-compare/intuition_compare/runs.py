@@ -1,8 +1,7 @@
 """Variants at work on the same events, and what each came to."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
-from typing import Final, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from intuition_report import Html
 
@@ -15,6 +14,7 @@ from intuition_core.contracts import Data, Metric
 from intuition_core.errors import IntuitionError
 from intuition_core.history import History
 from intuition_core.plugins import Catalogue
+from intuition_core.strategy import Strategy
 
 FIGURES: Final = ("total_return", "annual_volatility", "sharpe", "max_drawdown")
 """The figures of the report that a comparison shows."""
@@ -52,12 +52,16 @@ class Backtests:
         catalogue: Catalogue | None = None,
     ) -> None:
         listen = failures.listening(None) if failures is not None else None
-        self._runs = [(each.name, Backtest(each.composition, listen=listen)) for each in variants]
+        self._monitor = monitor if monitor is not None else Monitor()
+        self._runs = [(each.name, self._begun(each, listen)) for each in variants]
         for _, backtest in self._runs:
             if catalogue is not None:
                 check_channels(backtest.strategy, catalogue)
-        self._monitor = monitor
         self.events = 0
+
+    def _begun(self, variant: Variant, listen: Callable[[Sequence[Mapping[str, Any]]], None] | None) -> Backtest:
+        with self._monitor.starting(variant.composition):
+            return Backtest(variant.composition, listen=listen, strategy=self._monitor.maker(Strategy))
 
     def take(self, events: Sequence[Data], *, part: float | None = None) -> None:
         """Let every variant take the next events; see `Backtest.take`.
@@ -68,7 +72,7 @@ class Backtests:
         for name, backtest in self._runs:
             try:
                 # A part that changes an event must not change what the other variants see.
-                with nullcontext() if self._monitor is None else self._monitor.watching(backtest.strategy):
+                with self._monitor.watching(backtest.strategy):
                     backtest.take(list(map(dict, events)), part=part)
             except IntuitionError as error:
                 error.args = (f"{name}: {error}",)
@@ -77,7 +81,9 @@ class Backtests:
 
     def finish(self, *, source: str, complete: bool = True) -> list[Run]:
         """End every variant, and give what each came to."""
-        return [
-            run_of(name, backtest.finish(source=source, complete=complete), backtest.decisions_sha256)
-            for name, backtest in self._runs
-        ]
+        runs = []
+        for name, backtest in self._runs:
+            with self._monitor.watching(backtest.strategy):
+                history = backtest.finish(source=source, complete=complete)
+            runs.append(run_of(name, history, backtest.decisions_sha256))
+        return runs

@@ -3,11 +3,13 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from copy import copy
+from functools import partial
 
 import msgspec
 
 from intuition_compare.places import Places, places
 from intuition_compare.runs import Run, run_of
+from intuition_core.cli.monitor import Monitor
 from intuition_core.composition import Composition, Part, difference
 from intuition_core.contracts import Data
 from intuition_core.curve import Curve
@@ -60,13 +62,23 @@ class Shadow:
         composition: the recipe.
         run: the session's run, with which the ids of records begin.
         session: the session's recipe; None where this is the session itself, and every record must be the journal's.
+        monitor: what shows its parts to the process in front.
 
     Raises:
         PartFailed: a part cannot be made or initialised.
     """
 
-    def __init__(self, name: str, composition: Composition, *, run: str, session: Composition | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        composition: Composition,
+        *,
+        run: str,
+        session: Composition | None = None,
+        monitor: Monitor | None = None,
+    ) -> None:
         self.name = name
+        self._monitor = monitor if monitor is not None else Monitor()
         self._run = run
         self._composition = composition
         self._session = session
@@ -81,7 +93,9 @@ class Shadow:
         self._last_ts: int | None = None
 
     def _open(self, composition: Composition) -> None:
-        self._strategy = _Announcing(composition, run=self._run)
+        strategy = partial(_Announcing, cell=self._monitor.words)
+        with self._monitor.starting(composition):
+            self._strategy = strategy(composition, run=self._run)
         self._strategy.announce = self._before
         self._curve = Curve(self._strategy.ledger)
         self._deposits = self._worth = self._strategy.ledger.deposits
@@ -110,8 +124,9 @@ class Shadow:
             self._begin_at(boundary, journal)
         strategy = self._strategy
         try:
-            for records in replayed_events(strategy, journal, after=self.seq, until=until, compare=self._original):
-                self._after(records)
+            with self._monitor.watching(strategy):
+                for records in replayed_events(strategy, journal, after=self.seq, until=until, compare=self._original):
+                    self._after(records)
         except IntuitionError as error:
             error.args = (f"{self.name}: {error}",)
             raise

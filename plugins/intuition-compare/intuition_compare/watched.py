@@ -9,6 +9,7 @@ from intuition_compare.differences import Difference, difference
 from intuition_compare.shadow import Shadow
 from intuition_compare.variants import Variant
 from intuition_core.cli.interruption import Interruption
+from intuition_core.cli.monitor import Monitor
 from intuition_core.errors import IntuitionError
 from intuition_core.journal import Journal
 
@@ -37,18 +38,27 @@ class Watched:
         notes: what the journal has noted of the session.
         variants: the session's own recipe first.
         drawing: how the intervals are drawn.
+        monitor: what shows parts to the process in front.
 
     Raises:
         PartFailed: a part cannot be made or initialised.
     """
 
-    def __init__(self, path: Path, notes: Mapping[str, Any], variants: Sequence[Variant], drawing: Drawing) -> None:
+    def __init__(
+        self,
+        path: Path,
+        notes: Mapping[str, Any],
+        variants: Sequence[Variant],
+        drawing: Drawing,
+        *,
+        monitor: Monitor | None = None,
+    ) -> None:
         self._path = path
         self._notes = {key: notes[key] for key in _DECIDING}
         self._drawing = drawing
         session = variants[0].composition
         self._shadows = [
-            Shadow(name, composition, run=notes["run"], session=session if n else None)
+            Shadow(name, composition, run=notes["run"], session=session if n else None, monitor=monitor)
             for n, (name, composition) in enumerate(variants)
         ]
         self._days = -1
