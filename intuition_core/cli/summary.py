@@ -64,7 +64,8 @@ _REASONS: Final = 3
 _ADVICE: Final = {
     "cash asked for": "smaller bets, or more --cash",
     "no edge": "a signal may name its edge (probability, win, loss), or --portfolio fixed bets without one",
-    "held that is not being sold already": "it is not held; context.account.positions says what is",
+    "held that is not being sold already": "it is not held; --param margin.initial=1.5 lets a sale open a position",
+    "`pyramiding` is off": "--param portfolio.pyramiding=true buys more of what is held",
     "cannot be sold short": "--param margin.initial=1.5 permits it",
     "comes to less than": "larger bets, or a smaller quantity_step",
     "no quote of": "wait for the symbol's first quote, or give the signal one",

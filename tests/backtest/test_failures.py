@@ -255,3 +255,24 @@ def test_a_report_that_is_no_page_is_refused_before_the_run(backtest: Any, tmp_p
     assert ran.code == 2
     assert "name it x.html" in ran.err
     assert ran.out == ""
+
+
+@pytest.mark.parametrize(
+    ("answer", "remedy", "given"),
+    [
+        ("Signal(data['sid'], 'sell')", "--param margin.initial=1.5", "margin.initial=1.5"),
+        ("Targets(weights={data['sid']: -0.5})", "--param margin.initial=1.5", "margin.initial=1.5"),
+        ("Signal(data['sid'], 'buy')", "--param portfolio.pyramiding=true", "portfolio.pyramiding=true"),
+    ],
+)
+def test_what_would_change_a_refusal_does(backtest: Any, part: Any, answer: str, remedy: str, given: str) -> None:
+    path = part(
+        "from intuition_core import Signal, Targets\n\n\nclass Asks:\n"
+        "    def initialize(self, params):\n        pass\n\n"
+        f"    def event(self, data):\n        return {answer}\n"
+    )
+    words = ("--algo", path, "--portfolio", "fixed", "--param", "portfolio.fraction=0.1", "--source", "sample")
+    before = backtest(*words)
+    assert f"({remedy}" in before.out or f"; {remedy}" in before.out
+    fills = [backtest(*words, *more, "--json").told["fills"] for more in ((), ("--param", given))]
+    assert fills[0] < fills[1]
