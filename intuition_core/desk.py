@@ -493,8 +493,13 @@ class Desk:
         )
 
     def _take_back(self, orders: Sequence[OpenOrder], reason: str) -> None:
-        """Take back open orders; those that may be filled by what is not told yet are over once it is."""
-        for open_order in orders:
+        """Take back open orders; those that may be filled by what is not told yet are over once it is.
+
+        What waits for a sale goes before it, or else the end of the sale would let it go.
+        """
+        for open_order in sorted(orders, key=lambda each: not each.waits):
+            if not self.broker.has(open_order):
+                continue  # the end of another one was its end
             if self._may_be_filled(open_order):
                 self._recall(open_order, reason)
             else:
@@ -508,8 +513,8 @@ class Desk:
     def _may_be_filled(self, open_order: OpenOrder) -> bool:
         """Say whether an order may have been filled by now, without anybody having been told.
 
-        That is where its symbol has bars, or comes late, and its latest event is older than the session's time: a bar
-        of it may still come that began before. Who takes the order back now may know from another symbol how that bar
+        That is where its symbol has bars, or comes late, as far as is known, and its latest event is older than the
+        session's time: a bar of it may still come that began before. Who takes the order back now may know from another symbol how that bar
         went.
         """
         since, now, sid = open_order.since, self._market.now, open_order.order.sid
@@ -524,11 +529,15 @@ class Desk:
         known, root = self._market.quoted_at.get(sid, BEGINNING), self.root
         if root.get("sid") == sid and root["channel"] == DEFAULT_CHANNEL:
             known = max(known, root["ts"])
-        return known < now and self._reach(sid) > 0
+        return known < now and self._reach(sid) != 0
 
-    def _reach(self, sid: str) -> int:
-        """Give how long before an event of a symbol that comes now it may have been traded, as far as is known."""
-        return max(self.reach.get(sid, 0), self._bar_length())
+    def _reach(self, sid: str) -> int | None:
+        """Give how long before an event of a symbol that comes now it may have been traded.
+
+        None where nobody knows: no event of it has found an order yet.
+        """
+        seen = self.reach.get(sid)
+        return None if seen is None else max(seen, self._bar_length())
 
     def _checked(self, line: LineSeat, signal: Signal, data: Data) -> Signal | None:
         """Give the signal with its quote, or record why it makes no sense."""
@@ -937,6 +946,8 @@ class Desk:
         """Take back the rest of a filled order's group, and what protects a position that is no more."""
         order = open_order.order
         for each in self.broker.members(open_order):
+            if not self.broker.has(each):
+                continue
             if filled.left_quantity is not None and order.closing and each.order.closing:
                 self.broker.shrink(each, filled.left_quantity)
             elif each.order.sid != order.sid and self._may_be_filled(each):
@@ -950,6 +961,8 @@ class Desk:
     def _end_orphans(self, algorithm: str, sid: str) -> None:
         """Take back what protects a position that is no more."""
         for each in self.broker.orphans(algorithm, sid):
+            if not self.broker.has(each):
+                continue
             self.broker.cancel(each)
             self._reject(each, _CLOSED)
 
@@ -979,7 +992,7 @@ class Desk:
         broker, ts = self.broker, data["ts"]
         if self.rules > 1 and sid in broker.open:
             reach = self._market.now - data.get("start", ts)
-            if reach > self.reach.get(sid, 0):
+            if reach > self.reach.get(sid, -1):
                 self.reach[sid] = reach
         traded = sid in broker.open and (self._market.plain or self._is_traded(sid, data))
         if broker.expiring:
@@ -1065,7 +1078,9 @@ class Desk:
         """Take back every open order, as no event comes any more."""
         for open_order in self.broker.cancel_all():
             sid, reason = open_order.order.sid, NO_MORE
-            if sid in self._shut:
+            if open_order.recalled is not None:
+                reason = open_order.why
+            elif sid in self._shut:
                 calendar = self._market.calendar_of(sid)
                 reason += f": by the calendar {calendar}, {sid}'s exchange was closed at each event that it waited for"
             self._reject(open_order, reason)

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from intuition_core.records import Record
+from intuition_core.records import ID_KEYS, IDS_KEYS, Record
 
 HASHED: Final = frozenset({"decision", "fill", "rejection"})
 """The types of record that count; what a part only says, or how it failed, is no decision."""
@@ -33,13 +33,16 @@ class Digest:
         self._hash = hashlib.sha256()
         self._waiting: list[Record] = []
         self._marked: tuple[tuple[bytes, bytes], ...]
+        self._lists: tuple[bytes, ...]
         self._listed: tuple[tuple[bytes, bytes], ...]
         if not run:
-            self._marked = self._listed = ()
+            self._marked = self._lists = self._listed = ()
             return
         # A quote within a text is escaped, so that these are found nowhere but at the keys.
-        self._marked = tuple((f'"{key}":"{run}:'.encode(), f'"{key}":"'.encode()) for key in ("id", "cause"))
-        self._listed = tuple((f'{before}"{run}:'.encode(), f'{before}"'.encode()) for before in ('"replaces":[', ","))
+        self._marked = tuple((f'"{key}":"{run}:'.encode(), f'"{key}":"'.encode()) for key in ID_KEYS)
+        self._lists = tuple(f'"{key}":['.encode() for key in IDS_KEYS)
+        befores = (*self._lists, b",")
+        self._listed = tuple((before + f'"{run}:'.encode(), before + b'"') for before in befores)
 
     def add(self, records: Iterable[Record]) -> None:
         """Take records, in order."""
@@ -56,7 +59,7 @@ class Digest:
         lines = _encode_lines([*compress(self._waiting, map(HASHED.__contains__, map(_type, self._waiting)))])
         for marked, plain in self._marked:
             lines = lines.replace(marked, plain)
-        if self._listed and b'"replaces":[' in lines:
+        if any(key in lines for key in self._lists):
             for marked, plain in self._listed:
                 lines = lines.replace(marked, plain)
         self._hash.update(lines)

@@ -265,21 +265,21 @@ class PaperBroker:
             else:
                 self.restore([each])
 
-    def recall(self, open_order: OpenOrder, *, now: int, reach: int, reason: str) -> None:
+    def recall(self, open_order: OpenOrder, *, now: int, reach: int | None, reason: str) -> None:
         """Take back an order that may have been filled by what is told later; it is over with its symbol's next event.
 
         Args:
             open_order: an open one; one that is taken back already is let be.
             now: the time at which it is taken back, nanoseconds UTC.
-            reach: how long before an event that comes now its symbol may have been traded.
+            reach: how long before an event that comes now its symbol may have been traded; None for any time.
             reason: why.
         """
         orders = self.open[open_order.order.sid]
         at = [each.id for each in orders].index(open_order.id)
         if orders[at].recalled is not None:
             return
-        gone = now + reach + 1
-        if open_order.id in self.expiring:
+        gone = orders[at].gone if reach is None else now + reach + 1
+        if gone is not None and open_order.id in self.expiring:
             gone = min(gone, self.expiring[open_order.id])
         orders[at] = kept = msgspec.structs.replace(orders[at], recalled=now, why=reason, gone=gone)
         self._watch(kept)
@@ -470,6 +470,10 @@ class PaperBroker:
         if outcome is not None:
             self.cancel(kept)
         return outcome
+
+    def has(self, open_order: OpenOrder) -> bool:
+        """Say whether an order is open."""
+        return any(each.id == open_order.id for each in self.open.get(open_order.order.sid, ()))
 
     def members(self, open_order: OpenOrder) -> list[OpenOrder]:
         """Give the other open orders of an order's group."""

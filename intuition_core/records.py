@@ -11,6 +11,12 @@ Record: TypeAlias = dict[str, Any]
 
 TYPES: Final = ("decision", "fill", "rejection", "message", "error", "control", "action")
 
+ID_KEYS: Final = ("id", "cause", "parent", "group")
+"""Where a record has an id; a group has one where a bracket made it, and else the name that its author chose."""
+
+IDS_KEYS: Final = ("replaces", "after")
+"""Where a record has a list of ids; an action's ``after`` is a number of units."""
+
 
 def plain_decimal(amount: Decimal) -> str:
     """Write an amount the way people do: no exponent, no trailing zeros after the point."""
@@ -145,10 +151,12 @@ def refuses_an_event(record: Mapping[str, Any]) -> bool:
 
 def without_run(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Give a record's items with the run taken off its ids, so that the records of two runs compare."""
+    run = record["id"].rpartition(":")[0].rpartition(":")[0]
+    prefix = f"{run}:" if run else ""
     for key, value in record.items():
-        if key in ("id", "cause") and isinstance(value, str):
-            yield key, value.partition(":")[2]
-        elif key == "replaces":
-            yield key, [each.partition(":")[2] for each in value]
+        if key in ID_KEYS and isinstance(value, str):
+            yield key, value.removeprefix(prefix)
+        elif key in IDS_KEYS and isinstance(value, list):
+            yield key, [each.removeprefix(prefix) for each in value]
         else:
             yield key, value

@@ -21,7 +21,8 @@ class Placed:
     """An order that is open, as its records tell.
 
     ``since`` is the time after which prices count for it, None under rules 1; ``parent`` the entry whose position it
-    protects; ``waits`` the sales that are to pay for it.
+    protects; ``waits`` the sales that are to pay for it; ``recalled`` when another order has taken its place while
+    nobody knew whether it had been filled already.
     """
 
     id: str
@@ -44,6 +45,7 @@ class Placed:
     take_profit: float | None = None
     waits: frozenset[str] = frozenset()
     triggered: bool = False
+    recalled: int | None = None
 
     @property
     def sign(self) -> int:
@@ -97,6 +99,7 @@ class Promises:
         self._begun: dict[str, int] = {}
         self._filled: dict[str, Placed] = {}
         self._settled: set[tuple[str, str]] = set()
+        self._replaced: dict[str, list[str]] = {}
 
     def take(self, event: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> None:
         """Hold what an event brought against what is promised."""
@@ -128,7 +131,12 @@ class Promises:
                 self._reject(record)
             elif record["type"] == "control":
                 self._control(record)
+        for filled in self._filled.values():
+            if filled.recalled is not None:  # nothing has taken its place
+                assert not any(order in self.open for order in self._replaced[filled.id])
         for order in before.values() if quoted else ():
+            if order.recalled is not None and order.sid == event["sid"] and order.recalled <= event["ts"]:
+                assert order.id not in self.open or order.id in self.waited
             if order.id in self.open and order.id not in self.waited:
                 self._stay(order)
 
@@ -175,7 +183,17 @@ class Promises:
         assert exactly(record["quantity"]) % (min(lot, self._step) if placed.closing else lot) == 0
         for replaced in record.get("replaces", ()):
             assert replaced in self._known
-            assert replaced not in self.open
+            if replaced in self.open:
+                self._recall(self.open[replaced])
+            self._replaced.setdefault(replaced, []).append(placed.id)
+
+    def _recall(self, order: Placed) -> None:
+        """See that an order may have been filled before another has taken its place, which is told later."""
+        assert self._now is not None
+        assert order.since is not None
+        assert order.since < self._now
+        if order.recalled is None:
+            order.recalled = self._now
 
     def _protect(self, placed: Placed, entry: Placed) -> None:
         """Hold an order that protects what an entry's fill has opened against what the entry asked for."""

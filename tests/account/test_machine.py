@@ -19,7 +19,6 @@ from fractions import Fraction
 from typing import Any
 
 import msgspec
-import pytest
 from hypothesis import event as note
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -433,6 +432,4 @@ class Account(RuleBasedStateMachine):
 
 
 Account.TestCase.settings = settings(max_examples=EXAMPLES, stateful_step_count=50, deadline=None)
-TestAccount = pytest.mark.skip(
-    "it finds histories that run otherwise in batches under rules 2, which are not mended yet"
-)(Account.TestCase)
+TestAccount = Account.TestCase

@@ -21,6 +21,7 @@ from intuition_core.margin import Margin
 from intuition_core.orders import FillRules
 from intuition_core.records import TYPES
 from intuition_core.strategy import Strategy
+from intuition_core.tables import RECORD_COLUMNS
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 REFERENCE = DOCS / "reference"
@@ -304,5 +305,6 @@ def test_keys_of_records() -> None:
         always = {code(row[0]) for row in shown_of[record["type"]] if row[2] == "yes"}
         assert always <= set(record) <= shown, record
         seen[record["type"]] |= set(record)
+    assert {code(row[0]) for rows in shown_of.values() for row in rows} <= set(RECORD_COLUMNS)
     never = {type_: {code(row[0]) for row in shown_of[type_]} - seen[type_] for type_ in TYPES}
     assert never == {type_: set() for type_ in TYPES}
