@@ -108,3 +108,35 @@ def test_what_is_shared_out_is_never_more_than_there_is() -> None:
     books.idle = Decimal(2)
     books.share_out({"one": Decimal("0.2"), "two": Decimal("0.2"), "three": Decimal("0.6")})
     assert books.idle >= 0
+
+
+def test_groups_parents_and_sales_count_the_same_whatever_the_run_is_called() -> None:
+    entry = {"sid": "A", "side": "buy", "win": 10, "stop_loss": 5.0, "take_profit": 20.0}
+    both = [{"sid": "A", "side": "sell"}, {"sid": "B", "side": "buy", "loss": 9_950}]
+    events = [quote(10.0, 1, do={"one": [entry]}), quote(10.0, 2), {**quote(4.0, 3), "sid": "B"}]
+    events.append(quote(10.0, 4, do={"one": both}))
+    hashes = set()
+    for run in ("test.1", "other.1", ""):
+        live, digest = strategy("one", run=run), Digest(run)
+        records = [record for event in events for record in live.step(event)]
+        assert {key for record in records for key in record} >= {"parent", "group", "after"}
+        digest.add(records)
+        hashes.add(digest.hexdigest())
+    assert len(hashes) == 1
+
+
+@pytest.mark.parametrize("wish", [{}, {"sid": "A"}, {"sid": "B"}])
+def test_an_order_that_waits_for_a_sale_ends_once_whatever_is_taken_back(wish: Mapping[str, Any]) -> None:
+    live = strategy("one")
+    records = [*live.step(quote(10.0, do={"one": [{"sid": "A", "side": "buy", "loss": 9_900}]}))]
+    records += live.step({**quote(4.0, 2), "sid": "B"})
+    records += live.step(quote(10.0, 3))
+    both = [{"sid": "A", "side": "sell"}, {"sid": "B", "side": "buy", "loss": 9_900}]
+    records += live.step({**quote(4.0, 4, do={"one": both}), "sid": "B"})
+    assert [record["after"] for record in records if "after" in record] == [[f"{RUN}:4:0"]]
+    records += live.step({**quote(4.0, 4, do={"one": [wish]}), "sid": "B"})
+    records += live.step({**quote(4.0, 5), "sid": "B"})
+    records += live.step(quote(10.0, 6))
+    ended = [record["cause"] for record in records if record["type"] == "rejection"]
+    filled = [record["cause"] for record in records if record["type"] == "fill" and record["seq"] > 4]
+    assert sorted([*ended, *filled]) == [f"{RUN}:4:0", f"{RUN}:4:1"]
