@@ -514,8 +514,8 @@ class Desk:
         """Say whether an order may have been filled by now, without anybody having been told.
 
         That is where its symbol has bars, or comes late, as far as is known, and its latest event is older than the
-        session's time: a bar of it may still come that began before. Who takes the order back now may know from another symbol how that bar
-        went.
+        session's time: a bar of it may still come that began before. Who takes the order back now may know from another
+        symbol how that bar went.
         """
         since, now, sid = open_order.since, self._market.now, open_order.order.sid
         if since is None or since >= now:

@@ -301,7 +301,7 @@ class Promises:
             assert self._event["ts"] >= order.expires + (order.since is not None)
         elif record["reason"].endswith((" waits for no other", " as fok asks for")):
             assert order.tif in ("ioc", "fok")
-            assert order.sid == self._event["sid"]
+            assert order.since is None or order.sid == self._event["sid"]  # rules 1 fill "same" with any symbol
         del self.open[order.id]
 
     def _control(self, record: Mapping[str, Any]) -> None:
