@@ -107,6 +107,7 @@ class Desk:
         "_market",
         "_marks",
         "_sales",
+        "_settled",
         "_shut",
         "_told",
         "account",
@@ -143,6 +144,7 @@ class Desk:
         self._shut: set[str] = set()  # symbols with open orders that were not traded at their last event
         self._told: dict[str, LineSeat] = {}
         self._sales: list[str] | None = None
+        self._settled: set[tuple[int, str, str]] = set()  # groups of which an order was filled at once, and when
         self.fills: deque[tuple[LineSeat, Fill]] = deque()
         self.broker = PaperBroker(
             self.books.ledgers,
@@ -177,6 +179,7 @@ class Desk:
 
     def answer_all(self, line: LineSeat, given: Sequence[Signal | Cancel | Message | Targets], data: Data) -> None:
         """Do what an algorithm's answers to one event ask for: what closes positions before what it is to pay for."""
+        self._settled.clear()
         if len(given) > 1 and self.rules > 1:
             signals = [answer for answer in given if isinstance(answer, Signal)]
             opening = [each for each in signals if not self._closes(line, each.sid, each.side)]
@@ -787,9 +790,11 @@ class Desk:
             open_order = placed
         if self._sales is not None and order.closing:
             self._expect(line, open_order, cash)
-        if self._at_once and (price := self._price_now(open_order)) is not None:
+        if self._at_once and not open_order.waits and (price := self._price_now(open_order)) is not None:
             outcome = self.broker.fill_now(open_order, price, self.recorder.ts)
             if outcome is not None:
+                if order.group is not None and isinstance(outcome, Filled):
+                    self._settled.add((self.recorder.seq, algorithm, order.group))
                 self._record_outcome(open_order, outcome)
 
     def _turns(self, line: LineSeat, order: Order) -> bool:
@@ -871,6 +876,9 @@ class Desk:
             return None
         if (problem := misplaced(order)) is not None:
             self._refuse(line, order, problem)
+            return None
+        if order.group is not None and (self.recorder.seq, open_order.algorithm, order.group) in self._settled:
+            self._refuse(line, order, _GROUPED)
             return None
         if order.closing and bracket:
             self._refuse(line, order, "an order that closes a position has nothing left to protect")

@@ -34,17 +34,18 @@ class Recorder:
     A run without a name, of which records go nowhere, has ids ``<seq>:<n>``.
 
     Attributes:
+        seq: the number of the present event.
         ts: the time of the present event, in nanoseconds UTC.
         written: the records that have not been taken; always the same list.
     """
 
-    __slots__ = ("_event", "_n", "_prefix", "_quantity", "_quantity_text", "_seq", "run", "ts", "written")
+    __slots__ = ("_event", "_n", "_prefix", "_quantity", "_quantity_text", "run", "seq", "ts", "written")
 
     def __init__(self, run: str) -> None:
         self.run = run
         self._prefix = f"{run}:" if run else ""
         self._event = f"{self._prefix}0"
-        self._seq = 0
+        self.seq = 0
         self.ts = 0
         self._n = 0
         self.written: list[Record] = []
@@ -53,8 +54,8 @@ class Recorder:
 
     def open(self, seq: int, ts: int) -> None:
         """Begin an event, or go on with it."""
-        if seq != self._seq:
-            self._seq = seq
+        if seq != self.seq:
+            self.seq = seq
             self.ts = ts
             self._n = 0
             self._event = f"{self._prefix}{seq}"
@@ -78,7 +79,7 @@ class Recorder:
         record = {
             "id": placed.id,
             "type": "decision",
-            "seq": self._seq,
+            "seq": self.seq,
             "ts": self.ts,
             "sid": order.sid,
             "cause": self._event,
@@ -104,7 +105,7 @@ class Recorder:
         record = {
             "id": f"{self._event}:{self._n}",
             "type": "fill",
-            "seq": self._seq,
+            "seq": self.seq,
             "ts": self.ts,
             "sid": order.sid,
             "cause": placed.id,
@@ -126,7 +127,7 @@ class Recorder:
         record = {
             "id": f"{self._event}:{self._n}",
             "type": type_,
-            "seq": self._seq,
+            "seq": self.seq,
             "ts": self.ts,
             "sid": sid,
             "cause": cause if cause is not None else self._event,

@@ -140,3 +140,32 @@ def test_an_order_that_waits_for_a_sale_ends_once_whatever_is_taken_back(wish: M
     ended = [record["cause"] for record in records if record["type"] == "rejection"]
     filled = [record["cause"] for record in records if record["type"] == "fill" and record["seq"] > 4]
     assert sorted([*ended, *filled]) == [f"{RUN}:4:0", f"{RUN}:4:1"]
+
+
+def test_an_order_that_waits_for_a_sale_is_not_filled_at_the_event_of_its_decision() -> None:
+    live = strategy("one", fill="same")
+    records = [*live.step({**quote(10.0, 1), "sid": "B"})]
+    records += live.step(quote(10.0, 2, do={"one": [{"sid": "A", "side": "buy", "loss": 9_900}]}))
+    both = [{"sid": "A", "side": "sell"}, {"sid": "B", "side": "buy", "loss": 9_900}]
+    records += live.step({**quote(10.0, 3, do={"one": both}), "sid": "B"})
+    assert [record["after"] for record in records if "after" in record] == [[f"{RUN}:3:0"]]
+    assert [record["seq"] for record in records if record["type"] == "fill"] == [2]
+    records += live.step(quote(10.0, 4))
+    records += live.step({**quote(10.0, 5), "sid": "B"})
+    assert [(record["seq"], record["sid"]) for record in records if record["type"] == "fill"][1:] == [
+        (4, "A"),
+        (5, "B"),
+    ]
+
+
+@pytest.mark.parametrize("fill", ["next", "same"])
+def test_one_order_of_a_group_is_filled_though_each_could_be_at_once(fill: str) -> None:
+    live = strategy("one", fill=fill)
+    one = {"sid": "A", "side": "buy", "win": 1, "group": "p"}
+    for seq in (1, 3):  # a name may be used again
+        records = [*live.step(quote(10.0, seq, do={"one": [one, {**one, "limit": 11.0}]}))]
+        records += live.step(quote(10.0, seq + 1))
+        assert len([record for record in records if record["type"] == "fill"]) == 1
+        assert [record["reason"] for record in records if record["type"] == "rejection"] == [
+            "another order of its group was filled"
+        ]
