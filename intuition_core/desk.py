@@ -35,7 +35,7 @@ from intuition_core.ledger import (
 from intuition_core.lookout import Fail, Lookout
 from intuition_core.market import BEGINNING, DEFAULT_STEP, Unbookable
 from intuition_core.orders import Filled, OpenOrder, misplaced
-from intuition_core.paper import OVER, PaperBroker
+from intuition_core.paper import OVER, Outcome, PaperBroker
 from intuition_core.records import Record, Recorder, plain_decimal
 from intuition_core.seats import LineSeat, RiskSeat
 from intuition_core.targets import Leg
@@ -102,6 +102,7 @@ class Desk:
         "_cell",
         "_costly",
         "_delay",
+        "_ended",
         "_fail",
         "_margin",
         "_market",
@@ -144,6 +145,7 @@ class Desk:
         self._shut: set[str] = set()  # symbols with open orders that were not traded at their last event
         self._told: dict[str, LineSeat] = {}
         self._sales: list[str] | None = None
+        self._ended: list[str] | None = None  # sales that are over, while what else was booked is not recorded yet
         self._settled: set[tuple[int, str, str]] = set()  # groups of which an order was filled at once, and when
         self.fills: deque[tuple[LineSeat, Fill]] = deque()
         self.broker = PaperBroker(
@@ -812,6 +814,9 @@ class Desk:
 
     def _unblock(self, order_id: str) -> None:
         """Let orders go that waited for a sale which is over now, and for no other."""
+        if self._ended is not None:
+            self._ended.append(order_id)
+            return
         freed = self.broker.unblock(order_id)
         if not freed:
             return
@@ -1014,11 +1019,9 @@ class Desk:
             self._shut.discard(sid)
         born = self._born
         born.clear()
-        for open_order, outcome in broker.on_quote(sid, data):
-            self._record_outcome(open_order, outcome)
+        self._record_outcomes(broker.on_quote(sid, data))
         if born and sid in broker.open:
-            for open_order, outcome in broker.on_quote(sid, data, only=frozenset(born)):
-                self._record_outcome(open_order, outcome)
+            self._record_outcomes(broker.on_quote(sid, data, only=frozenset(born)))
 
     def _is_traded(self, sid: str, data: Data) -> bool:
         if self.rules == 1:
@@ -1138,7 +1141,22 @@ class Desk:
 
     # -- records
 
-    def _record_outcome(self, open_order: OpenOrder, outcome: Filled | Rejection) -> None:
+    def _record_outcomes(self, outcomes: Sequence[tuple[OpenOrder, Outcome]]) -> None:
+        """Record what became of orders at an event, in the order in which it was booked."""
+        if len(outcomes) == 1:
+            self._record_outcome(*outcomes[0])
+            return
+        ended: list[str] = []
+        self._ended = ended
+        try:
+            for open_order, outcome in outcomes:
+                self._record_outcome(open_order, outcome)
+        finally:
+            self._ended = None
+        for order_id in ended:
+            self._unblock(order_id)
+
+    def _record_outcome(self, open_order: OpenOrder, outcome: Outcome) -> None:
         if isinstance(outcome, Rejection):
             self._reject(open_order, outcome.reason)
             return

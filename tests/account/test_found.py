@@ -169,3 +169,16 @@ def test_one_order_of_a_group_is_filled_though_each_could_be_at_once(fill: str) 
         assert [record["reason"] for record in records if record["type"] == "rejection"] == [
             "another order of its group was filled"
         ]
+
+
+def test_records_of_an_event_come_in_the_order_in_which_they_were_booked() -> None:
+    live = Strategy(composed([line("one", "sized", ["quotes"])]), run=RUN)
+    records = [*live.step(quote(10.0, 1, do={"one": [{"sid": "A", "side": "buy", "loss": 9_900}]}))]
+    records += live.step(quote(10.0, 2))
+    sale = {"sid": "A", "side": "sell", "win": 900, "limit": 50.0, "until": 4}
+    records += live.step(quote(10.0, 3, do={"one": [sale, {"sid": "A", "side": "buy", "loss": 5_000}]}))
+    records += live.step(quote(10.0, 4, do={"one": [{"sid": "A", "side": "sell", "win": 10}]}))
+    records += live.step(quote(10.0, 5))
+    # The first sale is over, the second one is filled, and then the buy has what there is.
+    last = [(each["type"], each["side"], each.get("quantity")) for each in records if each["seq"] == 5]
+    assert last == [("rejection", "sell", None), ("fill", "sell", "10"), ("fill", "buy", "20")]
