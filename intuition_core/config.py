@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final, NamedTuple, get_type_hints
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_type_hints
 
 import msgspec
 from msgspec import inspect as shapes
@@ -27,6 +27,8 @@ from intuition_core.journal import Durability
 from intuition_core.margin import Margin
 from intuition_core.timers import BadTimer, Missed, read_timer
 from intuition_core.typed import Typed, complaint, resolve, shown
+
+ClockTime: TypeAlias = Literal["events", "wall"]
 
 FILE: Final = "intuition.toml"
 PREFIX: Final = "INTUITION_"
@@ -176,12 +178,24 @@ class InstrumentsTable(Table, frozen=True, kw_only=True):
     table: tuple[InstrumentTable, ...] = ()
 
 
+class ClockTable(Table, frozen=True, kw_only=True):
+    """``[clock]``: by which time a served session tells its timers.
+
+    ``time`` is ``events`` (a timer comes before the first event that is later) or ``wall`` (it also comes while there are
+    no events, ``grace`` after its moment, such as ``"1s"``). Backtests and replays read no clock.
+    """
+
+    time: ClockTime = "events"
+    grace: str = "1s"
+
+
 class TimerTable(Table, frozen=True, kw_only=True):
     """One of ``[[timers]]``: an event that comes by the time of others, on the channel ``name``.
 
     ``every`` is a length such as ``"1h"``, counted from the beginning of 1970 UTC. ``at`` is ``open`` or ``close`` of a
     session, ``week end`` or ``month end``, with or without a distance: ``"close - 10m"``; ``calendar`` says whose.
-    ``missed`` says what becomes of moments that lie between two events: ``once`` (the last one comes) or ``all``.
+    ``missed`` says what becomes of several moments between two events, and of those at which a session that goes by the
+    clock was down: ``once`` (the last one comes), ``skip`` (none does) or ``all``.
     """
 
     name: str
@@ -277,6 +291,7 @@ class Configuration(Table, frozen=True, kw_only=True):
     costs: CostsTable = CostsTable()
     fills: FillsTable = FillsTable()
     time: TimeTable = TimeTable()
+    clock: ClockTable = ClockTable()
     timers: tuple[TimerTable, ...] = ()
     margin: MarginTable | None = None
     currency: str | None = None
@@ -543,7 +558,7 @@ def _mispriced(values: Configuration) -> Iterator[tuple[str, str]]:
     share = values.fills.volume_share
     if share is not None and not (share.is_finite() and 0 < share <= 1):
         yield "fills.volume_share", f"expected a number above 0 and at most 1, got {share}"
-    lengths = {"fills.delay": values.fills.delay, "time.ahead": values.time.ahead}
+    lengths = {"fills.delay": values.fills.delay, "time.ahead": values.time.ahead, "clock.grace": values.clock.grace}
     lengths |= {f"time.bars.{channel}": length for channel, length in values.time.bars.items()}
     for key, text in lengths.items():
         try:
@@ -551,7 +566,7 @@ def _mispriced(values: Configuration) -> Iterator[tuple[str, str]]:
         except BadData as error:
             yield key, error.problem
             continue
-        if not length and key != "fills.delay":
+        if not length and key not in ("fills.delay", "clock.grace"):
             yield key, f"expected a length of time above 0, got {text}"
     for channel in values.time.bars:
         if channel != DEFAULT_CHANNEL:

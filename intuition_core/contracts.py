@@ -320,7 +320,8 @@ class Context(msgspec.Struct, frozen=True):
     at: Callable[..., str] = _no_timers
     """Asks for a timer, in `initialize` of an algorithm or an indicator: ``at("every 1h")``, ``at("month end")``,
     ``at("close - 10m", calendar="XNYS")``. It gives the name of the timer, ``<part>.<when>`` unless ``name`` says
-    another: the channel on which the part hears it, with ``ts`` the moment at which it was due."""
+    another: the channel on which the part hears it, with ``ts`` the moment at which it was due. ``missed`` is as in
+    ``[[timers]]``: ``"once"``, ``"skip"`` or ``"all"``."""
 
 
 Outcome: TypeAlias = Signal | Cancel | Message | Targets | Iterable[Signal | Cancel | Message | Targets] | None

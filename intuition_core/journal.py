@@ -21,6 +21,8 @@ from intuition_core.verdicts import Casualty, Release, Verdict
 
 FORMAT: Final = 1
 MEMORY: Final = ":memory:"
+CLOCK: Final = ""
+"""Whose batches those are of timers that the clock told; no client can be called so."""
 _KEPT_IN_MEMORY: Final = 100_000
 """Events of a journal in memory; on disk all are kept."""
 
@@ -451,14 +453,15 @@ class Journal:
     def outbox(self, client: str, after: tuple[int, int], limit: int) -> list[Record]:
         """Give what a client is to publish after a (seq, n), oldest first.
 
-        That are the records of its own items, and those of each event that has a control record, whoever sent it.
+        That are the records of its own items, of each event that has a control record, whoever sent it, and of timers
+        that the clock told.
         """
         found: list[Record] = []
         controls = {seq: first for first, seq in self.control_events() if seq >= after[0]}
         rows = self._db.execute(
-            "SELECT records, client IS ? FROM batches WHERE (client = ? AND last >= ?) "
+            "SELECT records, client IN (?, ?) FROM batches WHERE (client IN (?, ?) AND last >= ?) "
             "OR first IN (SELECT value FROM json_each(?)) ORDER BY first",
-            (client, client, after[0], msgspec.json.encode(list(controls.values())).decode()),
+            (client, CLOCK, client, CLOCK, after[0], msgspec.json.encode(list(controls.values())).decode()),
         )
         for records, own in rows:
             found.extend(
@@ -481,6 +484,26 @@ class Journal:
         for first, seq in events:
             for (records,) in self._read("SELECT records FROM batches WHERE first = ?", first):
                 yield from (record for record in _decode_records(records) if record["seq"] == seq)
+
+    def told_by_clock(self, after: tuple[int, int]) -> Iterator[Record]:
+        """Give the records after a (seq, n) of timers that the clock told, oldest first.
+
+        Any thread may read, as it may `decisions`.
+
+        Raises:
+            BadJournal: the file cannot be read.
+        """
+        batches = "FROM batches WHERE client = ? AND last >= ? AND records <> ?"
+        for (first,) in self._read(f"SELECT first {batches} ORDER BY last", CLOCK, after[0], encoded(())):  # noqa: S608  # our own text
+            for (records,) in self._read("SELECT records FROM batches WHERE first = ?", first):
+                yield from (record for record in _decode_records(records) if position(record["id"]) > after)
+
+    @property
+    def told_last(self) -> Record | None:
+        """The last record of a timer that the clock told."""
+        latest = "SELECT records FROM batches WHERE client = ? AND records <> ? ORDER BY last DESC LIMIT 1"
+        row = self._db.execute(latest, (CLOCK, encoded(()))).fetchone()
+        return _decode_records(row[0])[-1] if row else None
 
     def control_events(self) -> list[tuple[int, int]]:
         """Give the events that have a control record, each as the first event of its batch and its own number."""

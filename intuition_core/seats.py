@@ -16,7 +16,7 @@ from intuition_core.data import DEFAULT_CHANNEL, check_channel
 from intuition_core.errors import BadData, PartFailed
 from intuition_core.ledger import Ledger
 from intuition_core.randomness import restore_rng, rng_state
-from intuition_core.timers import Timer, read_timer
+from intuition_core.timers import Missed, Timer, read_timer
 
 PartState = tuple[list[Any], Any]
 """What a part's generator has come to, and what the part itself gives as its state."""
@@ -142,10 +142,11 @@ def _started(
         return Started(number, part, live, None, kept)
     own: list[str] = []
 
-    def at(when: str, *, name: str | None = None, calendar: str | None = None) -> str:
+    def at(when: str, *, name: str | None = None, calendar: str | None = None, missed: Missed = "once") -> str:
         every = when.removeprefix("every ") if when.startswith("every ") else None
         name = check_channel(name if name is not None else f"{part.name}.{when}")
-        timers(read_timer(name, every=every, at=None if every is not None else when, calendar=calendar))
+        moment = None if every is not None else when
+        timers(read_timer(name, every=every, at=moment, calendar=calendar, missed=missed))
         own.append(name)
         return name
 

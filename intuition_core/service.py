@@ -31,13 +31,20 @@ from intuition_core.records import Record
 from intuition_core.reload import Renewal, changed_files
 from intuition_core.rpc.server import Method
 from intuition_core.rpc.wire import MAX_MESSAGE
-from intuition_core.session import IdReused, Item, Session, Watch, identity_of, swapped
+from intuition_core.session import Halted, IdReused, Item, Session, Stopping, Watch, identity_of, swapped
 from intuition_core.strategy import Strategy
+from intuition_core.wall import Wall
 
 MAX_ITEMS: Final = 10_000
 MAX_LIMIT: Final = 10_000
 MAX_ANSWER: Final = MAX_MESSAGE * 3 // 4
 """Bytes of records in one answer; the rest is for what goes around them."""
+
+LOOK: Final = 1.0
+"""Seconds after which timers are looked at again at the latest: the clock may be set, and parts bring timers along."""
+AGAIN: Final = 1.0
+"""Seconds after which timers are told again that could not be kept."""
+AGAIN_AFTER_A_DEFECT: Final = 60.0
 
 _log = logging.getLogger("intuition")
 
@@ -188,6 +195,9 @@ class Service:
             )
         if reloads:
             self._note_reloads(reloads, [*noted.get("reloads", ()), *reloads], composition)
+        if self.by_the_clock:
+            grace = read_duration(self._config.values.clock.grace)
+            self.session.go_by(Wall(now, grace=grace, begun=self._journal.meta()["begun"]))
 
     def _begun(self, name: str, noted: Mapping[str, Any]) -> Composition:
         """Give the recipe that the session was begun with, whether that is configured or what swaps have made of it."""
@@ -258,6 +268,28 @@ class Service:
         if self._renewal is not None and self._renewal.over:
             self._note_renewal()
         self.session.close()
+
+    @property
+    def by_the_clock(self) -> bool:
+        """Whether timers are told by the wall clock, too, with each call of `tell_timers`."""
+        return self._config.values.clock.time == "wall"
+
+    def tell_timers(self) -> float | None:
+        """Tell the timers that are due by the wall clock; give in how many seconds to ask again, None for never.
+
+        It is called by the one thread that owns the parts, and raises nothing.
+        """
+        try:
+            wait = self.session.tell_timers()
+        except (Halted, Stopping):
+            return None
+        except JournalFailed as error:
+            _log.warning("timers wait: %s", error)
+            return AGAIN
+        except Exception as error:  # noqa: BLE001  # the thread is that of all calls, which go on
+            _log.error("timers wait: %s", error, exc_info=error if _log.isEnabledFor(logging.DEBUG) else None)
+            return AGAIN_AFTER_A_DEFECT
+        return LOOK if wait is None else min(wait, LOOK)
 
     def _builder(self, composition: Composition) -> Callable[[], Strategy]:
         watch = self._watch
@@ -564,7 +596,7 @@ class Service:
     def controls(self, since: Any = None) -> list[Record]:
         """Give the records of all events by which the kill switch or the shares were changed, whoever did it.
 
-        They may be fewer than there are, as an answer has to be carried; none are the end.
+        Those of timers that the clock told are among them, as no client's events have caused them. They may be fewer than there are, as an answer has to be carried; none are the end.
 
         Args:
             since: the id of a record, to go on right after it; null for all.

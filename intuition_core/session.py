@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from hashlib import blake2b
+from heapq import merge
 from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
@@ -17,14 +18,19 @@ from intuition_core.apart import passing
 from intuition_core.composition import Part
 from intuition_core.data import Event
 from intuition_core.errors import IntuitionError
-from intuition_core.journal import Batch, Delivery, Identity, Journal, JournalFailed, encoded, position
+from intuition_core.journal import CLOCK, Batch, Delivery, Identity, Journal, JournalFailed, encoded, position
 from intuition_core.ledger import Statement
 from intuition_core.records import Record
 from intuition_core.strategy import Cell, Quarantine, Strategy
+from intuition_core.timers import TIMER
 from intuition_core.verdicts import Casualty, Release, Verdict
+from intuition_core.wall import Wall
 
 SNAPSHOT_EVERY: Final = 10_000
 """Events between two snapshots; recovery replays at most so many."""
+
+MAX_TIMERS: Final = 10_000
+"""Timers that the clock tells in one batch."""
 
 _OF_THE_DELIVERY: Final = frozenset({"ts", "start", "seq"})
 
@@ -112,7 +118,8 @@ class BatchFailed(IntuitionError):
 
 
 class Unheard(IntuitionError):
-    """A batch from a client that has not heard what was decided with the kill switch or the shares meanwhile.
+    """A batch from a client that has not heard what was decided meanwhile: with the kill switch or the shares, or by a
+    timer that the clock told.
 
     It publishes records in the order in which they came about, and must take those of that decision first.
     """
@@ -236,6 +243,7 @@ class Session:
         self._casualties: dict[int, Casualty] = {}
         self._keeps_snapshots = True
         self._strategy = strategy = build()
+        self._wall: Wall | None = None
         self._journal = journal
         self._listeners: list[Listener] = []
         self._statement = Statement.of(strategy.ledger, 0)
@@ -246,6 +254,8 @@ class Session:
         self._controlled = (0, 0)
         self._withheld: frozenset[str] = frozenset()
         self._heed(journal.records_of(self._controls))
+        if (told := journal.told_last) is not None:
+            self._controlled = max(self._controlled, position(told["id"]))
 
     @property
     def strategy(self) -> Strategy:
@@ -316,6 +326,25 @@ class Session:
         self._statement = Statement.of(self._strategy.ledger, self._strategy.seq)
         return Recovery(self._strategy.seq, start, replayed)
 
+    def go_by(self, wall: Wall) -> None:
+        """Have timers told by the wall clock from now on, too, each time that `tell_timers` is called."""
+        self._wall = wall
+
+    def tell_timers(self) -> float | None:
+        """Tell the timers that are due by the wall clock, and give in how many seconds the next one is; None for none.
+
+        Raises:
+            JournalFailed, BatchFailed, Halted, Stopping: as `deliver` does.
+        """
+        wall = self._wall
+        if wall is None:
+            return None
+        self._write_what_was_not()
+        if due := self._strategy.timers_due(wall, MAX_TIMERS):
+            self.deliver([Item((dict(event),)) for event in due], client=CLOCK)
+        following = self._strategy.next_timer(wall)
+        return None if following is None else wall.wait(following)
+
     def prepare(self, swap: Event) -> Event:
         """Start the part that a swap asks for, and give the event to be delivered next; see `Strategy.prepare`.
 
@@ -348,12 +377,13 @@ class Session:
             client: whose items they are.
             acked: the key of the client's last settled delivery.
             published: the id of the last record that the client has published.
-            heard: the place up to which the client has heard of control events; it need not, where None.
+            heard: the place up to which the client has heard of control events and of timers that the clock told; it
+                need not, where None.
             control: whether the items are control events.
 
         Raises:
             Stopping: the session has been handed over.
-            Unheard: there was a control event that the client has not heard of; nothing was run.
+            Unheard: there was one of these that the client has not heard of; nothing was run.
             JournalFailed: nothing can be promised; the same items are to be sent again.
             BatchFailed: nothing of the batch was run.
             Halted: the session takes no more events; items before the one at which that came about were taken, and
@@ -371,7 +401,8 @@ class Session:
         first = strategy.seq + 1
         killed = strategy.killed
         replies: list[list[Record] | IdReused] = []
-        items = _with_timers(strategy, items, known)
+        if client != CLOCK:
+            items = _with_timers(strategy, items, known, self._wall)
         ahead = list(_new_events(items, known))
         content_ahead = encoded(ahead)  # before a part can change them
         self._watch.carry(first, content_ahead)
@@ -431,6 +462,8 @@ class Session:
         if ran or batch.deliveries or acked is not None or published is not None:
             self._unwritten = batch
             self._write_what_was_not()
+        if self._wall is not None and client != CLOCK and ran:
+            self._wall.note(strategy.now)
         for n in run.settled:
             self._casualties.pop(n, None)
         if len(replies) < len(items):
@@ -513,6 +546,8 @@ class Session:
         if batch.controls:
             self._controls += tuple((batch.first, seq) for seq in batch.controls)
             self._heed(record for record in batch.records if record["seq"] in batch.controls)
+        if batch.client == CLOCK and batch.records:
+            self._controlled = max(self._controlled, position(batch.records[-1]["id"]))
         self._statement = Statement.of(self._strategy.ledger, self._strategy.seq)
         if batch.records:
             self._tell(batch.records)
@@ -644,7 +679,8 @@ class Session:
     def outbox(self, client: str, limit: int) -> list[Record]:
         """Give the records that a client has not confirmed as published, oldest first.
 
-        They are those of its own items and of control events, without decisions whose orders a kill has cancelled.
+        They are those of its own items, of control events and of timers that the clock told, without decisions whose
+        orders a kill has cancelled.
         """
         _, published = self._journal.clients().get(client, (0, None))
         after = position(published) if published else (0, 0)
@@ -661,14 +697,19 @@ class Session:
     # -- status, for any thread
 
     def controls(self, after: tuple[int, int]) -> Iterator[Record]:
-        """Give the records after a (seq, n) of each event by which the switch or the shares were changed, oldest first.
+        """Give the records after a (seq, n) of all that came about by no client's items, oldest first.
+
+        That are events by which the switch, the shares or parts were changed, and timers that the clock told.
 
         Raises:
             BadJournal: the journal cannot be read.
         """
         if after < self._controlled:
             events = [(first, seq) for first, seq in self._controls if seq >= after[0]]
-            yield from (record for record in self._journal.records_of(events) if position(record["id"]) > after)
+            decided = (record for record in self._journal.records_of(events) if position(record["id"]) > after)
+            switched = {seq for _, seq in events}  # such as by a part that turned the switch at a timer
+            told = (each for each in self._journal.told_by_clock(after) if each["seq"] not in switched)
+            yield from merge(decided, told, key=lambda each: position(each["id"]))
 
     def decisions(self, after: tuple[int, int]) -> Iterator[list[Record]]:
         """Give the decisions after a (seq, n), oldest first, some at a time, as `Journal.decisions` does.
@@ -796,17 +837,31 @@ class _Run:
 
     def _found(self, event: Event) -> dict[int, Casualty]:
         content = _content(event)
-        return {
+        alike = {
             n: casualty
             for n, casualty in self._casualties.items()
             if n not in self.settled and casualty.event is not None and _content(casualty.event) == content
         }
+        if event["channel"] != TIMER:
+            return alike
+        same = {n: casualty for n, casualty in alike.items() if _stands_for(event, casualty.event)}
+        self.settled += alike.keys() - same.keys()  # a moment that was skipped never comes again
+        return same
 
 
 def _content(event: Mapping[str, Any]) -> bytes:
     # As for `identity_of`; but what has no id may be told from others by its number alone.
     left_out = _OF_THE_DELIVERY if "id" in event else ("ts", "start")
+    if event["channel"] == TIMER:
+        left_out = ("ts", "missed")  # see `_stands_for`
     return msgspec.msgpack.encode({key: value for key, value in event.items() if key not in left_out}, order="sorted")
+
+
+def _stands_for(timer: Mapping[str, Any], earlier: Mapping[str, Any] | None) -> bool:
+    """Say whether a timer is one that was told before and not kept, or a later one of which that is a missed one now."""
+    if earlier is None:
+        return False
+    return bool(timer["ts"] == earlier["ts"] or (timer["ts"] > earlier["ts"] and timer["missed"]))
 
 
 def _verdict(strategy: Strategy, casualty: Casualty, seq: int) -> Verdict:
@@ -822,11 +877,13 @@ def _name(strategy: Strategy, number: int) -> str:
     return f"{part.kind} {part.name}"
 
 
-def _with_timers(strategy: Strategy, items: Sequence[Item], known: Mapping[str, Any]) -> Sequence[Item]:
+def _with_timers(
+    strategy: Strategy, items: Sequence[Item], known: Mapping[str, Any], wall: Wall | None
+) -> Sequence[Item]:
     """Give items with the timers that are due before their events: they are events of the session like any other."""
     if not strategy.timed:
         return items
-    expanded = iter(strategy.with_timers(list(_new_events(items, known))))
+    expanded = iter(strategy.with_timers(list(_new_events(items, known)), wall))
     new = frozenset(id(event) for event in _new_events(items, known))
     given = []
     for item in items:

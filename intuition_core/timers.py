@@ -2,14 +2,16 @@
 
 A timer is due at moments that only its description and a calendar decide. It comes after everything of its moment:
 right before the first event that is later. Where several moments of a timer lie between two events, the last of them
-comes alone, unless all are asked for.
+comes alone, unless all are asked for, or none. A served session may tell timers by the wall clock too (`wall`), so that
+they come while the market is silent.
 """
 
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Literal, TypeAlias
+from operator import itemgetter
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 import msgspec
 
@@ -22,7 +24,7 @@ TIMER: Final = "$timer"
 """The channel of timers within a session; no publisher can send on it, as no name of a channel begins like this."""
 
 Anchor: TypeAlias = Literal["open", "close", "week end", "month end"]
-Missed: TypeAlias = Literal["once", "all"]
+Missed: TypeAlias = Literal["once", "skip", "all"]
 
 _WRITTEN: Final = re.compile(r"(open|close|week end|month end)(?: ([+-]) ([0-9]+[a-z]+))?")
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
@@ -70,8 +72,8 @@ def read_timer(
     """
     if (every is None) is (at is None):
         raise BadTimer(name, "say `every`, such as 1h, or `at`, such as close - 10m; one of the two")
-    if missed not in ("once", "all"):
-        raise BadTimer(name, f"`missed` is once or all, not {missed!r:.60}")
+    if missed not in get_args(Missed):
+        raise BadTimer(name, f"`missed` is once, skip or all, not {missed!r:.60}")
     try:
         if every is not None:
             length = read_duration(every)
@@ -144,13 +146,17 @@ class Clock:
         edges = _edges(timer, hours[timer.calendar]) if timer.calendar is not None else None
         self._timers[timer.name] = timer, edges
 
-    def with_timers(self, events: Sequence[Data], *, now: int, taken: Mapping[str, int]) -> Sequence[Data]:
+    def with_timers(
+        self, events: Sequence[Data], *, now: int, taken: Mapping[str, int], over: int | None = None
+    ) -> Sequence[Data]:
         """Give events with the timers that are due between them.
 
         Args:
             events: in the order in which they are taken.
             now: the session's time before them, nanoseconds UTC; what is due before it has come.
             taken: when each timer came last.
+            over: the time up to which moments count as missed; None where they go by events alone, and those are missed
+                that lie between two events with others.
         """
         given: list[Data] = []
         taken = dict(taken)
@@ -158,25 +164,56 @@ class Clock:
             ts = event["ts"]
             if ts > now and event["channel"][0] != "$":
                 if now > _NEVER:
-                    for due, timer, missed in sorted(self._due(now - 1, ts, taken), key=lambda each: each[0]):
+                    for due, timer, missed in sorted(self._due(now - 1, ts, taken, over), key=_DUE):
                         taken[timer.name] = due
-                        given.append({"channel": TIMER, "name": timer.name, "ts": due, "missed": missed})
+                        given.append(_event(due, timer, missed))
                 now = ts
             given.append(event)
         return given if len(given) > len(events) else events
 
-    def _due(self, after: int, before: int, taken: Mapping[str, int]) -> Iterator[tuple[int, Timer, int]]:
-        """Give the moments after one time and before another at which timers are due, and how many were left out."""
+    def due(self, until: int, *, now: int, taken: Mapping[str, int], over: int, most: int) -> list[Data]:
+        """Give the timers that are due up to a time at which nothing else has come: at most so many, the first ones.
+
+        Args:
+            until: the time, nanoseconds UTC.
+            now: the session's time; what is due before it has come.
+            taken: when each timer came last.
+            over: the time up to which moments count as missed.
+            most: how many to give.
+        """
+        found = sorted(self._due(now - 1, until + 1, taken, over, most), key=_DUE)
+        return [_event(*each) for each in found[:most]]
+
+    def next(self, *, now: int, taken: Mapping[str, int], over: int) -> int | None:
+        """Give the first moment at which a timer is due that has not come; None for none that is known."""
+        moments = (
+            _next(timer, edges, _since(timer, now - 1, taken, over)) for timer, edges in self._timers.values()
+        )
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    def _due(
+        self, after: int, before: int, taken: Mapping[str, int], over: int | None, most: int | None = None
+    ) -> Iterator[tuple[int, Timer, int]]:
+        """Give the moments after one time and before another at which timers are due, and how many were left out.
+
+        Of a timer of which all are wanted no more than ``most`` are given, the first ones; they are refused where that
+        is None.
+        """
         for timer, edges in self._timers.values():
-            due = _next(timer, edges, max(after, taken.get(timer.name, after)))
+            due = _next(timer, edges, _since(timer, after, taken, over))
             moments: list[int] = []
             while due is not None and due < before:
                 moments.append(due)
-                if len(moments) > _MOST and timer.missed == "all":
-                    raise BadTimer(
-                        timer.name, f"it is due more than {_MOST} times between two events; let it miss some"
-                    )
-                if len(moments) > 1 and timer.missed == "once" and timer.every is not None:
+                if timer.missed == "all":
+                    if most is not None and len(moments) == most:
+                        break
+                    if most is None and len(moments) > _MOST:
+                        raise BadTimer(
+                            timer.name, f"it is due more than {_MOST} times between two events; let it miss some"
+                        )
+                elif len(moments) > 1 and timer.missed == "skip" and over is None:
+                    break
+                elif len(moments) > 1 and timer.every is not None:
                     # The last one before the event, without counting through a weekend.
                     last = (before - 1) // timer.every * timer.every
                     yield last, timer, (last - moments[0]) // timer.every
@@ -185,11 +222,22 @@ class Clock:
                 due = _next(timer, edges, due)
             if timer.missed == "all":
                 yield from ((moment, timer, 0) for moment in moments)
-            elif moments:
+            elif moments and not (len(moments) > 1 and timer.missed == "skip" and over is None):
                 yield moments[-1], timer, len(moments) - 1
 
 
 _NEVER: Final = -(2**63)
+_DUE: Final = itemgetter(0)
+
+
+def _since(timer: Timer, after: int, taken: Mapping[str, int], over: int | None) -> int:
+    """Give the time after which a timer is to come."""
+    since = max(after, taken.get(timer.name, after))
+    return max(since, over) if timer.missed == "skip" and over is not None else since
+
+
+def _event(due: int, timer: Timer, missed: int) -> Data:
+    return {"channel": TIMER, "name": timer.name, "ts": due, "missed": missed}
 
 
 def _edges(timer: Timer, hours: Hours) -> list[int]:

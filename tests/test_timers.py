@@ -103,7 +103,7 @@ def test_without_a_calendar_periods_end_with_their_last_nanosecond() -> None:
         {"at": "close"},
         {"at": "noon", "calendar": "XNYS"},
         {"at": "close - soon", "calendar": "XNYS"},
-        {"every": "1h", "missed": "skip"},
+        {"every": "1h", "missed": "never"},
     ],
 )
 def test_a_timer_that_means_nothing_is_refused(described: dict[str, Any]) -> None:

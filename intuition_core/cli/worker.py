@@ -82,7 +82,10 @@ def work(cell: int, lifeline: int, options: Mapping[str, Any]) -> None:
             )
         )
         service.session.listen(hooks)
-        server = stack.enter_context(Server(service.methods(), name=name, key=rpc.key, clients=rpc.clients))
+        chore = service.tell_timers if service.by_the_clock else None
+        server = stack.enter_context(
+            Server(service.methods(), name=name, key=rpc.key, clients=rpc.clients, chore=chore)
+        )
         address = server.bind(rpc.addr, insecure=options["insecure"])
         stack.callback(gevent.signal_handler(signal.SIGTERM, server.stop).cancel)
         if options["reload"]:

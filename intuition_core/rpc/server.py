@@ -89,6 +89,7 @@ class Server:
         max_message: int = wire.MAX_MESSAGE,
         key: Given | None = None,
         clients: Given | None = None,
+        chore: Callable[[], float | None] | None = None,
         log: logging.Logger = _log,
     ) -> None:
         """Prepare to serve; nothing is listened on yet.
@@ -99,6 +100,8 @@ class Server:
             max_message: the limit of one message in bytes, in both directions.
             key: the file of the server's secret key; with it, only those in ``clients`` may call, and all is encrypted.
             clients: the folder of those who may call, as `AllowedClients` reads it.
+            chore: what is to be done besides, among the queued calls and in their thread; it gives after how many seconds
+                to do it again, or None for never, and raises nothing.
             log: where to say what was refused, dropped or went wrong.
 
         Raises:
@@ -123,7 +126,8 @@ class Server:
         self._waiting_bytes = 0
         self._most_waiting_bytes = MAX_WAITING_MESSAGES * max_message
         self._unread: Counter[tuple[bytes, ...]] = Counter()
-        self._worker: Worker[bytes] = Worker(f"{name}-parts")
+        self._chore = chore
+        self._worker: Worker[Any] = Worker(f"{name}-parts")
         self._context = zerorpc.Context()
         self._events = wire.Events(
             zmq.ROUTER,
@@ -178,7 +182,9 @@ class Server:
         if gevent.get_hub() is not self._hub:
             raise RuntimeError("a server runs in the thread that made it")
         receiver = gevent.spawn(self._receive)
-        heartbeats = gevent.spawn(self._beat)
+        others = [gevent.spawn(self._beat)]
+        if self._chore is not None:
+            others.append(gevent.spawn(self._do_chore, self._chore))
         receiver.link(lambda _: self._stopping.set())
         try:
             self._stopping.wait()
@@ -186,7 +192,7 @@ class Server:
             if receiver.exception is not None:
                 raise receiver.exception
         finally:
-            gevent.killall([receiver, heartbeats])
+            gevent.killall([receiver, *others])
 
     def stop(self) -> None:
         """Let `run` end. Safe in any thread and in a signal handler."""
@@ -246,7 +252,8 @@ class Server:
             problem = f"there is no method `{call.name}`{hint} There are: {offered}"
             return self._packed_refusal(header, _Refusal("NameError", problem))
         if method.queued:
-            return self._worker.run(partial(self._execute, method, call, header))
+            blob: bytes = self._worker.run(partial(self._execute, method, call, header))
+            return blob
         return self._execute(method, call, header)
 
     def _forbidden(self, access: Access, method: Method | None, call: wire.Message) -> _Refusal | None:
@@ -357,6 +364,14 @@ class Server:
             self._unread[envelope] -= len(blob)
             if not self._unread[envelope]:
                 del self._unread[envelope]
+
+    def _do_chore(self, chore: Callable[[], float | None]) -> None:
+        while not self._stopping.is_set():
+            # Among the calls, as they are finished before anything is closed.
+            seconds: float | None = self._calls.spawn(self._worker.run, chore).get()
+            if seconds is None:
+                return
+            self._stopping.wait(seconds)
 
     def _beat(self) -> None:
         """Tell those who wait that we live."""

@@ -16,7 +16,7 @@ from intuition_core.errors import IntuitionError
 from intuition_core.parameters import check_params, parameter_names, params_class
 from intuition_core.plugins import REQUIRED
 from intuition_core.testing.account import FakeAccount
-from intuition_core.timers import read_timer
+from intuition_core.timers import Missed, read_timer
 
 SEED: Final = 7
 """What parts draw with while they are checked."""
@@ -179,11 +179,14 @@ def _told(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
-def _timer(part: str, when: str, *, name: str | None = None, calendar: str | None = None) -> str:
+def _timer(
+    part: str, when: str, *, name: str | None = None, calendar: str | None = None, missed: Missed = "once"
+) -> str:
     """Check a timer that a part asks for, and give its name as a session would."""
     every = when.removeprefix("every ") if when.startswith("every ") else None
     called = name if name is not None else f"{part}.{when}"
-    return read_timer(called, every=every, at=None if every is not None else when, calendar=calendar).name
+    at = None if every is not None else when
+    return read_timer(called, every=every, at=at, calendar=calendar, missed=missed).name
 
 
 def _listed(names: Iterable[str]) -> str:

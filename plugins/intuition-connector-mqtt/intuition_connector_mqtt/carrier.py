@@ -105,6 +105,7 @@ class Carrier:
         self._heard = link.published
         self._hear_at = 0.0
         self._newest: tuple[int, int] = (0, 0)  # the last record that a delivery brought
+        self._controlled = 0
         self._portfolio_due = link.accounts
         self._portfolio_at = 0.0
         self._dead_untold = 0
@@ -281,7 +282,16 @@ class Carrier:
             if not records:
                 return publications
             self._note_swaps(records)
-            cancelled = {str(record.get("cause")) for record in records if record.get("type") == "rejection"}
+            controlled = {self._place(record)[0] for record in records if record.get("type") == "control"}
+            if controlled:
+                self._controlled = max(controlled)  # an event's records may be parted
+            controlled.add(self._controlled)
+            # Other rejections are those of timers that the clock told: what they refuse was nobody's to take back.
+            cancelled = {
+                str(record.get("cause"))
+                for record in records
+                if record.get("type") == "rejection" and self._place(record)[0] in controlled
+            }
             self._connection.withhold(cancelled)
             self._connection.alert([self._record(each, None) for each in records if each.get("type") == "control"])
             if not self._resending:
