@@ -278,18 +278,18 @@ class Strategy:
         if not self._clock:
             return events
         if wall is not None:
-            now = max(self._market.now, wall.begun)
+            now = max(self._market.now, wall.begun + 1)
             return self._clock.with_timers(events, now=now, taken=self._timed, over=wall.over)
         return self._clock.with_timers(events, now=self._market.now, taken=self._timed)
 
     def timers_due(self, wall: Wall, most: int) -> list[Data]:
         """Give the timers that the wall clock is to tell by now, as events: at most so many, the first ones."""
-        now = max(self._market.now, wall.begun)
+        now = max(self._market.now, wall.begun + 1)
         return self._clock.due(wall.until, now=now, taken=self._timed, over=wall.over, most=most)
 
     def next_timer(self, wall: Wall) -> int | None:
         """Give the next moment at which a timer is due; None where there is none."""
-        return self._clock.next(now=max(self._market.now, wall.begun), taken=self._timed, over=wall.over)
+        return self._clock.next(now=max(self._market.now, wall.begun + 1), taken=self._timed, over=wall.over)
 
     def run_through(self, events: Sequence[Data]) -> Iterator[Sequence[Record]]:
         """Take events as `step` does, and give the records of those that caused any.

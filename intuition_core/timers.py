@@ -186,9 +186,7 @@ class Clock:
 
     def next(self, *, now: int, taken: Mapping[str, int], over: int) -> int | None:
         """Give the first moment at which a timer is due that has not come; None for none that is known."""
-        moments = (
-            _next(timer, edges, _since(timer, now - 1, taken, over)) for timer, edges in self._timers.values()
-        )
+        moments = (_next(timer, edges, _since(timer, now - 1, taken, over)) for timer, edges in self._timers.values())
         return min((moment for moment in moments if moment is not None), default=None)
 
     def _due(
