@@ -708,7 +708,12 @@ class Session:
             events = [(first, seq) for first, seq in self._controls if seq >= after[0]]
             decided = (record for record in self._journal.records_of(events) if position(record["id"]) > after)
             switched = {seq for _, seq in events}  # such as by a part that turned the switch at a timer
-            told = (each for each in self._journal.told_by_clock(after) if each["seq"] not in switched)
+            left_out = self._withheld
+            told = (
+                each
+                for each in self._journal.told_by_clock(after)
+                if each["seq"] not in switched and each["id"] not in left_out
+            )
             yield from merge(decided, told, key=lambda each: position(each["id"]))
 
     def decisions(self, after: tuple[int, int]) -> Iterator[list[Record]]:

@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from intuition_core import control
 from intuition_core.composition import Composition, Line, Part
 from intuition_core.config import BadConfiguration, load_config
 from intuition_core.contracts import Context, Signal
 from intuition_core.digest import Digest
-from intuition_core.journal import MEMORY, Journal, JournalFailed
+from intuition_core.journal import MEMORY, Journal, JournalFailed, position
 from intuition_core.plugins import discover
 from intuition_core.records import Record
 from intuition_core.service import BadCall, Service
@@ -211,7 +212,9 @@ def test_what_fell_due_while_the_session_was_down(world: Any, missed: Any, told:
     times.at("16:00:01")
     times.now = ns("20:30")
     times.start()
-    assert times.at("20:30:00.5") == (1800.5 if missed == "skip" else 0.5)  # the grace again, for what was kept meanwhile
+    assert times.at("20:30:00.5") == (
+        1800.5 if missed == "skip" else 0.5
+    )  # the grace again, for what was kept meanwhile
     times.at("20:30:01")
     times.at("21:00:01")
     assert times.told == [("16:00:00", 0), *told]
@@ -336,6 +339,32 @@ def test_records_of_the_clock_are_everybodys_and_in_their_place(world: Any) -> N
     with pytest.raises(Unheard):
         times.session.deliver([Item([quote(ns("16:02"))])], client="c", heard=(0, 0))
     assert attached.epoch == 1
+
+
+def test_a_kill_takes_back_what_a_timer_has_decided(world: Any) -> None:
+    times = world(HOURLY)
+    session = times.session
+    session.attach("c")
+    times.take(quote(ns("15:30")))
+    times.at("16:00:01")
+    [decision] = [record for record in times.records if record["type"] == "decision"]
+    event = control.kill("enough", ts=times.now, by="test", flatten=False)
+    [killed] = session.deliver([Item([event])], control=True)
+    assert decision["id"] in {record.get("cause") for record in killed}
+    assert list(session.controls((0, 0))) == killed == session.outbox("c", 10)
+    with pytest.raises(Unheard):
+        session.deliver([Item([quote(ns("16:01"))])], client="c", heard=(decision["seq"], 0))
+    place = position(killed[-1]["id"])
+    assert session.deliver([Item([quote(ns("16:01"))])], client="c", heard=place) == [[]]
+
+
+def test_where_there_are_no_timers_no_clock_is_asked(world: Any) -> None:
+    times = world()
+    asked = []
+    times.session.go_by(Wall(lambda: asked.append(1) or times.now, grace=SECOND, begun=times.begun))
+    asked.clear()
+    times.take(*(quote(times.now + n) for n in range(100)))
+    assert asked == []
 
 
 def test_what_a_timer_refuses_takes_nothing_back(world: Any) -> None:

@@ -82,7 +82,10 @@ def work(cell: int, lifeline: int, options: Mapping[str, Any]) -> None:
             )
         )
         service.session.listen(hooks)
-        chore = service.tell_timers if service.by_the_clock else None
+        chore = None
+        if service.by_the_clock:
+            chore = service.tell_timers
+            log.info("timers are told by the clock, too, %s after their moment", settings.values.clock.grace)
         server = stack.enter_context(
             Server(service.methods(), name=name, key=rpc.key, clients=rpc.clients, chore=chore)
         )

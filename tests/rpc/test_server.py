@@ -377,6 +377,38 @@ def test_stopping_answers_the_call_in_flight_and_refuses_new_ones(start: Start, 
         assert early.answer() == (b"1", "OK", [1])
 
 
+def test_a_chore_is_done_among_the_calls_until_it_asks_for_no_more(start: Start, plain: Plain) -> None:
+    done: list[str] = []
+    ended = threading.Event()
+
+    def chore() -> float | None:
+        done.append(threading.current_thread().name)
+        if len(done) < 3:
+            return 0.001
+        ended.set()
+        return None
+
+    address, _ = start({"thread": Method(lambda: threading.current_thread().name, queued=True)}, chore=chore)
+    assert ended.wait(60)
+    assert done == [plain(address).thread()] * 3
+
+
+def test_stopping_finishes_a_chore_and_begins_none() -> None:
+    finished: list[bool] = []
+
+    def chore() -> float:
+        server.stop()
+        while not server._stopping.is_set():
+            time.sleep(0.001)
+        finished.append(True)
+        return 0.0
+
+    with Server({}, name="test", chore=chore) as server:
+        server.bind("tcp://127.0.0.1:*")
+        server.run()
+        assert finished == [True]
+
+
 def test_sigterm_lets_the_call_in_flight_finish(python: Program) -> None:
     process, address = python("served.py")
     assert process.stdout is not None
