@@ -105,7 +105,7 @@ class Carrier:
         self._heard = link.published
         self._hear_at = 0.0
         self._newest: tuple[int, int] = (0, 0)  # the last record that a delivery brought
-        self._controlled = 0
+        self._taking: tuple[int, bool, set[str]] = (0, False, set())
         self._portfolio_due = link.accounts
         self._portfolio_at = 0.0
         self._dead_untold = 0
@@ -282,16 +282,7 @@ class Carrier:
             if not records:
                 return publications
             self._note_swaps(records)
-            controlled = {self._place(record)[0] for record in records if record.get("type") == "control"}
-            if controlled:
-                self._controlled = max(controlled)  # an event's records may be parted
-            controlled.add(self._controlled)
-            # Other rejections are those of timers that the clock told: what they refuse was nobody's to take back.
-            cancelled = {
-                str(record.get("cause"))
-                for record in records
-                if record.get("type") == "rejection" and self._place(record)[0] in controlled
-            }
+            cancelled = self._taken_back(records)
             self._connection.withhold(cancelled)
             self._connection.alert([self._record(each, None) for each in records if each.get("type") == "control"])
             if not self._resending:
@@ -301,6 +292,25 @@ class Carrier:
             before, self._heard = self._heard, _id_of(records[-1])
             if self._place(records[-1]) <= ((0, 0) if before is None else position(before)):
                 raise BadReply(self._backend.address, "controls", "it gives again what was heard")
+
+    def _taken_back(self, records: Iterable[Any]) -> set[str]:
+        """Give the decisions that the kill switch has taken back.
+
+        Rejections of an event without a control record are those of a timer that the clock told: what they replace or
+        refuse is published like all else. The records of one event may come in several answers.
+        """
+        taken: set[str] = set()
+        seq, switched, causes = self._taking
+        for record in records:
+            if (place := self._place(record)[0]) != seq:
+                seq, switched, causes = place, False, set()
+            if record.get("type") == "rejection":
+                causes.add(str(record.get("cause")))
+            switched = switched or record.get("type") == "control"
+            if switched:
+                taken |= causes
+        self._taking = seq, switched, causes
+        return taken
 
     def _note_swaps(self, records: Iterable[Any]) -> None:
         """Take note of parts that were swapped after the backend was attached to."""
