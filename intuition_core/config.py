@@ -181,8 +181,8 @@ class InstrumentsTable(Table, frozen=True, kw_only=True):
 class ClockTable(Table, frozen=True, kw_only=True):
     """``[clock]``: by which time a served session tells its timers.
 
-    ``time`` is ``events`` (a timer comes before the first event that is later) or ``wall`` (it also comes while there are
-    no events, ``grace`` after its moment, such as ``"1s"``). Backtests and replays read no clock.
+    ``time`` is ``events`` (a timer comes before the first event that is later) or ``wall`` (it also comes while there
+    are no events, ``grace`` after its moment, such as ``"1s"``). Backtests and replays read no clock.
     """
 
     time: ClockTime = "events"

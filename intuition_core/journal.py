@@ -494,7 +494,7 @@ class Journal:
             BadJournal: the file cannot be read.
         """
         batches = "FROM batches WHERE client = ? AND last >= ? AND records <> ?"
-        for (first,) in self._read(f"SELECT first {batches} ORDER BY last", CLOCK, after[0], encoded(())):  # noqa: S608  # our own text
+        for (first,) in self._read(f"SELECT first {batches} ORDER BY last", CLOCK, after[0], encoded(())):
             for (records,) in self._read("SELECT records FROM batches WHERE first = ?", first):
                 yield from (record for record in _decode_records(records) if position(record["id"]) > after)
 

@@ -596,7 +596,8 @@ class Service:
     def controls(self, since: Any = None) -> list[Record]:
         """Give the records of all events by which the kill switch or the shares were changed, whoever did it.
 
-        Those of timers that the clock told are among them, as no client's events have caused them. They may be fewer than there are, as an answer has to be carried; none are the end.
+        Those of timers that the clock told are among them, as no client's events have caused them. They may be fewer
+        than there are, as an answer has to be carried; none are the end.
 
         Args:
             since: the id of a record, to go on right after it; null for all.

@@ -118,10 +118,10 @@ class BatchFailed(IntuitionError):
 
 
 class Unheard(IntuitionError):
-    """A batch from a client that has not heard what was decided meanwhile: with the kill switch or the shares, or by a
-    timer that the clock told.
+    """A batch from a client that has not heard what was decided meanwhile by others, or at a timer of the clock.
 
-    It publishes records in the order in which they came about, and must take those of that decision first.
+    Others decide with the kill switch, the shares and swaps. The client publishes records in the order in which they
+    came about, and must take those of that decision first.
     """
 
     def __init__(self, client: str | None) -> None:
@@ -863,7 +863,7 @@ def _content(event: Mapping[str, Any]) -> bytes:
 
 
 def _stands_for(timer: Mapping[str, Any], earlier: Mapping[str, Any] | None) -> bool:
-    """Say whether a timer is one that was told before and not kept, or a later one of which that is a missed one now."""
+    """Say whether a timer is one that was told before and not kept, or a later one that is told in its place now."""
     if earlier is None:
         return False
     return bool(timer["ts"] == earlier["ts"] or (timer["ts"] > earlier["ts"] and timer["missed"]))

@@ -100,8 +100,8 @@ class Server:
             max_message: the limit of one message in bytes, in both directions.
             key: the file of the server's secret key; with it, only those in ``clients`` may call, and all is encrypted.
             clients: the folder of those who may call, as `AllowedClients` reads it.
-            chore: what is to be done besides, among the queued calls and in their thread; it gives after how many seconds
-                to do it again, or None for never, and raises nothing.
+            chore: what is to be done besides, among the queued calls and in their thread; it gives after how many
+                seconds to do it again, or None for never, and raises nothing.
             log: where to say what was refused, dropped or went wrong.
 
         Raises:

@@ -189,6 +189,7 @@ CONFIGURATION: dict[str, type[msgspec.Struct]] = {
     "`[costs]`": config.CostsTable,
     "`[fills]`": config.FillsTable,
     "`[time]`": config.TimeTable,
+    "`[clock]`": config.ClockTable,
     "`[[timers]]`": config.TimerTable,
     "`[margin]`": config.MarginTable,
     "`[instruments]`": config.InstrumentsTable,
