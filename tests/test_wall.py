@@ -370,7 +370,11 @@ def test_where_there_are_no_timers_no_clock_is_asked(world: Any) -> None:
 def test_what_a_timer_refuses_takes_nothing_back(world: Any) -> None:
     class Replaces(Buys):
         def event(self, data: Any) -> Any:
-            return Signal("A", "buy", limit=5.0 + data["ts"] // SECOND % 3, tag="x") if data["channel"] != "quotes" else None
+            return (
+                Signal("A", "buy", limit=5.0 + data["ts"] // SECOND % 3, tag="x")
+                if data["channel"] != "quotes"
+                else None
+            )
 
     times = world(read_timer("t", every="1s", missed="all"), algorithm=Replaces)
     times.take(quote(ns("15:00:00.5")))

@@ -35,6 +35,15 @@ class Ticks:
         pass
 """
 
+HANGS = PART.replace(
+    "    def event(self, data):\n",
+    """    def event(self, data):
+        if data["channel"] == "tick" and not Path("hung").exists():
+            Path("hung").touch()
+            time.sleep(600)
+""",
+).replace("from intuition_core", "import time\nfrom pathlib import Path\n\nfrom intuition_core", 1)
+
 CONFIGURATION = """
 cash = "100000000"
 session = "ticking"
@@ -74,9 +83,9 @@ def until(holds: Callable[[], Any], what: str, seconds: float = 60) -> Any:
     return found
 
 
-def answered(client: Client, method: str) -> Any:
+def answered(client: Client, method: str, *args: Any) -> Any:
     with suppress(BackendLost):
-        return client.call(method)
+        return client.call(method, *args)
     return None
 
 
@@ -140,6 +149,30 @@ def test_a_silent_session_decides_by_the_clock_whoever_is_killed(
     else:
         assert not [moment for moment in moments if killed < moment < killed + 10**9]
     assert replay(tmp_path)["events"] == len(told) + 2
+
+
+def test_a_part_that_hangs_at_a_timer_of_the_clock_is_spared_that_one(
+    configure: Any, serve: Any, tmp_path: Path
+) -> None:
+    configure()
+    (tmp_path / "part.py").write_text(HANGS)
+    with (tmp_path / "intuition.toml").open("a") as file:
+        file.write("\n[worker]\ndeadline = 1.0\n")
+    process, address = serve()
+    with Client(address) as client:
+        event = {"sid": "AAA", "quote": 10.0, "id": 1}
+        until(lambda: answered(client, "event", event) is not None, "it is taken before the worker ends, or after")
+    process.line("hung for 1 s", seconds=60)
+    with Client(address) as client:
+        until(lambda: answered(client, "decisions"), "timers go on")
+        assert client.call("describe")["quarantined"] == []
+        records = client.call("controls")
+    assert process.end() == 0
+    assert records[0]["type"] == "error"
+    assert [record["type"] for record in records].count("error") == 1
+    moments = [event["ts"] for event in timers_of(tmp_path)]
+    assert moments == sorted(set(moments))
+    assert replay(tmp_path)["events"] == len(moments) + 1
 
 
 def test_by_the_time_of_events_a_silent_session_tells_none(configure: Any, serve: Any, tmp_path: Path) -> None:
