@@ -74,16 +74,20 @@ class Opened:
         return hasattr(self._source, "batches")
 
     @property
+    def _live(self) -> bool:
+        return bool(getattr(self._source, "live", False))
+
+    @property
     def progress(self) -> float | None:
         """Which part of the events has been given, from 0 to 1; None where that is not known."""
         progress = getattr(self._source, "progress", None)
         return None if progress is None else progress()
 
     def events(self) -> Iterator[Event]:
-        """Give the events one by one, as soon as the source has each.
+        """Give the events one by one, as soon as the source has each; those of a live source as they arrive.
 
         Raises:
-            BadEvent: one cannot be read, or is earlier than the one before.
+            BadEvent: one cannot be read, or, of a source that is not live, is earlier than the one before.
             IntuitionError: the source cannot read its data.
             PartFailed: the source raised anything else.
         """
@@ -91,7 +95,7 @@ class Opened:
             for batch in self.batches():
                 yield from batch
         else:
-            yield from self._asked_for(self._normalised())
+            yield from self._asked_for(self._normalised(live=self._live))
 
     def batches(self) -> Iterator[list[Event]]:
         """Give the events in lists.
@@ -121,7 +125,7 @@ class Opened:
             if batch:
                 yield batch
 
-    def _normalised(self) -> Iterator[Event]:
+    def _normalised(self, *, live: bool = False) -> Iterator[Event]:
         number, last = 0, -(2**63)
         payloads = iter(self._source.events())
         while True:
@@ -140,8 +144,11 @@ class Opened:
             except BadData as error:
                 raise BadEvent(str(self), number, str(error)) from None
             for event in events:
-                if event["ts"] < last:
-                    raise BadEvent(str(self), number, f"its `ts` {event['ts']} is before the last one, {last}")
+                if event["ts"] < last and not live:
+                    problem = f"its `ts` {event['ts']} is before the last one, {last}"
+                    if self._live:
+                        problem += "; what a live source gives late is for a session: publish it"
+                    raise BadEvent(str(self), number, problem)
                 last = event["ts"]
                 yield event
 

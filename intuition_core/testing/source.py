@@ -56,6 +56,8 @@ class SourceContract(Contract):
 
     def test_time_never_goes_back(self) -> None:
         """Events come in the order of their ``ts``."""
+        if getattr(self.make().live, "live", False):
+            skip("it is live: what was overtaken on its way keeps its time")
         last = None
         for number, event in enumerate(self.events()):
             must(

@@ -12,6 +12,9 @@ import msgspec
 from intuition_core.data import DEFAULT_CHANNEL, sent
 from intuition_core.sources import shown
 
+_MOMENTS: Final = 10_000
+"""How many moments are remembered, for what a live source gives late."""
+
 _NOT_IN_TOPICS: Final = re.compile(r"[+#/\x00]")
 
 Message = tuple[str, bytes]
@@ -33,18 +36,19 @@ class Numbering:
         self._source = source
         self._topic = topic
         self._numbers: Counter[str] = Counter()
-        self._ts: object = None
-        self._same: Counter[str] = Counter()
+        self._moments: dict[object, Counter[str]] = {}
 
     def message(self, event: Mapping[str, Any]) -> Message:
         """Give the topic and the payload of the next event."""
         identified = {key: value for key, value in event.items() if key != "start"} if "start" in event else event
         said = blake2b(msgspec.json.encode(identified, order="sorted"), digest_size=12).hexdigest()
-        if event.get("ts") != self._ts:
-            self._ts = event.get("ts")
-            self._same.clear()
-        self._same[said] += 1
-        count = self._same[said]
+        same = self._moments.get(event.get("ts"))
+        if same is None:
+            same = self._moments[event.get("ts")] = Counter()
+            if len(self._moments) > _MOMENTS:
+                del self._moments[next(iter(self._moments))]
+        same[said] += 1
+        count = same[said]
         content = dict(event)
         channel = str(content.pop("channel", DEFAULT_CHANNEL))
         topic = self._topic or channel

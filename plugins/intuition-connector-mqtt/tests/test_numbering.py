@@ -35,6 +35,14 @@ def test_every_event_has_an_id_of_its_own_and_always_the_same(found: list[dict[s
     assert messages == numbered([dict(reversed(event.items())) for event in found])
 
 
+@given(events.flatmap(st.permutations))
+def test_what_comes_late_has_an_id_of_its_own_too(found: list[dict[str, Any]]) -> None:
+    ids = [payload["id"] for _, payload in numbered(found)]
+    assert len(set(ids)) == len(ids)
+    ordered = sorted(found, key=lambda event: event["ts"])
+    assert sorted(ids) == sorted(payload["id"] for _, payload in numbered(ordered))
+
+
 @given(events, st.sets(st.sampled_from(["A", "B", "C/D", "E+"])), st.integers(0, 3))
 def test_an_id_does_not_depend_on_what_else_was_asked_for(
     found: list[dict[str, Any]], symbols: set[str], start: int

@@ -65,7 +65,6 @@ class Reader:
         self._bad = bad
         self._now = now
         self._sequence = Sequence()
-        self._last = -(2**63)
 
     def connected(self) -> None:
         """Take note that what comes now comes over another connection."""
@@ -138,10 +137,6 @@ class Reader:
             raise BadMessage(
                 f"its time is {(event['ts'] - now) / 1e9:.0f} s ahead of this machine's; is `time_unit` right?"
             )
-        if event["ts"] < self._last:
-            # Symbols overtake one another on their way; time itself must not go back.
-            event["sent"], event["ts"] = event["ts"], self._last
-        self._last = event["ts"]
         return event
 
     def _sent(self, path: Path, *contents: Any) -> Any:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger(__name__)
 _PART: Final = "source websocket"
-_OWN: Final = frozenset({"channel", "sid", "quote", "ts", "sent", "id", "source", "seq"})
+_OWN: Final = frozenset({"channel", "sid", "quote", "ts", "id", "source", "seq"})
 _FIRST_DELAY: Final = 0.25
 _RANDOM: Final = random.SystemRandom()
 """Draws that no seed makes the same for many."""
@@ -110,6 +110,7 @@ class WebSocket:
     """
 
     Params = WebSocketParams
+    live = True
 
     def initialize(self, params: WebSocketParams) -> None:
         """Check the parameters; nothing is connected yet.
@@ -131,8 +132,8 @@ class WebSocket:
         """Give quotes as they come; closing the iterator closes the connection.
 
         An event holds ``channel``, ``sid``, ``quote``, the ``fields`` that were asked for, and ``ts`` in nanoseconds
-        UTC: the feed's own time, or that of the quote's arrival. Time never goes back: a quote that others have
-        overtaken gets the time of the last one, and keeps its own as ``sent``.
+        UTC: the feed's own time, or that of the quote's arrival. A quote that others have overtaken keeps its time,
+        so that a session knows that it is late.
 
         Raises:
             FeedRefused: the feed does not let us in, and never will.

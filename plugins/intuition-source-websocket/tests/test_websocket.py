@@ -321,16 +321,32 @@ def test_a_message_that_cannot_be_read_is_left_out(feed: Any, caplog: pytest.Log
     assert "/stream: left out what cannot be read: no JSON" in record.getMessage()
 
 
-def test_time_never_goes_back(feed: Any) -> None:
+@pytest.mark.parametrize("late", ["A", "B"])
+def test_a_quote_that_is_late_keeps_its_time(feed: Any, late: str) -> None:
+    quotes = [("A", 1000), (late, 999), ("A", 1001), (late, 2), ("B", 1001)]
+
     def script(peer: Any) -> None:
-        for sid, at in [("A", 1000), ("B", 999), ("A", 1001)]:
+        for sid, at in quotes:
             peer.say(binance(sid, "1", 1_700_000_000_000 + at))
         peer.wait()
 
     begun = 1_700_000_000 * 10**9
-    found = take(3, url=feed(script).url, **BINANCE)
-    assert [event["ts"] - begun for event in found] == [10**9, 10**9, 1_001_000_000]
-    assert [event.get("sent") for event in found] == [None, begun + 999_000_000, None]
+    found = take(len(quotes), url=feed(script).url, **BINANCE)
+    assert [(event["sid"], event["ts"] - begun) for event in found] == [(sid, at * 10**6) for sid, at in quotes]
+    assert {key for event in found for key in event} == {"channel", "sid", "quote", "bid", "ask", "volume", "ts"}
+
+
+def test_whoever_opens_it_gets_what_is_late_but_in_no_lists(feed: Any) -> None:
+    def script(peer: Any) -> None:
+        for number, at in enumerate([1000, 999, 1000, 998]):
+            peer.say(binance("A", f"{number + 1}", 1_700_000_000_000 + at))
+        peer.wait()
+
+    events = open_source(discover(), "websocket", data=[feed(script).url], params=BINANCE).events()
+    assert [event["quote"] for event in islice(events, 4)] == [1, 2, 3, 4]
+    events.close()  # type: ignore[attr-defined]  # it is a generator
+    with pytest.raises(IntuitionError, match="event 2 of websocket: .* is before the last one.* live source"):
+        next(open_source(discover(), "websocket", data=[feed(script).url], params=BINANCE).batches())
 
 
 def test_a_feed_that_is_away_is_waited_for(feed: Any, caplog: pytest.LogCaptureFixture) -> None:
