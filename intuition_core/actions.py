@@ -32,10 +32,14 @@ class Split(msgspec.Struct, frozen=True):
 
 
 class Dividend(msgspec.Struct, frozen=True):
-    """Cash for every unit held, ``amount`` in the instrument's currency; who is short pays it."""
+    """Cash for every unit held, ``amount`` in the instrument's currency; who is short pays it.
+
+    ``currency`` is what the event says that the amount is in, unchecked; None where it says nothing.
+    """
 
     sid: str
     amount: Decimal
+    currency: object = None
 
 
 Action: TypeAlias = Split | Dividend
@@ -73,7 +77,8 @@ def read_action(data: Mapping[str, Any]) -> Action:
     if action == "split":
         return _split(sid, data.get("ratio"))
     if action == "dividend":
-        return Dividend(sid, _amount(data.get("amount")))
+        currency = data.get("currency")
+        return Dividend(sid, _amount(data.get("amount")), None if currency == "" else currency)
     raise BadData(f"expected `split` or `dividend`, got {action!r:.60}", field="action")
 
 

@@ -211,6 +211,7 @@ class Backtest:
             statement=Statement.of(strategy.ledger, events).plain(),
             complete=complete,
             notices=strategy.told,
+            unquoted=strategy.unquoted,
             refusals=dict(self.refusals.most_common()),
             unbooked=dict(self.unbooked.most_common()),
             shut_out=dict(self.shut_out.most_common()),

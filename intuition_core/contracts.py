@@ -399,9 +399,11 @@ class Source(Protocol):
     events as `events` in lists of some hundreds, each a plain dict of its own that is already as `Data` says:
     ``channel``, ``sid``, prices as finite floats, ``ts`` in nanoseconds UTC that never goes back; nobody checks them
     again. ``progress()`` says which part of all the events has been given, from 0 to 1, or None where that is not
-    known. An attribute ``live`` that is true says that it gives what happens now, in the order of arrival: its ``ts`` may
-    go back where one event has overtaken another, and `events` alone is asked. Where its parameters declare ``start`` and ``end`` (nanoseconds UTC, the second not included) or
+    known. Where its parameters declare ``start`` and ``end`` (nanoseconds UTC, the second not included) or
     ``symbols``, the source leaves out what is not asked for.
+
+    An attribute ``live`` that is true says that it gives what happens now, in the order of arrival: its ``ts`` may go
+    back where one event has overtaken another.
     """
 
     def events(self) -> Iterable[Mapping[str, Any]]:

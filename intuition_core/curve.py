@@ -14,7 +14,7 @@ from intuition_core.data import DEFAULT_CHANNEL
 from intuition_core.errors import BadData
 from intuition_core.history import Day, Slice
 from intuition_core.ledger import Readable
-from intuition_core.market import NoRate
+from intuition_core.market import NoRate, OtherCurrency
 
 MAX_SLICES: Final = 2048
 """The most slices that are kept; when there would be more, pairs of them become one."""
@@ -255,6 +255,10 @@ class Curve:
             if isinstance(action, Split):
                 self._grown_to[action.sid] = units * action.new / action.old
             else:
+                try:
+                    self._ledger.market.check(action)
+                except OtherCurrency:  # nor does it book this
+                    return
                 cash = units * float(self._ledger.market.convert(action.sid, action.amount)) / begun
                 self._paid[action.sid] = self._paid.get(action.sid, 0.0) + cash
 

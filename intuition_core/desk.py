@@ -5,7 +5,7 @@ broker, and filled by later quotes. What people decide, the kill switch and the 
 """
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from intuition_core.actions import Split, read_action
+from intuition_core.actions import Dividend, Split, read_action
 from intuition_core.amounts import total
 from intuition_core.answers import answers, bets, check_bracket, check_targets, check_terms, check_text
 from intuition_core.bars import close_of, outside
@@ -77,6 +77,7 @@ class Desk:
         ledger: the account as a whole.
         root: the event that is being taken; an indicator's message is not one.
         rules: the number of the rules by which orders fill.
+        unquoted: how many splits and dividends were booked of each symbol that had no quote by then.
         account: the whole account as risk parts see it.
         broker: where orders are open.
         fills: what is to be told to those whose orders it filled; always the same object.
@@ -124,6 +125,7 @@ class Desk:
         "risks",
         "root",
         "rules",
+        "unquoted",
     )
 
     def __init__(self, composition: Composition, *, run: str, cell: Any, fail: Fail) -> None:
@@ -140,6 +142,7 @@ class Desk:
         self.rules = composition.rules
         self.reach: dict[str, int] = {}
         self.root: Data = {}
+        self.unquoted: Counter[str] = Counter()
         self._delay = composition.fills.delay
         self._born: list[str] = []
         self._shut: set[str] = set()  # symbols with open orders that were not traded at their last event
@@ -1043,11 +1046,15 @@ class Desk:
             action = read_action(data)
             marked = isinstance(action, Split)
             if self.rules > 1:
+                if isinstance(action, Dividend):
+                    self._market.check(action)
                 marked = self._market.quoted_at.get(action.sid, data["ts"]) <= data["ts"]
             booked = self.books.act(action, marked=marked)
         except (BadData, Unbookable) as error:
             self._refuse_event(data, str(error))
             return
+        if action.sid not in self._marks:
+            self.unquoted[action.sid] += 1
         if isinstance(action, Split):
             self.broker.split(action, data["ts"])
         if self.rules > 1:

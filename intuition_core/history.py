@@ -109,5 +109,7 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     """Why orders never had a price, as their exchange was closed whenever there was one, and how many."""
     notices: Mapping[str, int] = {}
     """How often the rules of time have left something out, see `Strategy.told`."""
+    unquoted: Mapping[str, int] = {}
+    """How many splits and dividends there were of each symbol that was never quoted."""
     sections: Sequence[Section] = ()
     """What hook plugins add to a report."""

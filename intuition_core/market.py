@@ -43,6 +43,20 @@ class NoRate(Unbookable):
         )
 
 
+class OtherCurrency(Unbookable):
+    """A dividend in another currency than the symbol's, or in one where nothing says what the symbol's is."""
+
+    def __init__(self, sid: str, currency: object, quoted: str | None) -> None:
+        self.sid = sid
+        self.currency = currency
+        self.quoted = quoted
+        if quoted is None:
+            known = f'nothing says what {sid} is quoted in; say what the account is kept in, such as currency = "EUR"'
+        else:
+            known = f"{sid} is quoted in {quoted}; give the amount in {quoted}, or {sid} its currency"
+        super().__init__(f"its amount is in {currency!s:.20}, and {known}")
+
+
 class NoCurrency(IntuitionError):
     """Instruments in currencies, on an account that does not say what its own is."""
 
@@ -165,6 +179,19 @@ class Market:
         if rate is None:
             raise NoRate(sid, str(instrument.currency), str(self.currency))
         return EXACT.multiply(amount, rate)
+
+    def check(self, dividend: Dividend) -> None:
+        """Look whether a dividend is in the currency of its symbol.
+
+        Raises:
+            OtherCurrency: it says that it is in another, or in one while that of the symbol is not known.
+        """
+        if dividend.currency is None:
+            return
+        instrument = self._instruments.get(dividend.sid)
+        quoted = self.currency if instrument is None or instrument.currency is None else instrument.currency
+        if dividend.currency != quoted:
+            raise OtherCurrency(dividend.sid, dividend.currency, quoted)
 
     def value(self, sid: str) -> Decimal | None:
         """Give what one unit is worth at its latest quote; None where it has none, or no rate is known yet."""

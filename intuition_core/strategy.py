@@ -61,6 +61,9 @@ _BY_THE_CLOCK: Final = frozenset({CONTROL, UNHEARD})
 MAX_DERIVED: Final = 1000
 """The most messages of indicators that one event may lead to: beyond it they only answer one another."""
 
+MAX_NAMED: Final = 20
+"""Of how many symbols without a quote a split or a dividend is told by name."""
+
 MAX_TOLD: Final = 100
 """The most fills that parts are told at one event: beyond it their orders only answer their fills."""
 
@@ -807,7 +810,13 @@ class Strategy:
             self._watch(ts if self._last_ts is None else self._last_ts, data)
         if channel == ACTIONS and self._desk.rules > 1 and ts < self._quoted_at.get(data.get("sid", ""), ts):
             self.notice("late action", f"{data['sid']}'s {data.get('action')} comes after a later quote")
+        unquoted = self._desk.unquoted
+        known = len(unquoted)
         self._booking[channel](data)
+        if known < len(unquoted) <= MAX_NAMED:
+            more = "" if len(unquoted) < MAX_NAMED else "; of more symbols such events are counted alone"
+            what = "event %d: %s's %s comes before any quote of it; is the symbol spelt as that of its quotes?%s"
+            self._log.getChild("unquoted").warning(what, self.seq, data["sid"], data["action"], more)
         if self._guarded:
             self._guard(ts, data, changed=bool(lookout.held))
 
@@ -847,10 +856,16 @@ class Strategy:
     def told(self) -> dict[str, int]:
         """How often the rules of time have left something out, by what it was; see `notices`.
 
-        ``lost open`` are fills at the close of a bar that did not say when it began.
+        ``lost open`` are fills at the close of a bar that did not say when it began, ``unquoted action`` splits and
+        dividends of symbols without a quote.
         """
-        lost = self._desk.broker.lost_opens
-        return {**self.notices, **({"lost open": lost} if lost else {})}
+        more = {"lost open": self._desk.broker.lost_opens, "unquoted action": sum(self.unquoted.values())}
+        return {**self.notices, **{kind: count for kind, count in more.items() if count}}
+
+    @property
+    def unquoted(self) -> dict[str, int]:
+        """How many splits and dividends there were of each symbol that has no quote so far."""
+        return {sid: count for sid, count in self._desk.unquoted.items() if sid not in self._marks}
 
     def notice(self, kind: str, what: str) -> None:
         """Count something that is left out by the rules of time, and tell of the first."""

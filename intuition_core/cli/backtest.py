@@ -219,6 +219,7 @@ class _Command:
                 click.echo(f"{reason}{advice(reason)}", err=True)
         for channel in silent_channels(backtest.strategy):
             click.echo(f"nothing came on the channel `{channel}`, which a part listens to", err=True)
+        self._failures.tell_unquoted(history)
         failed = self._failures.tell()
         if self._check_lookahead:
             return self._look_ahead() or failed

@@ -1,5 +1,6 @@
 """What goes wrong in runs over history: parts, whose first failure ends a run or is counted, and what is not booked."""
 
+import itertools
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,12 +10,18 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import click
 import msgspec
 
+from intuition_core.errors import did_you_mean
 from intuition_core.records import refuses_an_event
 
 if TYPE_CHECKING:
     from intuition_core.composition import Composition
+    from intuition_core.history import History
 
-_LOGGER: Final = "intuition_core.strategy.failures"
+_LOGGERS: Final = ("intuition_core.strategy.failures", "intuition_core.strategy.unquoted")
+"""Logs of single events that a run over history tells at its end, by their kind."""
+
+_NAMED: Final = 5
+"""How many symbols without a quote are named."""
 
 Listener: TypeAlias = Callable[[Sequence[Mapping[str, Any]]], None]
 
@@ -40,14 +47,14 @@ class Failures:
     @contextmanager
     def told(self) -> Iterator[None]:
         """Keep single failures out of the log, as they are told here: once, or by their kind."""
-        log = logging.getLogger(_LOGGER)
-        before = log.level
-        if not log.isEnabledFor(logging.DEBUG):
+        logs = [(log, log.level) for log in map(logging.getLogger, _LOGGERS) if not log.isEnabledFor(logging.DEBUG)]
+        for log, _ in logs:
             log.setLevel(logging.CRITICAL)
         try:
             yield
         finally:
-            log.setLevel(before)
+            for log, level in logs:
+                log.setLevel(level)
 
     def listening(self, listen: Listener | None) -> Listener:
         """Give who is to be told of records: `listen`, after what failed was counted."""
@@ -71,6 +78,15 @@ class Failures:
         key = f"{what}: {kind}"
         self._counts[key] += 1
         self._first.setdefault(key, (record["seq"], message))
+
+    @staticmethod
+    def tell_unquoted(history: "History") -> None:
+        """Tell which splits and dividends were of symbols that were never quoted."""
+        for sid, count in itertools.islice(history.unquoted.items(), _NAMED):
+            what = "a split or dividend" if count == 1 else f"{count:,} splits and dividends"
+            click.echo(f"{what} of {sid}, which was never quoted{did_you_mean(sid, history.priced)}", err=True)
+        if (more := len(history.unquoted) - _NAMED) > 0:
+            click.echo(f"splits and dividends of {more:,} more symbols that were never quoted", err=True)
 
     def tell(self) -> int:
         """Tell each kind of failure with its count, and give the exit code."""

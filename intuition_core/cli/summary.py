@@ -87,6 +87,7 @@ _NOTICES: Final = {
     "late quote": "Quotes older than an event before them",
     "stale quote": "Quotes older than their symbol's latest",
     "late action": "Splits and dividends after a later quote",
+    "unquoted action": "Splits and dividends of symbols without a quote",
 }
 """How the summary calls what the rules of time have left out."""
 

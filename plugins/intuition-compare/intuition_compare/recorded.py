@@ -100,6 +100,7 @@ def compare_history(
         return 130
     if not comparison.history.events:
         click.echo(f"{opened}: no events, or none that --from, --to and --symbols leave", err=True)
+    failures.tell_unquoted(comparison.history)
     return failures.tell()
 
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _BEGINNING: Final = -(2**63)
+_ACT: Final = ("action", "ratio", "amount", "currency")
+"""What events of the channel `actions` say."""
+
 _MOST_HELD: Final = 1 << 20
 """How many rows are held at most until it is known how long bars last."""
 
@@ -73,6 +76,11 @@ class Reader:
         self._codes: dict[Any, int] = {}
         """The number of each symbol, or of each of its series."""
         self.mixed = is_mixed(columns, params)
+        self._keys: dict[str, str] = {}
+        """What columns of splits and dividends are called in events, where that is not their name."""
+        if params.channel == ACTIONS or self.mixed:
+            written = {name: name.strip().lower() for name in columns.extras}
+            self._keys = {name: key for name, key in written.items() if key in _ACT and key not in written}
         self.gaps: Counter[str] = Counter()
         """How many wanted rows had no price, by symbol."""
         self.seen: set[str] = set()
@@ -300,7 +308,7 @@ class Reader:
         for name in columns.extras:
             values = self.table.values(batch.column(name))
             if values is not None:
-                fields[name] = values
+                fields[self._keys.get(name, name)] = values
         if np.any(kinds == ACTIONS):
             self._check_actions((kinds == ACTIONS) & keep, sids, fields)
         if columns.series is not None:
@@ -371,7 +379,7 @@ class Reader:
 
         for index in rows.nonzero()[0].tolist():
             event: dict[str, Any] = {"sid": sids if isinstance(sids, str) else sids[index]}
-            for key in ("action", "ratio", "amount"):
+            for key in _ACT:
                 value: Any = fields[key][index] if key in fields else None
                 if hasattr(value, "item"):
                     value = value.item()
@@ -429,6 +437,10 @@ class Reader:
         more = rows.take(np.array(places, np.int64))
         ts, none = more.times.begins, np.full(len(found), np.nan)
         told: dict[str, list[Any]] = {"action": [], "ratio": [], "amount": []}
+        if (
+            "currency" in fields and fields["currency"].dtype.kind == "O"
+        ):  # of a dividend's amount, as of the row's price
+            told["currency"] = fields["currency"][places].tolist()
         for index, action, value in found:
             told["action"].append(action)
             told["ratio"].append(_ratio(index, value) if action == "split" else None)

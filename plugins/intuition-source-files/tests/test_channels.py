@@ -243,6 +243,26 @@ def test_columns_of_dividends_and_splits_are_booked_where_that_is_said(
     assert alone[1] == dividend
 
 
+@pytest.mark.parametrize("header", ["Date,Symbol,Action,Amount,Currency", "date,SYMBOL,ACTION,AMOUNT,CURRENCY"])
+def test_columns_of_actions_are_known_in_small_and_in_capital_letters(read: Read, write: Write, header: str) -> None:
+    path = write(f"{header}\n2024-01-02,A,Dividend,0.25,EUR\n", "actions.csv")
+    [event] = read(Csv, path, channel="actions")
+    assert {key: event[key] for key in ("action", "amount", "currency")} == {
+        "action": "dividend",
+        "amount": 0.25,
+        "currency": "EUR",
+    }
+
+
+@pytest.mark.parametrize("currency", ["USD", ""])
+def test_a_dividend_beside_a_price_says_its_currency(read: Read, write: Write, currency: str) -> None:
+    path = write(f"Date,Close,Dividends,Currency\n2024-01-02,10,0,EUR\n2024-01-03,9,0.25,{currency}\n", "A.csv")
+    [dividend] = [event for event in read(Csv, path, actions="book") if event["channel"] == "actions"]
+    assert {key: dividend[key] for key in dividend if key.lower() == "currency"} == (
+        {"currency": currency} if currency else {}
+    )
+
+
 def test_a_split_that_is_none_of_whole_numbers_is_not_booked(read: Read, write: Write) -> None:
     with pytest.raises(BadRow, match=r"line 3: a split of 1\.41421 is none"):
         read(Csv, write(YAHOO.format("0", "1.4142135")), actions="book")

@@ -15,6 +15,9 @@ from intuition_source_sql.errors import BadRow
 from intuition_source_sql.moments import Moments
 
 Row = Sequence[Any]
+_ACT: Final = ("action", "ratio", "amount", "currency")
+"""What events of the channel `actions` say."""
+
 _INT64: Final = range(-(2**63), 2**63)
 
 
@@ -52,6 +55,11 @@ class Rows:
         self._channel = channel
         self._sid = sid
         self._price = _any_price if negative_prices else _price
+        self._keys: dict[str, str] = {}
+        """What columns of splits and dividends are called in events, where that is not their name."""
+        if channel == ACTIONS:
+            written = {name: name.lower() for name, _ in columns.extras}
+            self._keys = {name: key for name, key in written.items() if key in _ACT and key not in written}
         self._symbols: dict[Any, str] = {}
         self._last = -(2**63)
         self.read_so_far = 0
@@ -82,7 +90,8 @@ class Rows:
             values.append(column)
             if None in column:
                 sparse.add(key)
-        for key, index in columns.extras:
+        for name, index in columns.extras:
+            key = self._keys.get(name, name)
             column = list(map(_plain, fields[index])) if set(map(type, fields[index])) - {str} else fields[index]
             keys.append(key)
             values.append(column)

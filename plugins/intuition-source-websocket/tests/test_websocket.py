@@ -345,7 +345,7 @@ def test_whoever_opens_it_gets_what_is_late_but_in_no_lists(feed: Any) -> None:
     events = open_source(discover(), "websocket", data=[feed(script).url], params=BINANCE).events()
     assert [event["quote"] for event in islice(events, 4)] == [1, 2, 3, 4]
     events.close()  # type: ignore[attr-defined]  # it is a generator
-    with pytest.raises(IntuitionError, match="event 2 of websocket: .* is before the last one.* live source"):
+    with pytest.raises(IntuitionError, match=r"event 2 of websocket: .* is before the last one.* live source"):
         next(open_source(discover(), "websocket", data=[feed(script).url], params=BINANCE).batches())
 
 
