@@ -72,7 +72,7 @@ _MARKET: Final = frozenset(
 )
 """What no symbol of a wide file is called, but what a row says of one."""
 
-_CLOCK: Final = re.compile(r"\d{1,2}:\d\d(:\d\d([.,]\d+)?)?( ?[AaPp][Mm])?|\d{4}|\d{6}")
+_CLOCK: Final = re.compile(r"\d{1,2}:\d.*|\d{3,6}")
 _TAKEN: Final = frozenset({"channel", "sid", "ts", "start", *NAMES} - {"channels"})
 _UNNAMED: Final = ("", "__index_level_0__")
 """What the index of a pandas table is called when it has no name."""

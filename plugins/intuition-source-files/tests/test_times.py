@@ -13,6 +13,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from intuition_source_files import BadRow, Csv, Parquet
+from intuition_source_files.errors import AmbiguousColumn
 
 from intuition_core.errors import BadParameter
 
@@ -396,6 +397,15 @@ def test_a_date_and_a_time_of_day_in_two_columns_are_one_time(
 ) -> None:
     (event,) = read(Csv, write(f"{header},close\n{row},5\n"), **params)
     assert event == {"channel": "quotes", "sid": "GOOG", "quote": 5.0, "close": 5.0, "ts": 1704187800 * 10**9}
+
+
+@pytest.mark.parametrize("clock", ["930", "93000", "9:3", "2460"])
+@pytest.mark.parametrize("params", [{}, {"time": "date"}, {"time": "date", "time_of_day": "time"}])
+def test_what_may_be_several_times_of_day_is_refused(
+    read: Read, write: Write, clock: str, params: dict[str, str]
+) -> None:
+    with pytest.raises((BadRow, AmbiguousColumn)):
+        read(Csv, write(f"date,time,close\n2024-01-02,{clock},5\n"), **params)
 
 
 def test_parquet_has_times_of_day_too(read: Read, tmp_path: Path) -> None:

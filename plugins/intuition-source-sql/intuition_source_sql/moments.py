@@ -1,6 +1,7 @@
 """Times as databases give them: read as nanoseconds UTC, and written so that a database can compare with them."""
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock_time
 from decimal import Decimal
@@ -10,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from intuition_core.errors import BadData
 from intuition_core.stamps import DAY, meaning
+from intuition_source_sql.columns import Columns
 
 UNITS: Final = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 """Nanoseconds in each unit in which a number can count time since 1970."""
@@ -20,6 +22,7 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _DAY: Final = timedelta(days=1)
 _TURN: Final = timedelta(hours=3)
 _DECIMAL: Final = re.compile(r"-?\d{1,30}(\.\d{1,30})?", re.ASCII)
+_CLOCK: Final = re.compile(r"(\d\d):?(\d\d)(?::?(\d\d)(?:[.,](\d{1,9}))?)?\s?(Z|[+-]\d\d(?::?\d\d)?)?", re.ASCII)
 _ISO: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(?:[.,](\d{1,9}))?\s?(Z|[+-]\d\d(?::?\d\d)?)?)?", re.ASCII
 )
@@ -78,6 +81,23 @@ class Moments:
         if not -(2**63) <= ns < 2**63:
             raise ValueError(f"is beyond the years 1677 to 2262: {value!r:.60}")
         return ns
+
+    def whole(self, row: Sequence[Any], columns: Columns) -> Any:
+        """Give the time of a row as it is written; of a date and a time of day in two columns as one text.
+
+        Raises:
+            ValueError: they are no date and no time of day; says why.
+        """
+        value = row[columns.time]
+        if columns.clock is None:
+            return value
+        moment, day = self._parsed(value)
+        if day is None and (day := self.date_of(moment)) is None:
+            if not columns.sure:  # what is called time is something else
+                return value
+            problem = f"say two times of day: {value!r:.60}"
+            raise ValueError(f"{problem}; the column `time` is to have dates where `time_of_day` is given")
+        return f"{day}T{_clock(row[columns.clock])}"
 
     @property
     def shift(self) -> int:
@@ -243,6 +263,25 @@ class Moments:
             else:
                 self._factor = UNITS[unit]
         return self._factor
+
+
+def _clock(value: object) -> str:
+    """Write a time of day as ISO 8601 has it.
+
+    Raises:
+        ValueError: it is none, or one of which nobody can tell which; says why.
+    """
+    if isinstance(value, timedelta) and not value.days:  # as some drivers give it
+        value = (datetime.min + value).time()  # noqa: DTZ901  # a time of day has no zone
+    if isinstance(value, clock_time):
+        return value.isoformat()
+    if isinstance(value, str) and (match := _CLOCK.fullmatch(value.strip())) is not None:
+        hour, minute, second, fraction, offset = match.groups()
+        return f"{hour}:{minute}:{second or '00'}{f'.{fraction}' if fraction else ''}{offset or ''}"
+    if value is None:
+        raise ValueError("have no time of day")
+    problem = f"have no time of day such as 09:30 or 0930: {value!r:.60}"
+    raise ValueError(f"{problem}; name the column of it with the option `time_of_day`, or write it so in a `query`")
 
 
 def _number(text: str) -> Decimal | None:

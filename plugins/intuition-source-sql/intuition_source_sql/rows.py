@@ -77,13 +77,21 @@ class Rows:
             return []
         fields = list(zip(*rows, strict=True))
         columns = self._columns
+        if columns.clock is not None:
+            fields[columns.time] = self._whole(rows)
         times = self._each(columns.time, fields, self._moments.read)
         self._check_order(times)
-        quotes = self._each(columns.quote, fields, self._price)
+        priced = columns.quote is not None and self._channel != ACTIONS
+        quotes = [] if columns.quote is None else self._each(columns.quote, fields, self._price)
         symbols = repeat(self._sid) if columns.symbol is None else self._each(columns.symbol, fields, self._symbol)
-        keys = ["channel", "sid", "quote"]
-        values: list[Any] = [repeat(self._channel), symbols, quotes]
+        keys = ["channel", "sid"]
+        values: list[Any] = [repeat(self._channel), symbols]
         sparse = set()
+        if columns.quote is not None:
+            keys.append("quote")
+            values.append(quotes)
+            if not priced:
+                sparse.add("quote")
         for key, index in columns.prices:
             column: Sequence[Any] = quotes if index == columns.quote else self._each(index, fields, self._price)
             keys.append(key)
@@ -109,7 +117,7 @@ class Rows:
                 except BadData as error:
                     raise BadRow(self._place, number, error.field or "action", error.problem) from None
         self.read_so_far += len(rows)
-        if None in quotes:
+        if priced and None in quotes:
             events = [event for event in events if event["quote"] is not None]
             self.without_price += len(rows) - len(events)
         for key in sparse:
@@ -132,6 +140,21 @@ class Rows:
             except (ValueError, OverflowError) as error:
                 raise BadRow(self._place, number, self._names[index], str(error)) from None
         raise AssertionError("what failed for a column fails for one of its values")
+
+    def _whole(self, rows: Sequence[Row]) -> tuple[Any, ...]:
+        """Give the times of rows whose dates and times of day are in two columns."""
+        whole, columns = self._moments.whole, self._columns
+        try:
+            return tuple([whole(row, columns) for row in rows])
+        except ValueError:
+            pass
+        for number, row in enumerate(rows, self.read_so_far + 1):
+            try:
+                whole(row, columns)
+            except ValueError as error:
+                what = f"{self._names[columns.time]} and {self._names[columns.clock or 0]}"
+                raise BadRow(self._place, number, what, str(error)) from None
+        raise AssertionError("what failed for some rows fails for one of them")
 
     def _check_order(self, times: Sequence[int]) -> None:
         if times[0] >= self._last and all(a <= b for a, b in pairwise(times)):

@@ -15,6 +15,7 @@ from intuition_core.actions import ACTIONS
 from intuition_core.data import check_channel, check_sid
 from intuition_core.errors import BadData, BadParameter
 from intuition_core.market import RATES
+from intuition_core.stamps import DAY
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnClause, Select
@@ -33,7 +34,7 @@ _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _LEARNT: Final = 4096
 """How many rows tell how long bars last."""
 
-_ROLES: Final = ("time", "symbol", "quote", "open", "high", "low", "close", "bid", "ask", "volume")
+_ROLES: Final = ("time", "time_of_day", "symbol", "quote", "open", "high", "low", "close", "bid", "ask", "volume")
 
 _Column = str | None
 
@@ -54,6 +55,13 @@ class SqlParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     ] = None
     time: Annotated[
         _Column, msgspec.Meta(description="The column of times, if it is not timestamp, datetime, ts, date or time.")
+    ] = None
+    time_of_day: Annotated[
+        _Column,
+        msgspec.Meta(
+            description="The column of times of day, where dates stand in a column of their own; found by itself under "
+            "time beside one called date."
+        ),
     ] = None
     symbol: Annotated[
         _Column, msgspec.Meta(description="The column of symbols, if it is not symbol, sid or ticker.")
@@ -201,7 +209,7 @@ class Sql:
                 )
                 for partition in answer:
                     if params.query is not None:
-                        self._learn(bars, partition, columns)
+                        self._learn(bars, moments, partition, columns)
                     batch, done = self._asked_for(rows.read(partition))
                     if batch:
                         if first is not None and last is not None and last > first:
@@ -232,13 +240,17 @@ class Sql:
         from intuition_source_sql.columns import find_columns
         from intuition_source_sql.errors import NoColumn
 
-        columns = find_columns(self._place, names, {role: getattr(self._params, role) for role in _ROLES})
+        named = {role: getattr(self._params, role) for role in _ROLES}
+        columns = find_columns(self._place, names, named, priced=self._params.channel != ACTIONS)
         if columns.symbol is None and self._sid is None:
             raise NoColumn(self._place, "symbol", names)
         return columns
 
-    def _learn(self, bars: "Bars", rows: Sequence[Sequence[Any]], columns: "Columns") -> None:
-        times = [row[columns.time] for row in rows]
+    def _learn(self, bars: "Bars", moments: "Moments", rows: Sequence[Sequence[Any]], columns: "Columns") -> None:
+        try:
+            times = [moments.whole(row, columns) for row in rows]
+        except ValueError:  # it is told with its row
+            return
         symbols = [None if columns.symbol is None else row[columns.symbol] for row in rows]
         try:
             bars.learn(times, symbols, barred=columns.barred)
@@ -259,35 +271,39 @@ class Sql:
         # Untyped, so that values come as the driver gives them.
         named: list[ColumnClause[Any]] = [column(name) for name in names]
         time = named[columns.time]
+        stamps = [time] if columns.clock is None else [time, named[columns.clock]]
         symbol = None if columns.symbol is None else named[columns.symbol]
         chosen: Select[Any] = select(*named).select_from(source)
         ends: list[Any] = []
-        for order in (time.asc(), time.desc()):
-            one = select(*named).select_from(source).where(time.is_not(None)).order_by(order).limit(1)
+        for order in ([each.asc() for each in stamps], [each.desc() for each in stamps]):
+            one = select(*named).select_from(source).where(time.is_not(None)).order_by(*order).limit(1)
             with connection.ask(one) as (_, answer):
                 ends += [row for rows in answer for row in rows]
         if not ends:
             return chosen, None, None
-        beginning = select(*named).select_from(source).where(time.is_not(None)).order_by(time).limit(_LEARNT)
+        beginning = select(*named).select_from(source).where(time.is_not(None)).order_by(*stamps).limit(_LEARNT)
         with connection.ask(beginning) as (_, answer):
-            self._learn(bars, [row for rows in answer for row in rows], columns)
-        first, last = (row[columns.time] for row in ends)
+            self._learn(bars, moments, [row for rows in answer for row in rows], columns)
+        margin = 0 if columns.clock is None else 2 * DAY
         try:
-            known = moments.read(first), moments.read(last)
+            known = moments.read(moments.whole(ends[0], columns)), moments.read(moments.whole(ends[1], columns))
             lower, upper = moments.bounds(
-                first, None if params.start is None else params.start - bars.length, params.end
+                ends[0][columns.time],
+                None if params.start is None else params.start - bars.length - margin,
+                None if params.end is None else params.end + margin,
             )
         except ValueError:  # it is told with its row, when the rows are read
-            return chosen.order_by(time), None, None
+            return chosen.order_by(*stamps), None, None
         if lower is not None:
             chosen = chosen.where(time >= lower)
         if upper is not None:
             chosen = chosen.where(time < upper)
         if params.symbols and symbol is not None and isinstance(ends[0][columns.symbol or 0], str):
             chosen = chosen.where(symbol.in_(params.symbols))
-        prices = dict.fromkeys([columns.quote, *(index for _, index in columns.prices)])
+        quote = () if columns.quote is None else (columns.quote,)
+        prices = dict.fromkeys([*quote, *(index for _, index in columns.prices)])
         # Rows of one time come in no order of their own, and another one would be another history.
-        order_by = [time, *([] if symbol is None else [symbol]), *(named[index] for index in prices)]
+        order_by = [*stamps, *([] if symbol is None else [symbol]), *(named[index] for index in prices)]
         return (
             chosen.order_by(*order_by),
             max(known[0], params.start if params.start is not None else known[0]),

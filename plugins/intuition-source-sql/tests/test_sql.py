@@ -423,15 +423,15 @@ def test_every_event_is_normalised_as_it_is(place: Place) -> None:
 @given(
     st.lists(
         st.tuples(
-            st.integers(0, 5),
+            st.integers(1, 6),
             st.sampled_from("ABC"),
             st.floats(0.01, 1e6),
             st.one_of(st.none(), st.floats(0.01, 1e6)),
         ),
         max_size=30,
     ),
-    st.integers(0, 6),
-    st.integers(0, 6),
+    st.integers(1, 7),
+    st.integers(1, 7),
     st.sets(st.sampled_from("ABC")),
 )
 def test_a_table_gives_what_a_simple_reading_gives(
@@ -483,9 +483,9 @@ def test_a_table_gives_what_a_simple_reading_gives(
             r"no column `prise`; did you mean `price`\? That is the parameter `quote`",
         ),
         (
-            "date text, time text, price real",
+            "datetime text, time text, price real",
             {},
-            r"each of `date`, `time` could be the time; choose one by the parameter `time`",
+            r"each of `datetime`, `time` could be the time; choose one by the parameter `time`",
         ),
         ("ts int, sid text, ticker text, price real", {}, r"each of `sid`, `ticker` could be the symbol"),
     ],
