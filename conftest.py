@@ -8,6 +8,11 @@ from contextlib import ExitStack, closing
 from typing import Any, Protocol, TypeVar
 
 import pytest
+from hypothesis import settings
+
+if settings.get_current_profile_name() == "default":  # and no other was asked for, or is that of a CI
+    settings.register_profile("default", deadline=None)  # the first example imports what others find imported
+    settings.load_profile("default")
 
 
 class Closes(Protocol):
