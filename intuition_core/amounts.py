@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
 from functools import lru_cache, reduce
+from operator import add
 from typing import Final
 
 EXACT: Final = Context(prec=250, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
@@ -32,6 +33,11 @@ def _written(number: float) -> Decimal:
 def total(amounts: Iterable[Decimal]) -> Decimal:
     """Add amounts; exactly, up to 250 digits."""
     return reduce(ROUNDING.add, amounts, Decimal(0))
+
+
+def added(numbers: Iterable[float]) -> float:
+    """Add floats one after the other, and so to the same last digit on each Python: from 3.12 on, `sum` rounds less."""
+    return reduce(add, numbers, 0.0)
 
 
 def floor_to_step(amount: Decimal, price: Decimal, step: Decimal) -> Decimal:

@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import Final
 
 from intuition_core.actions import ACTIONS, Split, read_action
-from intuition_core.amounts import exact
+from intuition_core.amounts import added, exact
 from intuition_core.contracts import Data
 from intuition_core.data import DEFAULT_CHANNEL
 from intuition_core.errors import BadData
@@ -200,7 +200,7 @@ class Curve:
         if len(self.priced) < len(marks) and len(self.priced) < MAX_PRICED:
             known = set(self.priced)
             self.priced += [sid for sid in marks if sid not in known][: MAX_PRICED - len(known)]
-        invested = sum(abs(units) * marks.get(sid, 0.0) for sid, units in self._held.items())
+        invested = added([abs(units) * marks.get(sid, 0.0) for sid, units in self._held.items()])
         row = tuple(map(marks.get, self.priced))
         grown = self._grown()
         self.slices.append(Slice(self._last_ts, self._low, self._high, self._equity, invested, row, grown))
@@ -280,8 +280,8 @@ class Curve:
         if self._benchmark is not None:
             first = {sid: begun for sid, begun in first.items() if sid == self._benchmark}
         if self._plain and not units and not paid:  # most of the time, and for all symbols at each end of a slice
-            return sum([marks.get(sid, begun) / begun - 1.0 for sid, begun in first.items()])
-        return sum(
+            return added([marks.get(sid, begun) / begun - 1.0 for sid, begun in first.items()])
+        return added(
             [
                 units.get(sid, 1.0) * self._worth(sid, marks[sid]) / begun + paid.get(sid, 0.0) - 1.0
                 for sid, begun in first.items()

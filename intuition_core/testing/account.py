@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from intuition_core.amounts import added
 from intuition_core.contracts import ClosedTrade, Holding, Order
 
 
@@ -42,7 +43,7 @@ class FakeAccount(msgspec.Struct, kw_only=True):
     @property
     def equity(self) -> float:
         """All cash, and all positions at their marks."""
-        return self.cash + sum(self.pending.values()) + self.margin + sum(self.values.values())
+        return self.cash + added(self.pending.values()) + self.margin + added(self.values.values())
 
     def worth(self, sid: str, price: float | None = None) -> float:
         """Give what one unit is worth at a price, or at its mark; nan where it has none."""

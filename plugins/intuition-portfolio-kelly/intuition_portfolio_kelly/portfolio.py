@@ -6,6 +6,7 @@ from typing import Annotated, Final
 
 import msgspec
 
+from intuition_core.amounts import added
 from intuition_core.contracts import Account, Bet, Order, Signal
 from intuition_portfolio_kelly.edge import NoEdge, edge_given, edge_of_trades
 from intuition_portfolio_kelly.formula import BadEdge
@@ -103,7 +104,7 @@ def _ordered(signal: Signal, account: Account) -> float:
     if signal.side == "buy" and all(order.side == "buy" for order in opening):
         return account.pending.get(signal.sid, 0.0)
     # What is set aside for a short sale is its margin less what it brings, and not what is at stake.
-    return sum(_at_stake(order, account) for order in opening if order.side == signal.side)
+    return added(_at_stake(order, account) for order in opening if order.side == signal.side)
 
 
 def _at_stake(order: Order, account: Account) -> float:

@@ -7,7 +7,7 @@ over a million events. The tests hold them against empyrical's.
 import math
 from collections.abc import Sequence
 from decimal import Decimal
-from statistics import StatisticsError, fmean, linear_regression, stdev
+from statistics import fmean, stdev
 
 from intuition_core.contracts import Metric
 from intuition_core.history import Day, History, Trade
@@ -114,10 +114,7 @@ def _compared(history: History, found: Sequence[Day], measured: Pace) -> list[Me
     active = [one - two for one, two in zip(mine, other, strict=True)] if both else []
     alpha = beta = None
     if both and _spread(other) is not None:
-        try:
-            beta, alpha = linear_regression(other, mine)
-        except StatisticsError:  # no spread that could be squared
-            alpha = beta = None
+        beta, alpha = _line(other, mine)
     tracking = stdev(active) if active else None
     total = rate(1.0, history.days[-1].benchmark) if history.days else None
     worst = deepest(drawdowns(1.0, ((day.benchmark,) * 3 for day in history.days)))
@@ -208,6 +205,20 @@ def _spread(values: Sequence[float]) -> float | None:
     """Give the sample's standard deviation; None where there is none, or it is but rounding."""
     spread = stdev(values) if len(values) > 1 else 0.0
     return spread if spread > _ROUNDING else None
+
+
+def _line(along: Sequence[float], values: Sequence[float]) -> tuple[float | None, float | None]:
+    """Give the slope and the intercept by least squares; None where there is no spread that could be squared.
+
+    Not by `statistics`, whose last digits differ between Pythons.
+    """
+    centre, middle = fmean(along), fmean(values)
+    apart = [each - centre for each in along]
+    squares = math.fsum(each * each for each in apart)
+    if not squares:
+        return None, None
+    slope = math.fsum(one * (two - middle) for one, two in zip(apart, values, strict=True)) / squares
+    return slope, middle - slope * centre
 
 
 def _ratio(over: float | None, under: float | None, times: float = 1.0) -> float | None:

@@ -12,6 +12,7 @@ from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
+from intuition_core.amounts import added
 from intuition_core.contracts import Account, Order, Rejection
 from intuition_core.records import plain_decimal
 
@@ -70,12 +71,12 @@ def units_of(order: Order, account: Account) -> float:
 
 def value_of_all(orders: Sequence[Order], account: Account) -> float:
     """Give what orders come to together, as `value_of` does."""
-    return sum([value_of(order, account) for order in orders]) if orders else 0.0
+    return added([value_of(order, account) for order in orders]) if orders else 0.0
 
 
 def units_of_all(orders: Sequence[Order], account: Account) -> float:
     """Give the units that orders may come to together."""
-    return sum([units_of(order, account) for order in orders]) if orders else 0.0
+    return added([units_of(order, account) for order in orders]) if orders else 0.0
 
 
 def opening(order: Order, account: Account) -> Sequence[Order]:

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
+from intuition_core.amounts import added
 from intuition_core.contracts import Account, Order, Rejection
 from intuition_risk.amounts import (
     Positive,
@@ -76,7 +77,7 @@ class Exposure(Nothing):
         values = account.values.values()
         more = value_of(order, account)
         if self._gross is not None:
-            there = sum(map(abs, values)) + value_of_all(opening(order, account), account)
+            there = added(map(abs, values)) + value_of_all(opening(order, account), account)
             if not within(there + more, self._gross * equity):
                 verdict = self._less("gross", self._gross, there, order, account)
                 if isinstance(verdict, Rejection):
@@ -84,7 +85,8 @@ class Exposure(Nothing):
                 order, more = verdict, value_of(verdict, account)
         if self._net is not None:
             buying = order.side == "buy"
-            there = (sum(values) if buying else -sum(values)) + value_of_all(alongside(order, account), account)
+            held = added(values)
+            there = (held if buying else -held) + value_of_all(alongside(order, account), account)
             if not within(there + more, self._net * equity):
                 return self._less("net" if buying else "net short", self._net, there, order, account)
         return order
