@@ -109,6 +109,29 @@ def test_a_session_decides_and_ends_as_if_the_part_had_not(
     assert json.loads(again.stdout)["account"] == account
 
 
+@pytest.mark.parametrize("do", [deed for deed in DEEDS if deed.startswith("decimal")])
+def test_decisions_of_a_part_that_changes_the_decimal_context_are_published(
+    do: str, serve: Callable[..., tuple[Any, str]], intuition: Any, broker: str, listen: Any, tmp_path: Path
+) -> None:
+    _, address = serve_part(serve, tmp_path, "--cash", "12345678.91")
+    intuition("connect", "--mqtt", broker, "--rpc", address).line("connected to the broker")
+    world = listen(broker, "intuition/1/m/#")
+    published: dict[str, list[dict[str, Any]]] = {"decisions": [], "fills": [], "dead": []}
+    for number in range(6):  # one by one: what a failure holds back goes out with what comes next
+        world.publish("quotes", {"sid": "G", "quote": 3.1234567 + number, "id": number, "do": do})
+        while len(published["decisions"]) <= number or len(published["fills"]) < number:
+            topic, payload = world.messages.get(timeout=20)
+            published.get(topic.rpartition("/")[2], []).append(json.loads(payload))
+            assert published["dead"] == []
+    with Client(address) as client:
+        decided = client.call("decisions", 0)
+    amounts = ("id", "side", "cash", "quantity", "quote")
+    assert [[record[key] for key in amounts] for record in published["decisions"]] == [
+        [record[key] for key in amounts] for record in decided
+    ]
+    assert [fill["cause"] for fill in published["fills"]] == [record["id"] for record in decided][:-1]
+
+
 def test_a_session_whose_part_goes_through_a_set_goes_on(serve: Callable[..., tuple[Any, str]], tmp_path: Path) -> None:
     process, address = serve_part(serve, tmp_path, cls="Sets")
     symbols = ["IBM", "MSFT", "AAPL", "GOOG", "AMZN", "XOM", "GLD", "TLT"]
