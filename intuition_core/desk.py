@@ -833,8 +833,9 @@ class Desk:
         need = total(needs)
         root = self.root
         for each, part in zip(freed, needs, strict=True):
-            order = each.order
+            order, ordered = each.order, None
             if need > pool:
+                ordered = order.quantity if order.cash is None else order.cash
                 part = floor_to_step(EXACT.multiply(part, max(pool, _ZERO)), need, DEFAULT_STEP)
                 if order.cash is not None:
                     order = msgspec.structs.replace(order, cash=part)
@@ -847,7 +848,9 @@ class Desk:
                 self.broker.cancel(each)
                 self._reject(each, "the sales that were to pay for it have brought too little")
                 continue
-            kept = self.broker.free(each, part, order=order, after=root["ts"])
+            if ordered in (order.cash, order.quantity):
+                ordered = None
+            kept = self.broker.free(each, part, order=order, after=root["ts"], ordered=ordered)
             if kept.glimpse is not None and kept.glimpse["ts"] == root["ts"]:
                 for placed, outcome in self.broker.on_quote(order.sid, kept.glimpse, only=(kept.id,)):
                     self._record_outcome(placed, outcome)
@@ -1179,6 +1182,8 @@ class Desk:
         if outcome.left_cash is not None:
             fill["left_cash"] = plain_decimal(outcome.left_cash)
         order = open_order.order
+        if open_order.ordered is not None:
+            fill.update(_ordered(open_order, open_order.ordered))
         if self._told and (line := self._told.get(open_order.algorithm)) is not None:
             self._note(line, open_order, outcome)
         if open_order.since is None:
@@ -1219,6 +1224,7 @@ class Desk:
             reason=reason,
             algorithm=open_order.algorithm,
             portfolio=open_order.portfolio,
+            **({} if open_order.ordered is None else _ordered(open_order, open_order.ordered)),
         )
         if order.closing and open_order.since is not None:
             self._unblock(open_order.id)
@@ -1234,6 +1240,12 @@ class Desk:
             portfolio=line.portfolio.name,
             **more,
         )
+
+
+def _ordered(open_order: OpenOrder, ordered: Decimal) -> dict[str, str]:
+    """Say what an order was for that has become smaller, as the sales before it have brought too little."""
+    key = "ordered_quantity" if open_order.order.cash is None else "ordered_cash"
+    return {key: plain_decimal(ordered)}
 
 
 def _write_terms(record: Record, open_order: OpenOrder) -> None:

@@ -20,7 +20,8 @@ class OpenOrder(msgspec.Struct, frozen=True, gc=False):
 
     ``waits`` are the sales that are to pay for it, as long as they are open; it is not filled meanwhile, and
     ``glimpse`` is the first event of the present moment that would have filled it. ``after`` is the moment of the last
-    of these sales: of later events it may have what was traded after it.
+    of these sales: of later events it may have what was traded after it. ``ordered`` is the cash or the units that it
+    was for, where the sales have brought too little for that; None where they have not.
 
     ``recalled`` is when it was taken back while nobody knew yet what its symbol had done until then: a bar of another
     symbol came first. What was traded before that, and is told after it, still fills it (`counts`); ``why`` is the
@@ -43,6 +44,7 @@ class OpenOrder(msgspec.Struct, frozen=True, gc=False):
     recalled: int | None = None
     why: str = ""
     instead: tuple[str, ...] = ()
+    ordered: Decimal | None = None
 
     def counts(self, data: Data) -> bool:
         """Say whether an event fills it, taken back as it may be: one that is of before that, or has begun before.

@@ -355,9 +355,11 @@ class PaperBroker:
             if placed.since is not None and placed.since > ts:
                 continue
             order = placed.order
-            quantity = order.quantity
+            quantity, ordered = order.quantity, placed.ordered
             if quantity is not None:
                 quantity = floor_to_step(EXACT.multiply(quantity, new), old, step)
+                if ordered is not None:
+                    ordered = floor_to_step(EXACT.multiply(ordered, new), old, step)
             limit, stop, lose, take = (
                 None if price is None else float(ROUNDING.divide(ROUNDING.multiply(exact(price), old), new))
                 for price in (order.limit, order.stop, order.stop_loss, order.take_profit)
@@ -365,7 +367,7 @@ class PaperBroker:
             order = msgspec.structs.replace(
                 order, quantity=quantity, limit=limit, stop=stop, stop_loss=lose, take_profit=take
             )
-            orders[at] = msgspec.structs.replace(placed, order=self.fit(order))
+            orders[at] = msgspec.structs.replace(placed, order=self.fit(order), ordered=ordered)
 
     def _with_end(self, open_order: OpenOrder) -> OpenOrder:
         order = open_order.order
@@ -506,8 +508,17 @@ class PaperBroker:
                         freed.append(each)
         return freed
 
-    def free(self, freed: OpenOrder, reserve: Decimal, *, order: Order, after: int) -> OpenOrder:
+    def free(
+        self, freed: OpenOrder, reserve: Decimal, *, order: Order, after: int, ordered: Decimal | None = None
+    ) -> OpenOrder:
         """Let an order go that waited for sales, as what the cash there is pays for; give it as it is kept.
+
+        Args:
+            freed: the order.
+            reserve: the cash that is set aside for it.
+            order: what is left of it.
+            after: the moment of the last of the sales.
+            ordered: what it was for, where that is more than what is left.
 
         Raises:
             NotEnough: the cash to reserve is not there.
@@ -516,7 +527,7 @@ class PaperBroker:
         ledger.release(freed.id)
         if reserve:
             ledger.reserve(freed.id, order.sid, reserve)
-        kept = msgspec.structs.replace(freed, order=order, after=after)
+        kept = msgspec.structs.replace(freed, order=order, after=after, ordered=ordered)
         orders = self.open[order.sid]
         orders[[each.id for each in orders].index(freed.id)] = kept
         return kept

@@ -59,6 +59,8 @@ RECORD_COLUMNS: Final[Mapping[str, type]] = {
     "short": str,
     "left_quantity": str,
     "left_cash": str,
+    "ordered_quantity": str,
+    "ordered_cash": str,
     "action": str,
     "ratio": str,
     "amount": str,

@@ -13,6 +13,7 @@ from intuition_core.composition import Composition, Line, Part
 from intuition_core.contracts import Order, Rejection, Signal, Targets
 from intuition_core.costs import Costs
 from intuition_core.margin import Margin
+from intuition_core.orders import FillRules
 from intuition_core.strategy import Strategy
 
 HOUR = 3600 * 10**9
@@ -99,6 +100,69 @@ def test_buys_become_smaller_where_the_sale_brings_less() -> None:
     at = strategy(rotating)
     # The sale brings 250 instead of 500: 250 at 4.
     assert ("buy", "C", "62.5", 4.0) in fills(run(at, events))
+
+
+def falling(wanted: Any, *, bring: float, more: Sequence[dict[str, Any]] = ()) -> list[dict[str, Any]]:
+    """Hold A and B, go over to what is wanted, and let the sale of 50 of A have a price; give all records."""
+
+    def script(data: dict[str, Any]) -> Any:
+        return wanted if data["do"] == "second" else rotating(data)
+
+    events = history(SIDS)[:9] + [bar("A", 4, bring, do=None), *more, bar("C", 4, 4.0, do=None)]
+    return run(strategy(script), events)
+
+
+WEIGHTS = Targets(weights={"C": 0.5, "B": 0.5})
+UNITS = Targets(quantities={"C": 100, "B": 50})
+
+
+@pytest.mark.parametrize(
+    ("wanted", "bring", "told"),
+    [
+        (WEIGHTS, 10.0, {}),
+        (WEIGHTS, 12.0, {}),
+        (WEIGHTS, 5.0, {"ordered_cash": "500"}),
+        (UNITS, 10.0, {}),
+        (UNITS, 5.0, {"ordered_quantity": "100"}),
+    ],
+)
+def test_a_fill_tells_that_its_order_had_become_smaller(wanted: Targets, bring: float, told: dict[str, str]) -> None:
+    records = falling(wanted, bring=bring)
+    assert records[-1]["sid"] == "C"
+    assert {key: value for key, value in records[-1].items() if key.startswith("ordered")} == told
+    decision = next(each for each in records if each["id"] == records[-1]["cause"])
+    assert told in ({}, {"ordered_cash": decision["cash"]}, {"ordered_quantity": decision["quantity"]})
+    assert not [key for each in records[:-1] for key in each if key.startswith("ordered")]
+
+
+def test_what_an_order_was_for_is_told_of_all_its_fills_and_in_units_of_after_a_split() -> None:
+    def script(data: dict[str, Any]) -> Any:
+        return UNITS if data["do"] == "second" else rotating(data)
+
+    at = strategy(script, fills=FillRules(volume_share=Decimal("0.5")))
+    begun = [{**event, "volume": 1000} for event in history(SIDS)[:9]]
+    records = run(at, [*begun, bar("A", 4, 5.0, do=None, volume=1000), bar("C", 4, 5.0, do=None, volume=40)])
+    split = {"channel": "actions", "sid": "C", "action": "split", "ratio": "2:1", "ts": 4 * HOUR}
+    records += run(at, [split, bar("C", 5, 2.5, do=None, volume=40), bar("C", 6, 2.5, do=None, volume=1000)])
+    bought = [each for each in records if each["type"] == "fill" and each["sid"] == "C"]
+    assert [(each["quantity"], each.get("left_quantity"), each["ordered_quantity"]) for each in bought] == [
+        ("20", "30", "100"),
+        ("20", "40", "200"),
+        ("40", None, "200"),
+    ]
+
+
+def test_what_became_smaller_and_was_not_filled_tells_it_too() -> None:
+    at = strategy(lambda data: UNITS if data["do"] == "second" else rotating(data))
+    run(at, [*history(SIDS)[:9], bar("A", 4, 5.0, do=None)])
+    [order] = at.open_orders
+    content = at.snapshot()
+    assert content is not None
+    again = strategy(lambda _: None)
+    assert again.restore(content)
+    for one in (at, again):
+        [record] = one.cancel_open_orders(5 * HOUR)
+        assert (record["cause"], record["ordered_quantity"]) == (order.id, "100")
 
 
 def test_a_buy_of_another_moment_is_filled_at_its_first_price_after_the_sale() -> None:

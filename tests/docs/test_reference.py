@@ -295,6 +295,15 @@ def written_records() -> Iterator[dict[str, Any]]:
     yield from map(dict, both.step(share_out({"scripted": 0.25}, there=halves, by="p", ts=DAY)))
     older = Strategy(Composition(**recipe, rules=1), run="s.r")
     yield from map(dict, older.step(rules(2, before=1, by="p", ts=DAY)))
+    for wanted in (Targets(quantities={"B": 90}), Targets(weights={"B": 0.9})):
+        at = Strategy(Composition(**recipe), run="s.r")
+        yield from quote("B", 10.0)
+        yield from quote("A", 10.0, Targets(weights={"A": 0.9}))
+        yield from quote("A", 10.0, volume=1000)
+        yield from quote("A", 10.0, wanted)
+        yield from quote("A", 5.0, volume=1000)  # the sale brings half of what the buy needs
+        yield from quote("B", 10.0, volume=20)
+        yield from map(dict, at.cancel_open_orders(at.now))
 
 
 def test_keys_of_records() -> None:
