@@ -102,13 +102,13 @@ def test_buys_become_smaller_where_the_sale_brings_less() -> None:
     assert ("buy", "C", "62.5", 4.0) in fills(run(at, events))
 
 
-def falling(wanted: Any, *, bring: float, more: Sequence[dict[str, Any]] = ()) -> list[dict[str, Any]]:
+def falling(wanted: Any, *, bring: float) -> list[dict[str, Any]]:
     """Hold A and B, go over to what is wanted, and let the sale of 50 of A have a price; give all records."""
 
     def script(data: dict[str, Any]) -> Any:
         return wanted if data["do"] == "second" else rotating(data)
 
-    events = history(SIDS)[:9] + [bar("A", 4, bring, do=None), *more, bar("C", 4, 4.0, do=None)]
+    events = [*history(SIDS)[:9], bar("A", 4, bring, do=None), bar("C", 4, 4.0, do=None)]
     return run(strategy(script), events)
 
 
