@@ -79,13 +79,13 @@ def check_format(written: str) -> bool:
     plain = written.replace("%%", "")
     if "%Z" in plain:
         raise BadData("`%Z` reads the name of a zone and forgets it; have offsets written, which `%z` reads")
+    if _YEAR.search(plain) is None or _DATE.search(plain) is None:
+        raise BadData(f"`{written}` has no year or no day; a time needs its whole date, such as `%Y-%m-%d %H:%M`")
     try:
         datetime.strptime("", written)  # noqa: DTZ007  # only whether the format is one
     except ValueError as error:
         if "does not match" not in str(error) and "unconverted" not in str(error):
             raise BadData(f"`{written}` is no format of times: {error}") from None
-    if _YEAR.search(plain) is None or _DATE.search(plain) is None:
-        raise BadData(f"`{written}` has no year or no day; a time needs its whole date, such as `%Y-%m-%d %H:%M`")
     return _CLOCK.search(plain) is not None
 
 
