@@ -284,7 +284,7 @@ class _Command:
         from intuition_core.strategy import Strategy
 
         maker, read = self._monitor.maker(Strategy), self._monitor.read
-        with self._monitor.starting(self._composition):
+        with self._failures.told(), self._monitor.starting(self._composition):  # the run itself has told them
             findings = check(self._composition, lambda end: read(self._open(end=end).batches()), strategy=maker)
             others, misplaced = check_rows(self._composition, lambda: read(self._open().batches()), strategy=maker)
         for finding in findings:

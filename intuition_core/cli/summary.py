@@ -38,10 +38,12 @@ def show_summary(history: History, metrics: Sequence[Metric], told: Mapping[str,
     if not console.is_terminal:
         console.width = _FILE_WIDTH
     table = Table(title=escape(history.title), title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
+    facts = _facts(history, told)
+    longest = max(len(name) for name, _ in facts)
+    table.add_column(no_wrap=True, min_width=min(longest, console.width // 2))  # or a long path would cut it off
     table.add_column(justify="right", no_wrap=True)
     table.add_column(style="dim")
-    for name, value in _facts(history, told):
+    for name, value in facts:
         table.add_row(name, escape(value), "")
     for metric in metrics:
         if metric.name not in _SAID:
@@ -87,7 +89,7 @@ _NOTICES: Final = {
     "late quote": "Quotes older than an event before them",
     "stale quote": "Quotes older than their symbol's latest",
     "late action": "Splits and dividends after a later quote",
-    "unquoted action": "Splits and dividends of symbols without a quote",
+    "unquoted action": "Splits and dividends without a quote",
 }
 """How the summary calls what the rules of time have left out."""
 

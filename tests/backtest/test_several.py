@@ -134,3 +134,27 @@ def test_several_variants_are_compared_on_merged_files(run: Any, splits: Path) -
     told = run("compare", *flags, "--source", "sample", "--data", splits, "--json").told
     alone = run("compare", *flags, "--source", "sample", "--json").told
     assert told["events"] == alone["events"] + 1
+
+
+@pytest.mark.parametrize("more", [(), ("--json",), ("--check-lookahead",)])
+def test_a_misspelt_symbol_of_an_action_is_told_once(backtest: Any, table: Write, more: tuple[str, ...]) -> None:
+    prices = table("date,symbol,close", [f"2024-01-0{day},AAPL,10" for day in range(2, 6)])
+    header = "date,symbol,channel,action,ratio"
+    early, later = "2024-01-01,AAPL,actions,split,2:1", "2024-01-04,APPL,actions,split,4:1"
+    ran = backtest("--data", prices, "--data", table(header, [early, later], name="actions.csv"), *more)
+    assert ran.code == 0
+    assert [line for line in ran.err.splitlines() if "quote" in line] == [
+        "a split or dividend of APPL, which was never quoted; did you mean `AAPL`?"
+    ]
+    if not more:
+        assert "Splits and dividends without a quote" in ran.out
+    ran = backtest("--data", prices, "--data", table(header, [early], name="actions.csv"), *more)
+    assert "quoted" not in ran.err
+
+
+def test_a_comparison_tells_it_too(run: Any, table: Write) -> None:
+    prices = table("date,symbol,close", [f"2024-01-0{day},AAPL,10" for day in range(2, 6)])
+    actions = table("date,symbol,channel,action,amount", ["2024-01-04,APPL,actions,dividend,1"], name="actions.csv")
+    words = ("compare", "--algo", "buy-and-hold", "--portfolio", "fixed", "--vary", "portfolio.fraction=0.1,0.2")
+    ran = run(*words, "--data", prices, "--data", actions)
+    assert "a split or dividend of APPL, which was never quoted; did you mean `AAPL`?" in ran.err.splitlines()
