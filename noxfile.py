@@ -37,8 +37,8 @@ PROGRAMS = (
     "tests/chaos",
     "tests/docs",
     "tests/main_job",
-    "tests/test_keys.py",
-    "tests/test_list_plugins.py",
+    "tests/cli/test_keys.py",
+    "tests/cli/test_list_plugins.py",
     "tests/testing/test_check.py",
     "tests/tooling",
 )

@@ -19,8 +19,8 @@ from backtest import BATCH, UNITS, Columns, batches, columns, composition, in_tu
 from intuition_algorithms import SmaCross
 from intuition_portfolio_fixed import Fixed
 
-from intuition_core.backtest import Backtest
-from intuition_core.composition import Composition, Line, Part
+from intuition_core.backtest.run import Backtest
+from intuition_core.trading.composition import Composition, Line, Part
 
 BARS: Final = 100_000
 TEN: Final = 10

@@ -33,8 +33,8 @@ from typing import Any, Final
 from intuition_algorithms import SmaCross
 from intuition_portfolio_fixed import Fixed
 
-from intuition_core.backtest import Backtest
-from intuition_core.composition import Composition, Line, Part
+from intuition_core.backtest.run import Backtest
+from intuition_core.trading.composition import Composition, Line, Part
 
 ROUNDS: Final = 5
 BARS: Final = 1_000_000

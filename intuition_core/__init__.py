@@ -4,6 +4,10 @@ The public names for authors of parts. Importing this loads neither an edge nor 
 used: the command `intuition` begins with a look at its environment, before anything takes time to import.
 """
 
+import sys
+
+from intuition_core import deprecated
+
 TYPE_CHECKING = False  # `typing` takes longer to import than the command may take to begin
 
 if TYPE_CHECKING:
@@ -64,6 +68,8 @@ __all__ = [
     "Targets",
     "Watch",
 ]
+
+sys.meta_path.append(deprecated.Finder)
 
 
 def __getattr__(name: str) -> "Any":

@@ -445,7 +445,7 @@ class Instruments(Protocol):
     """What is known of symbols besides their price? May also define `initialize(params)`."""
 
     def instruments(self) -> Iterable[Mapping[str, Any]]:
-        """Give the instruments, each with fields of `intuition_core.instruments.Instrument`; asked at each start."""
+        """Give the instruments at each start, with the fields of `intuition_core.account.instruments.Instrument`."""
 
 
 class Calendar(Protocol):

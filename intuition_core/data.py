@@ -9,6 +9,10 @@ from typing import Any, Final
 from intuition_core.errors import BadData
 
 DEFAULT_CHANNEL: Final = "quotes"
+
+RATES: Final = "rates"
+"""The channel of what currencies are worth."""
+
 MAX_DEPTH: Final = 16
 MAX_BATCH: Final = 1000
 MAX_PRICE: Final = 1e15

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from intuition_core.hashing import may_be_seeded, seeded_environment
+from intuition_core.determinism.hashing import may_be_seeded, seeded_environment
 
 TYPE_CHECKING = False  # `typing` takes longer to import than the rest of this
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def run() -> int:
     command = next((word for word in words if not word.startswith("-")), "")
     is_second = "INTUITION_ATTENDED" in os.environ  # `front.VARIABLE`
     if command in _ATTENDED and not is_second and not {"--help", "-h"} & set(words) and sys.executable:
-        from intuition_core.front import Front
+        from intuition_core.supervision.front import Front
 
         try:
             return Front().run()
@@ -53,7 +53,7 @@ def run() -> int:
 def _run() -> int:
     if sys.stdout is None:  # it was closed, and what is written to it is to go nowhere
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  # for as long as the process
-    from intuition_core.attended import ATTENDED
+    from intuition_core.supervision.attended import ATTENDED
 
     if not ATTENDED.begin() and "--supervised" not in sys.argv and sys.stderr is not None:
         import faulthandler  # of the others, the process in front or the supervisor tells
@@ -62,7 +62,7 @@ def _run() -> int:
         with suppress(OSError, ValueError):
             faulthandler.enable()
     from intuition_core.cli import main
-    from intuition_core.stage import STAGE
+    from intuition_core.supervision.stage import STAGE
 
     STAGE.is_ours = True
     STAGE.importing = ATTENDED.imports

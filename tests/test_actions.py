@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intuition_core.backtest import Backtest
+from intuition_core.account.instruments import Instrument
+from intuition_core.backtest.run import Backtest
 from intuition_core.cli.failures import Failures
-from intuition_core.composition import Composition, Line, Part
 from intuition_core.contracts import Bet, Signal
-from intuition_core.instruments import Instrument
-from intuition_core.strategy import Strategy
+from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.engine import Strategy
 
 MINUTE = 60 * 10**9
 Event = dict[str, Any]

@@ -7,11 +7,11 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intuition_core.amounts import added
+from intuition_core.account.amounts import added
 
 ROOT = Path(__file__).parent.parent
 FLOATS = (
-    "intuition_core/curve.py",
+    "intuition_core/backtest/equity.py",
     "intuition_core/testing/account.py",
     "plugins/intuition-portfolio-kelly/intuition_portfolio_kelly",
     "plugins/intuition-risk/intuition_risk",

@@ -17,7 +17,7 @@ from intuition_core.errors import IntuitionError, did_you_mean
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from intuition_core.plugins import Catalogue
+    from intuition_core.plugins.catalogue import Catalogue
 
 
 class BuiltIn(NamedTuple):
@@ -118,7 +118,7 @@ class Commands(click.Group):
                     yield plugin.name, f"{plugin.summary} ({source})" if alone else f"From {source}."
 
     def _hint(self, name: str) -> str:
-        from intuition_core.plugins import FIRST_PARTY, how_to_install
+        from intuition_core.plugins.catalogue import FIRST_PARTY, how_to_install
 
         distribution = FIRST_PARTY.get(("command", name))
         if distribution:
@@ -130,13 +130,13 @@ class Commands(click.Group):
 
 
 def _catalogue() -> "Catalogue":
-    from intuition_core.plugins import discover
+    from intuition_core.plugins.catalogue import discover
 
     return discover(blocked=blocked_plugins())
 
 
 def _command_of_plugin(name: str) -> click.Command | None:
-    from intuition_core.plugins import BrokenPlugin, UnknownPlugin
+    from intuition_core.plugins.catalogue import BrokenPlugin, UnknownPlugin
 
     catalogue = _catalogue()
     try:
@@ -173,7 +173,7 @@ def main(arguments: Sequence[str] | None = None, *, ready: Callable[[], object] 
     interruption gives 130. The traceback of a mistake is shown at ``-vv`` or with ``INTUITION_TRACEBACK=1``.
     """
     if "INTUITION_LIFELINE" in os.environ:  # `processes.LIFELINE`, which takes time to import
-        from intuition_core.processes import end_with_parent
+        from intuition_core.supervision.processes import end_with_parent
 
         end_with_parent()
     invocation = Invocation(sys.argv[1:] if arguments is None else arguments)

@@ -29,13 +29,13 @@ from intuition_core.cli.options import (
 from intuition_core.errors import IntuitionError, did_you_mean
 
 if TYPE_CHECKING:
-    from intuition_core.backtest import Backtest
-    from intuition_core.composition import Composition
-    from intuition_core.config import Config
+    from intuition_core.backtest.run import Backtest
+    from intuition_core.config.loading import Config
     from intuition_core.contracts import Data, Metric
     from intuition_core.history import History
-    from intuition_core.plugins import Catalogue
-    from intuition_core.reading import Merged, Opened
+    from intuition_core.plugins.catalogue import Catalogue
+    from intuition_core.sources.reading import Merged, Opened
+    from intuition_core.trading.composition import Composition
 
 SEED: Final = 0
 """The seed where none is given: two runs of one command decide the same."""
@@ -137,8 +137,8 @@ class _Command:
         config: Path | None,
         **flags: Any,
     ) -> None:
-        from intuition_core.compose import compose, settle
-        from intuition_core.plugins import discover
+        from intuition_core.config.compose import compose, settle
+        from intuition_core.plugins.catalogue import discover
 
         if start is not None and end is not None and start >= end:
             raise click.UsageError("--from is not before --to, so that nothing is left")
@@ -162,7 +162,7 @@ class _Command:
 
     def run(self) -> int:
         """Run, tell, and give the exit code."""
-        from intuition_core.backtest import Backtest
+        from intuition_core.backtest.run import Backtest
 
         if self._report is not None:
             _check_report(self._report)
@@ -231,15 +231,15 @@ class _Command:
             return history
         import msgspec
 
-        from intuition_core.compose import hook_plugins
-        from intuition_core.hooks import Hooks
+        from intuition_core.config.compose import hook_plugins
+        from intuition_core.plugins.hooks import Hooks
 
         hooks = Hooks("backtest", hook_plugins(self._settings, self._catalogue))
         return msgspec.structs.replace(history, sections=hooks.report_sections(history))
 
     def _open(self, *, end: int | None = None) -> "Opened | Merged":
-        from intuition_core.compose import located
-        from intuition_core.sources import open_source
+        from intuition_core.config.compose import located
+        from intuition_core.sources.opening import open_source
 
         table = self._settings.values.source
         with located(self._settings, "source.params"):
@@ -279,9 +279,9 @@ class _Command:
         return load_s, run_s
 
     def _look_ahead(self) -> int:
-        from intuition_core.lookahead import check
-        from intuition_core.rows import check_rows
-        from intuition_core.strategy import Strategy
+        from intuition_core.backtest.lookahead import check
+        from intuition_core.backtest.rows import check_rows
+        from intuition_core.trading.engine import Strategy
 
         maker, read = self._monitor.maker(Strategy), self._monitor.read
         with self._failures.told(), self._monitor.starting(self._composition):  # the run itself has told them
@@ -311,7 +311,7 @@ def _settings(
 ) -> "tuple[Config, dict[str, Any]]":
     """Read the configuration; give it, and what was given for the source."""
     from intuition_core.cli.serve import key_and_value
-    from intuition_core.diagnosis import read_config
+    from intuition_core.config.diagnosis import read_config
 
     flat = dict(map(key_and_value, params))
     source = {key.removeprefix("source."): flat.pop(key) for key in list(flat) if key.startswith("source.")}
@@ -349,14 +349,14 @@ def _check_folder(path: Path) -> None:
     Raises:
         CannotWrite: there is no such folder.
     """
-    from intuition_core.tables import CannotWrite
+    from intuition_core.cli.tables import CannotWrite
 
     if not path.absolute().parent.is_dir():
         raise CannotWrite(path, "there is no such folder")
 
 
 def _write_report(report: Any, history: "History", path: Path) -> None:
-    from intuition_core.tables import CannotWrite
+    from intuition_core.cli.tables import CannotWrite
 
     try:
         report.write(history, path)
@@ -368,7 +368,7 @@ def _write_report(report: Any, history: "History", path: Path) -> None:
 @contextmanager
 def _written(path: Path) -> "Iterator[Callable[[Sequence[Mapping[str, Any]]], None]]":
     """Open the file for the records, and give what takes them."""
-    from intuition_core.tables import RECORD_COLUMNS, format_of, open_table
+    from intuition_core.cli.tables import RECORD_COLUMNS, format_of, open_table
 
     with open_table(format_of(path), path, RECORD_COLUMNS) as table:
         yield table.add

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from intuition_core.errors import IntuitionError, did_you_mean
-from intuition_core.parameters import plain_params
+from intuition_core.params.checking import plain_params
 
 if TYPE_CHECKING:
-    from intuition_core.plugins import Catalogue
-    from intuition_core.strategy import Strategy
+    from intuition_core.plugins.catalogue import Catalogue
+    from intuition_core.trading.engine import Strategy
 
 _BOOKED = ("quotes", "actions", "rates")
 

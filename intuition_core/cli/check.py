@@ -12,10 +12,10 @@ import msgspec
 from intuition_core.cli.checklist import DEADLINE, Checklist, Metadata, examine, metadata
 from intuition_core.cli.options import Seconds, blocked_plugins, call_deadline, config_option, verbose_option
 from intuition_core.contracts import CONTRACT_VERSION
-from intuition_core.distributions import normal
 from intuition_core.errors import IntuitionError, did_you_mean
-from intuition_core.files import is_file
-from intuition_core.plugins import KINDS, Catalogue, Plugin, discover
+from intuition_core.plugins.catalogue import KINDS, Catalogue, Plugin, discover
+from intuition_core.plugins.distributions import normal
+from intuition_core.plugins.files import is_file
 
 _MARKS: Final = {"pass": ("✓", "green"), "fail": ("✗", "red"), "skip": ("–", "yellow")}  # noqa: RUF001  # a dash, to be as wide as the others
 _GROUP: Final = f"intuition.v{CONTRACT_VERSION}."

@@ -14,11 +14,11 @@ from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
-from intuition_core.composition import DEFAULT_DEADLINE
-from intuition_core.distributions import distributions, normal
-from intuition_core.files import FILE
-from intuition_core.hashing import HASH_SEED, seeded_environment
-from intuition_core.plugins import CORE, Plugin
+from intuition_core.determinism.hashing import HASH_SEED, seeded_environment
+from intuition_core.plugins.catalogue import CORE, Plugin
+from intuition_core.plugins.distributions import distributions, normal
+from intuition_core.plugins.files import FILE
+from intuition_core.trading.composition import DEFAULT_DEADLINE
 
 Mark: TypeAlias = Literal["pass", "fail", "skip"]
 

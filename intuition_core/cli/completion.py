@@ -71,7 +71,7 @@ def completion(*, shell: str, verbose: int) -> None:  # noqa: ARG001  # heard by
 def _plugins(kind: str, incomplete: str) -> "Iterator[CompletionItem]":
     from intuition_core.cli.options import blocked_plugins
     from intuition_core.errors import IntuitionError
-    from intuition_core.plugins import discover
+    from intuition_core.plugins.catalogue import discover
 
     try:
         blocked = blocked_plugins()

@@ -10,9 +10,9 @@ import click
 from intuition_core.cli.options import config_option, verbose_option
 
 if TYPE_CHECKING:
-    from intuition_core.config import Config
+    from intuition_core.config.loading import Config
     from intuition_core.errors import IntuitionError
-    from intuition_core.plugins import Catalogue
+    from intuition_core.plugins.catalogue import Catalogue
 
 
 @click.group()
@@ -37,10 +37,10 @@ def check(
     FILE is the same as --config FILE, as the commands that run something take it. Variables count as
     they do when something is run. The plugins that are named are imported. The exit code is 1 where there are mistakes.
     """
-    from intuition_core.config import BadConfiguration, load_config
-    from intuition_core.diagnosis import faults
+    from intuition_core.config.diagnosis import faults
+    from intuition_core.config.loading import BadConfiguration, load_config
     from intuition_core.errors import Mistakes
-    from intuition_core.plugins import discover
+    from intuition_core.plugins.catalogue import discover
 
     if file is not None and config is not None:
         raise click.UsageError("FILE and --config are two ways to say the same; use one of them")
@@ -92,9 +92,9 @@ def _redacted(config: "Config", catalogue: "Catalogue") -> Any:
     """Give the configuration's values as plain types, without secrets; what cannot be imported shows no parameter."""
     import msgspec
 
-    from intuition_core.config import HooksTable
+    from intuition_core.config.loading import HooksTable
     from intuition_core.errors import IntuitionError
-    from intuition_core.parameters import REDACTED, redact_params
+    from intuition_core.params.checking import REDACTED, redact_params
 
     values = config.values
     tree = msgspec.to_builtins(msgspec.structs.replace(values, connectors={}, hooks=HooksTable()))

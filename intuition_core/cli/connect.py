@@ -9,7 +9,7 @@ import click
 from intuition_core.cli.logs import set_up_logging
 from intuition_core.cli.options import Seconds, config_option, rpc_address, verbose_option
 from intuition_core.cli.serve import key_and_value
-from intuition_core.config import load_config
+from intuition_core.config.loading import load_config
 
 
 @click.command()
@@ -55,8 +55,8 @@ def connect(
     settings = load_config(config, flags=flags, spelled=spelled)
     rpc_address(settings)
 
-    from intuition_core.compose import connector as make_connector
-    from intuition_core.plugins import discover
+    from intuition_core.config.compose import connector as make_connector
+    from intuition_core.plugins.catalogue import discover
     from intuition_core.rpc.client import Client
 
     part = make_connector(settings, discover(blocked=settings.values.plugins.blocked), connector)

@@ -17,7 +17,7 @@ from intuition_core.cli.options import config_option, verbose_option
 from intuition_core.errors import IntuitionError
 
 if TYPE_CHECKING:
-    from intuition_core.config import Config
+    from intuition_core.config.loading import Config
 
 State: TypeAlias = Literal["ok", "note", "bad"]
 
@@ -69,7 +69,7 @@ def doctor(*, as_json: bool, config: Path | None, verbose: int) -> int:  # noqa:
 
 def examine(file: Path | None = None) -> Iterator[Finding]:
     """Look at everything, whatever comes of it."""
-    from intuition_core.config import BadConfiguration, Config, Configuration, load_config
+    from intuition_core.config.loading import BadConfiguration, Config, Configuration, load_config
 
     yield _python()
     yield _libraries()
@@ -111,7 +111,7 @@ def _libraries() -> Finding:
 
 
 def _plugins(config: "Config") -> Finding:
-    from intuition_core.plugins import discover
+    from intuition_core.plugins.catalogue import discover
 
     plugins = discover(blocked=config.values.plugins.blocked).plugins
     odd = [plugin for plugin in plugins if plugin.status not in {"available", "blocked"}]
@@ -123,7 +123,7 @@ def _plugins(config: "Config") -> Finding:
 
 
 def _requirements(config: "Config") -> Finding:
-    from intuition_core.requirements import check_requirements
+    from intuition_core.config.requirements import check_requirements
 
     try:
         check_requirements(config)
@@ -152,7 +152,7 @@ def _address(config: "Config") -> Finding:
 
 
 def _broker(config: "Config") -> Finding:
-    from intuition_core.parameters import redacted
+    from intuition_core.params.checking import redacted
 
     url = str(config.values.connectors.get("mqtt", {}).get("url", "mqtt://127.0.0.1:1883"))
     shown = redacted(url, [])
@@ -167,7 +167,7 @@ def _broker(config: "Config") -> Finding:
 
 
 def _journals(config: "Config") -> Finding:
-    from intuition_core.archive import folder
+    from intuition_core.session.archive import folder
 
     path = Path(config.values.journal.path).absolute().parent if config.values.journal.path else folder()
     there = next(each for each in (path, *path.parents) if each.exists())

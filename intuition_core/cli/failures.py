@@ -11,13 +11,13 @@ import click
 import msgspec
 
 from intuition_core.errors import did_you_mean
-from intuition_core.records import refuses_an_event
+from intuition_core.trading.records import refuses_an_event
 
 if TYPE_CHECKING:
-    from intuition_core.composition import Composition
     from intuition_core.history import History
+    from intuition_core.trading.composition import Composition
 
-_LOGGERS: Final = ("intuition_core.strategy.failures", "intuition_core.strategy.unquoted")
+_LOGGERS: Final = ("intuition_core.trading.engine.failures", "intuition_core.trading.engine.unquoted")
 """Logs of single events that a run over history tells at its end, by their kind."""
 
 _NAMED: Final = 5

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from msgspec.structs import replace
 
-from intuition_core.archive import held, session_file
 from intuition_core.cli.logs import set_up_logging
 from intuition_core.cli.options import config_option, verbose_option
 from intuition_core.cli.serve import key_and_value
-from intuition_core.config import AlgorithmTable, Config, load_config
-from intuition_core.typed import Typed
+from intuition_core.config.loading import AlgorithmTable, Config, load_config
+from intuition_core.params.typed import Typed
+from intuition_core.session.archive import held, session_file
 
 if TYPE_CHECKING:
-    from intuition_core.journal import Journal
-    from intuition_core.plugins import Catalogue, Plugin
+    from intuition_core.plugins.catalogue import Catalogue, Plugin
+    from intuition_core.session.journal import Journal
 
 _CONNECTOR: Final = "connectors.mqtt"
 _METHODS: Final = ("attach", "events", "confirm", "outbox", "describe", "initialize", "event")
@@ -83,12 +83,12 @@ def indicate(
         spelled={f"{_CONNECTOR}.url": "--mqtt", f"{_CONNECTOR}.ca_file": "--ca"},
     )
 
-    from intuition_core.compose import connector as make_connector
-    from intuition_core.compose import located
-    from intuition_core.local import Local
-    from intuition_core.parameters import check_params, plain_params
-    from intuition_core.plugins import Catalogue, discover
-    from intuition_core.service import Service
+    from intuition_core.config.compose import connector as make_connector
+    from intuition_core.config.compose import located
+    from intuition_core.params.checking import check_params, plain_params
+    from intuition_core.plugins.catalogue import Catalogue, discover
+    from intuition_core.serving.local import Local
+    from intuition_core.serving.service import Service
 
     catalogue = discover(blocked=settings.values.plugins.blocked)
     plugin = catalogue.find("indicator", name)
@@ -145,7 +145,7 @@ def _of_kind(catalogue: "Catalogue", kind: str) -> "list[Plugin]":
 
 def _journal(settings: Config, stack: ExitStack) -> "Callable[[str], Journal] | None":
     """Say how to open the session's journal, and hold its file for this process."""
-    from intuition_core.journal import Journal
+    from intuition_core.session.journal import Journal
 
     table = settings.values.journal
     if not table.enabled:

@@ -11,8 +11,8 @@ from intuition_core.cli.options import verbose_option
 from intuition_core.errors import IntuitionError
 
 if TYPE_CHECKING:
-    from intuition_core.description import Parameter
-    from intuition_core.plugins import Catalogue
+    from intuition_core.plugins.catalogue import Catalogue
+    from intuition_core.plugins.description import Parameter
 
 _WIDTH: Final = 100
 _HEAD: Final = """\
@@ -68,7 +68,7 @@ def init(
 
     A file that is there already stays as it is.
     """
-    from intuition_core.plugins import discover
+    from intuition_core.plugins.catalogue import discover
 
     catalogue = discover()
     wanted = [("[algorithm]", "algorithm", algo), ("[portfolio]", "portfolio", portfolio)]
@@ -87,7 +87,7 @@ def init(
     except FileExistsError:
         raise FileExists(path) from None
     except OSError as error:
-        from intuition_core.tables import CannotWrite
+        from intuition_core.cli.tables import CannotWrite
 
         raise CannotWrite(path, error.strerror or str(error)) from None
     click.echo(f"{path} written; `intuition config check` explains it", err=True)
@@ -115,7 +115,7 @@ def _connector(catalogue: "Catalogue", name: str) -> str:
 
 
 def _parameters(catalogue: "Catalogue", kind: str, name: str) -> "tuple[Parameter, ...]":
-    from intuition_core.description import describe
+    from intuition_core.plugins.description import describe
 
     return describe(catalogue.load(kind, name)).parameters or ()
 

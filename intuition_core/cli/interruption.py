@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from intuition_core.apart import unchanged
-from intuition_core.attended import ATTENDED
+from intuition_core.determinism.apart import unchanged
+from intuition_core.supervision.attended import ATTENDED
 
 _Waited = TypeVar("_Waited")
 

@@ -12,8 +12,8 @@ from intuition_core.cli.options import Seconds, config_option, rpc_address
 from intuition_core.errors import BackendLost, BackendRefused, IntuitionError
 
 if TYPE_CHECKING:
-    from intuition_core.records import Record
     from intuition_core.rpc.client import Client
+    from intuition_core.trading.records import Record
 
 _LIMIT: Final = 120.0
 """Seconds to ask for: a part may hang for 30 until it is ended, and the session has to go on from its journal."""
@@ -73,7 +73,7 @@ def kill(
     A session that does not answer is asked again, until it does or --timeout is over; the switch is used once for all
     that. Exit code 0 means that it is done.
     """  # noqa: D301  # the backspace is click's mark, and no backslash
-    from intuition_core.config import load_config
+    from intuition_core.config.loading import load_config
     from intuition_core.rpc.client import Client
 
     if clear and flatten:

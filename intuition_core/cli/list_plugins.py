@@ -9,8 +9,8 @@ import click
 import msgspec
 
 from intuition_core.cli.options import Seconds, blocked_plugins, config_option, verbose_option
-from intuition_core.distributions import normal
-from intuition_core.plugins import CORE, KINDS, Plugin, check, discover, how_to_install
+from intuition_core.plugins.catalogue import CORE, KINDS, Plugin, check, discover, how_to_install
+from intuition_core.plugins.distributions import normal
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from intuition_core.stage import STAGE
+from intuition_core.supervision.stage import STAGE
 
 LOGGER: Final = "intuition"
 

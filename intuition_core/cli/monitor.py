@@ -12,12 +12,12 @@ from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
-from intuition_core.attended import ATTENDED
+from intuition_core.supervision.attended import ATTENDED
 
 if TYPE_CHECKING:
-    from intuition_core.composition import Composition
     from intuition_core.contracts import Data
-    from intuition_core.strategy import Strategy
+    from intuition_core.trading.composition import Composition
+    from intuition_core.trading.engine import Strategy
 
 _TICK: Final = 0.05
 """Seconds between two looks."""
@@ -100,7 +100,7 @@ class Monitor:
             self._called[key] = words[1]  # of several strategies each finds what it has noted
 
     def _tell(self, over: threading.Event) -> None:
-        from intuition_core.cell import Beat
+        from intuition_core.supervision.shared_status import Beat
 
         count = 0
         while not over.wait(_TICK):

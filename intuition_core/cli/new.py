@@ -203,7 +203,7 @@ def _rendered(template: str, words: Mapping[str, str]) -> str:
 
 
 def _write(files: Mapping[Path, str], what: Path) -> None:
-    from intuition_core.tables import CannotWrite
+    from intuition_core.cli.tables import CannotWrite
 
     try:
         for path, content in files.items():

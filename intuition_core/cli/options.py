@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from intuition_core.attended import ATTENDED
+from intuition_core.supervision.attended import ATTENDED
 
 if TYPE_CHECKING:
-    from intuition_core.config import Config
+    from intuition_core.config.loading import Config
     from intuition_core.rpc.address import Address
-    from intuition_core.strategy import Strategy
+    from intuition_core.trading.engine import Strategy
 
 
 class Seconds(click.FloatRange):
@@ -172,12 +172,12 @@ error_option = click.option(
 
 def strategy_maker(trace: int | None) -> "Callable[..., Strategy]":
     """Give what makes the live parts: ones that log what they do, where `trace_option` was given."""
-    from intuition_core.strategy import Strategy
+    from intuition_core.trading.engine import Strategy
 
     if trace is None:
         return Strategy
     from intuition_core.cli.logs import LOGGER
-    from intuition_core.trace import Trace
+    from intuition_core.trading.trace import Trace
 
     return Trace(trace or None, write=logging.getLogger(LOGGER).info).strategy
 
@@ -190,7 +190,7 @@ def blocked_plugins(config: Path | None = None) -> tuple[str, ...]:
     """
     if config is None and not any(name.startswith("INTUITION_") for name in os.environ) and not _is_configured():
         return ()  # which saves what reading a configuration imports, a third of `intuition --help`
-    from intuition_core.config import load_config
+    from intuition_core.config.loading import load_config
 
     values = load_config(config).values
     ATTENDED.import_deadline = values.worker.import_deadline
@@ -203,7 +203,7 @@ def call_deadline(config: Path | None = None) -> float:
     Raises:
         BadConfiguration: the configuration has mistakes.
     """
-    from intuition_core.config import load_config
+    from intuition_core.config.loading import load_config
 
     return load_config(config).values.worker.deadline
 
@@ -222,7 +222,7 @@ def rpc_address(config: "Config", *, listening: bool = False) -> "Address":
     Raises:
         BadConfiguration: it is no address; with the flag, the variable, or the file and table that give it.
     """
-    from intuition_core.config import BadConfiguration, Mistake
+    from intuition_core.config.loading import BadConfiguration, Mistake
     from intuition_core.rpc.address import BadAddress, parse
 
     try:

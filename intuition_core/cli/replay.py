@@ -12,8 +12,8 @@ from intuition_core.cli.options import verbose_option
 from intuition_core.errors import IntuitionError
 
 if TYPE_CHECKING:
-    from intuition_core.composition import Composition
-    from intuition_core.journal import Journal
+    from intuition_core.session.journal import Journal
+    from intuition_core.trading.composition import Composition
 
 
 @click.command()
@@ -38,11 +38,11 @@ def replay(*, session: str, until: int | None, changes: tuple[str, ...], as_json
     """
     set_up_logging(verbose=verbose)
     parts, values = _asked(changes)
-    from intuition_core.archive import find_session
-    from intuition_core.compose import recorded
-    from intuition_core.composition import rules_of
-    from intuition_core.journal import Journal
-    from intuition_core.plugins import discover
+    from intuition_core.config.compose import recorded
+    from intuition_core.plugins.catalogue import discover
+    from intuition_core.session.archive import find_session
+    from intuition_core.session.journal import Journal
+    from intuition_core.trading.composition import rules_of
 
     journal = Journal(find_session(session), read_only=True)
     try:
@@ -87,10 +87,10 @@ def _run(
 ) -> dict[str, Any]:
     from collections import Counter
 
-    from intuition_core.apart import unchanged
-    from intuition_core.ledger import Statement
-    from intuition_core.session import replayed_events, restored
-    from intuition_core.strategy import Strategy
+    from intuition_core.account.statement import Statement
+    from intuition_core.determinism.apart import unchanged
+    from intuition_core.session.session import replayed_events, restored
+    from intuition_core.trading.engine import Strategy
 
     monitor = Monitor()
     with monitor.starting(composition):
@@ -117,7 +117,7 @@ def _run(
 
 def _tell_of_files(meta: Mapping[str, Any], composition: "Composition") -> None:
     """Say where parts from files were others than those that are run now."""
-    from intuition_core.reload import changed_files
+    from intuition_core.serving.reload import changed_files
 
     for each in meta.get("reloads", ()):
         click.echo(

@@ -21,8 +21,8 @@ def schema(*, config: Path | None, verbose: int) -> None:  # noqa: ARG001  # hea
     """  # noqa: D301  # click wants the character itself
     import msgspec
 
-    from intuition_core.plugins import discover
-    from intuition_core.schema import schema as of_plugins
+    from intuition_core.config.schema import schema as of_plugins
+    from intuition_core.plugins.catalogue import discover
 
     document, unknown = of_plugins(discover(blocked=blocked_plugins(config)))
     for plugin, problem in unknown:

@@ -9,13 +9,13 @@ import click
 
 from intuition_core.cli.options import Invocation, config_option, trace_option, verbose_option
 from intuition_core.errors import IntuitionError
-from intuition_core.typed import Typed
+from intuition_core.params.typed import Typed
 
 if TYPE_CHECKING:
     import logging
 
-    from intuition_core.config import Config
-    from intuition_core.reload import SavedFiles
+    from intuition_core.config.loading import Config
+    from intuition_core.serving.reload import SavedFiles
 
 
 @click.command()
@@ -67,7 +67,7 @@ def serve(invocation: Invocation, /, *, supervised: tuple[int, int] | None, **op
     import signal
 
     from intuition_core.cli.logs import set_up_logging
-    from intuition_core.watchdog import Watchdog
+    from intuition_core.supervision.watchdog import Watchdog
 
     def command(cell: int, lifeline: int) -> tuple[str, ...]:
         # -m puts the working folder on the path of imports, which it is not on for the command `intuition`.
@@ -88,7 +88,7 @@ def settings(options: Mapping[str, Any]) -> "Config":
     Raises:
         IntuitionError: it has mistakes, or an option has.
     """
-    from intuition_core.diagnosis import read_config
+    from intuition_core.config.diagnosis import read_config
 
     return read_config(
         options["config"],
@@ -110,7 +110,7 @@ def settings(options: Mapping[str, Any]) -> "Config":
 
 
 def _saved_files(options: Mapping[str, Any], log: "logging.Logger") -> "SavedFiles":
-    from intuition_core.reload import SavedFiles, part_paths
+    from intuition_core.serving.reload import SavedFiles, part_paths
 
     values = settings(options).values
     paths = part_paths(values)

@@ -14,9 +14,9 @@ import click
 from intuition_core.errors import IntuitionError
 
 if TYPE_CHECKING:
-    from intuition_core.journal import Journal
-    from intuition_core.records import Record
-    from intuition_core.verdicts import Verdict
+    from intuition_core.session.journal import Journal
+    from intuition_core.supervision.crashes import Verdict
+    from intuition_core.trading.records import Record
 
 
 class NotInQuarantine(IntuitionError):
@@ -46,7 +46,7 @@ def sessions(context: click.Context, *, as_json: bool) -> None:
     """List the sessions that are kept; show, export or archive one, or lift a quarantine."""
     if context.invoked_subcommand is not None:
         return
-    from intuition_core.archive import session_file, session_names
+    from intuition_core.session.archive import session_file, session_names
 
     rows = []
     for name in session_names():
@@ -75,8 +75,8 @@ def show(*, name: str, as_json: bool) -> None:
 
     Parts and shares are shown as they are now, and below them what was changed while the session ran.
     """
-    from intuition_core.archive import find_session
-    from intuition_core.console import sentence
+    from intuition_core.session.archive import find_session
+    from intuition_core.session.console import sentence
 
     path = find_session(name)
     journal = _open(path)
@@ -131,8 +131,8 @@ def show(*, name: str, as_json: bool) -> None:
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="A file; else standard output.")
 def export(*, name: str, form: str, events: bool, output: Path | None) -> None:
     """Write a session's records, oldest first."""
-    from intuition_core.archive import find_session
-    from intuition_core.tables import RECORD_COLUMNS, open_table
+    from intuition_core.cli.tables import RECORD_COLUMNS, open_table
+    from intuition_core.session.archive import find_session
 
     if form == "parquet" and output is None:
         msg = "Parquet is no text; name a file with --output"
@@ -151,7 +151,7 @@ def export(*, name: str, form: str, events: bool, output: Path | None) -> None:
 @click.argument("name")
 def archive(*, name: str) -> None:
     """Put a session away under a name with the date, so that its own name begins anew."""
-    from intuition_core.archive import find_session, held
+    from intuition_core.session.archive import find_session, held
 
     path = find_session(name)
     with held(path):
@@ -172,8 +172,8 @@ def release(*, name: str, part: str) -> None:
     PART is its name, or kind:name where several have the name. End the session first. The part begins anew, knowing
     nothing of the events before; those that it missed stay missed.
     """
-    from intuition_core.archive import find_session, held
-    from intuition_core.verdicts import Release
+    from intuition_core.session.archive import find_session, held
+    from intuition_core.supervision.crashes import Release
 
     path = find_session(name)
     with held(path):
@@ -197,7 +197,7 @@ def release(*, name: str, part: str) -> None:
 
 def _changed(composition: Mapping[str, Any], changes: "Iterable[Record]") -> dict[str, Any]:
     """Give what swaps, newer versions and moved shares have made of a plain composition."""
-    from intuition_core.composition import plain_parts
+    from intuition_core.trading.composition import plain_parts
 
     plain = deepcopy(dict(composition))
     lines = {line["algorithm"]["name"]: line for line in plain["algorithms"]}
@@ -235,8 +235,8 @@ def _described(part: Mapping[str, Any]) -> str:
 
 
 def _quarantined(journal: "Journal") -> "list[Verdict]":
-    from intuition_core.session import swapped
-    from intuition_core.verdicts import Release, in_quarantine
+    from intuition_core.session.session import swapped
+    from intuition_core.supervision.crashes import Release, in_quarantine
 
     # A part that took the place of one in quarantine is called.
     replaced = [
@@ -252,7 +252,7 @@ def _reference(verdict: "Verdict") -> str:
 
 
 def _open(path: Path, *, read_only: bool = True) -> "Journal":
-    from intuition_core.journal import Journal
+    from intuition_core.session.journal import Journal
 
     return Journal(path, read_only=read_only)
 

@@ -9,10 +9,8 @@ import click
 
 from intuition_core.cli.options import blocked_plugins, config_option, verbose_option
 from intuition_core.contracts import CONTRACT_VERSION
-from intuition_core.distributions import normal
 from intuition_core.errors import IntuitionError, did_you_mean
-from intuition_core.files import is_file
-from intuition_core.plugins import (
+from intuition_core.plugins.catalogue import (
     FIRST_PARTY,
     KINDS,
     BrokenPlugin,
@@ -22,9 +20,11 @@ from intuition_core.plugins import (
     discover,
     how_to_install,
 )
+from intuition_core.plugins.distributions import normal
+from intuition_core.plugins.files import is_file
 
 if TYPE_CHECKING:
-    from intuition_core.description import Parameter
+    from intuition_core.plugins.description import Parameter
 
 _EXAMPLES: Final = {
     "algorithm": "intuition backtest --algo {name} --source sample{params}",
@@ -128,7 +128,7 @@ def tell(catalogue: Catalogue, plugin: Plugin) -> dict[str, Any]:
     """Give all that is known of a plugin, in plain types; it is imported where it can be."""
     import msgspec
 
-    from intuition_core.description import Description, describe
+    from intuition_core.plugins.description import Description, describe
 
     status, reason = plugin.status, plugin.reason
     description = Description()
@@ -165,7 +165,7 @@ def example(plugin: Plugin, parameters: "tuple[Parameter, ...]") -> str | None:
 
 
 def _holds(catalogue: Catalogue, kind: str, ref: str) -> bool:
-    from intuition_core.files import NoSuchPart
+    from intuition_core.plugins.files import NoSuchPart
 
     try:
         catalogue.load(kind, ref)

@@ -49,9 +49,9 @@ def swap(
     process ends and another one goes on.
     """  # noqa: D301  # the backspace is click's mark, and no backslash
     from intuition_core.cli.serve import key_and_value
-    from intuition_core.config import load_config
-    from intuition_core.console import sentence
+    from intuition_core.config.loading import load_config
     from intuition_core.rpc.client import Client
+    from intuition_core.session.console import sentence
 
     if restart == (use is not None):
         msg = "say either --use PLUGIN, for another plugin, or --restart, for another version of the same one"

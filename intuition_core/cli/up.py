@@ -16,7 +16,7 @@ import click
 
 from intuition_core.cli.options import config_option, rpc_address, verbose_option
 from intuition_core.cli.serve import key_and_value
-from intuition_core.config import Config, load_config
+from intuition_core.config.loading import Config, load_config
 from intuition_core.errors import IntuitionError
 from intuition_core.rpc.address import Address, Exposed
 
@@ -106,7 +106,7 @@ def up(
         raise Exposed(address)
     _refuse_taken(rpc, address)
 
-    from intuition_core.processes import Child, Supervisor
+    from intuition_core.supervision.processes import Child, Supervisor
 
     def command(*words: str) -> tuple[str, ...]:
         return (sys.executable, "-m", "intuition_core", *words)
@@ -209,8 +209,8 @@ def _taken(host: str, port: int) -> bool:
 
 def _look_for_plugins(settings: Config, algo: str | None, *, demo: bool) -> None:
     """Say what is missing, and what the connector does not take, before anything starts."""
-    from intuition_core.compose import connector
-    from intuition_core.plugins import discover
+    from intuition_core.config.compose import connector
+    from intuition_core.plugins.catalogue import discover
 
     values = settings.values
     catalogue = discover(blocked=values.plugins.blocked)

@@ -22,12 +22,12 @@ def upgrade(*, session: str, rules: int, config: Path | None) -> None:
 
     import msgspec
 
-    from intuition_core.archive import find_session, held
-    from intuition_core.config import Config, convert, load_config
-    from intuition_core.console import sentence
-    from intuition_core.journal import Journal
-    from intuition_core.plugins import discover
-    from intuition_core.service import Service
+    from intuition_core.config.loading import Config, convert, load_config
+    from intuition_core.plugins.catalogue import discover
+    from intuition_core.serving.service import Service
+    from intuition_core.session.archive import find_session, held
+    from intuition_core.session.console import sentence
+    from intuition_core.session.journal import Journal
 
     path = find_session(session)
     blocked = load_config(config).values.plugins.blocked

@@ -11,18 +11,18 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from intuition_core.archive import held, session_file
-from intuition_core.cell import Cell
 from intuition_core.cli.logs import set_up_logging
 from intuition_core.cli.options import rpc_address, strategy_maker
 from intuition_core.cli.serve import settings as read_settings
-from intuition_core.config import Config
-from intuition_core.journal import Journal
-from intuition_core.plugins import Catalogue, discover
+from intuition_core.config.loading import Config
+from intuition_core.plugins.catalogue import Catalogue, discover
+from intuition_core.session.archive import held, session_file
+from intuition_core.session.journal import Journal
+from intuition_core.supervision.shared_status import Cell
 
 if TYPE_CHECKING:
     from intuition_core.rpc.server import Server
-    from intuition_core.service import Service
+    from intuition_core.serving.service import Service
 
 
 def work(cell: int, lifeline: int, options: Mapping[str, Any]) -> None:
@@ -46,11 +46,11 @@ def work(cell: int, lifeline: int, options: Mapping[str, Any]) -> None:
 
     import gevent
 
-    from intuition_core.compose import hook_plugins
-    from intuition_core.console import Console
-    from intuition_core.hooks import Hooks
+    from intuition_core.config.compose import hook_plugins
+    from intuition_core.plugins.hooks import Hooks
     from intuition_core.rpc.server import Server
-    from intuition_core.service import Service
+    from intuition_core.serving.service import Service
+    from intuition_core.session.console import Console
 
     rpc = settings.values.rpc
     catalogue = TimedCatalogue(

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from intuition_core.amounts import added
+from intuition_core.account.amounts import added
 from intuition_core.contracts import ClosedTrade, Holding, Order
 
 

@@ -2,13 +2,13 @@
 
 from typing import ClassVar
 
-from intuition_core.composition import Composition, Line, Part
+from intuition_core.backtest.rows import check_rows
 from intuition_core.contracts import Signal
-from intuition_core.naive import Naive
-from intuition_core.parameters import check_params
-from intuition_core.rows import check_rows
+from intuition_core.params.checking import check_params
 from intuition_core.testing.contract import SEED, must, skip
 from intuition_core.testing.listening import ListeningContract
+from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.naive import Naive
 
 
 class AlgorithmContract(ListeningContract):

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
-from intuition_core.randomness import restore_rng, rng_state
+from intuition_core.determinism.randomness import restore_rng, rng_state
 from intuition_core.testing.contract import Contract, Made, must, skip, spread
 from intuition_core.testing.effects import Effect, observed
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Any, ClassVar, Final, TypeAlias
 
+from intuition_core.account.hours import Hours
 from intuition_core.errors import IntuitionError
-from intuition_core.hours import Hours
 from intuition_core.testing.contract import Made, must, skip
 from intuition_core.testing.example import missing_params
 from intuition_core.testing.starting import StartingContract

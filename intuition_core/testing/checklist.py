@@ -23,12 +23,11 @@ from unittest import SkipTest
 import msgspec
 from msgspec import inspect as shapes
 
-from intuition_core.composition import DEFAULT_DEADLINE
 from intuition_core.errors import IntuitionError
-from intuition_core.files import NoSuchPart, is_file, load_part, part_file
-from intuition_core.parameters import parameter_names, params_class
-from intuition_core.plugin_probe import lacking, load, one_line
-from intuition_core.plugins import KINDS, REQUIRED
+from intuition_core.params.checking import parameter_names, params_class
+from intuition_core.plugins.catalogue import KINDS, REQUIRED
+from intuition_core.plugins.files import NoSuchPart, is_file, load_part, part_file
+from intuition_core.plugins.plugin_probe import lacking, load, one_line
 from intuition_core.testing import (
     AlgorithmContract,
     CalendarContract,
@@ -45,6 +44,7 @@ from intuition_core.testing.contract import Contract
 from intuition_core.testing.crowd import course
 from intuition_core.testing.example import example_events, example_params, missing_params
 from intuition_core.testing.listening import ListeningContract
+from intuition_core.trading.composition import DEFAULT_DEADLINE
 
 CONTRACTS: Final[dict[str, type[Contract]]] = {
     contract.kind: contract

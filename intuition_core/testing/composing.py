@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, TypeAlias
 
-from intuition_core.composition import DEFAULT_CASH, Composition, Fill, Line, Part
-from intuition_core.costs import NO_COSTS, Costs
-from intuition_core.naive import Naive
-from intuition_core.parameters import check_params
-from intuition_core.strategy import Strategy
+from intuition_core.account.costs import NO_COSTS, Costs
+from intuition_core.params.checking import check_params
 from intuition_core.testing.contract import SEED
+from intuition_core.trading.composition import DEFAULT_CASH, Composition, Fill, Line, Part
+from intuition_core.trading.engine import Strategy
+from intuition_core.trading.naive import Naive
 
 Choice: TypeAlias = Callable[[], Any] | tuple[Callable[[], Any], Mapping[str, Any]]
 """A part's class, or the class and its parameters."""

@@ -13,10 +13,10 @@ from msgspec import inspect as shapes
 
 from intuition_core.contracts import Account, Context
 from intuition_core.errors import IntuitionError
-from intuition_core.parameters import check_params, parameter_names, params_class
-from intuition_core.plugins import REQUIRED
+from intuition_core.params.checking import check_params, parameter_names, params_class
+from intuition_core.plugins.catalogue import REQUIRED
 from intuition_core.testing.account import FakeAccount
-from intuition_core.timers import Missed, read_timer
+from intuition_core.trading.timers import Missed, read_timer
 
 SEED: Final = 7
 """What parts draw with while they are checked."""

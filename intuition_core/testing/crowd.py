@@ -5,12 +5,12 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from intuition_core.answers import answers
 from intuition_core.contracts import Signal
 from intuition_core.data import DEFAULT_CHANNEL
 from intuition_core.testing.composing import Choice, strategy_of
 from intuition_core.testing.contract import Contract
 from intuition_core.testing.recording import quotes
+from intuition_core.trading.answers import answers
 
 SYMBOLS: Final = ("IBM", "MSFT", "AAPL", "GOOG", "AMZN", "XOM", "GLD", "TLT")
 """Enough that a set of them hardly has the same order twice."""

@@ -13,8 +13,8 @@ import msgspec
 from msgspec import inspect as shapes
 
 from intuition_core.data import DEFAULT_CHANNEL
-from intuition_core.parameters import parameter_names, params_class
-from intuition_core.sources import BY_SUFFIX
+from intuition_core.params.checking import parameter_names, params_class
+from intuition_core.sources.opening import BY_SUFFIX
 from intuition_core.testing.recording import quotes
 
 _COLUMNS: Final = ("ts", "sid", "open", "high", "low", "close", "volume")

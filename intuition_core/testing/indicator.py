@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from intuition_core.contracts import Message
 from intuition_core.data import DEFAULT_CHANNEL
-from intuition_core.parameters import plain_params
+from intuition_core.params.checking import plain_params
 from intuition_core.testing.asked import plain_number
 from intuition_core.testing.contract import must, skip
 from intuition_core.testing.listening import ListeningContract

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
+from intuition_core.account.instruments import read_instruments
 from intuition_core.errors import IntuitionError
-from intuition_core.instruments import read_instruments
 from intuition_core.testing.contract import Made, must, skip
 from intuition_core.testing.starting import StartingContract
 

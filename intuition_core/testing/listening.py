@@ -4,13 +4,13 @@ import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
-from intuition_core.answers import answers, check_terms
 from intuition_core.contracts import Cancel, Message, Signal, Targets
 from intuition_core.data import DEFAULT_CHANNEL, check_channel, check_sid, normalise, plain
 from intuition_core.errors import BadData
 from intuition_core.testing.asked import AskedContract, copies, plain_number
 from intuition_core.testing.contract import Made, must, spread
 from intuition_core.testing.recording import quotes as recorded
+from intuition_core.trading.answers import answers, check_terms
 
 _NUMBERS: Final = ("quote", "probability", "win", "loss", "mean", "variance", "risk_free", "limit", "stop")
 

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, ClassVar, Final
 
-from intuition_core.answers import bets
 from intuition_core.contracts import Bet, ClosedTrade, Signal
 from intuition_core.testing.account import FakeAccount
 from intuition_core.testing.asked import AskedContract
 from intuition_core.testing.contract import Made, must, skip
 from intuition_core.testing.recording import quotes
+from intuition_core.trading.answers import bets
 
 _SLACK: Final = Decimal("1.000000001")
 """The account shows floats, and all of its cash may be a hair more than there is."""

@@ -6,12 +6,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from intuition_core.composition import DEFAULT_CASH
 from intuition_core.contracts import Metric
 from intuition_core.history import Day, History, Slice, Trade
 from intuition_core.testing.asked import plain_number
 from intuition_core.testing.contract import Contract, Made, must
 from intuition_core.testing.recording import quotes
+from intuition_core.trading.composition import DEFAULT_CASH
 
 UNITS: Final = frozenset({"fraction", "%", "ratio", "days", "count", "currency"})
 """The units that a figure can have; ``%`` is the older name of ``fraction``."""

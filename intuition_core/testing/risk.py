@@ -6,11 +6,11 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
-from intuition_core.answers import check_text
 from intuition_core.contracts import Order, Rejection, Side, Watch
 from intuition_core.testing.account import FakeAccount
 from intuition_core.testing.asked import AskedContract
 from intuition_core.testing.contract import Made, must
+from intuition_core.trading.answers import check_text
 
 _TS: Final = 1_700_000_000_000_000_000
 _NOT_THE_SIZE: Final = ("sid", "side", "quote", "short", "limit", "stop", "tif", "until", "tag")

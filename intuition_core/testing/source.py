@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Final
 
 from intuition_core.data import DEFAULT_CHANNEL, normalise
 from intuition_core.errors import BadData
-from intuition_core.parameters import parameter_names
+from intuition_core.params.checking import parameter_names
 from intuition_core.testing.contract import Contract, Made, must, skip
 from intuition_core.testing.effects import Effect, observed
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from intuition_core.composition import Composition, Line, Part
 from intuition_core.contracts import Account, Bet, Cancel, Context, Data, Message, Order, Rejection, Signal, Watch
+from intuition_core.trading.composition import Composition, Line, Part
 
 RUN = "test.1"
 Wish = Mapping[str, Any]

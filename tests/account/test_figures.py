@@ -19,14 +19,14 @@ from hypothesis import strategies as st
 from intuition_report import Html
 from intuition_report.returns import years
 
-from intuition_core.backtest import Backtest
-from intuition_core.composition import Composition
-from intuition_core.costs import NO_COSTS, Costs
+from intuition_core.account.costs import NO_COSTS, Costs
+from intuition_core.account.instruments import Instrument
+from intuition_core.account.margin import Margin
+from intuition_core.backtest.run import Backtest
 from intuition_core.history import History
-from intuition_core.instruments import Instrument
-from intuition_core.margin import Margin
-from intuition_core.records import Record
-from intuition_core.strategy import CONTROL, Strategy
+from intuition_core.trading.composition import Composition
+from intuition_core.trading.engine import CONTROL, Strategy
+from intuition_core.trading.records import Record
 
 from .recomputed import Recomputed, exactly
 from .scripted import RUN, composed, line

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from intuition_core.books import Books
-from intuition_core.composition import Part
+from intuition_core.account.books import Books
+from intuition_core.account.margin import Margin
 from intuition_core.contracts import Account, Order
-from intuition_core.digest import Digest
-from intuition_core.margin import Margin
-from intuition_core.strategy import Strategy
+from intuition_core.trading.composition import Part
+from intuition_core.trading.digest import Digest
+from intuition_core.trading.engine import Strategy
 
 from .scripted import RUN, composed, line
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from intuition_core.ledger import Statement
-from intuition_core.strategy import Strategy
+from intuition_core.account.statement import Statement
+from intuition_core.trading.engine import Strategy
 
 from .promises import Promises
 from .recomputed import Recomputed

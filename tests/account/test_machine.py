@@ -24,15 +24,16 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from intuition_core.composition import Composition
-from intuition_core.costs import NO_COSTS, Costs
-from intuition_core.digest import Digest
-from intuition_core.instruments import Instrument
-from intuition_core.ledger import Statement
-from intuition_core.margin import Margin
-from intuition_core.orders import FillRules
-from intuition_core.records import Record, plain_decimal
-from intuition_core.strategy import CONTROL, Strategy
+from intuition_core.account.amounts import plain_decimal
+from intuition_core.account.costs import NO_COSTS, Costs
+from intuition_core.account.instruments import Instrument
+from intuition_core.account.margin import Margin
+from intuition_core.account.statement import Statement
+from intuition_core.trading.composition import Composition
+from intuition_core.trading.digest import Digest
+from intuition_core.trading.engine import CONTROL, Strategy
+from intuition_core.trading.orders import FillRules
+from intuition_core.trading.records import Record
 
 from .promises import Promises
 from .recomputed import Recomputed

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from intuition_core.composition import Composition
-from intuition_core.costs import Costs
-from intuition_core.instruments import Instrument
-from intuition_core.ledger import Statement
-from intuition_core.margin import Margin
-from intuition_core.orders import FillRules
-from intuition_core.records import Record
-from intuition_core.strategy import CONTROL, Strategy
+from intuition_core.account.costs import Costs
+from intuition_core.account.instruments import Instrument
+from intuition_core.account.margin import Margin
+from intuition_core.account.statement import Statement
+from intuition_core.trading.composition import Composition
+from intuition_core.trading.engine import CONTROL, Strategy
+from intuition_core.trading.orders import FillRules
+from intuition_core.trading.records import Record
 
 from .promises import Promises
 from .recomputed import Recomputed

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intuition_core.composition import Composition
+from intuition_core.account.hours import Hours
+from intuition_core.account.instruments import Instrument
+from intuition_core.account.margin import Margin
 from intuition_core.contracts import Account, Order, Rejection
-from intuition_core.hours import Hours
-from intuition_core.instruments import Instrument
-from intuition_core.margin import Margin
-from intuition_core.orders import FillRules
-from intuition_core.strategy import CONTROL, UNHEARD, Strategy
+from intuition_core.trading.composition import Composition
+from intuition_core.trading.engine import CONTROL, UNHEARD, Strategy
+from intuition_core.trading.orders import FillRules
 
 from . import traded
 from .scripted import PARTS, RUN, composed, line, part

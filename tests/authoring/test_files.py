@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intuition_core.compose import compose, settle
-from intuition_core.config import BadConfiguration, load_config
+from intuition_core.config.compose import compose, settle
+from intuition_core.config.loading import BadConfiguration, load_config
 from intuition_core.errors import IntuitionError
-from intuition_core.files import (
+from intuition_core.plugins.catalogue import REQUIRED, Catalogue, discover
+from intuition_core.plugins.files import (
     BrokenFile,
     NoSuchFile,
     NoSuchPart,
@@ -22,8 +23,7 @@ from intuition_core.files import (
     part_file,
     version_of,
 )
-from intuition_core.plugins import REQUIRED, Catalogue, discover
-from intuition_core.service import Service
+from intuition_core.serving.service import Service
 
 ALGORITHM = """
 class {name}:
@@ -138,7 +138,7 @@ def test_annotations_find_what_they_mean() -> None:
         "class A:\n    class Params(msgspec.Struct):\n        size: Size\n"
         "    def initialize(self, params): ...\n    def event(self, data): ...\n",
     )
-    from intuition_core.parameters import check_params
+    from intuition_core.params.checking import check_params
 
     assert check_params("a", algorithm("typed.py"), {"size": {"most": 3}}).size.most == 3
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from intuition_core.compose import compose, settle
-from intuition_core.config import load_config
-from intuition_core.journal import Journal
-from intuition_core.plugins import discover
+from intuition_core.config.compose import compose, settle
+from intuition_core.config.loading import load_config
+from intuition_core.plugins.catalogue import discover
 from intuition_core.rpc.client import Client
+from intuition_core.session.journal import Journal
 
 ALGORITHM = """
 from intuition_core import Signal

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from intuition_core.digest import Digest
-from intuition_core.plugins import discover
+from intuition_core.plugins.catalogue import discover
 from intuition_core.rpc.client import Client
-from intuition_core.sources import open_source
+from intuition_core.sources.opening import open_source
+from intuition_core.trading.digest import Digest
 
 COMPOSITION = """
 seed = 3

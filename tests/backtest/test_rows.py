@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from intuition_core import desk
-from intuition_core.composition import Composition, Line, Part
+from intuition_core.backtest.rows import check_rows, reordered
 from intuition_core.contracts import Bet, Signal
-from intuition_core.rows import check_rows, reordered
+from intuition_core.trading import order_manager as desk
+from intuition_core.trading.composition import Composition, Line, Part
 
 HOUR = 3600 * 10**9
 DAY = 19_000 * 24 * HOUR

@@ -9,10 +9,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from intuition_core.composition import Composition, Line, Part
+from intuition_core.account.statement import Statement
 from intuition_core.data import normalise
-from intuition_core.ledger import Statement
-from intuition_core.strategy import Strategy
+from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.engine import Strategy
 
 NUMBERED: Final = Path(__file__).parent / "numbered"
 """A folder with a distribution: on PYTHONPATH, its parts are installed."""

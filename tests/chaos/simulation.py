@@ -17,12 +17,12 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from intuition_core import session as session_module
-from intuition_core.config import Config, load_config
+from intuition_core.config.loading import Config, load_config
 from intuition_core.errors import BackendLost, BackendRefused, IntuitionError
-from intuition_core.journal import MEMORY, Journal
-from intuition_core.plugins import Catalogue, discover
-from intuition_core.service import Service
+from intuition_core.plugins.catalogue import Catalogue, discover
+from intuition_core.serving.service import Service
+from intuition_core.session import session as session_module
+from intuition_core.session.journal import MEMORY, Journal
 
 from .checker import UNNUMBERED, Arrival, Published, Verdict, judge
 from .courier import Courier, Wire

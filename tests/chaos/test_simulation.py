@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from intuition_core.session import Session
+from intuition_core.session.session import Session
 
 from .simulation import World, simulate
 
@@ -59,7 +59,7 @@ def test_a_seed_gives_the_same_history_each_time(opened: Any) -> None:
 @pytest.mark.parametrize("defect", ["forgets what it knows", "answers before it writes", "fences nobody"])
 def test_a_defect_of_the_session_is_found(defect: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if defect == "forgets what it knows":
-        monkeypatch.setattr("intuition_core.journal.Journal.find", lambda *_: {})
+        monkeypatch.setattr("intuition_core.session.journal.Journal.find", lambda *_: {})
     elif defect == "fences nobody":
         monkeypatch.setattr(Session, "check_epoch", lambda *_: None)
     else:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from intuition_core.config import convert
+from intuition_core.config.loading import convert
 from intuition_core.contracts import Signal
 from intuition_core.testing import strategy_of
 from intuition_core.testing.contract import Contract
@@ -39,13 +39,13 @@ FOLLOWED = (
     "nodejs.md",
 )
 ELSEWHERE = {
-    "README.md": "its commands install, serve and publish: tests/main_job, tests/test_list_plugins.py",
-    "accounts.md": "tests/test_accounts_guide.py",
+    "README.md": "its commands install, serve and publish: tests/main_job, tests/cli/test_list_plugins.py",
+    "accounts.md": "tests/docs/test_accounts.py",
     "backtesting.md": "tests/backtest/test_guide.py",
-    "brokers.md": "tests/test_broker_contract.py",
+    "brokers.md": "tests/testing/test_broker_contract.py",
     "guarantees.md": "it has tables only",
-    "instruments.md": "tests/test_instruments_guide.py",
-    "security.md": "tests/test_keys.py, tests/rpc/test_curve.py, tests/rpc/test_node.py",
+    "instruments.md": "tests/docs/test_instruments.py",
+    "security.md": "tests/cli/test_keys.py, tests/rpc/test_curve.py, tests/rpc/test_node.py",
 }
 """Pages whose commands are tried by other tests, and by which."""
 
@@ -189,11 +189,18 @@ def test_every_plugin_is_listed() -> None:
 
 def test_every_module_has_a_room() -> None:
     told = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    told = told[told.index("### The face") : told.index("## Doors")]
     core = ROOT / "intuition_core"
-    modules = {file.stem for file in core.glob("*.py") if not file.stem.startswith("__")}
-    rooms = set(re.findall(r"`([a-z_]+)`", told[: told.index("## Doors")]))
-    assert modules <= rooms, sorted(modules - rooms)
-    assert all((core / f"rpc/{name}.py").exists() for name in re.findall(r"`rpc/(\w+)`", told))
+    for title, room in re.findall(r"^### (.+)\n([^#]*)", told, re.MULTILINE):
+        folder = core if title == "The face" else core / title
+        rows = set(re.findall(r"^\| `([^`]+)`", room, re.MULTILINE))
+        modules = {file.stem for file in folder.glob("*.py") if not file.stem.startswith("__")}
+        if title == "cli":
+            assert all((core / f"{row}.py").exists() or (core / row).is_dir() for row in rows), rows
+        elif title == "rpc":
+            assert {f"rpc/{module}" for module in modules} == rows
+        else:
+            assert modules - {"launch"} == {row for row in rows if "/" not in row}, title
 
 
 def test_every_page_is_in_the_navigation() -> None:

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from intuition_core.bars import seen
+from intuition_core.trading.matching import seen
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 

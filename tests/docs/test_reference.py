@@ -11,17 +11,18 @@ from typing import Any
 import msgspec
 import pytest
 
-from intuition_core import config, contracts
-from intuition_core.composition import Composition, Line, Part
+from intuition_core import contracts
+from intuition_core.account.costs import Costs
+from intuition_core.account.margin import Margin
+from intuition_core.cli.tables import RECORD_COLUMNS
+from intuition_core.config import loading as config
 from intuition_core.contracts import Bet, Cancel, Fill, Message, Rejection, Signal, Targets
-from intuition_core.control import clear, kill, rules, share_out
-from intuition_core.costs import Costs
 from intuition_core.data import MAX_BATCH, MAX_PRICE, MIN_PRICE, RESERVED
-from intuition_core.margin import Margin
-from intuition_core.orders import FillRules
-from intuition_core.records import TYPES
-from intuition_core.strategy import Strategy
-from intuition_core.tables import RECORD_COLUMNS
+from intuition_core.session.control import clear, kill, rules, share_out
+from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.engine import Strategy
+from intuition_core.trading.orders import FillRules
+from intuition_core.trading.records import TYPES
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 REFERENCE = DOCS / "reference"

@@ -18,12 +18,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from intuition_core import bars, desk, paper
-from intuition_core.composition import Composition, Line, Part
+from intuition_core.account.market import Market
 from intuition_core.contracts import Bet, Targets
-from intuition_core.market import Market
-from intuition_core.orders import OpenOrder
-from intuition_core.strategy import Strategy
+from intuition_core.trading import matching as bars
+from intuition_core.trading import order_manager as desk
+from intuition_core.trading import paper_broker as paper
+from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.engine import Strategy
+from intuition_core.trading.orders import OpenOrder
 
 from . import markets
 from .adversaries import ADVERSARIES, Adversary

@@ -16,12 +16,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intuition_core import bars, desk, paper
-from intuition_core.composition import Composition, Line, Part
+from intuition_core.account.market import Market
 from intuition_core.contracts import Bet, Cancel, Side, Signal, Targets
-from intuition_core.market import Market
-from intuition_core.orders import FillRules
-from intuition_core.strategy import Strategy
+from intuition_core.trading import matching as bars
+from intuition_core.trading import order_manager as desk
+from intuition_core.trading import paper_broker as paper
+from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.engine import Strategy
+from intuition_core.trading.orders import FillRules
 
 from . import markets
 

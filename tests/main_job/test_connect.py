@@ -9,8 +9,8 @@ import pytest
 
 from intuition_core.cli import main
 from intuition_core.cli.connect import connect
-from intuition_core.compose import connector_params
-from intuition_core.config import load_config
+from intuition_core.config.compose import connector_params
+from intuition_core.config.loading import load_config
 
 
 @pytest.mark.parametrize(

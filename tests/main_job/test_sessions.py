@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from intuition_core.config import load_config
-from intuition_core.journal import Journal
-from intuition_core.plugins import discover
+from intuition_core.config.loading import load_config
+from intuition_core.plugins.catalogue import discover
 from intuition_core.rpc.client import Client
-from intuition_core.service import Service
+from intuition_core.serving.service import Service
+from intuition_core.session.journal import Journal
 
 SERVE = ("--algo", "random", "--param", "threshold=0.3", "--param", "max_fraction=0.1", "--seed", "7")
 

@@ -15,8 +15,8 @@ from typing import Any, Self
 import pytest
 
 from intuition_core.errors import BackendLost, BackendRefused
-from intuition_core.journal import Journal
 from intuition_core.rpc.client import Client
+from intuition_core.session.journal import Journal
 
 SWITCHING = '''
 import os, time

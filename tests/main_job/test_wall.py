@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from intuition_core.errors import BackendLost
-from intuition_core.journal import Journal
 from intuition_core.rpc.client import Client
+from intuition_core.session.journal import Journal
 
 PART = """
 from intuition_core import Signal

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from intuition_core.contracts import Bet
-from intuition_core.naive import Naive
 from intuition_core.testing import PortfolioContract
+from intuition_core.trading.naive import Naive
 
 
 class Good:

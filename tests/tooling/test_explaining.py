@@ -13,14 +13,14 @@ import pytest
 
 from intuition_core import Secret
 from intuition_core.cli import main
-from intuition_core.composition import Part
-from intuition_core.config import BadConfiguration, load_config
-from intuition_core.diagnosis import faults
+from intuition_core.config.diagnosis import faults
+from intuition_core.config.loading import BadConfiguration, load_config
+from intuition_core.config.requirements import Unmet, check_requirements
+from intuition_core.config.schema import schema
 from intuition_core.errors import BadParameter, Mistakes
-from intuition_core.parameters import check_params, redact_params, shown_params
-from intuition_core.plugins import discover
-from intuition_core.requirements import Unmet, check_requirements
-from intuition_core.schema import schema
+from intuition_core.params.checking import check_params, redact_params, shown_params
+from intuition_core.plugins.catalogue import discover
+from intuition_core.trading.composition import Part
 
 WRONG = """
 sead = 7

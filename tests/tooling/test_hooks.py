@@ -7,8 +7,8 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from intuition_core.config import BadConfiguration, load_config
-from intuition_core.hooks import Hooks, Specifications, hookimpl
+from intuition_core.config.loading import BadConfiguration, load_config
+from intuition_core.plugins.hooks import Hooks, Specifications, hookimpl
 
 DOCS = Path(__file__).parents[2] / "docs" / "reference" / "hooks.md"
 SPECIFIED = {

@@ -13,7 +13,7 @@ from intuition_algorithms import SmaCross
 
 from intuition_core.contracts import Signal
 from intuition_core.errors import BadParameter
-from intuition_core.parameters import check_params
+from intuition_core.params.checking import check_params
 
 
 def algorithm(**params: object) -> SmaCross:

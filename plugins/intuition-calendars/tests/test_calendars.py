@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pytest
 from intuition_calendars import Exchange, UnknownCalendar
 
-from intuition_core.hours import Hours
+from intuition_core.account.hours import Hours
 from intuition_core.testing import CalendarContract
 
 

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 from intuition_compare.differences import METHOD, Difference, difference
 from intuition_compare.runs import Run
+from intuition_core.account.amounts import plain_decimal
+from intuition_core.account.ledger import EXACT
 from intuition_core.history import History
-from intuition_core.ledger import EXACT
-from intuition_core.records import plain_decimal
 
 
 class Drawing(NamedTuple):

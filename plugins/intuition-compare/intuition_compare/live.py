@@ -17,15 +17,15 @@ from intuition_compare.table import table
 from intuition_compare.telling import console, tell
 from intuition_compare.variants import Variant, beside, combined
 from intuition_compare.watched import Watched
-from intuition_core.archive import find_session
 from intuition_core.cli.interruption import Interruption, interruptible
 from intuition_core.cli.monitor import Monitor
 from intuition_core.cli.options import blocked_plugins
 from intuition_core.cli.serve import key_and_value
-from intuition_core.compose import recorded
-from intuition_core.composition import rules_of
-from intuition_core.journal import Journal
-from intuition_core.plugins import discover
+from intuition_core.config.compose import recorded
+from intuition_core.plugins.catalogue import discover
+from intuition_core.session.archive import find_session
+from intuition_core.session.journal import Journal
+from intuition_core.trading.composition import rules_of
 
 _PAUSE: Final = 0.5
 """Seconds between two looks at whether the session has taken more."""

@@ -7,8 +7,8 @@ import click
 
 from intuition_compare.comparison import Comparison
 from intuition_compare.rows import headline
+from intuition_core.cli.tables import CannotWrite
 from intuition_core.errors import IntuitionError, did_you_mean
-from intuition_core.tables import CannotWrite
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

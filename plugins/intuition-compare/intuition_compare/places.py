@@ -2,9 +2,9 @@
 
 from typing import Any, NamedTuple
 
-from intuition_core.composition import Composition
 from intuition_core.contracts import Data
-from intuition_core.strategy import CONTROL, UNHEARD
+from intuition_core.trading.composition import Composition
+from intuition_core.trading.engine import CONTROL, UNHEARD
 
 
 class Places(NamedTuple):

@@ -17,10 +17,10 @@ from intuition_core.cli.interruption import Interruption, interruptible
 from intuition_core.cli.monitor import Monitor
 from intuition_core.cli.options import blocked_plugins, settings_of
 from intuition_core.cli.serve import key_and_value
-from intuition_core.compose import located
-from intuition_core.plugins import discover
-from intuition_core.reading import Merged, Opened
-from intuition_core.sources import open_source
+from intuition_core.config.compose import located
+from intuition_core.plugins.catalogue import discover
+from intuition_core.sources.opening import open_source
+from intuition_core.sources.reading import Merged, Opened
 
 SEED: Final = 0
 """The seed where none is given, as for a backtest."""

@@ -6,15 +6,15 @@ from typing import Any, Final, NamedTuple
 from intuition_report import Html
 
 from intuition_compare.variants import Variant
-from intuition_core.backtest import Backtest
+from intuition_core.backtest.run import Backtest
 from intuition_core.cli.channels import check_channels
 from intuition_core.cli.failures import Failures
 from intuition_core.cli.monitor import Monitor
 from intuition_core.contracts import Data, Metric
 from intuition_core.errors import IntuitionError
 from intuition_core.history import History
-from intuition_core.plugins import Catalogue
-from intuition_core.strategy import Strategy
+from intuition_core.plugins.catalogue import Catalogue
+from intuition_core.trading.engine import Strategy
 
 FIGURES: Final = ("total_return", "annual_volatility", "sharpe", "max_drawdown")
 """The figures of the report that a comparison shows."""

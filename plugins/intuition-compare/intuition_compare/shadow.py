@@ -9,20 +9,21 @@ import msgspec
 
 from intuition_compare.places import Places, places
 from intuition_compare.runs import Run, run_of
+from intuition_core.account.ledger import EXACT
+from intuition_core.account.statement import Statement
+from intuition_core.backtest.equity import Curve
 from intuition_core.cli.monitor import Monitor
-from intuition_core.composition import Composition, Part, difference
 from intuition_core.contracts import Data
-from intuition_core.curve import Curve
 from intuition_core.data import DEFAULT_CHANNEL
-from intuition_core.digest import Digest
 from intuition_core.errors import IntuitionError
 from intuition_core.history import History
-from intuition_core.journal import Journal
-from intuition_core.ledger import EXACT, Statement
-from intuition_core.records import Record
-from intuition_core.seats import check_seatable
-from intuition_core.session import replayed_events, restored
-from intuition_core.strategy import Strategy
+from intuition_core.session.journal import Journal
+from intuition_core.session.session import replayed_events, restored
+from intuition_core.trading.composition import Composition, Part, difference
+from intuition_core.trading.digest import Digest
+from intuition_core.trading.engine import Strategy
+from intuition_core.trading.parts import check_seatable
+from intuition_core.trading.records import Record
 
 
 class NotAtBoundary(IntuitionError):

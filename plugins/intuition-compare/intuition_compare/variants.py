@@ -11,14 +11,14 @@ import msgspec
 
 from intuition_core.cli.options import SETTINGS
 from intuition_core.cli.serve import BadFlag
-from intuition_core.compose import compose, exchange, settle
-from intuition_core.composition import Composition
-from intuition_core.config import CORE_KEYS, BadConfiguration, Config, convert
-from intuition_core.diagnosis import read_config
+from intuition_core.config.compose import compose, exchange, settle
+from intuition_core.config.diagnosis import read_config
+from intuition_core.config.loading import CORE_KEYS, BadConfiguration, Config, convert
 from intuition_core.errors import IntuitionError
-from intuition_core.parameters import parameter_names
-from intuition_core.plugins import Catalogue
-from intuition_core.typed import Typed
+from intuition_core.params.checking import parameter_names
+from intuition_core.params.typed import Typed
+from intuition_core.plugins.catalogue import Catalogue
+from intuition_core.trading.composition import Composition
 
 ALGORITHM: Final = "--algo"
 PORTFOLIO: Final = "--portfolio"

@@ -11,7 +11,7 @@ from intuition_compare.variants import Variant
 from intuition_core.cli.interruption import Interruption
 from intuition_core.cli.monitor import Monitor
 from intuition_core.errors import IntuitionError
-from intuition_core.journal import Journal
+from intuition_core.session.journal import Journal
 
 _AT_ONCE: Final = 10_000
 """Events that a shadow takes at once; in between nothing of the journal is held, and Ctrl-C counts."""

@@ -12,7 +12,7 @@ import pytest
 from intuition_compare.comparison import Comparison, Drawing, compared
 from intuition_compare.picture import COLOURS, check_picture, draw
 
-from intuition_core.tables import CannotWrite
+from intuition_core.cli.tables import CannotWrite
 
 IMAGE = Path(__file__).parents[3] / "docs" / "images" / "compare.png"
 HARM = "</script><script>document.title='harm'</script><img src=x onerror=alert(1)>$x^2$&"

@@ -14,9 +14,9 @@ from intuition_compare.runs import Backtests
 from intuition_compare.variants import Variant
 
 from intuition_core import Signal
-from intuition_core.backtest import Backtest
-from intuition_core.composition import Composition, Line, Part
-from intuition_core.naive import Naive
+from intuition_core.backtest.run import Backtest
+from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.naive import Naive
 
 SAMPLE = ("--source", "sample", "--from", "2005-01-01", "--to", "2008-01-01")
 FEW = ("--replications", "100")
@@ -127,7 +127,7 @@ class Events(list[dict[str, Any]]):
 
 
 def test_one_batch_at_a_time_is_in_memory(monkeypatch: pytest.MonkeyPatch, compare: Any) -> None:
-    from intuition_core.reading import Opened
+    from intuition_core.sources.reading import Opened
 
     alive: list[weakref.ref[Events]] = []
     most = 0

@@ -19,13 +19,13 @@ from intuition_compare.places import places
 from intuition_compare.shadow import Shadow
 
 from intuition_core import Signal
-from intuition_core.backtest import Backtest
-from intuition_core.composition import Composition, Line, Part
-from intuition_core.journal import MEMORY, Journal
-from intuition_core.naive import Naive
+from intuition_core.backtest.run import Backtest
 from intuition_core.rpc.client import Client
-from intuition_core.session import Item, Session
-from intuition_core.strategy import UNHEARD, Strategy
+from intuition_core.session.journal import MEMORY, Journal
+from intuition_core.session.session import Item, Session
+from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.engine import UNHEARD, Strategy
+from intuition_core.trading.naive import Naive
 
 HOUR = 3_600 * 1_000_000_000
 CROSSING = ("--algo", "sma-cross", "--param", "fast=1", "--param", "slow=2")
@@ -266,9 +266,9 @@ def test_what_makes_no_sense_is_answered_with_a_sentence(
 @pytest.fixture
 def session_kept(data_folder: Path) -> None:
     """A session that was begun and took nothing, without a process for it."""
-    from intuition_core.compose import compose, portable, settle
-    from intuition_core.config import load_config
-    from intuition_core.plugins import discover
+    from intuition_core.config.compose import compose, portable, settle
+    from intuition_core.config.loading import load_config
+    from intuition_core.plugins.catalogue import discover
 
     catalogue = discover()
     flags = {"algorithm.name": "sma-cross", "portfolio.name": "fixed", "seed": 1}

@@ -18,14 +18,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from intuition_compare.shadow import NotAtBoundary, Shadow, VersionChanged
 
-from intuition_core import Signal, control
-from intuition_core.composition import Composition, Line, Part
+from intuition_core import Signal
 from intuition_core.errors import BackendLost, BackendRefused
-from intuition_core.journal import Journal
-from intuition_core.naive import Naive
 from intuition_core.rpc.client import Client
-from intuition_core.session import Item, Session
-from intuition_core.strategy import Strategy
+from intuition_core.session import control
+from intuition_core.session.journal import Journal
+from intuition_core.session.session import Item, Session
+from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.engine import Strategy
+from intuition_core.trading.naive import Naive
 
 HOUR = 3_600 * 1_000_000_000
 BEGIN = 20_000 * 24 * HOUR

@@ -19,7 +19,7 @@ from intuition_connector_mqtt.sequence import Gap, Sequences
 from intuition_connector_mqtt.topics import StrayTopic, Topics
 from intuition_core.contracts import Backend
 from intuition_core.errors import BackendLost, BackendRefused, BadData
-from intuition_core.journal import position
+from intuition_core.trading.records import position
 
 PORTFOLIO_PAUSE: Final = 1.0
 """Seconds between two looks at the account."""

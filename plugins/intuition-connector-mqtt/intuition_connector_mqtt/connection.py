@@ -37,7 +37,7 @@ from intuition_connector_mqtt.presence import Presence, Publication
 from intuition_connector_mqtt.sending import Sending
 from intuition_connector_mqtt.waker import Waker
 from intuition_connector_mqtt.window import Window
-from intuition_core.journal import position
+from intuition_core.trading.records import position
 
 WINDOW: Final = 1000
 """Messages that the broker may send, and publications that we may send, before one is acknowledged."""

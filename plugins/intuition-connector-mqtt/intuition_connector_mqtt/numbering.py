@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from intuition_core.data import DEFAULT_CHANNEL, sent
-from intuition_core.sources import shown
+from intuition_core.sources.opening import shown
 
 _MOMENTS: Final = 10_000
 """How many moments are remembered, for what a live source gives late."""

@@ -11,9 +11,9 @@ from intuition_connector_mqtt.progress import Progress
 from intuition_connector_mqtt.tail import follow
 from intuition_core.data import Event
 from intuition_core.errors import IntuitionError
-from intuition_core.plugins import Catalogue
-from intuition_core.reading import Merged, Opened
-from intuition_core.sources import open_source, reader_of
+from intuition_core.plugins.catalogue import Catalogue
+from intuition_core.sources.opening import open_source, reader_of
+from intuition_core.sources.reading import Merged, Opened
 
 _TEXT: Final = {"csv": (".csv", ".tsv", ".txt"), "jsonl": (".jsonl", ".ndjson")}
 """Which files grow line by line, by their source."""

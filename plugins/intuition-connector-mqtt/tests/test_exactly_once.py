@@ -20,13 +20,13 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from intuition_core.config import load_config
+from intuition_core.config.loading import load_config
 from intuition_core.errors import BackendLost, BackendRefused, IntuitionError
-from intuition_core.journal import Journal, JournalFailed
-from intuition_core.plugins import discover
+from intuition_core.plugins.catalogue import discover
 from intuition_core.rpc.server import Method
-from intuition_core.service import Service
-from intuition_core.session import BatchFailed
+from intuition_core.serving.service import Service
+from intuition_core.session.journal import Journal, JournalFailed
+from intuition_core.session.session import BatchFailed
 
 pytestmark = pytest.mark.mosquitto
 

@@ -8,7 +8,7 @@ from intuition_connector_mqtt.connector import Mqtt
 from rich.pretty import pretty_repr
 
 from intuition_core.errors import BadParameter
-from intuition_core.parameters import check_params
+from intuition_core.params.checking import check_params
 
 SECRET = "hunter2-Geheim"
 

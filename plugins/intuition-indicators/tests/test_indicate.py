@@ -21,14 +21,14 @@ from intuition_indicators import Sma
 from paho.mqtt.client import Client, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion
 
-from intuition_core.composition import Composition, Line, Part
-from intuition_core.config import Config, Configuration, PartTable
+from intuition_core.config.loading import Config, Configuration, PartTable
 from intuition_core.contracts import Message, Signal
-from intuition_core.local import Local
-from intuition_core.parameters import check_params
-from intuition_core.plugins import Catalogue, Plugin
-from intuition_core.service import Service
-from intuition_core.strategy import Strategy
+from intuition_core.params.checking import check_params
+from intuition_core.plugins.catalogue import Catalogue, Plugin
+from intuition_core.serving.local import Local
+from intuition_core.serving.service import Service
+from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.engine import Strategy
 
 PATIENCE = 30.0
 WINDOW = 3

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from intuition_indicators import Rsi, Sma, Vwap
 from intuition_indicators.indicator import Indicator
 
-from intuition_core.composition import Composition, Line, Part
 from intuition_core.contracts import Context, Message
 from intuition_core.errors import BadParameter
-from intuition_core.parameters import check_params
-from intuition_core.strategy import Strategy
+from intuition_core.params.checking import check_params
+from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.engine import Strategy
 
 Numbers = Sequence[float]
 DAY = 86_400_000_000_000

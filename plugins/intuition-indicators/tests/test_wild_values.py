@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intuition_core.contracts import Context
-from intuition_core.parameters import check_params
+from intuition_core.params.checking import check_params
 from intuition_core.testing.account import FakeAccount
 
 Event = dict[str, float]

@@ -12,8 +12,8 @@ from intuition_notify import Notify
 from intuition_notify.dispatch import Dispatch, Notice
 
 from intuition_core.errors import BadParameter
-from intuition_core.hooks import Hooks
-from intuition_core.parameters import check_params, shown_params
+from intuition_core.params.checking import check_params, shown_params
+from intuition_core.plugins.hooks import Hooks
 
 # Apprise looks at images with a module that Python 3.13 has no more; it does without it there.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from intuition_portfolio_fixed import Fixed
 
-from intuition_core.composition import Composition, Line, Part
 from intuition_core.contracts import Account, Bet, ClosedTrade, Data, Holding, Order, Signal
 from intuition_core.errors import BadParameter
-from intuition_core.parameters import check_params, plain_params
-from intuition_core.strategy import Strategy
-from intuition_core.typed import Typed
+from intuition_core.params.checking import check_params, plain_params
+from intuition_core.params.typed import Typed
+from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.engine import Strategy
 
 
 @dataclass

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from intuition_portfolio_fixed import Fixed
 
-from intuition_core.composition import Composition, Line, Part
+from intuition_core.account.margin import Margin
 from intuition_core.contracts import Data, Signal
-from intuition_core.margin import Margin
-from intuition_core.parameters import check_params
-from intuition_core.strategy import Strategy
+from intuition_core.params.checking import check_params
+from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.engine import Strategy
 
 
 class Told:

@@ -3,9 +3,9 @@
 from intuition_portfolio_kelly import Kelly
 
 from intuition_core.contracts import Data, Signal
-from intuition_core.records import Record
-from intuition_core.strategy import Strategy
 from intuition_core.testing import quotes, strategy_of
+from intuition_core.trading.engine import Strategy
+from intuition_core.trading.records import Record
 
 
 class Turns:

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from intuition_portfolio_kelly import Kelly
 from intuition_portfolio_kelly.edge import edge_of_trades
 
-from intuition_core.composition import Composition, Fill, FillRules, Line, Part
+from intuition_core.account.margin import Margin
 from intuition_core.contracts import Bet, ClosedTrade, Data, Order, Side, Signal
-from intuition_core.margin import Margin
-from intuition_core.parameters import check_params
-from intuition_core.strategy import Strategy
+from intuition_core.params.checking import check_params
 from intuition_core.testing.account import FakeAccount
+from intuition_core.trading.composition import Composition, Fill, FillRules, Line, Part
+from intuition_core.trading.engine import Strategy
 
 EDGE: dict[str, float] = {"probability": 0.6, "loss": 1.0, "win": 1.0}  # f* = 0.2, and half of it is bet
 

@@ -13,7 +13,7 @@ from intuition_portfolio_optimal import OptimalWeights
 
 from intuition_core.contracts import Bet, Signal
 from intuition_core.errors import BadParameter
-from intuition_core.parameters import check_params
+from intuition_core.params.checking import check_params
 from intuition_core.testing.account import FakeAccount
 from intuition_core.testing.portfolio import PortfolioContract
 

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from intuition_portfolio_optimal import OptimalWeights
 
-from intuition_core.backtest import Backtest
-from intuition_core.composition import Composition, Line, Part
+from intuition_core.account.costs import Costs
+from intuition_core.backtest.run import Backtest
 from intuition_core.contracts import Data
-from intuition_core.costs import Costs
-from intuition_core.parameters import check_params
-from intuition_core.records import Record
-from intuition_core.strategy import Strategy
+from intuition_core.params.checking import check_params
+from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.engine import Strategy
+from intuition_core.trading.records import Record
 
 Day = list[dict[str, Any]]
 WINDOW = 60

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from intuition_portfolio_weights import EqualWeight, Rebalance, Schedule, TargetWeights
 
 from intuition_core.contracts import Bet, Signal
-from intuition_core.parameters import check_params
+from intuition_core.params.checking import check_params
 from intuition_core.testing.account import FakeAccount
 
 DAY = 86_400_000_000_000

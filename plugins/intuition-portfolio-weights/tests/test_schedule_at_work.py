@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from intuition_portfolio_weights import EqualWeight, TargetWeights
 
-from intuition_core.backtest import Backtest
-from intuition_core.composition import Composition, Fill, Line, Part
+from intuition_core.account.costs import Costs
+from intuition_core.account.instruments import Instrument
+from intuition_core.backtest.run import Backtest
 from intuition_core.contracts import Data, Signal
-from intuition_core.costs import Costs
-from intuition_core.instruments import Instrument
-from intuition_core.parameters import check_params
-from intuition_core.records import Record
-from intuition_core.strategy import Strategy
+from intuition_core.params.checking import check_params
+from intuition_core.trading.composition import Composition, Fill, Line, Part
+from intuition_core.trading.engine import Strategy
+from intuition_core.trading.records import Record
 
 HOUR = 3_600_000_000_000
 Events = list[dict[str, Any]]

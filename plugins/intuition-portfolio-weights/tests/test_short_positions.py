@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from intuition_portfolio_weights import EqualWeight, Rebalance, TargetWeights
 
-from intuition_core.composition import Composition, Fill, FillRules, Line, Part
+from intuition_core.account.margin import Margin
 from intuition_core.contracts import Bet, Data, Order, Signal
-from intuition_core.margin import Margin
-from intuition_core.parameters import check_params
-from intuition_core.strategy import Strategy
+from intuition_core.params.checking import check_params
 from intuition_core.testing.account import FakeAccount
+from intuition_core.trading.composition import Composition, Fill, FillRules, Line, Part
+from intuition_core.trading.engine import Strategy
 
 HOUR = 3_600_000_000_000
 DAY = 24 * HOUR

@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from intuition_portfolio_weights import EqualWeight, TargetWeights
 
-from intuition_core.composition import Composition, Line, Part
+from intuition_core.account.costs import Costs
 from intuition_core.contracts import Account, Bet, Data, Order, Signal
-from intuition_core.costs import Costs
 from intuition_core.errors import BadParameter
-from intuition_core.parameters import check_params, plain_params
-from intuition_core.strategy import Strategy
+from intuition_core.params.checking import check_params, plain_params
 from intuition_core.testing.account import FakeAccount
 from intuition_core.testing.portfolio import PortfolioContract
+from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.engine import Strategy
 
 HOUR = 3_600_000_000_000
 DAY = 24 * HOUR

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
-from intuition_core.amounts import added
+from intuition_core.account.amounts import added
 from intuition_core.contracts import Account, Order, Rejection
 from intuition_risk.amounts import (
     Positive,

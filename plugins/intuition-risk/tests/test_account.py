@@ -6,13 +6,13 @@ from typing import Any
 
 from intuition_risk import DailyLoss, Drawdown, Exposure, MaxPosition, OrderRate, OrderSize, PriceCollar, StaleData
 
-from intuition_core import control
-from intuition_core.composition import Composition, Line, Part
+from intuition_core.account.instruments import Instrument
+from intuition_core.account.margin import Margin
 from intuition_core.contracts import Bet, Data, Signal
-from intuition_core.instruments import Instrument
-from intuition_core.margin import Margin
-from intuition_core.parameters import check_params
-from intuition_core.strategy import Strategy
+from intuition_core.params.checking import check_params
+from intuition_core.session import control
+from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.engine import Strategy
 
 SECOND = 1_000_000_000
 DAY = 86_400 * SECOND

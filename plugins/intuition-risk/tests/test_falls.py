@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from intuition_risk import DailyLoss, Drawdown
 from intuition_risk.days import day_of
 
-from intuition_core.composition import Composition, Line, Part
 from intuition_core.contracts import Account, Order, Rejection, Signal, Watch
-from intuition_core.strategy import Strategy
 from intuition_core.testing.account import FakeAccount
 from intuition_core.testing.risk import RiskContract
+from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.engine import Strategy
 
 DAY = 86_400_000_000_000
 HOUR = DAY // 24

@@ -22,7 +22,7 @@ from intuition_risk import (
 
 from intuition_core.contracts import Order, Rejection
 from intuition_core.errors import BadParameter
-from intuition_core.parameters import check_params, plain_params
+from intuition_core.params.checking import check_params, plain_params
 from intuition_core.testing.account import FakeAccount
 from intuition_core.testing.risk import RiskContract
 

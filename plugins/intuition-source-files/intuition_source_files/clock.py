@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, available_timezones
 import msgspec
 
 from intuition_core.errors import BadData, BadParameter, did_you_mean
-from intuition_core.stamps import DAY, check_format, meaning
+from intuition_core.sources.stamps import DAY, check_format, meaning
 from intuition_source_files.arrays import as_column, floats, integers, truths
 from intuition_source_files.errors import BadCell
 from intuition_source_files.params import FileParams

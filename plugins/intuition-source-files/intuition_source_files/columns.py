@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from intuition_core.actions import ACTIONS
+from intuition_core.account.actions import ACTIONS
 from intuition_core.data import DEFAULT_CHANNEL, check_sid
 from intuition_core.errors import BadData, did_you_mean
 from intuition_source_files.errors import AmbiguousColumn, NoColumn

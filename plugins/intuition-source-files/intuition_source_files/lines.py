@@ -6,11 +6,10 @@ from typing import Any, Final
 
 import msgspec
 
-from intuition_core.actions import ACTIONS, checked
-from intuition_core.data import DEFAULT_CHANNEL, Event, normalise
-from intuition_core.durations import read_duration
+from intuition_core.account.actions import ACTIONS, checked
+from intuition_core.data import DEFAULT_CHANNEL, RATES, Event, normalise
 from intuition_core.errors import BadData
-from intuition_core.market import RATES
+from intuition_core.params.durations import read_duration
 from intuition_source_files.errors import BadRow, UnreadableFile
 from intuition_source_files.packing import DAMAGED, compression_of, told, unpacked
 from intuition_source_files.params import JsonLinesParams

@@ -5,11 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from intuition_core.actions import ACTIONS, checked
-from intuition_core.data import DEFAULT_CHANNEL, MAX_PRICE, MIN_PRICE, check_channel, check_sid
+from intuition_core.account.actions import ACTIONS, checked
+from intuition_core.data import DEFAULT_CHANNEL, MAX_PRICE, MIN_PRICE, RATES, check_channel, check_sid
 from intuition_core.errors import BadData, BadParameter, IntuitionError
-from intuition_core.market import RATES
-from intuition_core.merge import rank
+from intuition_core.sources.merge import rank
 from intuition_source_files.arrays import floats, integers, objects, places
 from intuition_source_files.chunk import NO_START, Chunk, join
 from intuition_source_files.clock import Clock, Rule, Times
@@ -580,7 +579,7 @@ def _names(
 
 
 def ranks(chunk: Chunk, channel: str) -> "np.ndarray[Any, Any]":
-    """Give the place of each row within its moment, as `intuition_core.merge.rank` does."""
+    """Give the place of each row within its moment, as `intuition_core.sources.merge.rank` does."""
     import numpy as np
 
     channels = np.full(len(chunk.ts), channel, object) if chunk.channels is None else chunk.channels

@@ -8,10 +8,9 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from intuition_core.data import check_channel, check_sid
+from intuition_core.data import RATES, check_channel, check_sid
 from intuition_core.errors import BadData, BadParameter, did_you_mean
-from intuition_core.market import RATES
-from intuition_core.merge import merge as merge_events
+from intuition_core.sources.merge import merge as merge_events
 from intuition_source_files.clock import read_rule
 from intuition_source_files.columns import Columns, find_columns
 from intuition_source_files.errors import UnreadableFile, listed

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from intuition_core.stamps import DAY, ENOUGH, FEWEST, settled
+from intuition_core.sources.stamps import DAY, ENOUGH, FEWEST, settled
 from intuition_source_files.chunk import NO_START
 from intuition_source_files.clock import Clock, Rule, Times
 

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from intuition_source_files import BadRow, Csv, JsonLines, NoColumn, Parquet
 
-from intuition_core.actions import Dividend, Split, read_action
+from intuition_core.account.actions import Dividend, Split, read_action
 
 DAY = 86_400 * 10**9
 FIRST = 1704153600 * 10**9

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
-from intuition_core.stamps import DAY, FEWEST, settled
+from intuition_core.sources.stamps import DAY, FEWEST, settled
 from intuition_source_sql.moments import Moments
 
 _PRICES = ("open", "high", "low")

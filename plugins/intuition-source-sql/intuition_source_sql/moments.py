@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from intuition_core.errors import BadData
-from intuition_core.stamps import DAY, meaning
+from intuition_core.sources.stamps import DAY, meaning
 from intuition_source_sql.columns import Columns
 
 UNITS: Final = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}

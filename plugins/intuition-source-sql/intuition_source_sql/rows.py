@@ -6,7 +6,7 @@ from decimal import Decimal
 from itertools import pairwise, repeat
 from typing import Any, Final
 
-from intuition_core.actions import ACTIONS, checked
+from intuition_core.account.actions import ACTIONS, checked
 from intuition_core.data import DEFAULT_CHANNEL, MAX_PRICE, MIN_PRICE, check_sid
 from intuition_core.errors import BadData
 from intuition_source_sql.bars import Bars

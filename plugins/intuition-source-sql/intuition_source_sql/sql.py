@@ -11,11 +11,10 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from intuition_core.actions import ACTIONS
-from intuition_core.data import check_channel, check_sid
+from intuition_core.account.actions import ACTIONS
+from intuition_core.data import RATES, check_channel, check_sid
 from intuition_core.errors import BadData, BadParameter
-from intuition_core.market import RATES
-from intuition_core.stamps import DAY
+from intuition_core.sources.stamps import DAY
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnClause, Select

@@ -15,7 +15,7 @@ from intuition_source_sql.columns import Columns
 from intuition_source_sql.errors import BadRow
 from intuition_source_sql.moments import Moments
 
-from intuition_core.parameters import check_params
+from intuition_core.params.checking import check_params
 
 NINE = 1704187800 * 10**9
 """2024-01-02 09:30 UTC."""

@@ -21,9 +21,9 @@ from intuition_source_sql import Sql
 
 from intuition_core.data import normalise, sent
 from intuition_core.errors import BadParameter, IntuitionError
-from intuition_core.parameters import check_params
-from intuition_core.plugins import discover
-from intuition_core.sources import open_source
+from intuition_core.params.checking import check_params
+from intuition_core.plugins.catalogue import discover
+from intuition_core.sources.opening import open_source
 
 START = datetime(2024, 1, 2, 21, tzinfo=UTC)
 DAY = 86_400 * 10**9

@@ -18,10 +18,10 @@ import pytest
 from intuition_source_websocket import WebSocket
 
 from intuition_core.errors import BadParameter, IntuitionError
-from intuition_core.parameters import check_params
-from intuition_core.plugins import discover
-from intuition_core.sources import open_source
-from intuition_core.typed import Typed
+from intuition_core.params.checking import check_params
+from intuition_core.params.typed import Typed
+from intuition_core.plugins.catalogue import discover
+from intuition_core.sources.opening import open_source
 
 BINANCE: dict[str, Any] = {
     "symbol": "data.s",

@@ -1,0 +1,488 @@
+"""The account, exact: cash, reservations, and positions at what they cost.
+
+Everything booked here is a `Decimal` made by ``Decimal(str(x))``. Additions and multiplications are exact: a context
+that would have to round raises instead. The one division, the cost of a part of a position, is rounded once and the
+rest stays with the position, so that cash and positions at cost always add up to what was put in and what was realised.
+
+What was sold short is a position of less than no units. Its cost is negative, too: what the sales brought, less their
+fees. The same sum holds with it: a short sale adds to the cash what it takes from the cost, and realises nothing until
+units are bought back.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import ClassVar, Final, Protocol
+
+import msgspec
+
+from intuition_core.account.actions import Action, Booked, Dividend, Split
+from intuition_core.account.amounts import EXACT as EXACT
+from intuition_core.account.amounts import ROUNDING, part_of_cost, plain_decimal, rounded
+from intuition_core.account.amounts import exact as exact
+from intuition_core.account.amounts import floor_to_step as floor_to_step
+from intuition_core.account.margin import Margin
+from intuition_core.account.market import Market, Unbookable
+from intuition_core.contracts import ClosedTrade
+
+_ZERO: Final = Decimal(0)
+_KEPT_TRADES: Final = 1000
+
+
+class NotEnough(Unbookable):
+    """An amount of cash or a number of units that the account does not have."""
+
+    def __init__(self, what: str, asked: Decimal, there: Decimal) -> None:
+        self.what = what
+        self.asked = asked
+        self.there = there
+        super().__init__(f"{plain_decimal(asked)} {what} asked for, {plain_decimal(there)} available")
+
+
+class WrongSide(Unbookable):
+    """An order that opens on one side of a symbol while there are units on the other."""
+
+    def __init__(self, sid: str, *, short: bool) -> None:
+        self.sid = sid
+        self.short = short
+        way = "is sold short; buy it back" if short else "is held; sell it"
+        super().__init__(f"{sid} {way} first: one order never both closes a position and opens the opposite one")
+
+
+class NoMargin(Unbookable):
+    """A short sale on an account that has no permission for it."""
+
+    def __init__(self, sid: str) -> None:
+        self.sid = sid
+        super().__init__(
+            f"{sid} cannot be sold short without a margin; the table [margin] of the configuration permits it"
+        )
+
+
+class Position(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """Units of one symbol and what they cost together, in the account's currency.
+
+    Both are negative for what was sold short: the units that are owed, and what their sale brought less its fees.
+    """
+
+    quantity: Decimal
+    cost: Decimal
+
+
+class Reservation(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """Cash set aside for an order to open a position in one symbol."""
+
+    sid: str
+    cash: Decimal
+
+
+class LedgerState(msgspec.Struct, frozen=True, kw_only=True):
+    """A ledger as it can be kept: exact amounts, marks, and the latest closed trades."""
+
+    deposits: Decimal
+    cash: Decimal
+    realised: Decimal
+    reservations: dict[str, Reservation]
+    positions: dict[str, Position]
+    marks: dict[str, float]
+    closed: list[ClosedTrade]
+    opened: dict[str, int] = {}
+
+
+class Ledger:
+    """Books what happened; decides nothing.
+
+    Prices and fees are in the account's currency: `Market.unit` gives what a unit is worth. Always and exactly, what
+    was put in and what was realised is the cash and the positions at cost.
+
+    Attributes:
+        deposits: what was put in, less what was taken out.
+        cash: all of it: reserved or not, what short sales brought included. Negative only where buying back what was
+            sold short, or a dividend on it, took more than there was.
+        realised: profits over what was sold or bought back, and dividends.
+        reserved: cash set aside for orders.
+        positions: units and their cost by symbol, negative for what was sold short; none of no units.
+        margin: what has to cover short positions; None where nothing may be sold short.
+        market: the latest quotes, and what they come to.
+        marks: the market's.
+        opened: when each position was opened, nanoseconds UTC.
+        expected: what sales of the present decision are to bring, which orders that wait for them may use.
+        rules: the number of the rules that it books by. Under rules 1 a closed trade does not say whether it was short.
+
+    Args:
+        cash: what is put in at the start, in the account's currency.
+        market: where it is shared with others; one of its own, without instruments, where None.
+        margin: the permission to sell short.
+        rules: see above.
+    """
+
+    ledgers: ClassVar[Mapping[str, "Ledger"]] = {}
+    """The ledgers that this one sums up: none."""
+
+    __slots__ = (
+        "_closed",
+        "cash",
+        "deposits",
+        "expected",
+        "margin",
+        "market",
+        "marks",
+        "opened",
+        "positions",
+        "realised",
+        "reservations",
+        "reserved",
+        "rules",
+    )
+
+    def __init__(
+        self, cash: Decimal, *, market: Market | None = None, margin: Margin | None = None, rules: int = 2
+    ) -> None:
+        self.rules = rules
+        self.deposits = cash
+        self.cash = cash
+        self.realised = _ZERO
+        self.reserved = _ZERO
+        self.expected = _ZERO
+        self.reservations: dict[str, Reservation] = {}
+        self.positions: dict[str, Position] = {}
+        self.opened: dict[str, int] = {}
+        self.market = Market() if market is None else market
+        self.marks = self.market.marks
+        self.margin = margin
+        # Floats are made of them when somebody asks, which at most trades nobody does.
+        self._closed: deque[tuple[str, Decimal, Decimal, Decimal, int, bool]] = deque(maxlen=_KEPT_TRADES)
+
+    @property
+    def closed(self) -> list[ClosedTrade]:
+        """The latest trades that were closed, oldest first; at most 1,000."""
+        return [
+            ClosedTrade(sid, float(quantity), float(cost), float(proceeds), ts, short)
+            for sid, quantity, cost, proceeds, ts, short in self._closed
+        ]
+
+    @property
+    def available(self) -> Decimal:
+        """Cash that is neither reserved nor has to cover short positions; negative where these have risen too far."""
+        free = EXACT.subtract(self.cash, self.reserved) if self.reserved else self.cash
+        return free if self.margin is None else EXACT.subtract(free, self.margin_held)
+
+    @property
+    def margin_held(self) -> Decimal:
+        """Cash that has to cover short positions: ``Margin.initial`` times what buying them back would take."""
+        return _ZERO if self.margin is None else EXACT.multiply(self.margin.initial, self._owed())
+
+    @property
+    def margin_call(self) -> bool:
+        """Whether too little stands behind the short positions.
+
+        That is when all cash and what is held are worth less than ``Margin.maintenance`` times what buying back would
+        take; in other words, when the equity is less than ``maintenance - 1`` times that.
+        """
+        if self.margin is None:
+            return False
+        owed = self._owed()
+        return bool(owed) and EXACT.add(self.equity, owed) < EXACT.multiply(self.margin.maintenance, owed)
+
+    @property
+    def equity(self) -> Decimal:
+        """All cash and all positions at their latest marks; a position never marked counts at cost.
+
+        So does one in a currency of which no rate is known. What was sold short counts negative.
+        """
+        total = self.cash
+        plain = self.market.plain
+        for sid, position in self.positions.items():
+            mark = self.marks.get(sid)
+            if mark is None:
+                worth: Decimal | None = position.cost
+            elif plain:
+                worth = EXACT.multiply(position.quantity, exact(mark))
+            else:
+                worth = self.market.worth(sid, position.quantity)
+            total = EXACT.add(total, position.cost if worth is None else worth)
+        return total
+
+    def snapshot(self) -> LedgerState:
+        """Give the ledger as it can be kept."""
+        return LedgerState(
+            deposits=self.deposits,
+            cash=self.cash,
+            realised=self.realised,
+            reservations=self.reservations,
+            positions=self.positions,
+            marks=self.marks,
+            closed=self.closed,
+            opened={sid: ts for sid, ts in self.opened.items() if sid in self.positions},
+        )
+
+    def restore(self, state: LedgerState) -> None:
+        """Take up what was kept. The marks stay the same object: views look at it."""
+        self.deposits = state.deposits
+        self.cash = state.cash
+        self.realised = state.realised
+        self.reservations = dict(state.reservations)
+        self.reserved = _ZERO
+        for reservation in self.reservations.values():
+            self.reserved = EXACT.add(self.reserved, reservation.cash)
+        self.positions = dict(state.positions)
+        self.opened = dict(state.opened)
+        self.marks.update(state.marks)
+        self._closed.extend(
+            (trade.sid, exact(trade.quantity), exact(trade.cost), exact(trade.proceeds), trade.ts, trade.short)
+            for trade in state.closed
+        )
+
+    def reserve(self, order_id: str, sid: str, amount: Decimal) -> None:
+        """Set cash aside for an order: to buy a symbol, or, as much as `Margin.to_short` says, to sell it short.
+
+        Raises:
+            NotEnough: more than is available.
+        """
+        if amount > self.available:
+            raise NotEnough("cash", amount, self.available)
+        self.reserved = EXACT.add(self.reserved, amount) if self.reservations else amount
+        self.reservations[order_id] = Reservation(sid, amount)
+
+    def release(self, order_id: str) -> Decimal:
+        """Give the cash set aside for an order back to what is available, and say how much it was."""
+        reservation = self.reservations.pop(order_id, None)
+        if reservation is None:
+            return _ZERO
+        self.reserved = EXACT.subtract(self.reserved, reservation.cash) if self.reservations else _ZERO
+        return reservation.cash
+
+    def buy(self, sid: str, quantity: Decimal, price: Decimal, fees: Decimal = _ZERO) -> Decimal:
+        """Book units bought, and give what they cost with the fees, which are part of a position's cost.
+
+        Raises:
+            NotEnough: more than the cash that is available.
+            WrongSide: the symbol is sold short, which `cover` buys back.
+        """
+        cost = EXACT.multiply(quantity, price)
+        if fees:
+            cost = EXACT.add(cost, fees)
+        if cost > self.available:
+            raise NotEnough("cash", cost, self.available)
+        held = self.positions.get(sid)
+        if held is not None and held.quantity < 0:
+            raise WrongSide(sid, short=True)
+        self.cash = EXACT.subtract(self.cash, cost)
+        if held is not None:
+            quantity = EXACT.add(held.quantity, quantity)
+            total = EXACT.add(held.cost, cost)
+        else:
+            total = cost
+            self.opened[sid] = self.market.now
+        self.positions[sid] = Position(quantity, total)
+        return cost
+
+    def sell(
+        self, sid: str, quantity: Decimal, price: Decimal, ts: int, fees: Decimal = _ZERO
+    ) -> tuple[Decimal, Decimal]:
+        """Book units sold; give what they brought, less the fees, and the profit over what they had cost.
+
+        Raises:
+            NotEnough: more than the units held; or fees, or a price below nothing, take more than is available.
+        """
+        held = self.positions.get(sid)
+        if held is None or quantity > held.quantity:
+            raise NotEnough(f"units of {sid}", quantity, max(_ZERO, held.quantity) if held else _ZERO)
+        proceeds = EXACT.multiply(quantity, price)
+        if fees:
+            proceeds = EXACT.subtract(proceeds, fees)
+        if proceeds < 0 and EXACT.add(self.available, proceeds) < 0:  # below nothing, who sells pays
+            raise NotEnough("cash", EXACT.minus(proceeds), self.available)
+        if quantity == held.quantity:
+            cost = held.cost
+            del self.positions[sid]
+        else:
+            cost = part_of_cost(held.cost, quantity, held.quantity)
+            self.positions[sid] = Position(EXACT.subtract(held.quantity, quantity), EXACT.subtract(held.cost, cost))
+        profit = EXACT.subtract(proceeds, cost)
+        self.cash = EXACT.add(self.cash, proceeds)
+        self.realised = EXACT.add(self.realised, profit)
+        self._closed.append((sid, quantity, cost, proceeds, ts, False))
+        return proceeds, profit
+
+    def short(self, sid: str, quantity: Decimal, price: Decimal, fees: Decimal = _ZERO) -> Decimal:
+        """Book units sold that are not held, and give what they brought, less the fees.
+
+        Nothing is realised: what was brought is the position's cost, negative, until the units are bought back.
+
+        Raises:
+            NoMargin: nothing may be sold short.
+            NotEnough: the sale's margin, less what it brings, is more than the cash that is available.
+            WrongSide: units of the symbol are held, which `sell` sells.
+        """
+        if self.margin is None:
+            raise NoMargin(sid)
+        held = self.positions.get(sid)
+        if held is not None and held.quantity > 0:
+            raise WrongSide(sid, short=False)
+        proceeds = EXACT.multiply(quantity, price)
+        needed = self.margin.to_short(proceeds, fees)
+        if needed > self.available:
+            raise NotEnough("cash", needed, self.available)
+        proceeds = EXACT.subtract(proceeds, fees)
+        owed, cost = EXACT.minus(quantity), EXACT.minus(proceeds)
+        if held is not None:
+            owed, cost = EXACT.add(held.quantity, owed), EXACT.add(held.cost, cost)
+        else:
+            self.opened[sid] = self.market.now
+        self.positions[sid] = Position(owed, cost)
+        self.cash = EXACT.add(self.cash, proceeds)
+        return proceeds
+
+    def cover(
+        self, sid: str, quantity: Decimal, price: Decimal, ts: int, fees: Decimal = _ZERO
+    ) -> tuple[Decimal, Decimal]:
+        """Book units bought back that were sold short; give what they cost with the fees, and the profit.
+
+        The profit is what their sale had brought, less what they cost now. It is never refused for want of cash: who
+        loses must be able to end it, and what is missing is a debt, as negative cash.
+
+        Raises:
+            NotEnough: more than the units that are short.
+        """
+        held = self.positions.get(sid)
+        if held is None or quantity > EXACT.minus(held.quantity):
+            there = max(_ZERO, EXACT.minus(held.quantity)) if held else _ZERO
+            raise NotEnough(f"units of {sid} sold short", quantity, there)
+        paid = EXACT.add(EXACT.multiply(quantity, price), fees)
+        brought = EXACT.minus(self._take(sid, held, EXACT.minus(quantity)))
+        profit = EXACT.subtract(brought, paid)
+        self.cash = EXACT.subtract(self.cash, paid)
+        self.realised = EXACT.add(self.realised, profit)
+        self._closed.append((sid, quantity, paid, brought, ts, self.rules > 1))
+        return paid, profit
+
+    def act(self, action: Action) -> Booked | None:
+        """Book what a split or a dividend does to a position; None where there is none. It changes no mark.
+
+        A split multiplies the units and leaves their cost, exactly. What comes to less than a whole `Market.grain` is
+        paid out (cash in lieu): it is booked as if it had been sold at the latest mark, or at what it had cost where
+        there is none, rounded half to even to 12 decimals. A dividend is cash for every unit, and realised; who is
+        short pays it, if need be with cash that is not there.
+
+        Call it before `Market.split`, which brings the mark to what it is after the split.
+
+        Raises:
+            NoRate: a dividend is in a currency of which no rate is known.
+        """
+        held = self.positions.get(action.sid)
+        if held is None:
+            return None
+        return self._split(held, action) if isinstance(action, Split) else self._dividend(held, action)
+
+    def _split(self, held: Position, split: Split) -> Booked:
+        new, old = Decimal(split.new), Decimal(split.old)
+        times = EXACT.multiply(held.quantity, new)  # the units after the split, times `old`
+        grain = EXACT.multiply(self.market.grain(split.sid), old)
+        rest = EXACT.remainder(times, grain)
+        after = EXACT.divide(EXACT.subtract(times, rest), old)
+        if not rest:
+            self.positions[split.sid] = Position(after, held.cost)
+            return Booked(before=held.quantity, after=after, paid_out=_ZERO, cash=_ZERO, profit=_ZERO)
+        if after:
+            cost = part_of_cost(held.cost, rest, times)
+            self.positions[split.sid] = Position(after, EXACT.subtract(held.cost, cost))
+        else:
+            cost = held.cost
+            del self.positions[split.sid]
+        value = self.market.value(split.sid)
+        cash = cost if value is None else rounded(ROUNDING.divide(ROUNDING.multiply(rest, value), new))
+        profit = EXACT.subtract(cash, cost)
+        self.cash = EXACT.add(self.cash, cash)
+        self.realised = EXACT.add(self.realised, profit)
+        return Booked(
+            before=held.quantity, after=after, paid_out=rounded(ROUNDING.divide(rest, old)), cash=cash, profit=profit
+        )
+
+    def _dividend(self, held: Position, dividend: Dividend) -> Booked:
+        cash = EXACT.multiply(held.quantity, self.market.convert(dividend.sid, dividend.amount))
+        self.cash = EXACT.add(self.cash, cash)
+        self.realised = EXACT.add(self.realised, cash)
+        return Booked(before=held.quantity, after=held.quantity, paid_out=_ZERO, cash=cash, profit=cash)
+
+    def _take(self, sid: str, held: Position, quantity: Decimal) -> Decimal:
+        """Take units out of a position, of its sign, and give what of its cost was theirs."""
+        if quantity == held.quantity:
+            del self.positions[sid]
+            return held.cost
+        cost = part_of_cost(held.cost, quantity, held.quantity)
+        self.positions[sid] = Position(EXACT.subtract(held.quantity, quantity), EXACT.subtract(held.cost, cost))
+        return cost
+
+    def _owed(self) -> Decimal:
+        """Give what it would take to buy back all that is short, at the latest marks; at entry where there is none."""
+        total = _ZERO
+        for sid, position in self.positions.items():
+            if position.quantity < 0:
+                worth = self.market.worth(sid, position.quantity)
+                total = EXACT.add(total, EXACT.abs(position.cost if worth is None else worth))
+        return total
+
+
+class Readable(Protocol):
+    """What a ledger, or the books of several algorithms together, can be asked."""
+
+    @property
+    def ledgers(self) -> Mapping[str, Ledger]:
+        """The ledgers of single algorithms that this sums up, by their names."""
+
+    @property
+    def deposits(self) -> Decimal:
+        """What was put in."""
+
+    @property
+    def cash(self) -> Decimal:
+        """All cash, reserved or not."""
+
+    @property
+    def reserved(self) -> Decimal:
+        """Cash set aside for open orders."""
+
+    @property
+    def available(self) -> Decimal:
+        """Cash that is neither reserved nor has to cover short positions."""
+
+    @property
+    def expected(self) -> Decimal:
+        """What sales of the present decision are to bring."""
+
+    @property
+    def margin_held(self) -> Decimal:
+        """Cash that has to cover short positions."""
+
+    @property
+    def realised(self) -> Decimal:
+        """Profits of what was sold."""
+
+    @property
+    def equity(self) -> Decimal:
+        """All cash and all positions at their latest marks."""
+
+    @property
+    def positions(self) -> Mapping[str, Position]:
+        """Units held, and what they cost, by symbol; negative for what was sold short."""
+
+    @property
+    def opened(self) -> Mapping[str, int]:
+        """When each position was opened, nanoseconds UTC."""
+
+    @property
+    def reservations(self) -> Mapping[str, Reservation]:
+        """Cash set aside, by order."""
+
+    @property
+    def market(self) -> Market:
+        """What a unit is worth."""
+
+    @property
+    def marks(self) -> Mapping[str, float]:
+        """The latest quotes, by symbol."""
+
+    @property
+    def closed(self) -> Iterable[ClosedTrade]:
+        """The latest trades that were closed, oldest first."""

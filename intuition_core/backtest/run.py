@@ -1,0 +1,231 @@
+"""A composition at work on recorded events: the same strategy as everywhere, and what is kept of its course."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from operator import itemgetter
+from typing import Final
+
+from intuition_core.account.statement import Statement
+from intuition_core.backtest.equity import Curve
+from intuition_core.contracts import Data
+from intuition_core.determinism.apart import passing
+from intuition_core.history import History, Trade
+from intuition_core.trading.composition import Composition
+from intuition_core.trading.digest import Digest
+from intuition_core.trading.engine import Strategy
+from intuition_core.trading.order_manager import NO_MORE
+from intuition_core.trading.records import Record, ends_an_order, refuses_an_event
+
+RUN: Final = ""
+"""What the ids of its records start with: no executor ever sees them, so they need not be unique."""
+
+_UNKNOWN: Final = 0.05
+"""Which part of all the events the first ones are taken for, where nobody knows."""
+
+_NUMBER: Final = re.compile(r"[0-9][0-9.,]*(?:e[-+]?[0-9]+)?")
+"""What is left out of reasons, so that those alike are counted together."""
+
+_type: Final = itemgetter("type")
+
+_AT_ONCE: Final = 1000
+"""How many records are kept before they are passed on."""
+
+
+class Backtest:
+    """Takes recorded events, and keeps the account's course, its trades and the hash of its decisions.
+
+    Attributes:
+        strategy: the live parts.
+
+    Args:
+        composition: the recipe.
+        benchmark: the symbol to compare with; None for equal amounts of all symbols.
+        listen: called with the records, in order, some at once.
+        strategy: makes the live parts; `Strategy`, or one that tells what they do.
+
+    Raises:
+        PartFailed: a part cannot be made or initialised.
+    """
+
+    def __init__(
+        self,
+        composition: Composition,
+        *,
+        benchmark: str | None = None,
+        listen: Callable[[Sequence[Record]], None] | None = None,
+        strategy: Callable[..., Strategy] = Strategy,
+    ) -> None:
+        self.strategy = strategy(composition, run=RUN)
+        self.counts: Counter[str] = Counter()
+        self.refusals: Counter[str] = Counter()
+        self.unbooked: Counter[str] = Counter()
+        self.shut_out: Counter[str] = Counter()
+        self._benchmark = benchmark
+        self._listen = listen
+        self._curve = Curve(self.strategy.ledger, benchmark=benchmark)
+        self._digest = Digest(RUN)
+        self._kept: list[Record] = []
+        self._fills: list[Record] = []
+        self._expected = 0.0
+        self._first_ts: int | None = None
+        self._last_ts: int | None = None
+
+    @property
+    def decisions_sha256(self) -> str:
+        """The hash of what the events so far led to; see `Digest`."""
+        self._pass_on()
+        return self._digest.hexdigest()
+
+    def take(self, events: Sequence[Data], *, part: float | None = None) -> None:
+        """Take the next events, in the order of their time.
+
+        Args:
+            events: all of them of at least the last one's time.
+            part: which part of all the events has been given with these, from 0 to 1, where that is known.
+
+        Raises:
+            PartFailed: a part failed whose policy is to end the run.
+        """
+        if not events:
+            return
+        events = self.strategy.with_timers(events)
+        with passing():
+            self._take(events, part)
+        self.strategy.leave_if_forked()
+
+    def _take(self, events: Sequence[Data], part: float | None) -> None:
+        if self._first_ts is None:
+            self._first_ts = events[0]["ts"]
+        self._last_ts = events[-1]["ts"]
+        # A source may count what it has read ahead, so that the first batch looks like much of it.
+        span = (self._last_ts - self._first_ts) / (part or _UNKNOWN)
+        if span > 2 * self._expected and (part or not self._expected):
+            self._expected = span
+            self._curve.expect(span)
+        curve = self._curve
+        start = 0
+        while True:
+            end = curve.stretch(events, start)
+            if end > start:
+                self._run(events if end - start == len(events) else events[start:end])
+            if end == len(events):
+                return
+            curve.turn(events[end]["ts"], events[end].get("start"))
+            start = end
+
+    def _run(self, events: Sequence[Data]) -> None:
+        strategy, curve, books = self.strategy, self._curve, self.strategy.books
+        others, moves = strategy.others, books.moves
+        before = strategy.seq + 1
+        seen = 0
+        kept = self._kept
+        if not books.market.plain:  # a rate changes what everything is worth, and leaves no record
+            self._run_each(events)
+            return
+        for records in strategy.run_through(events):
+            kept += records
+            if books.moves != moves:
+                moves = books.moves
+                at = strategy.seq - before
+                curve.look(events, seen, at, only_quotes=strategy.others == others)
+                curve.settle(events[at])
+                seen = at + 1
+            if strategy.halted is not None:
+                raise strategy.halted
+        curve.look(events, seen, len(events), only_quotes=strategy.others == others)
+        if len(kept) >= _AT_ONCE:
+            self._pass_on()
+
+    def _run_each(self, events: Sequence[Data]) -> None:
+        """Take events and read the account after each of them."""
+        for data in events:
+            self._kept += self.strategy.step(data)
+            self._curve.settle(data)
+            if self.strategy.halted is not None:
+                raise self.strategy.halted
+        if len(self._kept) >= _AT_ONCE:
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        """Hash, count and hand on the records that were kept for it: many at once cost less."""
+        kept = self._kept
+        self._digest.add(kept)
+        self._count(kept)
+        self._fills += [record for record in kept if record["type"] == "fill"]
+        kept.clear()
+
+    def _count(self, records: Sequence[Record]) -> None:
+        self.counts.update(map(_type, records))
+        for record in records:
+            if record["type"] == "rejection":
+                self._count_rejection(record)
+        if self._listen is not None and records:
+            self._listen(records)
+
+    def _count_rejection(self, record: Record) -> None:
+        """Count what refuses an order, what ends one that was placed, and what is no order, each with its reasons."""
+        if refuses_an_event(record):
+            self.counts["rejection"] -= 1
+            self.unbooked[record["reason"]] += 1
+        elif ends_an_order(record):
+            self.counts["rejection"] -= 1
+            self.counts["ended"] += 1
+            if record["reason"].startswith(f"{NO_MORE}: "):
+                self.shut_out[record["reason"]] += 1
+        else:
+            reason = record["reason"].replace(str(record["sid"]), "…")
+            self.refusals[_NUMBER.sub("…", reason)] += 1
+
+    def finish(self, *, source: str, complete: bool = True) -> History:
+        """Cancel what can no longer fill, and say what the run came to.
+
+        Args:
+            source: where the events came from, in a few words.
+            complete: whether all events were taken.
+        """
+        strategy = self.strategy
+        events = strategy.seq
+        if self._last_ts is not None:
+            self._pass_on()
+            self._count(strategy.cancel_open_orders(self._last_ts))
+        self._curve.finish()
+        composition = strategy.composition
+        names = " and ".join(f"{line.algorithm.name} with {line.portfolio.name}" for line in composition.lines)
+        return History(
+            title=names,
+            composition=composition.plain(),
+            source=source,
+            events=events,
+            first_ts=self._first_ts,
+            last_ts=self._last_ts,
+            deposits=strategy.ledger.deposits,
+            equity=strategy.ledger.equity,
+            slices=self._curve.slices,
+            days=self._curve.days,
+            priced=self._curve.priced,
+            benchmark=self._benchmark or "equal amounts of all symbols, held",
+            trades=[_trade(fill) for fill in self._fills],
+            counts=self.counts,
+            statement=Statement.of(strategy.ledger, events).plain(),
+            complete=complete,
+            notices=strategy.told,
+            unquoted=strategy.unquoted,
+            refusals=dict(self.refusals.most_common()),
+            unbooked=dict(self.unbooked.most_common()),
+            shut_out=dict(self.shut_out.most_common()),
+        )
+
+
+def _trade(fill: Record) -> Trade:
+    return Trade(
+        ts=fill["ts"],
+        sid=fill["sid"],
+        side=fill["side"],
+        quantity=Decimal(fill["quantity"]),
+        price=Decimal(str(fill["price"])),
+        cash=Decimal(fill["cash"]),
+        commission=Decimal(fill.get("commission", 0)),
+        profit=Decimal(fill["profit"]) if "profit" in fill else None,
+    )

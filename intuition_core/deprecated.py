@@ -1,0 +1,145 @@
+"""Import paths of earlier releases, which warn and work for one release more.
+
+A module that has moved is found under its old name; a name of a module whose old name is a package's now is found in
+the package.
+"""
+
+TYPE_CHECKING = False  # the command `intuition` begins before anything takes time to import
+
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import Any
+
+MOVED = {
+    "actions": "account.actions",
+    "amounts": "account.amounts",
+    "answers": "trading.answers",
+    "apart": "determinism.apart",
+    "archive": "session.archive",
+    "attended": "supervision.attended",
+    "bars": "trading.matching",
+    "books": "account.books",
+    "cell": "supervision.shared_status",
+    "compose": "config.compose",
+    "composition": "trading.composition",
+    "console": "session.console",
+    "control": "session.control",
+    "costs": "account.costs",
+    "curve": "backtest.equity",
+    "description": "plugins.description",
+    "desk": "trading.order_manager",
+    "diagnosis": "config.diagnosis",
+    "digest": "trading.digest",
+    "distributions": "plugins.distributions",
+    "durations": "params.durations",
+    "files": "plugins.files",
+    "front": "supervision.front",
+    "hashing": "determinism.hashing",
+    "hooks": "session.hooks",
+    "hours": "account.hours",
+    "inquiry": "supervision.inquiry",
+    "instruments": "account.instruments",
+    "journal": "session.journal",
+    "ledger": "account.ledger",
+    "listings": "config.listings",
+    "local": "serving.local",
+    "lookahead": "backtest.lookahead",
+    "lookout": "trading.risk_monitor",
+    "margin": "account.margin",
+    "market": "account.market",
+    "merge": "sources.merge",
+    "naive": "trading.naive",
+    "orders": "trading.orders",
+    "paper": "trading.paper_broker",
+    "parameters": "params.checking",
+    "part_probe": "plugins.part_probe",
+    "plugin_probe": "plugins.plugin_probe",
+    "processes": "supervision.processes",
+    "randomness": "determinism.randomness",
+    "reading": "sources.reading",
+    "records": "trading.records",
+    "reload": "serving.reload",
+    "requirements": "config.requirements",
+    "rows": "backtest.rows",
+    "schema": "config.schema",
+    "seats": "trading.parts",
+    "service": "serving.service",
+    "stage": "supervision.stage",
+    "stamps": "sources.stamps",
+    "strategy": "trading.engine",
+    "swaps": "trading.swaps",
+    "tables": "cli.tables",
+    "targets": "trading.targets",
+    "timers": "trading.timers",
+    "trace": "trading.trace",
+    "typed": "params.typed",
+    "verdicts": "supervision.crashes",
+    "wall": "trading.wall",
+    "watchdog": "supervision.watchdog",
+}
+"""Modules of `intuition_core` by their old names, and where they are."""
+
+
+class Finder:
+    """Finds moved modules; the last of `sys.meta_path`, so that it is asked for nothing that is there."""
+
+    @classmethod
+    def find_spec(cls, name: str, *_: object) -> "ModuleSpec | None":
+        """Give the specification of a moved module; None for all others."""
+        package, old = name.rpartition(".")[::2]
+        if package != "intuition_core" or old not in MOVED:
+            return None
+        from importlib.machinery import ModuleSpec
+
+        return ModuleSpec(name, _Loader(f"{package}.{MOVED[old]}"))  # type: ignore[arg-type]  # it has what the import system asks for
+
+
+class _Loader:
+    """Loads the moved module in place of the one that was asked for."""
+
+    def __init__(self, new: str) -> None:
+        self._new = new
+
+    def create_module(self, spec: "ModuleSpec") -> "ModuleType":
+        """Give the module where it is now."""
+        from importlib import import_module
+
+        _warn(spec.name, self._new, level=3)
+        module = import_module(self._new)
+        self._spec = module.__spec__
+        return module
+
+    def exec_module(self, module: "ModuleType") -> None:
+        """Leave the module as it is: it has run already."""
+        module.__spec__ = self._spec
+
+
+def names(old: str, new: str, name: str) -> "Any":
+    """Give a name of a module whose old name is a package's now.
+
+    Args:
+        old: the package.
+        new: where the module is.
+        name: what was asked for.
+
+    Raises:
+        AttributeError: the module does not have it either.
+    """
+    from importlib import import_module
+
+    if name.startswith("__"):
+        raise AttributeError(f"module {old!r} has no attribute {name!r}")
+    try:
+        found = getattr(import_module(new), name)
+    except AttributeError:
+        raise AttributeError(f"module {old!r} has no attribute {name!r}") from None
+    _warn(f"{old}.{name}", f"{new}.{name}", level=4)
+    return found
+
+
+def _warn(old: str, new: str, *, level: int) -> None:
+    """Warn of an old path; frames of the import system are none of the ``level`` frames up to who uses it."""
+    import warnings
+
+    warnings.warn(f"{old} is {new} now, and will not be found in the next release", DeprecationWarning, level)

@@ -1,0 +1,1 @@
+"""Parameters of parts: what people type, read as the types that a part's ``Params`` declare."""

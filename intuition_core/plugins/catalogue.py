@@ -1,0 +1,583 @@
+"""Discovery: which plugins are installed, finding one by its name, loading exactly that one.
+
+A plugin is an entry point in a group ``intuition.v<contract version>.<kind>`` of any installed distribution. Discovery
+reads metadata files and imports nothing. Whatever a distribution holds becomes a `Plugin` with a status, not an error.
+"""
+
+import os
+import re
+import sys
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
+
+import msgspec
+
+from intuition_core.contracts import CONTRACT_VERSION
+from intuition_core.determinism.apart import leave_if_forked, unchanged
+from intuition_core.errors import IntuitionError, did_you_mean
+from intuition_core.plugins.distributions import Distribution, distributions, headers, normal
+from intuition_core.plugins.files import FILE, is_file, load_part, module_name, part_file, version_of
+from intuition_core.supervision.stage import STAGE
+
+if TYPE_CHECKING:
+    import subprocess
+
+KINDS: Final = (
+    "algorithm",
+    "portfolio",
+    "source",
+    "indicator",
+    "risk",
+    "broker",
+    "instruments",
+    "calendar",
+    "connector",
+    "report",
+    "hooks",
+    "command",
+)
+"""The kinds of plugin, in the order in which they are listed."""
+
+REQUIRED: Final = {
+    "algorithm": ("initialize", "event"),
+    "portfolio": ("optimize",),
+    "source": ("events",),
+    "indicator": ("initialize", "event"),
+    "risk": ("check",),
+    "broker": ("submit", "query"),
+    "instruments": ("instruments",),
+    "calendar": ("sessions",),
+    "connector": ("initialize", "run", "stop"),
+    "report": ("metrics", "write"),
+    "command": ("main",),
+}
+"""The methods without which a class is no plugin of its kind, see `intuition_core.contracts`."""
+
+CORE: Final = "intuition-core"
+"""The distribution that holds the built-in parts."""
+
+_OWN: Final = {("portfolio", "naive"): "Bets a random fraction of the cash, to try an algorithm with"}
+"""What the core's own parts are; a distribution has but one summary for all that it brings."""
+
+_INDICATORS: Final = (
+    *("sma", "ema", "wma", "rsi", "roc", "stddev", "macd", "bollinger"),
+    *("atr", "donchian", "stochastic", "obv", "vwap"),
+)
+
+_RISKS: Final = (
+    "daily-loss",
+    "drawdown",
+    "exposure",
+    "max-position",
+    "order-rate",
+    "order-size",
+    "price-collar",
+    "stale-data",
+)
+
+FIRST_PARTY: Final = {
+    ("algorithm", "random"): "intuition-random",
+    ("algorithm", "sma-cross"): "intuition-algorithms",
+    ("algorithm", "buy-and-hold"): "intuition-algorithms",
+    ("portfolio", "kelly"): "intuition-portfolio-kelly",
+    ("portfolio", "fixed"): "intuition-portfolio-fixed",
+    ("portfolio", "optimal-weights"): "intuition-portfolio-optimal",
+    ("portfolio", "equal-weight"): "intuition-portfolio-weights",
+    ("portfolio", "target-weights"): "intuition-portfolio-weights",
+    **{("risk", name): "intuition-risk" for name in _RISKS},
+    ("connector", "mqtt"): "intuition-connector-mqtt",
+    **{("indicator", name): "intuition-indicators" for name in _INDICATORS},
+    ("source", "csv"): "intuition-source-files",
+    ("source", "parquet"): "intuition-source-files",
+    ("source", "jsonl"): "intuition-source-files",
+    ("source", "sample"): "intuition-source-sample",
+    ("report", "html"): "intuition-report",
+    ("source", "sql"): "intuition-source-sql",
+    ("source", "websocket"): "intuition-source-websocket",
+    ("calendar", "exchange"): "intuition-calendars",
+    ("command", "broker"): "intuition-connector-mqtt",
+    ("command", "compare"): "intuition-compare",
+    ("command", "publish"): "intuition-connector-mqtt",
+    ("hooks", "notify"): "intuition-notify",
+}
+"""The project's own plugins, by kind and name: the distribution that brings each."""
+
+
+def how_to_install(*distributions: str) -> str:
+    """Give the command that installs distributions of the project's own, also for those who have a clone of it."""
+    folders = " ".join(f"plugins/{distribution}" for distribution in distributions)
+    return f"`pip install {' '.join(distributions)}` (from a clone: `pip install {folders}`)"
+
+
+Status: TypeAlias = Literal["available", "broken", "blocked", "incompatible", "conflict"]
+
+
+class Plugin(msgspec.Struct, frozen=True):
+    """One plugin as its distribution declares it; nothing of it has been imported."""
+
+    kind: str
+    """One of `KINDS`; what the distribution wrote, where that is none of them; ``unknown`` where it cannot be read."""
+    name: str
+    distribution: str
+    version: str
+    """The distribution's version, empty where it cannot be read."""
+    target: str
+    """Where the code is: ``module`` or ``module:object``."""
+    summary: str
+    """The distribution's own one-line description, or what is known of a part of the core."""
+    status: Status = "available"
+    reason: str | None = None
+    """For every status but ``available``: a sentence that says why, and what to do."""
+
+    def __str__(self) -> str:
+        """Give the kind, the name and where it comes from."""
+        return f"{self.kind} `{self.name}` ({f'{self.distribution} {self.version}'.strip()})"
+
+    @property
+    def ref(self) -> str:
+        """The name that means this plugin and no other, ``distribution:name``."""
+        return f"{self.distribution}:{self.name}"
+
+
+class UnknownPlugin(IntuitionError):
+    """A name under which no plugin of that kind is installed."""
+
+    def __init__(self, kind: str, ref: str, plugins: Sequence[Plugin]) -> None:
+        self.kind = kind
+        self.ref = ref
+        self.known = tuple(sorted({plugin.name for plugin in plugins if plugin.kind == kind}))
+        name = ref.rpartition(":")[2]
+        self.distribution = FIRST_PARTY.get((kind, name))
+        others = [plugin for plugin in plugins if plugin.kind != kind and plugin.name == ref]
+        brought = [
+            plugin.name for plugin in plugins if plugin.kind == kind and normal(plugin.distribution) == normal(ref)
+        ]
+        if brought:
+            hint = f": that is a distribution; use {_listed(brought)}"
+        elif others:
+            hint = f": that is of kind `{others[0].kind}`, from {others[0].distribution}"
+        elif self.distribution and not any(normal(plugin.distribution) == self.distribution for plugin in plugins):
+            hint = f": it comes with {self.distribution}; run {how_to_install(self.distribution)}"
+        else:
+            hint = _nearest(ref, [plugin for plugin in plugins if plugin.kind == kind])
+        end = "" if hint.endswith("?") else "."
+        installed = f"Installed: {_listed(self.known)}" if self.known else f"No {kind} is installed"
+        super().__init__(f"no {kind} is called `{ref}`{hint}{end} {installed}")
+
+
+def _nearest(ref: str, plugins: Sequence[Plugin]) -> str:
+    """Ask whether one of the plugins was meant, by a name that means it and no other."""
+    name = ref.rpartition(":")[2]
+    near = name if any(plugin.name == name for plugin in plugins) else None
+    near = near or next(iter(get_close_matches(name, {plugin.name for plugin in plugins}, n=1)), None)
+    meant = [plugin for plugin in plugins if plugin.name == near]
+    if not meant:
+        return ""
+    exact = len(meant) > 1 or ":" in ref
+    return f"; did you mean {' or '.join(f'`{plugin.ref if exact else plugin.name}`' for plugin in meant)}?"
+
+
+class PluginConflict(IntuitionError):
+    """A name that several distributions offer."""
+
+    def __init__(self, kind: str, name: str, plugins: Sequence[Plugin]) -> None:
+        self.kind = kind
+        self.name = name
+        self.plugins = tuple(plugins)
+        offered = " and ".join(f"{plugin.distribution} {plugin.version}" for plugin in plugins)
+        chosen = " or ".join(f"`{plugin.ref}`" for plugin in plugins)
+        super().__init__(f"the {kind} `{name}` is offered by {offered}; choose {chosen}, or uninstall one of them")
+
+
+class _Unusable(IntuitionError):
+    """A plugin that is installed and cannot be used."""
+
+    def __init__(self, plugin: Plugin) -> None:
+        self.plugin = plugin
+        self.kind = plugin.kind
+        self.name = plugin.name
+        self.reason = plugin.reason
+        super().__init__(f"{plugin} is {plugin.status}: {plugin.reason}")
+
+
+class PluginBlocked(_Unusable):
+    """A plugin that the configuration blocks."""
+
+
+class PluginIncompatible(_Unusable):
+    """A plugin written for another version of the contract."""
+
+
+class BrokenPlugin(IntuitionError):
+    """A plugin that cannot be imported, or whose distribution is damaged."""
+
+    def __init__(self, plugin: Plugin, problem: str) -> None:
+        self.kind = plugin.kind
+        self.name = plugin.name
+        self.distribution = plugin.distribution
+        self.version = plugin.version
+        self.problem = problem
+        super().__init__(f"{plugin} is broken: {problem}")
+
+
+class Catalogue(msgspec.Struct, frozen=True):
+    """The plugins that are installed, sorted by kind, name and distribution."""
+
+    plugins: tuple[Plugin, ...]
+
+    def find(self, kind: str, ref: str) -> Plugin:
+        """Give the plugin that a name means.
+
+        Args:
+            kind: one of `KINDS`.
+            ref: the plugin's name; or ``distribution:name`` where several distributions offer the name; or a part in a
+                file (`intuition_core.plugins.files`).
+
+        Raises:
+            UnknownPlugin: there is none.
+            PluginConflict: there are several, and only ``distribution:name`` can tell them apart.
+            PluginBlocked: the configuration blocks it.
+            PluginIncompatible: it is written for another version of the contract.
+            BrokenPlugin: its metadata is damaged.
+            NoSuchFile: it is a file, and cannot be read.
+        """
+        if is_file(ref):
+            file = part_file(ref)
+            return Plugin(kind, file.name, FILE, version_of(file), str(file), "")
+        named = [plugin for plugin in self.plugins if plugin.kind == kind and _means(ref, plugin)]
+        usable = [plugin for plugin in named if plugin.status in {"available", "conflict"}]
+        if len(usable) == 1:
+            return usable[0]
+        if usable:
+            raise PluginConflict(kind, ref, usable)
+        if not named:
+            raise UnknownPlugin(kind, ref, self.plugins)
+        plugin = named[0]
+        if plugin.status == "blocked":
+            raise PluginBlocked(plugin)
+        if plugin.status == "incompatible":
+            raise PluginIncompatible(plugin)
+        raise BrokenPlugin(plugin, plugin.reason or "its metadata is damaged")
+
+    def load(self, kind: str, ref: str) -> Any:
+        """Import the plugin that a name means, and nothing else, and give what its target names.
+
+        Raises:
+            BrokenPlugin: the import failed, in whatever way; the error it raised is the cause.
+            BadFile: it is a file, and no such part can be taken from it.
+            IntuitionError: there is no such plugin to import, see `find`.
+        """
+        plugin = self.find(kind, ref)
+        own = os.getpid()
+        label = f"{kind} {plugin.name}"
+        module = (
+            module_name(part_file(plugin.target).path) if is_file(plugin.target) else plugin.target.partition(":")[0]
+        )
+        try:
+            with STAGE.loading(kind, label, module), unchanged():
+                found = self._imported(plugin, kind)
+        except IntuitionError as error:
+            leave_if_forked(own, label, error.__cause__)
+            raise
+        leave_if_forked(own, label)
+        return found
+
+    def _imported(self, plugin: Plugin, kind: str) -> Any:
+        if is_file(plugin.target):
+            return load_part(part_file(plugin.target), kind, REQUIRED.get(kind, ()))
+        from stevedore.driver import DriverManager  # takes longer to import than all plugins take to be listed
+
+        class Chosen(DriverManager[Any]):
+            def list_entry_points(self) -> list[Any]:
+                from importlib.metadata import EntryPoint
+
+                return [EntryPoint(plugin.name, plugin.target, self.namespace)]
+
+        try:
+            return Chosen(_group(kind), plugin.name).driver
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            from intuition_core.plugins.plugin_probe import one_line
+
+            raise BrokenPlugin(plugin, f"importing `{plugin.target}` failed with {one_line(error)}") from error
+
+
+class Check(msgspec.Struct, frozen=True):
+    """What importing a plugin in a process of its own came to."""
+
+    seconds: float | None
+    """How long the import took; None where it did not come to an end."""
+    problem: str | None
+    """What went wrong, in one line; None where nothing did."""
+    missing: tuple[str, ...] = ()
+    """The methods of its kind that the class lacks."""
+
+
+def discover(*, blocked: Collection[str] = (), path: Sequence[str] | None = None) -> Catalogue:
+    """List the plugins of all installed distributions, importing none of them.
+
+    Args:
+        blocked: plugins that must not be used: by name, ``kind:name``, ``distribution:name``, or a whole distribution.
+            Case, and which of ``-_.`` is written, make no difference.
+        path: the folders and archives to look into, the earlier ones first; the interpreter's own path by default.
+
+    A distribution that cannot be read, or that declares something that cannot be a plugin, is listed as broken.
+    """
+    plugins = [
+        plugin
+        for distribution in distributions(sys.path if path is None else path)
+        for plugin in _plugins_of(distribution)
+    ]
+    return Catalogue(tuple(sorted(_conflicts(_blocked(plugins, blocked)), key=_rank)))
+
+
+def check(plugin: Plugin, *, deadline: float = 10.0, path: Sequence[str] | None = None) -> Check:
+    """Import a plugin in a process of its own, which is ended, with all it started, when it has answered.
+
+    Args:
+        plugin: what to import.
+        deadline: seconds after which the import is given up.
+        path: the import path, the interpreter's own by default.
+    """
+    import subprocess
+    import tempfile
+
+    from intuition_core.plugins import plugin_probe
+
+    required = REQUIRED.get(plugin.kind, ())
+    arguments = [
+        msgspec.json.encode(content).decode() for content in (list(sys.path if path is None else path), required)
+    ]
+    arguments.append(plugin.target)
+    hung = False
+    with tempfile.TemporaryFile() as report:
+        process = subprocess.Popen(  # noqa: S603  # our own program, with a path and a target, and no shell
+            [sys.executable, "-P", plugin_probe.__file__, str(report.fileno()), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=(report.fileno(),),
+            start_new_session=True,
+        )
+        try:
+            process.wait(deadline)
+        except subprocess.TimeoutExpired:
+            hung = True
+        finally:
+            _end_group(process)
+        report.seek(0)
+        answer = report.read()
+    if hung:
+        return Check(None, f"still importing after {deadline:g} s")
+    try:
+        return msgspec.json.decode(answer, type=Check)
+    except msgspec.DecodeError:
+        return Check(None, f"the process {_ending(process.returncode)} while importing it")
+
+
+class _Entry(NamedTuple):
+    """One line of an ``entry_points.txt``: what it offers, and what is wrong with it."""
+
+    kind: str
+    name: str
+    target: str
+    status: Status = "available"
+    reason: str | None = None
+
+
+def _group(kind: str) -> str:
+    return f"intuition.v{CONTRACT_VERSION}.{kind}"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _clean(text: str, limit: int = 200) -> str:
+    """Make text safe for a terminal: metadata is written by anybody."""
+    text = " ".join("".join(character if character.isprintable() else " " for character in text).split())
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
+def _rank(plugin: Plugin) -> tuple[int, str, str, str, str, str]:
+    kind = KINDS.index(plugin.kind) if plugin.kind in KINDS else len(KINDS)
+    return kind, plugin.kind, plugin.name, plugin.distribution, plugin.version, plugin.target
+
+
+def _means(ref: str, plugin: Plugin) -> bool:
+    distribution, _, name = ref.partition(":")
+    return ref == plugin.name or (name == plugin.name and normal(distribution) == normal(plugin.distribution))
+
+
+# Reading what a distribution declares
+
+
+def _plugins_of(distribution: Distribution) -> list[Plugin]:
+    try:
+        text = distribution.read("entry_points.txt")
+        # Most distributions declare nothing for us, and leave here.
+        if not text or ("intuition.v" not in text and "i\0n\0t\0u\0i\0t\0i\0o\0n" not in text):
+            return []
+        if "\0" in text:
+            return [_unreadable(distribution, "entry_points.txt is no UTF-8 text")]
+        entries = _usable(_entries(text))
+        return _described(distribution, entries) if entries else []
+    except Exception as error:  # noqa: BLE001  # whatever is wrong with one distribution, the others are listed
+        return [_unreadable(distribution, _clean(str(error)))]
+
+
+def _unreadable(distribution: Distribution, problem: str) -> Plugin:
+    reason = f"its metadata cannot be read ({problem}); reinstall it, or remove its folder"
+    name = _clean(distribution.name)
+    return Plugin("unknown", name, name, _clean(distribution.version), "", "", "broken", reason)
+
+
+def _described(distribution: Distribution, entries: Iterable[_Entry]) -> list[Plugin]:
+    """Add what the distribution says about itself."""
+    text = distribution.read("METADATA") or distribution.read("PKG-INFO") or ""
+    said = {key: _clean(value) for key, value in headers(text).items()}
+    name = said.get("name") or _clean(distribution.name)
+    version = said.get("version") or _clean(distribution.version)
+    damage = None
+    if not text:
+        damage = "its METADATA is missing, as after an interrupted installation"
+    elif missing := [key for key in ("Name", "Version") if not said.get(key.lower())]:
+        damage = f"its METADATA gives no {' and no '.join(missing)}"
+    if damage:
+        entries = [entry._replace(status="broken", reason=f"{damage}; reinstall {name}") for entry in entries]
+    own = _OWN if normal(name) == CORE else {}
+    summary = said.get("summary", "")
+    return [
+        Plugin(
+            entry.kind,
+            entry.name,
+            name,
+            version,
+            entry.target,
+            own.get((entry.kind, entry.name), summary),
+            entry.status,
+            entry.reason,
+        )
+        for entry in entries
+    ]
+
+
+_GROUP = re.compile(r"intuition\.v([0-9]{1,9})\.(.*)")
+_OURS = re.compile(r"intuition\.v[0-9]")
+_TARGET = re.compile(r"(\w+(?:\.\w+)*)(?:\s*:\s*(\w+(?:\.\w+)*))?\s*(?:\[[^\]]*\])?")
+_AUTHOR = "report it to its author"
+
+
+def _entries(text: str) -> Iterator[_Entry]:
+    """Read the lines of our groups, bad ones as broken entries; what other groups hold is not our business."""
+    group: re.Match[str] | None = None
+    for line in map(str.strip, text.splitlines()):
+        if not line or line[0] in "#;":
+            continue
+        header = line[1:-1].strip() if line[0] == "[" and line[-1] == "]" else None
+        if header is not None and (_GROUP.fullmatch(header) or not _OURS.search(header)):
+            group = _GROUP.fullmatch(header)
+        elif header is not None or "[intuition.v" in line or (_OURS.search(line) and "=" not in line):
+            group = None
+            shown = _clean(line, 60)
+            reason = f"its entry_points.txt has `{shown}`, not `[intuition.v{CONTRACT_VERSION}.<kind>]`; {_AUTHOR}"
+            yield _Entry("unknown", shown, "", "broken", reason)
+        elif group:
+            yield _entry(line, version=int(group[1]), kind=group[2])
+
+
+def _entry(line: str, *, version: int, kind: str) -> _Entry:
+    kind, line = _clean(kind, 60), _clean(line, 500)
+    name, separator, target = (part.strip() for part in line.partition("="))
+    if version != CONTRACT_VERSION:
+        remedy = "upgrade it" if version < CONTRACT_VERSION else f"upgrade {CORE}, or install an older version of it"
+        spoken = f"version {version} of the contract, this core speaks version {CONTRACT_VERSION}"
+        reason = f"it is written for {spoken}; {remedy}"
+        return _Entry(kind, name, target, "incompatible", reason)
+    if kind not in KINDS:
+        reason = f"this core knows no kind `{kind}`{did_you_mean(kind, KINDS)}; upgrade {CORE}, or {_AUTHOR}"
+        return _Entry(kind, name, target, "incompatible", reason)
+    if not separator or not name:
+        reason = f"its entry_points.txt has `{line}`, not `name = module:object`; {_AUTHOR}"
+        return _Entry(kind, name or line, target, "broken", reason)
+    if not _importable(target):
+        return _Entry(kind, name, target, "broken", f"its target `{target}` is not `module:object`; {_AUTHOR}")
+    return _Entry(kind, name, target)
+
+
+def _importable(target: str) -> bool:
+    match = _TARGET.fullmatch(target)
+    return match is not None and all(
+        word.isidentifier() for dotted in match.groups() if dotted for word in dotted.split(".")
+    )
+
+
+def _usable(entries: Iterable[_Entry]) -> list[_Entry]:
+    """Leave out what a distribution offers for other versions besides this one, and refuse what it offers twice."""
+    entries = list(dict.fromkeys(entries))
+    offers = Counter((entry.kind, entry.name) for entry in entries if entry.status != "incompatible")
+    kept = []
+    for entry in entries:
+        times = offers[entry.kind, entry.name]
+        if entry.status == "available" and times > 1:
+            reason = f"its entry_points.txt gives `{entry.name}` {times} targets; {_AUTHOR}"
+            kept.append(entry._replace(status="broken", reason=reason))
+        elif entry.status != "incompatible" or not times:
+            kept.append(entry)
+    return kept
+
+
+# Judging them
+
+
+def _blocked(plugins: Iterable[Plugin], blocked: Iterable[str]) -> Iterator[Plugin]:
+    rules = {":".join(map(normal, rule.split(":"))): rule for rule in blocked}
+    for plugin in plugins:
+        name, distribution = normal(plugin.name), normal(plugin.distribution)
+        names = (name, f"{plugin.kind}:{name}", distribution, f"{distribution}:{name}")
+        rule = next((rules[name] for name in names if name in rules), None)
+        if rule is None:
+            yield plugin
+        else:
+            reason = f"`{rule}` is in `plugins.blocked` of the configuration; take it out to use this"
+            yield msgspec.structs.replace(plugin, status="blocked", reason=reason)
+
+
+def _conflicts(plugins: Iterable[Plugin]) -> Iterator[Plugin]:
+    offered: dict[tuple[str, str], list[Plugin]] = {}
+    for plugin in plugins:
+        if plugin.status == "available":
+            offered.setdefault((plugin.kind, plugin.name), []).append(plugin)
+        else:
+            yield plugin
+    for rivals in offered.values():
+        for plugin in rivals:
+            others = [rival.distribution for rival in rivals if rival is not plugin]
+            if others:
+                reason = (
+                    f"also offered by {' and '.join(others)}; choose it as `{plugin.ref}`, or uninstall one of them"
+                )
+                yield msgspec.structs.replace(plugin, status="conflict", reason=reason)
+            else:
+                yield plugin
+
+
+# Ending a process
+
+
+def _end_group(process: "subprocess.Popen[bytes]") -> None:
+    import signal
+
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _ending(code: int) -> str:
+    import signal
+
+    return f"ended with exit code {code}" if code >= 0 else f"was killed by a signal ({signal.strsignal(-code)})"

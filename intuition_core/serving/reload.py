@@ -1,0 +1,161 @@
+"""Going on with a changed file: who sees that it was saved, and what then begins anew."""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
+
+from intuition_core.config.loading import Configuration
+from intuition_core.plugins.files import FILE, BadFile, check_syntax, is_file, part_file, version_of
+from intuition_core.trading.composition import Composition, Part, plain_parts
+
+PartKey = tuple[str, str]
+"""The kind and the name of a part."""
+
+
+def part_paths(values: Configuration) -> list[Path]:
+    """Give the files that parts of a session come from, each once."""
+    references = [table.name for table in (values.algorithm, values.portfolio, *values.risks) if table is not None]
+    references += [table.use or table.name for table in values.algorithms]
+    references += [table.use or table.name for table in values.indicators]
+    references += [table.portfolio.use for table in values.algorithms if table.portfolio is not None]
+    references += values.hooks.enabled
+    return list(dict.fromkeys(part_file(each).path for each in references if is_file(each)))
+
+
+def changed_files(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Give the parts from files that are of another version now: their kind and name, and both versions.
+
+    Args:
+        before: the composition in plain types, as `Composition.plain` gives it.
+        now: another, alike but for versions.
+    """
+    pairs = zip(plain_parts(before), plain_parts(now), strict=True)
+    return [
+        {"kind": kind, "name": part["name"], "before": old["version"], "version": part["version"]}
+        for (kind, old), (_, part) in pairs
+        if part["distribution"] == FILE and part["version"] != old["version"]
+    ]
+
+
+class SavedFiles:
+    """Files that are looked at now and then; asked, it says whether one was saved since with other content.
+
+    A file counts once it has stayed the same for two looks, and can be compiled: who writes it may not be done.
+
+    Args:
+        paths: which.
+        log: where to say that one cannot be compiled.
+    """
+
+    def __init__(self, paths: Iterable[Path], *, log: logging.Logger) -> None:
+        self._log = log
+        self._seen = {path: _stamp(path) for path in paths}
+        self._settling: set[Path] = set()
+        self._versions = {path: _version(path) for path in self._seen}
+
+    def __call__(self) -> bool:
+        """Look, and say whether what was saved is to be run."""
+        saved = [self._look(path) for path in self._seen]  # all of them, before the answer
+        return any(saved)
+
+    def _look(self, path: Path) -> bool:
+        stamp = _stamp(path)
+        if stamp != self._seen[path]:
+            self._seen[path] = stamp
+            self._settling.add(path)
+            return False
+        if path not in self._settling:
+            return False
+        self._settling.discard(path)
+        version = _version(path)
+        if version == self._versions[path]:
+            return False
+        self._versions[path] = version
+        try:
+            check_syntax(path)
+        except BadFile as error:
+            self._log.warning("%s; what was there before goes on", error)
+            return False
+        self._log.info("%s was saved", path.name)
+        return True
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
+
+
+def _version(path: Path) -> str | None:
+    try:
+        return version_of(part_file(str(path)))
+    except BadFile:
+        return None
+
+
+class Renewal:
+    """Which parts of a session begin anew because a file has changed.
+
+    Those whose file has, and those that keep state without saying which; the others go on with what they gave by
+    ``snapshot()``. Where nothing has changed, nothing begins anew.
+
+    Attributes:
+        changed: the parts whose files have changed since their state was kept.
+        over: whether the session ends so that another process goes on with a changed file.
+    """
+
+    def __init__(self) -> None:
+        self.changed: frozenset[PartKey] = frozenset()
+        self.over = False
+
+    def wrapped(self, composition: Composition) -> Composition:
+        """Give the same recipe, for parts of which state can be kept when a file has changed."""
+        return composition.mapped(self._part)
+
+    @contextmanager
+    def ending(self) -> Iterator[None]:
+        """Keep state meanwhile as if the session were to end."""
+        before, self.over = self.over, True
+        try:
+            yield
+        finally:
+            self.over = before
+
+    def _part(self, part: Part) -> Part:
+        return replace(part, factory=lambda: _Renewable(part.factory(), (part.kind, part.name), self))
+
+
+class _Renewable:
+    """A live part, whose state can be left out."""
+
+    __slots__ = ("_key", "_live", "_renewal")
+
+    def __init__(self, live: Any, key: PartKey, renewal: Renewal) -> None:
+        self._live = live
+        self._key = key
+        self._renewal = renewal
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "restore" and not (self._key not in self._renewal.changed and hasattr(self._live, "snapshot")):
+            return _ignore
+        if name == "snapshot" and not hasattr(self._live, name) and (self._renewal.over or _is_stateless(self._live)):
+            return _nothing
+        return getattr(self._live, name)
+
+
+def _is_stateless(live: Any) -> bool:
+    return not getattr(live, "__dict__", None) and not getattr(type(live), "__slots__", None)
+
+
+def _nothing() -> None:
+    """Give no state."""
+
+
+def _ignore(_state: Any) -> None:
+    """Take no state."""

@@ -1,0 +1,233 @@
+"""Sources of events: which one reads a file or an address, or which ones; opened with their parameters."""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from functools import cache, partial
+from itertools import groupby
+from pathlib import PurePath
+from typing import Any, Final, NamedTuple
+
+from intuition_core.errors import BadParameter, IntuitionError, PartFailed
+from intuition_core.params.checking import check_params, parameter_names
+from intuition_core.plugins.catalogue import Catalogue
+from intuition_core.sources.reading import Merged, Opened
+
+BY_SUFFIX: Final = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".txt": "csv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".parq": "parquet",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".db": "sql",
+    ".sqlite": "sql",
+    ".sqlite3": "sql",
+}
+"""Which source reads a file, by how its name ends."""
+
+COMPRESSED: Final = frozenset({".gz", ".bz2", ".xz", ".zst", ".lz4"})
+"""Endings that say how a file is packed, not what is in it."""
+
+BY_SCHEME: Final = {"ws": "websocket", "wss": "websocket"}
+"""Which source reads an address, by how it begins; `sql` reads the others."""
+
+_NUMBERED: Final = re.compile(r"([1-9][0-9]{0,5})\.(.+)")
+"""A parameter of the source that reads what was named in this place, counted from 1."""
+
+_PARAMETERS: Final = re.compile(r"[?#]")
+
+
+class UnknownData(IntuitionError):
+    """Data of which it is not known which source reads it."""
+
+    def __init__(self, data: str) -> None:
+        self.data = data
+        known = ", ".join(sorted({*BY_SUFFIX}))
+        super().__init__(f"{data}: cannot tell which source reads this (known endings: {known}); name it by --source")
+
+
+def reader_of(data: str) -> str:
+    """Name the source that reads a file or an address.
+
+    Raises:
+        UnknownData: nothing tells.
+    """
+    scheme, separator, _ = data.partition("://")
+    if separator:
+        return BY_SCHEME.get(scheme, "sql")
+    suffixes = [suffix.lower() for suffix in PurePath(data).suffixes]
+    while suffixes and suffixes[-1] in COMPRESSED:
+        suffixes.pop()
+    name = BY_SUFFIX.get(suffixes[-1]) if suffixes else None
+    if name is None:
+        raise UnknownData(data)
+    return name
+
+
+def shown(data: str) -> str:
+    """Give what of a file or an address may be shown and kept: of an address no user, no password and no parameters."""
+    scheme, separator, rest = data.partition("://")
+    if not separator:
+        return data
+    if not rest.startswith("/"):  # or else it names a file, and nobody
+        credentials, _, rest = rest.rpartition("@")
+        if any(character in credentials for character in "/?#"):
+            return f"{scheme}://***"  # where the password ends is not certain
+    return f"{scheme}://{_PARAMETERS.split(rest, 1)[0]}"
+
+
+def open_source(
+    catalogue: Catalogue,
+    name: str | None = None,
+    *,
+    data: Sequence[str] = (),
+    params: Mapping[str, Any] | None = None,
+    start: int | None = None,
+    end: int | None = None,
+    symbols: Sequence[str] = (),
+    negative_prices: bool = False,
+    beside: bool = True,
+) -> Opened | Merged:
+    """Load a source and give it its parameters; or several, whose events become one course.
+
+    Events of equal time come in the order of the data, and those of a source that is read beside it last.
+
+    Args:
+        catalogue: the plugins there are.
+        name: the source; without it the data tells.
+        data: files or addresses, given to the sources as their parameter ``path`` or ``url``. Neighbours that one
+            source reads are given to it together.
+        params: their other parameters; of several sources, each gets those that it takes. ``2.KEY`` is a parameter of
+            the source that reads the second of the data, and of no other.
+        start: leave out what is before this, in nanoseconds UTC.
+        end: leave out what is not before this.
+        symbols: leave out other symbols, but no rates of currencies; none given means all.
+        negative_prices: let zero and negative prices pass.
+        beside: whether a named source that takes no data may be read beside it.
+
+    Raises:
+        UnknownData: neither the name nor the data says which source it is.
+        BadParameter: no source takes a parameter, or one needs another.
+        IntuitionError: a plugin cannot be used, or cannot read the data.
+    """
+    common, own = _assigned(params or {}, len(data))
+    wanted = {"start": start, "end": end, "symbols": tuple(symbols), "negative_prices": negative_prices}
+    choices = _choices(catalogue, name, data, own, beside=beside)
+    if len(choices) == 1:
+        return _opened(choices[0], common, wanted)
+    known = frozenset(key for choice in choices for key in choice.part.takes)
+    return Merged([_opened(choice, common, wanted, known=known) for choice in choices], symbols=symbols)
+
+
+class _Part(NamedTuple):
+    """The plugin of a source."""
+
+    name: str
+    label: str
+    factory: Any
+    takes: frozenset[str]
+
+    @property
+    def reads_data(self) -> bool:
+        return not self.takes.isdisjoint(("path", "url"))
+
+
+class _Choice(NamedTuple):
+    """A source that is to be opened: what it reads, and the parameters of no other."""
+
+    part: _Part
+    data: tuple[str, ...]
+    own: Mapping[str, Any]
+
+
+def _found(catalogue: Catalogue, name: str) -> _Part:
+    plugin = catalogue.find("source", name)
+    factory: Any = catalogue.load("source", name)
+    label = f"source {plugin.name} ({plugin.distribution} {plugin.version})"
+    return _Part(plugin.name, label, factory, frozenset(parameter_names(factory) or ()))
+
+
+def _assigned(params: Mapping[str, Any], count: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Give the parameters of all sources, and those of the ones that read each of the data.
+
+    Raises:
+        BadParameter: one is for data that there is not.
+    """
+    common: dict[str, Any] = {}
+    own: list[dict[str, Any]] = [{} for _ in range(count)]
+    for key, value in params.items():
+        numbered = _NUMBERED.fullmatch(key)
+        if numbered is None:
+            common[key] = value
+        elif int(numbered[1]) > count:
+            raise BadParameter("source", key, f"is for --data number {numbered[1]}, and there are {count}")
+        else:
+            own[int(numbered[1]) - 1][numbered[2]] = value
+    return common, own
+
+
+def _choices(
+    catalogue: Catalogue, name: str | None, data: Sequence[str], own: Sequence[Mapping[str, Any]], *, beside: bool
+) -> list[_Choice]:
+    """Say which sources read what."""
+    part = cache(partial(_found, catalogue))
+    named = part(name) if name is not None else None
+    if named is None and not data:
+        raise UnknownData("no data")
+    if named is not None and (named.reads_data or not beside):
+        readers = [named] * len(data)
+    else:
+        try:
+            readers = [part(reader_of(each)) for each in data]
+        except UnknownData:
+            if named is None:
+                raise
+            readers = [named] * len(data)  # of which it is told that it reads none
+    choices = []
+    for (reader, params), rows in groupby(zip(readers, own, data, strict=True), key=lambda row: row[:2]):
+        read = tuple(each for _, _, each in rows)
+        together = [read] if "url" not in reader.takes or "path" in reader.takes else [(each,) for each in read]
+        choices += [_Choice(reader, each, params) for each in together]
+    if named is not None and named not in readers:
+        choices.append(_Choice(named, (), {}))
+    return choices
+
+
+def _opened(
+    choice: _Choice, common: Mapping[str, Any], wanted: Mapping[str, Any], *, known: Collection[str] = ()
+) -> Opened:
+    """Make a source and give it its parameters: of several, those that it takes, and those that none is known to take.
+
+    One of several is not given the symbols: it may refuse those that only another has.
+    """
+    part, data, own = choice
+    given = {key: value for key, value in common.items() if key in part.takes or key not in known}
+    given |= {**own, **(_data_parameter(part, data) if data else {})}
+    rest: dict[str, Any] = {}
+    for key, value in wanted.items():
+        if value in (None, (), False):
+            continue
+        if key in part.takes and not (known and key == "symbols"):
+            given[key] = value
+        else:
+            rest[key] = value
+    try:
+        source = part.factory()
+        if hasattr(source, "initialize"):
+            source.initialize(check_params(f"source {part.name}", part.factory, given))
+    except IntuitionError:
+        raise
+    except Exception as error:
+        raise PartFailed(part.label, "initialize", f"{type(error).__name__}: {error}") from error
+    return Opened(part.name, part.label, source, ", ".join(map(shown, data)), **rest)
+
+
+def _data_parameter(part: _Part, data: tuple[str, ...]) -> dict[str, Any]:
+    if "path" in part.takes:
+        return {"path": data}
+    if "url" in part.takes:
+        [address] = data
+        return {"url": address if "://" in address else f"sqlite:///{address}"}
+    raise BadParameter(part.label, None, "it takes no `path` and no `url`, so --data means nothing to it")

@@ -1,0 +1,150 @@
+"""The process that runs a command's parts, from inside: it notes what it does where the one in front of it can look."""
+
+import faulthandler
+import os
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from intuition_core.supervision.shared_status import Beat, Cell, CellWatch
+    from intuition_core.trading.composition import Part
+
+VARIABLE: Final = "INTUITION_ATTENDED"
+"""Tells this process the descriptors of the shared memory and of the lifeline, and the number of the one in front."""
+
+IMPORT_DEADLINE: Final = 60.0
+"""Seconds that an import may take where no configuration says otherwise."""
+
+
+class Attended:
+    """What this process tells the one in front of it; nothing where there is none.
+
+    Attributes:
+        import_deadline: the seconds that the import of a plugin may take.
+    """
+
+    def __init__(self) -> None:
+        self.import_deadline = IMPORT_DEADLINE
+        self._cell: Cell | None = None
+        self._watch: CellWatch | None = None
+        self._introduced: list[Part] = []
+        self._pid = 0
+
+    def begin(self) -> bool:
+        """Take up what the process in front has told this one; say whether there is one."""
+        memory, lifeline, front = map(int, os.environ.pop(VARIABLE, "0,0,0").split(","))
+        if not front or os.getppid() != front:
+            return False
+        from intuition_core.supervision.shared_status import Cell
+
+        self._pid = os.getpid()
+        self._cell = cell = Cell(memory)
+        self._watch = cell.watch()
+        _end_with(lifeline, front)
+        faulthandler.enable(cell.last_words_begin())
+        signal.signal(signal.SIGINT, self._interrupted)
+        return True
+
+    def listen(self) -> None:
+        """Let Ctrl-C come through from now on."""
+        if self._cell is not None:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+    def finish(self, code: int) -> None:
+        """Say that the command is done, and with which exit code, whatever ends the process now."""
+        if self._cell is not None and os.getpid() == self._pid:
+            self._cell.done(code)
+
+    def told(self) -> None:
+        """Say that it was told who ends this process."""
+        if self._cell is not None:
+            self._cell.tell()
+
+    def heard(self) -> None:
+        """Say that a Ctrl-C has reached this process."""
+        if self._cell is not None and os.getpid() == self._pid:
+            self._cell.hear()
+
+    def imports(self, label: str) -> AbstractContextManager[None]:
+        """Take the time of an import meanwhile."""
+        if self._cell is None:
+            return nullcontext()
+        return self._cell.imports(label, deadline=self.import_deadline)
+
+    @property
+    def words(self) -> Any:
+        """Where to note which part is called; None where nobody looks."""
+        return None if self._watch is None else self._watch.cell
+
+    @contextmanager
+    def calling(self, parts: Sequence["Part"], *, seq: int, part: int) -> Iterator[None]:
+        """Take the time of these parts meanwhile.
+
+        Args:
+            parts: those that may be called, in the order of their numbers.
+            seq: the last event that they have had.
+            part: the one that was called last.
+        """
+        watch = self._watch
+        if watch is None:
+            yield
+            return
+        if parts != self._introduced:
+            watch.introduce(parts)
+            self._introduced = list(parts)
+        watch.cell[0], watch.cell[1] = seq, part
+        with watch.running():
+            yield
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Take no time of parts meanwhile, within `calling`."""
+        if self._cell is None:
+            yield
+            return
+        with self._cell.pause():
+            yield
+
+    def note(self, beat: "Beat") -> None:
+        """Say how far a run is; fit for other threads."""
+        if self._cell is not None:
+            self._cell.note(beat)
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a Ctrl-C has come; taken for granted where nobody counts them."""
+        return self._cell is None or self._cell.heard > 0
+
+    def _interrupted(self, _number: int, _frame: Any) -> None:
+        self.heard()
+        raise KeyboardInterrupt
+
+
+def _end_with(lifeline: int, front: int) -> None:
+    """Have this process killed when the one in front of it ends, however that came about.
+
+    The kernel does it where it can, as a part may keep this process from doing anything itself.
+    """
+    import fcntl
+
+    os.set_inheritable(lifeline, False)  # noqa: FBT003  # it takes no keyword
+    if hasattr(fcntl, "F_SETSIG"):
+        fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
+        if os.getppid() != front:  # it has ended in between
+            os._exit(1)
+        return
+
+    def wait() -> None:
+        os.read(lifeline, 1)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=wait, name="lifeline", daemon=True).start()
+
+
+ATTENDED: Final = Attended()
+"""The one of this process."""

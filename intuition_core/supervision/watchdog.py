@@ -1,0 +1,311 @@
+"""The supervisor of one worker process, in which parts run that nobody vouches for.
+
+The worker is not argued with: when a part takes too long or the process uses too much memory, it is killed. The next
+one is told what happened, and applies the part's policy. If the supervisor dies, the worker ends as well.
+"""
+
+import logging
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from intuition_core.determinism.hashing import seeded_environment
+from intuition_core.supervision.crashes import Casualty
+from intuition_core.supervision.processes import Backoff
+from intuition_core.supervision.shared_status import Call, Cell, Import
+from intuition_core.supervision.stage import STAGE
+
+_TICK: Final = 0.05
+"""Seconds between two looks at the worker."""
+_LONGEST_TICK: Final = 0.5
+"""More is not counted against a part: the supervisor itself was stopped meanwhile, and perhaps the worker too."""
+_ONE_REQUEST: Final = 0.5
+"""Seconds within which signals to stop count as one: a terminal and a launcher may both send it."""
+_YOUNG_DEATHS: Final = 5
+"""How many workers in a row may die before they serve."""
+_QUIET: Final = 3.0
+"""Seconds that an import may take before anybody is told to wait."""
+_LAST: Final = 8.0
+"""Seconds that a worker may take to end once it has nothing left to do."""
+_FAULTS: Final = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL})
+"""Signals that a process brings upon itself."""
+
+
+class Watchdog:
+    """Keeps one worker running.
+
+    Args:
+        command: gives the worker's command, from the descriptors of the `Cell` and of the lifeline.
+        log: where to say what happens.
+        saved: says, asked again and again, whether another worker is wanted because a file that it runs was saved. The
+            one that runs is asked by SIGUSR1 to end.
+    """
+
+    def __init__(
+        self,
+        command: Callable[[int, int], Sequence[str]],
+        *,
+        log: logging.Logger,
+        saved: Callable[[], bool] | None = None,
+    ) -> None:
+        self._command = command
+        self._log = log
+        self._saved = saved
+        self._renewing = False
+        self._has_served = False
+        self._cell = Cell.make()
+        self._stop_at: float | None = None
+        self._forced = False
+        self._suspect: Call | None = None
+        self._page = os.sysconf("SC_PAGE_SIZE")
+
+    def stop(self, *_: object) -> None:
+        """Let the worker finish the call in flight, and `run` end; the second time at once. Fit for signals."""
+        now = time.monotonic()
+        if self._stop_at is None:
+            self._stop_at = now
+        elif now - self._stop_at > _ONE_REQUEST:
+            self._forced = True
+
+    def run(self) -> int:
+        """Keep a worker running until `stop`, or until it is no use, and give the exit code."""
+        backoff = Backoff(first=0.1, longest=2.0)
+        young = 0
+        try:
+            while self._stop_at is None:
+                backoff.started()
+                problem, code = self._let_work()
+                self._has_served |= self._cell.ready
+                if problem is None and self._stop_at is None and self._is_to_go_on(code):
+                    young = 0
+                    self._cell.renew(None)
+                    continue
+                if self._cell.finished or self._stop_at is not None:
+                    return self._end(code, problem)
+                served = self._cell.ready
+                told = not served and self._cannot_start(problem, code)
+                young = 0 if served else young + 1
+                casualty = None if told else self._casualty(problem, code)
+                if told or not self._goes_on(casualty, how_it_ended(problem, code), young):
+                    if not self._mended():
+                        return 0 if self._stop_at is not None else _exit_code(code)
+                    young = 0
+                    continue
+                pause = backoff.next()
+                blamed = f" in {self._label(casualty.part)} at event {casualty.seq}" if casualty is not None else ""
+                self._log.warning(
+                    "the worker %s%s; starting it again in %g s", how_it_ended(problem, code), blamed, pause
+                )
+                self._cell.renew(casualty)
+                self._wait(pause)
+            return 0
+        finally:
+            self._cell.close()
+
+    def _let_work(self) -> tuple[str | None, int]:
+        """Run one worker to its end; say why it was ended, if it was for what it did, and give its exit code.
+
+        Its end ends its lifeline too, and with that whatever parts have forked: it would hold on to the journal.
+        """
+        lifeline, held = os.pipe()
+        try:
+            worker = self._start(lifeline)
+            problem = self._attend(worker)
+        finally:
+            os.close(lifeline)
+            os.close(held)
+        cut_short = self._cell.finished and worker.returncode == -signal.SIGKILL
+        return problem, 0 if cut_short else worker.returncode
+
+    def _is_to_go_on(self, code: int) -> bool:
+        """Say whether the worker ended so that another one takes up what it left."""
+        return (self._cell.handed_over and code == 0) or (self._renewing and code in (0, -signal.SIGUSR1))
+
+    def _is_saved(self) -> bool:
+        return self._saved is not None and self._saved()
+
+    def _mended(self) -> bool:
+        """Wait, where that may help, until a file was saved; say whether one was."""
+        if self._saved is None or not self._has_served:
+            return False
+        self._log.warning("nothing is served until the file is saved again")
+        while self._stop_at is None:
+            if self._saved():
+                self._cell.renew(None)
+                return True
+            time.sleep(_TICK)
+        return False
+
+    def _start(self, lifeline: int) -> subprocess.Popen[bytes]:
+        self._renewing = False
+        # A terminal's Ctrl-C reaches the worker too, and must not hit it before it is able to leave it to us.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return subprocess.Popen(  # noqa: S603  # our own command
+                self._command(self._cell.descriptor, lifeline),
+                pass_fds=(self._cell.descriptor, lifeline),
+                stdout=STAGE.stdout,
+                env=seeded_environment(),
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+    def _attend(self, worker: subprocess.Popen[bytes]) -> str | None:
+        """Wait until the worker has ended; say why, if it was we who ended it for what it did."""
+        asked = False
+        finished: float | None = None
+        call, load = Pastime(), Pastime()
+        while worker.poll() is None:
+            if self._forced:
+                worker.kill()
+            elif self._stop_at is not None and not asked:
+                worker.terminate()
+                asked = True
+            elif not self._renewing and self._is_saved():
+                worker.send_signal(signal.SIGUSR1)
+                self._renewing = True
+            if finished is None and self._cell.finished:
+                finished = time.monotonic()
+            elif finished is not None and time.monotonic() - finished > _LAST:
+                worker.kill()  # all is done and kept; something of a part's holds it up
+            time.sleep(_TICK)
+            problem = (
+                self._too_long(self._cell.call, call)
+                or self._too_long_to_import(self._cell.importing, load)
+                or self._too_much(worker.pid)
+            )
+            if problem is not None:
+                worker.kill()
+                worker.wait()
+                return problem
+        return None
+
+    def _too_long_to_import(self, load: Import | None, pastime: "Pastime") -> str | None:
+        before, seconds = pastime.seconds, pastime.spent_on(load)
+        if load is None:
+            return None
+        if before <= _QUIET < seconds:
+            self._log.info("loading %s …", load.label)
+        return f"hung for {load.deadline:g} s" if seconds > load.deadline else None
+
+    def _too_long(self, call: Call | None, pastime: "Pastime") -> str | None:
+        seconds = pastime.spent_on(call)
+        parts = self._cell.limits.parts if call is not None and seconds else []
+        if call is None or abs(call.part) > len(parts):
+            return None
+        deadline = parts[abs(call.part) - 1].deadline
+        return f"hung for {deadline:g} s" if seconds > deadline else None
+
+    def _too_much(self, pid: int) -> str | None:
+        limit = self._cell.limits.memory
+        if limit is None:
+            return None
+        try:
+            used = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * self._page
+        except (OSError, IndexError):
+            return None  # it has just ended, or the platform does not tell
+        return f"used more than {limit // 2**20} MiB of memory" if used > limit else None
+
+    # -- after its end
+
+    def _casualty(self, problem: str | None, code: int) -> Casualty | None:
+        """Say which part is to blame; none if the worker was killed from outside, unless twice in the same call."""
+        call = self._cell.call
+        if call is None:
+            return None
+        how = how_it_ended(problem, code)
+        if problem is None and _from_outside(code):
+            if call != self._suspect:
+                self._suspect = call
+                return None
+            how += ", twice"
+        return Casualty(call.seq, abs(call.part), f"the process {how}", state=call.part < 0)
+
+    def _cannot_start(self, problem: str | None, code: int) -> bool:
+        """Say whether the worker ended for a reason that another one would have as well, and that was told."""
+        if problem is None and code in (1, 2) and self._cell.call is None and self._cell.importing is None:
+            return True  # it has said why
+        return self._import_failed(problem, code)
+
+    def _import_failed(self, problem: str | None, code: int) -> bool:
+        """Say whether the worker ended because of a plugin that it imported; another one would fare no better."""
+        load = self._cell.importing
+        if load is None or (problem is None and _from_outside(code)):
+            return False
+        self._log.error(
+            "%s: the process %s while it was imported; `intuition list-plugins --check` tries it by itself, and "
+            "`import_deadline` in [worker] gives it more time",
+            load.label,
+            how_it_ended(problem, code),
+        )
+        return True
+
+    def _goes_on(self, casualty: Casualty | None, how: str, young: int) -> bool:
+        if casualty is not None and casualty.seq == 0:
+            self._log.error("%s: the process %s while it was initialised", self._label(casualty.part), how)
+            return False
+        if young >= _YOUNG_DEATHS:
+            self._log.error("the worker %s before it served, %d times in a row; giving up", how, young)
+            return False
+        return True
+
+    def _end(self, code: int, problem: str | None) -> int:
+        if self._cell.finished and code == 0:
+            return 0
+        if self._forced:
+            self._log.warning("ended without waiting for the call in flight")
+            return 130
+        if problem is None and -code in (signal.SIGTERM, signal.SIGINT):
+            return 0  # it had not begun to serve
+        self._log.error("the worker %s while it was to end", how_it_ended(problem, code))
+        return _exit_code(code)
+
+    def _label(self, part: int) -> str:
+        parts = self._cell.limits.parts
+        return parts[part - 1].label if part <= len(parts) else f"part {part}"
+
+    def _wait(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while self._stop_at is None and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, _TICK))
+
+
+class Pastime:
+    """What a worker has been doing, and for how long, as far as it can be told."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._doing: object = None
+        self._looked = time.monotonic()
+
+    def spent_on(self, doing: object) -> float:
+        """Note what it is doing now, nothing where None, and give the seconds since that began."""
+        now = time.monotonic()
+        same = doing is not None and doing == self._doing
+        self.seconds = self.seconds + min(now - self._looked, _LONGEST_TICK) if same else 0.0
+        self._doing, self._looked = doing, now
+        return self.seconds
+
+
+def how_it_ended(problem: str | None, code: int) -> str:
+    """Say how a process ended: by whom it was ended for what it did, or by its exit code or signal."""
+    if problem is not None:
+        return f"{problem} and was ended"
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        return f"ended by {signal.Signals(-code).name}"
+    except ValueError:  # one of those for programs' own use has no name
+        return f"ended by signal {-code}"
+
+
+def _from_outside(code: int) -> bool:
+    return code < 0 and -code not in _FAULTS
+
+
+def _exit_code(code: int) -> int:
+    return code if code > 0 else 1

@@ -1,0 +1,147 @@
+"""The account as parts see it: in floats, and with nothing that could change it."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from math import nan
+from types import MappingProxyType
+
+from intuition_core.account.amounts import EXACT as EXACT
+from intuition_core.account.amounts import ROUNDING
+from intuition_core.account.amounts import exact as exact
+from intuition_core.account.amounts import floor_to_step as floor_to_step
+from intuition_core.account.ledger import Readable
+from intuition_core.account.market import NoRate
+from intuition_core.contracts import ClosedTrade, Holding, Order
+from intuition_core.trading.orders import OpenOrder
+
+
+class LedgerView:
+    """The `Account` that parts see: the ledger in floats, and nothing that could change it.
+
+    Args:
+        ledger: what is shown.
+        quoted_at: when each symbol was last quoted, nanoseconds UTC.
+        working: the open orders by symbol; without it there are none.
+        algorithm: whose orders are shown; those of all where None.
+    """
+
+    __slots__ = ("_algorithm", "_cash", "_cash_seen", "_ledger", "_market", "_working", "marks", "quoted_at")
+
+    def __init__(
+        self,
+        ledger: Readable,
+        *,
+        quoted_at: Mapping[str, int] | None = None,
+        working: Mapping[str, Sequence[OpenOrder]] | None = None,
+        algorithm: str | None = None,
+    ) -> None:
+        self._ledger = ledger
+        self._market = ledger.market
+        self._working: Mapping[str, Sequence[OpenOrder]] = {} if working is None else working
+        self._algorithm = algorithm
+        self._cash: Decimal | None = None
+        self._cash_seen = 0.0
+        self.quoted_at: Mapping[str, int] = MappingProxyType(quoted_at if quoted_at is not None else {})
+        self.marks: Mapping[str, float] = MappingProxyType(ledger.marks)
+
+    @property
+    def cash(self) -> float:
+        """Cash that can be bet; 0 where less than nothing is left of it."""
+        ledger = self._ledger
+        cash = float(EXACT.add(ledger.available, ledger.expected) if ledger.expected else ledger.available)
+        return cash if cash > 0 else 0.0
+
+    @property
+    def equity(self) -> float:
+        """All cash and all positions at their latest marks."""
+        ledger = self._ledger
+        cash = ledger.cash
+        if cash is not self._cash:  # every risk part asks, and most of the time nothing was booked in between
+            self._cash, self._cash_seen = cash, float(cash)
+        total = self._cash_seen
+        positions = ledger.positions
+        if not positions:
+            return total
+        if not self._market.plain:
+            for worth in self.values.values():
+                total += worth
+            return total
+        marks = self._market.marks
+        for sid, position in positions.items():
+            total += float(position.quantity) * marks[sid] if sid in marks else float(position.cost)
+        return total
+
+    @property
+    def values(self) -> Mapping[str, float]:
+        """What each position is worth at its latest mark, in the account's currency; negative where sold short.
+
+        One never marked counts at cost, and so does one in a currency of which no rate is known.
+        """
+        values: dict[str, float] = {}
+        positions = self._ledger.positions
+        if not positions:
+            return values
+        marks, market = self._market.marks, self._market
+        for sid, position in positions.items():
+            if market.plain and sid in marks:
+                values[sid] = float(position.quantity) * marks[sid]
+            else:
+                worth = market.worth(sid, position.quantity)
+                values[sid] = float(position.cost if worth is None else worth)
+        return values
+
+    def worth(self, sid: str, price: float | None = None) -> float:
+        """Give what one unit is worth at a price, or at its latest mark; nan where that or a rate is not known."""
+        if price is None:
+            price = self.marks.get(sid, nan)
+        if self._market.plain:
+            return price
+        try:
+            return float(self._market.unit(sid, exact(price)))
+        except NoRate:
+            return nan
+
+    @property
+    def holdings(self) -> Mapping[str, Holding]:
+        """Each position with its average cost and since when it is open."""
+        opened = self._ledger.opened
+        return {
+            sid: Holding(
+                float(position.quantity),
+                float(ROUNDING.divide(position.cost, position.quantity)),
+                opened.get(sid, 0),
+            )
+            for sid, position in self._ledger.positions.items()
+            if position.quantity
+        }
+
+    @property
+    def positions(self) -> Mapping[str, float]:
+        """Units held, by symbol; negative for what was sold short."""
+        # An algorithm may hold what another has sold short: together they have no units, but a cost.
+        positions = self._ledger.positions
+        if not positions:
+            return {}
+        return {sid: float(position.quantity) for sid, position in positions.items() if position.quantity}
+
+    @property
+    def pending(self) -> Mapping[str, float]:
+        """Cash set aside for orders that open a position and are not filled yet, by symbol."""
+        pending: dict[str, float] = {}
+        for reservation in self._ledger.reservations.values():
+            pending[reservation.sid] = pending.get(reservation.sid, 0.0) + float(reservation.cash)
+        return pending
+
+    @property
+    def orders(self) -> Sequence[Order]:
+        """The orders at work, each as what of it is not filled yet."""
+        if not self._working:
+            return ()
+        owner = self._algorithm
+        orders = (each.order for there in self._working.values() for each in there)
+        return tuple(order for order in orders if owner is None or order.algorithm == owner)
+
+    @property
+    def closed_trades(self) -> Sequence[ClosedTrade]:
+        """The latest trades that were closed, oldest first; at most 1,000."""
+        return tuple(self._ledger.closed)
