@@ -25,7 +25,7 @@ class Closes(Protocol):
 T = TypeVar("T", bound=Closes)
 
 
-class Opened:
+class SourceReader:
     """Closes what it was given, the latest first."""
 
     def __init__(self, stack: ExitStack) -> None:
@@ -37,10 +37,10 @@ class Opened:
 
 
 @pytest.fixture
-def opened() -> Iterator[Opened]:
+def opened() -> Iterator[SourceReader]:
     """What closes the journals, sessions and services of a test at its end: ``opened(Journal(path))``."""
     with ExitStack() as stack:
-        yield Opened(stack)
+        yield SourceReader(stack)
 
 
 class Connections:

@@ -157,7 +157,7 @@ def ours(bars: Columns, recipe: Composition) -> tuple[int, float]:
     for number, batch in enumerate(batches(bars), 1):
         run.take(batch, part=min(1.0, number * BATCH / len(bars["ts"])))
     assert run.decisions_sha256
-    return run.counts["fill"], round(float(run.strategy.ledger.equity), 2)
+    return run.counts["fill"], round(float(run.engine.ledger.equity), 2)
 
 
 def direct(bars: Columns) -> None:
@@ -165,7 +165,7 @@ def direct(bars: Columns) -> None:
     run = Backtest(composition(Silent))
     algorithm = Silent()
     algorithm.initialize(SmaCross.Params())
-    run.strategy.run_through = lambda events: _called(algorithm.event, events)  # type: ignore[method-assign]  # that is it
+    run.engine.run_through = lambda events: _called(algorithm.event, events)  # type: ignore[method-assign]  # that is it
     for number, batch in enumerate(batches(bars), 1):
         run.take(batch, part=min(1.0, number * BATCH / len(bars["ts"])))
 

@@ -108,7 +108,7 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     shut_out: Mapping[str, int] = {}
     """Why orders never had a price, as their exchange was closed whenever there was one, and how many."""
     notices: Mapping[str, int] = {}
-    """How often the rules of time have left something out, see `Strategy.told`."""
+    """How often the rules of time have left something out, see `TradingEngine.told`."""
     unquoted: Mapping[str, int] = {}
     """How many splits and dividends there were of each symbol that was never quoted."""
     sections: Sequence[Section] = ()

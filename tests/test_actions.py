@@ -14,7 +14,7 @@ from intuition_core.backtest.run import Backtest
 from intuition_core.cli.failures import Failures
 from intuition_core.contracts import Bet, Signal
 from intuition_core.trading.composition import Composition, Line, Part
-from intuition_core.trading.engine import Strategy
+from intuition_core.trading.engine import TradingEngine
 
 MINUTE = 60 * 10**9
 Event = dict[str, Any]
@@ -55,9 +55,9 @@ def split(sid: str, ratio: str, ts: int) -> Event:
     return {"channel": "actions", "sid": sid, "action": "split", "ratio": ratio, "ts": ts * MINUTE}
 
 
-def held(sid: str = "A", **more: Any) -> Strategy:
+def held(sid: str = "A", **more: Any) -> TradingEngine:
     """Begin with ten units that cost 100."""
-    live = Strategy(recipe(**more), run="test.1")
+    live = TradingEngine(recipe(**more), run="test.1")
     live.step({"channel": "rates", "sid": "EUR/USD", "quote": 1.25, "ts": MINUTE})
     live.step(quote(sid, 10.0, 2, do=True))
     live.step(quote(sid, 10.0, 3))
@@ -145,7 +145,7 @@ def test_a_history_names_few_symbols_and_counts_the_others(capsys: pytest.Captur
 
 
 def test_a_session_says_once_for_each_symbol_that_it_has_no_quote(caplog: pytest.LogCaptureFixture) -> None:
-    live = Strategy(recipe(), run="test.1", log=logging.getLogger("session"))
+    live = TradingEngine(recipe(), run="test.1", log=logging.getLogger("session"))
     live.step(quote("A", 1.0, 1))
     for event in (split("B", "2:1", 2), dividend("B", 3), dividend("A", 4), split("C", "0:1", 5), split("D", "2:1", 6)):
         live.step(event)
@@ -173,7 +173,7 @@ def test_what_came_before_the_first_quote_changes_no_position_that_is_opened_lat
 
     fates = []
     for before in (early, []):
-        live = Strategy(recipe(), run="test.1")
+        live = TradingEngine(recipe(), run="test.1")
         events = [*actions(before, 1), quote("A", 10.0, 2, do=True), quote("A", 10.0, 3), *actions(late, 4)]
         for event in events:
             live.step(event)

@@ -35,7 +35,7 @@ _ts = itemgetter("ts")
 _quote = itemgetter("quote")
 
 
-class Curve:
+class EquityCurve:
     """Follows the equity after every event, and keeps it by slices of time and by days (UTC).
 
     A slice or a day ends where an event of the next one comes: `stretch` says how far the present ones reach, and

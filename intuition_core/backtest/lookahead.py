@@ -13,7 +13,7 @@ import msgspec
 
 from intuition_core.contracts import Data
 from intuition_core.trading.composition import Composition
-from intuition_core.trading.engine import Strategy
+from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.records import Record
 
 CUTS: Final = 7
@@ -42,23 +42,23 @@ def check(
     composition: Composition,
     batches: Callable[[int | None], Batches],
     *,
-    strategy: Callable[..., Strategy] = Strategy,
+    engine: Callable[..., TradingEngine] = TradingEngine,
 ) -> list[Finding]:
     """Run the history and beginnings of it, and compare.
 
     Args:
         composition: the recipe; its parts are made anew for each run.
         batches: gives the events, up to a time in nanoseconds UTC that is not included, or all of them for None.
-        strategy: makes the live parts.
+        engine: makes the live parts.
 
     Returns:
         What differs; nothing where there is no sign of a look ahead.
     """
-    whole = list(_traced(strategy(composition, run=_RUN), batches(None)))
+    whole = list(_traced(engine(composition, run=_RUN), batches(None)))
     findings = []
     for cut in _cuts(whole):
         expected = [step for step in whole if step.ts < cut]
-        if finding := _compare(cut, expected, _traced(strategy(composition, run=_RUN), batches(cut))):
+        if finding := _compare(cut, expected, _traced(engine(composition, run=_RUN), batches(cut))):
             findings.append(finding)
     return findings
 
@@ -72,12 +72,12 @@ class _Step(NamedTuple):
     records: bytes | None
 
 
-def _traced(strategy: Strategy, batches: Batches) -> Iterator[_Step]:
+def _traced(engine: TradingEngine, batches: Batches) -> Iterator[_Step]:
     for batch in batches:
-        for data in strategy.with_timers(batch):
+        for data in engine.with_timers(batch):
             event = hashlib.blake2b(msgspec.msgpack.encode(data), digest_size=8).digest()
-            records = strategy.step(data)
-            yield _Step(strategy.seq, data["ts"], event, msgspec.json.encode(records) if records else None)
+            records = engine.step(data)
+            yield _Step(engine.seq, data["ts"], event, msgspec.json.encode(records) if records else None)
 
 
 def _cuts(steps: Sequence[_Step]) -> list[int]:

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from intuition_core.contracts import Data
 from intuition_core.data import DEFAULT_CHANNEL
 from intuition_core.trading.composition import Composition
-from intuition_core.trading.engine import Strategy
+from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.records import Record
 
 ORDERS: Final = ("reversed", "shuffled", "shuffled again")
@@ -54,24 +54,24 @@ class Reordered(NamedTuple):
 
 
 def check_rows(
-    composition: Composition, batches: Callable[[], Batches], *, strategy: Callable[..., Strategy] = Strategy
+    composition: Composition, batches: Callable[[], Batches], *, engine: Callable[..., TradingEngine] = TradingEngine
 ) -> tuple[list[Reordered], list[str]]:
     """Run a history with the rows of each moment as they come, reversed and shuffled.
 
     Args:
         composition: the recipe; its parts are made anew for each run.
         batches: gives the events.
-        strategy: makes the live parts.
+        engine: makes the live parts.
 
     Returns:
         The orders in which it comes to something else, and the fills that had a price they may not have.
     """
-    as_it_is = course(strategy(composition, run=_RUN), (event for batch in batches() for event in batch))
+    as_it_is = course(engine(composition, run=_RUN), (event for batch in batches() for event in batch))
     found = []
     misplaced = as_it_is.misplaced
     for number, order in enumerate(ORDERS):
         random = None if order == "reversed" else Random(number)  # noqa: S311  # no secret
-        again = course(strategy(composition, run=_RUN), reordered(batches(), random))
+        again = course(engine(composition, run=_RUN), reordered(batches(), random))
         misplaced = misplaced or again.misplaced
         if again.fills != as_it_is.fills:
             found.append(Reordered(order, as_it_is.equity, again.equity, _first(as_it_is.fills, again.fills)))
@@ -114,7 +114,7 @@ def _turned(moment: list[Data], random: Random | None) -> Iterator[Data]:
         yield from rows[sid]
 
 
-def course(strategy: Strategy, events: Iterable[Data]) -> Course:
+def course(engine: TradingEngine, events: Iterable[Data]) -> Course:
     """Run events, and hold each fill against what was traded after its decision.
 
     The prices are read from the events anew, and not by what fills orders: a buy may be at no less than the lowest
@@ -125,23 +125,23 @@ def course(strategy: Strategy, events: Iterable[Data]) -> Course:
     fills: list[tuple[int, str, str, str, float]] = []
     misplaced: list[str] = []
     now = -(2**63)
-    delay = strategy.composition.fills.delay
+    delay = engine.composition.fills.delay
     for data in events:
-        for event in strategy.with_timers([data]):
+        for event in engine.with_timers([data]):
             now = max(now, event["ts"])
             if event["channel"] == DEFAULT_CHANNEL:
                 latest[event["sid"]] = event
-            for record in strategy.step(event):
+            for record in engine.step(event):
                 if record["type"] == "decision":
                     decided[record["id"]] = now + delay, record
                 elif record["type"] == "fill":
                     fills.append((record["ts"], record["sid"], record["side"], record["quantity"], record["price"]))
                     since, decision = decided[record["cause"]]
                     at = latest[record["sid"]]
-                    same = strategy.composition.fill == "same"
-                    if strategy.composition.rules > 1 and not _may(record, since, at, decision, now, same=same):
+                    same = engine.composition.fill == "same"
+                    if engine.composition.rules > 1 and not _may(record, since, at, decision, now, same=same):
                         misplaced.append(_told(record, since, at))
-    return Course(strategy.ledger.equity, sorted(fills), misplaced)
+    return Course(engine.ledger.equity, sorted(fills), misplaced)
 
 
 def _may(fill: Record, since: int, at: Data, decision: Record, now: int, *, same: bool) -> bool:

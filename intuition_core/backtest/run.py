@@ -8,13 +8,13 @@ from operator import itemgetter
 from typing import Final
 
 from intuition_core.account.statement import Statement
-from intuition_core.backtest.equity import Curve
+from intuition_core.backtest.equity import EquityCurve
 from intuition_core.contracts import Data
 from intuition_core.determinism.apart import passing
 from intuition_core.history import History, Trade
 from intuition_core.trading.composition import Composition
 from intuition_core.trading.digest import Digest
-from intuition_core.trading.engine import Strategy
+from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.order_manager import NO_MORE
 from intuition_core.trading.records import Record, ends_an_order, refuses_an_event
 
@@ -37,13 +37,13 @@ class Backtest:
     """Takes recorded events, and keeps the account's course, its trades and the hash of its decisions.
 
     Attributes:
-        strategy: the live parts.
+        engine: the live parts.
 
     Args:
         composition: the recipe.
         benchmark: the symbol to compare with; None for equal amounts of all symbols.
         listen: called with the records, in order, some at once.
-        strategy: makes the live parts; `Strategy`, or one that tells what they do.
+        engine: makes the live parts; `TradingEngine`, or one that tells what they do.
 
     Raises:
         PartFailed: a part cannot be made or initialised.
@@ -55,16 +55,16 @@ class Backtest:
         *,
         benchmark: str | None = None,
         listen: Callable[[Sequence[Record]], None] | None = None,
-        strategy: Callable[..., Strategy] = Strategy,
+        engine: Callable[..., TradingEngine] = TradingEngine,
     ) -> None:
-        self.strategy = strategy(composition, run=RUN)
+        self.engine = engine(composition, run=RUN)
         self.counts: Counter[str] = Counter()
         self.refusals: Counter[str] = Counter()
         self.unbooked: Counter[str] = Counter()
         self.shut_out: Counter[str] = Counter()
         self._benchmark = benchmark
         self._listen = listen
-        self._curve = Curve(self.strategy.ledger, benchmark=benchmark)
+        self._curve = EquityCurve(self.engine.ledger, benchmark=benchmark)
         self._digest = Digest(RUN)
         self._kept: list[Record] = []
         self._fills: list[Record] = []
@@ -90,10 +90,10 @@ class Backtest:
         """
         if not events:
             return
-        events = self.strategy.with_timers(events)
+        events = self.engine.with_timers(events)
         with passing():
             self._take(events, part)
-        self.strategy.leave_if_forked()
+        self.engine.leave_if_forked()
 
     def _take(self, events: Sequence[Data], part: float | None) -> None:
         if self._first_ts is None:
@@ -116,35 +116,35 @@ class Backtest:
             start = end
 
     def _run(self, events: Sequence[Data]) -> None:
-        strategy, curve, books = self.strategy, self._curve, self.strategy.books
-        others, moves = strategy.others, books.moves
-        before = strategy.seq + 1
+        engine, curve, books = self.engine, self._curve, self.engine.books
+        others, moves = engine.others, books.moves
+        before = engine.seq + 1
         seen = 0
         kept = self._kept
         if not books.market.plain:  # a rate changes what everything is worth, and leaves no record
             self._run_each(events)
             return
-        for records in strategy.run_through(events):
+        for records in engine.run_through(events):
             kept += records
             if books.moves != moves:
                 moves = books.moves
-                at = strategy.seq - before
-                curve.look(events, seen, at, only_quotes=strategy.others == others)
+                at = engine.seq - before
+                curve.look(events, seen, at, only_quotes=engine.others == others)
                 curve.settle(events[at])
                 seen = at + 1
-            if strategy.halted is not None:
-                raise strategy.halted
-        curve.look(events, seen, len(events), only_quotes=strategy.others == others)
+            if engine.halted is not None:
+                raise engine.halted
+        curve.look(events, seen, len(events), only_quotes=engine.others == others)
         if len(kept) >= _AT_ONCE:
             self._pass_on()
 
     def _run_each(self, events: Sequence[Data]) -> None:
         """Take events and read the account after each of them."""
         for data in events:
-            self._kept += self.strategy.step(data)
+            self._kept += self.engine.step(data)
             self._curve.settle(data)
-            if self.strategy.halted is not None:
-                raise self.strategy.halted
+            if self.engine.halted is not None:
+                raise self.engine.halted
         if len(self._kept) >= _AT_ONCE:
             self._pass_on()
 
@@ -185,13 +185,13 @@ class Backtest:
             source: where the events came from, in a few words.
             complete: whether all events were taken.
         """
-        strategy = self.strategy
-        events = strategy.seq
+        engine = self.engine
+        events = engine.seq
         if self._last_ts is not None:
             self._pass_on()
-            self._count(strategy.cancel_open_orders(self._last_ts))
+            self._count(engine.cancel_open_orders(self._last_ts))
         self._curve.finish()
-        composition = strategy.composition
+        composition = engine.composition
         names = " and ".join(f"{line.algorithm.name} with {line.portfolio.name}" for line in composition.lines)
         return History(
             title=names,
@@ -200,18 +200,18 @@ class Backtest:
             events=events,
             first_ts=self._first_ts,
             last_ts=self._last_ts,
-            deposits=strategy.ledger.deposits,
-            equity=strategy.ledger.equity,
+            deposits=engine.ledger.deposits,
+            equity=engine.ledger.equity,
             slices=self._curve.slices,
             days=self._curve.days,
             priced=self._curve.priced,
             benchmark=self._benchmark or "equal amounts of all symbols, held",
             trades=[_trade(fill) for fill in self._fills],
             counts=self.counts,
-            statement=Statement.of(strategy.ledger, events).plain(),
+            statement=Statement.of(engine.ledger, events).plain(),
             complete=complete,
-            notices=strategy.told,
-            unquoted=strategy.unquoted,
+            notices=engine.told,
+            unquoted=engine.unquoted,
             refusals=dict(self.refusals.most_common()),
             unbooked=dict(self.unbooked.most_common()),
             shut_out=dict(self.shut_out.most_common()),

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from intuition_core.contracts import Data, Metric
     from intuition_core.history import History
     from intuition_core.plugins.catalogue import Catalogue
-    from intuition_core.sources.reading import Merged, Opened
+    from intuition_core.sources.reading import MergedReader, SourceReader
     from intuition_core.trading.composition import Composition
 
 SEED: Final = 0
@@ -179,16 +179,16 @@ class _Command:
                     self._composition,
                     benchmark=self._benchmark,
                     listen=self._failures.listening(listen),
-                    strategy=monitor.maker(strategy_maker(self._trace)),
+                    engine=monitor.maker(strategy_maker(self._trace)),
                 )
-            check_channels(backtest.strategy, self._catalogue)
+            check_channels(backtest.engine, self._catalogue)
             interruption = stack.enter_context(interruptible())
             stack.enter_context(monitor.running())
             load_s, run_s = self._run(backtest, source, interruption)
             complete = not interruption.asked
-            with monitor.watching(backtest.strategy):
+            with monitor.watching(backtest.engine):
                 history = backtest.finish(source=str(source), complete=complete)
-        quoted = backtest.strategy.ledger.marks
+        quoted = backtest.engine.ledger.marks
         if complete and quoted and self._benchmark is not None and self._benchmark not in quoted:
             raise UnknownBenchmark(self._benchmark, quoted)
         metrics = report.metrics(history) if report is not None else ()
@@ -217,7 +217,7 @@ class _Command:
 
             for reason in history.shut_out:  # which the summary tells otherwise
                 click.echo(f"{reason}{advice(reason)}", err=True)
-        for channel in silent_channels(backtest.strategy):
+        for channel in silent_channels(backtest.engine):
             click.echo(f"nothing came on the channel `{channel}`, which a part listens to", err=True)
         self._failures.tell_unquoted(history)
         failed = self._failures.tell()
@@ -237,7 +237,7 @@ class _Command:
         hooks = Hooks("backtest", hook_plugins(self._settings, self._catalogue))
         return msgspec.structs.replace(history, sections=hooks.report_sections(history))
 
-    def _open(self, *, end: int | None = None) -> "Opened | Merged":
+    def _open(self, *, end: int | None = None) -> "SourceReader | MergedReader":
         from intuition_core.config.compose import located
         from intuition_core.sources.opening import open_source
 
@@ -255,7 +255,9 @@ class _Command:
                 beside=self._settings.origins.get("source.name") == "--source",
             )
 
-    def _run(self, backtest: "Backtest", source: "Opened | Merged", interruption: Interruption) -> tuple[float, float]:
+    def _run(
+        self, backtest: "Backtest", source: "SourceReader | MergedReader", interruption: Interruption
+    ) -> tuple[float, float]:
         """Take all events; give the seconds that reading them took, and those that running them took."""
         clock = time.perf_counter
         load_s = run_s = 0.0
@@ -271,7 +273,7 @@ class _Command:
                 load_s += loaded - began
                 if batch is None:
                     break
-                with self._monitor.watching(backtest.strategy):
+                with self._monitor.watching(backtest.engine):
                     backtest.take(batch, part=source.progress)
                 run_s += clock() - loaded
                 advance(len(batch))
@@ -281,12 +283,12 @@ class _Command:
     def _look_ahead(self) -> int:
         from intuition_core.backtest.lookahead import check
         from intuition_core.backtest.rows import check_rows
-        from intuition_core.trading.engine import Strategy
+        from intuition_core.trading.engine import TradingEngine
 
-        maker, read = self._monitor.maker(Strategy), self._monitor.read
+        maker, read = self._monitor.maker(TradingEngine), self._monitor.read
         with self._failures.told(), self._monitor.starting(self._composition):  # the run itself has told them
-            findings = check(self._composition, lambda end: read(self._open(end=end).batches()), strategy=maker)
-            others, misplaced = check_rows(self._composition, lambda: read(self._open().batches()), strategy=maker)
+            findings = check(self._composition, lambda end: read(self._open(end=end).batches()), engine=maker)
+            others, misplaced = check_rows(self._composition, lambda: read(self._open().batches()), engine=maker)
         for finding in findings:
             click.echo(f"look-ahead: {finding}", err=True)
         for fill in misplaced[:_SHOWN]:
@@ -393,7 +395,7 @@ def _told(
 
 
 @contextmanager
-def _progress(source: "Opened | Merged", *, quiet: bool) -> Iterator[Callable[[int], None]]:
+def _progress(source: "SourceReader | MergedReader", *, quiet: bool) -> Iterator[Callable[[int], None]]:
     """Show how far it is, on a terminal; give what is told of each batch."""
     if quiet or not sys.stderr.isatty():
         yield lambda _: None

@@ -8,7 +8,7 @@ from intuition_core.params.checking import plain_params
 
 if TYPE_CHECKING:
     from intuition_core.plugins.catalogue import Catalogue
-    from intuition_core.trading.engine import Strategy
+    from intuition_core.trading.engine import TradingEngine
 
 _BOOKED = ("quotes", "actions", "rates")
 
@@ -28,7 +28,7 @@ class NobodySends(IntuitionError):
         super().__init__(f"a part listens to the channel `{channel}`, on which nothing can come; {hint}")
 
 
-def check_channels(strategy: "Strategy", catalogue: "Catalogue") -> None:
+def check_channels(engine: "TradingEngine", catalogue: "Catalogue") -> None:
     """Refuse a channel that nobody can send: that of an indicator which is not configured, or one that is misspelt.
 
     A channel of a name of its own may be in the data; what has come of it is known at the end alone.
@@ -36,20 +36,20 @@ def check_channels(strategy: "Strategy", catalogue: "Catalogue") -> None:
     Raises:
         NobodySends: there is such a channel.
     """
-    known = [*_BOOKED, *strategy.timer_names]
-    for part in strategy.parts:
+    known = [*_BOOKED, *engine.timer_names]
+    for part in engine.parts:
         if part.kind == "indicator":
             channel = plain_params(part.params).get("channel")
             known += [part.name, *([channel] if isinstance(channel, str) else [])]
     indicators = {plugin.name for plugin in catalogue.plugins if plugin.kind == "indicator"}
-    for channel in strategy.channels:
+    for channel in engine.channels:
         if channel in known:
             continue
         if channel in indicators or did_you_mean(channel, known):
             raise NobodySends(channel, known, indicator=channel in indicators)
 
 
-def silent_channels(strategy: "Strategy") -> list[str]:
+def silent_channels(engine: "TradingEngine") -> list[str]:
     """Give the channels that parts listen to and on which nothing has come, timers and what is booked left out."""
-    booked = {*_BOOKED, *strategy.timer_names}
-    return [channel for channel in strategy.channels if channel not in booked and channel not in strategy.came]
+    booked = {*_BOOKED, *engine.timer_names}
+    return [channel for channel in engine.channels if channel not in booked and channel not in engine.came]

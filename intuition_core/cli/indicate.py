@@ -111,7 +111,7 @@ def indicate(
         else:
             log.info("journal %s: %d events so far", kept.path, service.session.last_seq)
         methods = service.methods()
-        log.info("%s on %s, to %s", plugin.name, ", ".join(service.session.strategy.channels), speaks_on)
+        log.info("%s on %s, to %s", plugin.name, ", ".join(service.session.engine.channels), speaks_on)
         connector.run(Local(service.session.name, {method: methods[method].function for method in _METHODS}))
     log.info("stopped: indicator %s", plugin.name)
 

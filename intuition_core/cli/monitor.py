@@ -17,7 +17,7 @@ from intuition_core.supervision.attended import ATTENDED
 if TYPE_CHECKING:
     from intuition_core.contracts import Data
     from intuition_core.trading.composition import Composition
-    from intuition_core.trading.engine import Strategy
+    from intuition_core.trading.engine import TradingEngine
 
 _TICK: Final = 0.05
 """Seconds between two looks."""
@@ -30,7 +30,7 @@ class Monitor:
     """Shows one strategy at a time."""
 
     def __init__(self) -> None:
-        self._strategy: Strategy | None = None
+        self._engine: TradingEngine | None = None
         self._called: dict[int, int] = {}
         self._main = threading.main_thread().ident
 
@@ -39,9 +39,9 @@ class Monitor:
         """The ``cell`` of a strategy that is to be shown; None where nobody looks."""
         return ATTENDED.words
 
-    def maker(self, strategy: "Callable[..., Strategy]") -> "Callable[..., Strategy]":
+    def maker(self, engine: "Callable[..., TradingEngine]") -> "Callable[..., TradingEngine]":
         """Give what makes live parts that note who is called."""
-        return partial(strategy, cell=ATTENDED.words)
+        return partial(engine, status=ATTENDED.words)
 
     @contextmanager
     def starting(self, composition: "Composition") -> Iterator[None]:
@@ -75,7 +75,7 @@ class Monitor:
             thread.join()
 
     @contextmanager
-    def watching(self, strategy: "Strategy") -> Iterator[None]:
+    def watching(self, engine: "TradingEngine") -> Iterator[None]:
         """Show this strategy while it takes events.
 
         Raises:
@@ -85,18 +85,18 @@ class Monitor:
         if words is None:
             yield
             return
-        key = id(strategy)
-        before = self._called.get(key, strategy.first)
-        self._strategy = strategy
+        key = id(engine)
+        before = self._called.get(key, engine.first)
+        self._engine = engine
         try:
-            with ATTENDED.calling(strategy.parts, seq=strategy.seq, part=before):
+            with ATTENDED.calling(engine.parts, seq=engine.seq, part=before):
                 yield
         except KeyboardInterrupt as error:
             if ATTENDED.interrupted:
                 raise
-            raise strategy.failed(error) from error  # it was the part's own
+            raise engine.failed(error) from error  # it was the part's own
         finally:
-            self._strategy = None
+            self._engine = None
             self._called[key] = words[1]  # of several strategies each finds what it has noted
 
     def _tell(self, over: threading.Event) -> None:
@@ -104,10 +104,10 @@ class Monitor:
 
         count = 0
         while not over.wait(_TICK):
-            strategy = self._strategy
-            if strategy is not None:
+            engine = self._engine
+            if engine is not None:
                 count += 1
-                ATTENDED.note(Beat(strategy.position, count, awaited=self._is_debugged()))
+                ATTENDED.note(Beat(engine.position, count, awaited=self._is_debugged()))
 
     def _is_debugged(self) -> bool:
         """Say whether the main thread waits for what a person types into a debugger."""

@@ -14,7 +14,7 @@ from intuition_core.supervision.attended import ATTENDED
 if TYPE_CHECKING:
     from intuition_core.config.loading import Config
     from intuition_core.rpc.address import Address
-    from intuition_core.trading.engine import Strategy
+    from intuition_core.trading.engine import TradingEngine
 
 
 class Seconds(click.FloatRange):
@@ -170,16 +170,16 @@ error_option = click.option(
 """What follows in a run over history when a part raises."""
 
 
-def strategy_maker(trace: int | None) -> "Callable[..., Strategy]":
+def strategy_maker(trace: int | None) -> "Callable[..., TradingEngine]":
     """Give what makes the live parts: ones that log what they do, where `trace_option` was given."""
-    from intuition_core.trading.engine import Strategy
+    from intuition_core.trading.engine import TradingEngine
 
     if trace is None:
-        return Strategy
+        return TradingEngine
     from intuition_core.cli.logs import LOGGER
     from intuition_core.trading.trace import Trace
 
-    return Trace(trace or None, write=logging.getLogger(LOGGER).info).strategy
+    return Trace(trace or None, write=logging.getLogger(LOGGER).info).engine
 
 
 def blocked_plugins(config: Path | None = None) -> tuple[str, ...]:

@@ -90,28 +90,28 @@ def _run(
     from intuition_core.account.statement import Statement
     from intuition_core.determinism.apart import unchanged
     from intuition_core.session.session import replayed_events, restored
-    from intuition_core.trading.engine import Strategy
+    from intuition_core.trading.engine import TradingEngine
 
     monitor = Monitor()
     with monitor.starting(composition):
-        strategy = monitor.maker(Strategy)(composition, run=run)
+        engine = monitor.maker(TradingEngine)(composition, run=run)
     counts: Counter[str] = Counter()
     begun = 0
     if compare and (boundary := journal.boundary):
         if until is not None and until < boundary:
             raise BeforeBoundary(until, boundary)
-        begun = restored(strategy, journal, wanted=False)
+        begun = restored(engine, journal, wanted=False)
         click.echo(
             f"events 1 to {boundary} are not run again: another version of a part was taken up after them", err=True
         )
-    with unchanged(), monitor.running(), monitor.watching(strategy):
-        for records in replayed_events(strategy, journal, after=begun, until=until, compare=compare):
+    with unchanged(), monitor.running(), monitor.watching(engine):
+        for records in replayed_events(engine, journal, after=begun, until=until, compare=compare):
             counts.update(record["type"] for record in records)
     return {
-        "events": strategy.seq - begun,
+        "events": engine.seq - begun,
         "records": counts.total(),
         "by_type": dict(counts),
-        "account": Statement.of(strategy.ledger, strategy.seq).plain(),
+        "account": Statement.of(engine.ledger, engine.seq).plain(),
     }
 
 

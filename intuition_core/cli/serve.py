@@ -69,10 +69,10 @@ def serve(invocation: Invocation, /, *, supervised: tuple[int, int] | None, **op
     from intuition_core.cli.logs import set_up_logging
     from intuition_core.supervision.watchdog import Watchdog
 
-    def command(cell: int, lifeline: int) -> tuple[str, ...]:
+    def command(status: int, lifeline: int) -> tuple[str, ...]:
         # -m puts the working folder on the path of imports, which it is not on for the command `intuition`.
         isolated = () if "" in sys.path or sys.path[0] == str(Path.cwd()) else ("-P",)
-        given = (*invocation.arguments, "--supervised", str(cell), str(lifeline))
+        given = (*invocation.arguments, "--supervised", str(status), str(lifeline))
         return (sys.executable, *isolated, "-m", "intuition_core", *given)
 
     log = set_up_logging(options["log_format"], options["verbose"])

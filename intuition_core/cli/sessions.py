@@ -15,7 +15,7 @@ from intuition_core.errors import IntuitionError
 
 if TYPE_CHECKING:
     from intuition_core.session.journal import Journal
-    from intuition_core.supervision.crashes import Verdict
+    from intuition_core.supervision.crashes import FailureDecision
     from intuition_core.trading.records import Record
 
 
@@ -234,7 +234,7 @@ def _described(part: Mapping[str, Any]) -> str:
     return f"{part['name']}{origin}: {part['params']}"
 
 
-def _quarantined(journal: "Journal") -> "list[Verdict]":
+def _quarantined(journal: "Journal") -> "list[FailureDecision]":
     from intuition_core.session.session import swapped
     from intuition_core.supervision.crashes import Release, in_quarantine
 
@@ -247,7 +247,7 @@ def _quarantined(journal: "Journal") -> "list[Verdict]":
     return in_quarantine(verdicts, [*journal.releases(), *replaced])
 
 
-def _reference(verdict: "Verdict") -> str:
+def _reference(verdict: "FailureDecision") -> str:
     return verdict.name.replace(" ", ":", 1)
 
 

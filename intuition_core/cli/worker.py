@@ -18,18 +18,18 @@ from intuition_core.config.loading import Config
 from intuition_core.plugins.catalogue import Catalogue, discover
 from intuition_core.session.archive import held, session_file
 from intuition_core.session.journal import Journal
-from intuition_core.supervision.shared_status import Cell
+from intuition_core.supervision.shared_status import SharedStatus
 
 if TYPE_CHECKING:
     from intuition_core.rpc.server import Server
     from intuition_core.serving.service import Service
 
 
-def work(cell: int, lifeline: int, options: Mapping[str, Any]) -> None:
+def work(status: int, lifeline: int, options: Mapping[str, Any]) -> None:
     """Serve a session until SIGTERM, or SIGUSR1 where another worker is to go on; then finish the call in flight.
 
     Args:
-        cell: the descriptor of the `Cell` that the supervisor made.
+        status: the descriptor of the `SharedStatus` that the supervisor made.
         lifeline: the descriptor of a pipe whose other end only the supervisor has.
         options: those of `serve`.
     """
@@ -38,7 +38,7 @@ def work(cell: int, lifeline: int, options: Mapping[str, Any]) -> None:
     signal.signal(signal.SIGINT, lambda *_: None)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     _end_with(lifeline)
-    shared = Cell(cell)
+    shared = SharedStatus(status)
     log_format = options["log_format"]
     log = set_up_logging(log_format, options["verbose"])
     settings = read_settings(options)
@@ -67,7 +67,7 @@ def work(cell: int, lifeline: int, options: Mapping[str, Any]) -> None:
             journal=_journal(settings, stack),
             watch=watch,
             reload=options["reload"],
-            strategy=strategy_maker(options["trace"]),
+            engine=strategy_maker(options["trace"]),
             restart=lambda: server.stop(),
         )
         stack.callback(service.close)
@@ -108,12 +108,12 @@ def work(cell: int, lifeline: int, options: Mapping[str, Any]) -> None:
 class TimedCatalogue(Catalogue, frozen=True):
     """A catalogue whose imports the supervisor watches, as it does the calls of parts."""
 
-    cell: Cell
+    status: SharedStatus
     deadline: float
 
     def load(self, kind: str, ref: str) -> Any:
         """Import a plugin, within the deadline."""
-        with self.cell.imports(str(self.find(kind, ref)), deadline=self.deadline):
+        with self.status.imports(str(self.find(kind, ref)), deadline=self.deadline):
             return super().load(kind, ref)
 
 
@@ -181,5 +181,5 @@ def _tell_recovery(log: logging.Logger, service: "Service", seconds: float) -> N
 
 
 def _composed(service: "Service") -> str:
-    lines = service.session.strategy.composition.lines
+    lines = service.session.engine.composition.lines
     return " and ".join(f"{line.algorithm.name} with {line.portfolio.name}" for line in lines)

@@ -107,7 +107,7 @@ def overlay(config: Config, conf: Mapping[str, Any], catalogue: Catalogue, *, or
     return Config(values=values, pinned=config.pinned, file=config.file, origins={**config.origins, **origins})
 
 
-def exchange(config: Config, parts: Mapping[str, str], *, spelled: Mapping[str, str]) -> Config:
+def substitute_parts(config: Config, parts: Mapping[str, str], *, spelled: Mapping[str, str]) -> Config:
     """Let other algorithms and portfolios, without parameters, take places in a settled configuration.
 
     Each algorithm keeps its share, and a part that is there already its parameters.
@@ -428,7 +428,7 @@ def recorded(
         catalogue: the plugins there are.
         changes: parameters by their flat or dotted keys, as `overlay` takes them.
         rules: the number of the rules that it was begun under.
-        parts: other algorithms and portfolios, as `exchange` takes them.
+        parts: other algorithms and portfolios, as `substitute_parts` takes them.
         flag: the one with which changes and parts are typed, each as ``KEY=VALUE``.
 
     Raises:
@@ -436,7 +436,7 @@ def recorded(
     """
     config = settle(Config(values=convert(configuration, origin="journal")), catalogue)
     if parts:
-        config = exchange(config, parts, spelled={label: f"{flag} {label}" for label in parts})
+        config = substitute_parts(config, parts, spelled={label: f"{flag} {label}" for label in parts})
     composition = compose(overlay(config, changes, catalogue, origin=flag) if changes else config, catalogue)
     return msgspec.structs.replace(composition, rules=rules)
 

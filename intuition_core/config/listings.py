@@ -51,11 +51,11 @@ def _csv(path: Path, text: str) -> Iterator[Row]:
             continue
         if cells is None:
             return
-        if not any(cell.strip() for cell in cells):
+        if not any(status.strip() for status in cells):
             continue
         where = f"{path}, line {lines.line_num}"
         if len(cells) == len(header):
-            yield where, {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
+            yield where, {name: status.strip() for name, status in zip(header, cells, strict=True)}
         else:
             problem = f"expected {len(header)} cells as in the first line, got {len(cells)}; one may be empty"
             yield where, BadInstrument(where, None, problem)

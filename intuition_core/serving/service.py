@@ -31,8 +31,8 @@ from intuition_core.session import control
 from intuition_core.session.journal import MEMORY, Delivery, Journal, JournalFailed
 from intuition_core.session.session import Halted, IdReused, Item, Session, Stopping, Watch, identity_of, swapped
 from intuition_core.trading.composition import RULES, Composition, Part, difference, plain_parts, rules_of
-from intuition_core.trading.engine import Strategy
-from intuition_core.trading.records import Record, position
+from intuition_core.trading.engine import TradingEngine
+from intuition_core.trading.records import Record, record_key
 from intuition_core.trading.wall import Wall
 
 MAX_ITEMS: Final = 10_000
@@ -118,7 +118,7 @@ class Service:
         now: the time in nanoseconds UTC, for events that come without.
         watch: who watches the parts.
         reload: go on where files of parts have changed; those parts begin anew.
-        strategy: makes the live parts; `Strategy`, or one that tells what they do.
+        engine: makes the live parts; `TradingEngine`, or one that tells what they do.
         restart: ends the process after the call in flight, so that another one goes on; None where nobody would.
         upgrading: do not tell of older rules: others are about to take their place.
 
@@ -139,7 +139,7 @@ class Service:
         now: Callable[[], int] = time.time_ns,
         watch: Watch | None = None,
         reload: bool = False,
-        strategy: Callable[..., Strategy] = Strategy,
+        engine: Callable[..., TradingEngine] = TradingEngine,
         restart: Callable[[], None] | None = None,
         upgrading: bool = False,
     ) -> None:
@@ -147,7 +147,7 @@ class Service:
         self._upgrading = upgrading
         self._restart = restart
         self._watch = watch
-        self._strategy = strategy
+        self._engine = engine
         self._renewal = Renewal() if reload else None
         self._catalogue = catalogue
         self._now = now
@@ -184,7 +184,7 @@ class Service:
         self.recovery = self.session.recover()
         if "seeded_after" not in noted and is_seeded():
             self._journal.note(seeded_after=self.session.last_seq)
-        if (rules := self.session.strategy.composition.rules) != RULES and not self._upgrading:
+        if (rules := self.session.engine.composition.rules) != RULES and not self._upgrading:
             _log.warning(
                 "session %s goes on under rules %d, by which orders filled when it was begun; `intuition upgrade %s "
                 "--rules %d` goes over to the present ones",
@@ -291,14 +291,14 @@ class Service:
             return AGAIN_AFTER_A_DEFECT
         return LOOK if wait is None else min(wait, LOOK)
 
-    def _builder(self, composition: Composition) -> Callable[[], Strategy]:
+    def _builder(self, composition: Composition) -> Callable[[], TradingEngine]:
         watch = self._watch
         if self._renewal is not None:
             composition = self._renewal.wrapped(composition)
         if watch is None:
-            return lambda: self._strategy(composition, run=self._run, log=_log)
+            return lambda: self._engine(composition, run=self._run, log=_log)
         watch.introduce(composition.parts)
-        return lambda: self._strategy(composition, run=self._run, log=_log, cell=watch.cell)
+        return lambda: self._engine(composition, run=self._run, log=_log, status=watch.status)
 
     def _recipe(self, composition: Composition) -> dict[str, Any]:
         return {
@@ -357,7 +357,7 @@ class Service:
                 session.replace(self._builder(composition))
                 self._config, self._composition = config, composition
                 self._journal.note(**self._recipe(composition))
-        return session.strategy.channels
+        return session.engine.channels
 
     def event(self, data: Any) -> list[Record]:
         """Take one payload and give the records it caused.
@@ -468,7 +468,7 @@ class Service:
         Raises:
             BadControl, BadShares: they are no shares, or come to more than one.
         """
-        there = self.session.strategy.books.shares
+        there = self.session.engine.books.shares
         return self._control(control.share_out(shares, there=there, ts=self._now(), by="rpc"))
 
     def swap(self, kind: Any, name: Any, use: Any, params: Any = None, keep_state: Any = None) -> list[Record]:
@@ -508,15 +508,15 @@ class Service:
             BadSwap: there is no such part.
             JournalFailed, NothingKept: what the session has come to cannot be kept.
         """
-        strategy = self.session.strategy
-        before = strategy.parts[strategy.place(*control.check_place("upgrade", kind, name)) - 1]
+        engine = self.session.engine
+        before = engine.parts[engine.place(*control.check_place("upgrade", kind, name)) - 1]
         newer = self._installed_now(kind, before)
         if self.journal is None or self._restart is None:
             problem = "the session would be gone with its process; serve it with a journal and its own supervisor"
             raise control.BadControl("upgrade", problem)
         if found := check(newer).problem:
             raise control.BadControl("upgrade", f"{newer} cannot be imported: {found}")
-        if unkept := strategy.unkept():
+        if unkept := engine.unkept():
             labels = " and ".join(part.label for part in unkept)
             problem = f"what {labels} has come to would be lost: it gives no state by `snapshot()`"
             raise control.BadControl("upgrade", problem)
@@ -532,7 +532,7 @@ class Service:
         Raises:
             BadControl: there are no such rules, or they are no newer ones.
         """
-        before = self.session.strategy.composition.rules
+        before = self.session.engine.composition.rules
         return self._control(control.rules(number, before=before, ts=self._now(), by="upgrade"))
 
     def _installed_now(self, kind: str, part: Part) -> Plugin:
@@ -563,7 +563,7 @@ class Service:
         if given.client is not None:
             self.session.check_epoch(given.client, given.epoch)
         delivery = given.deliveries[0] if given.deliveries else None
-        there = self.session.strategy.books.shares
+        there = self.session.engine.books.shares
         event = control.read(command, there=there, ts=self._now(), by=given.client or "rpc")
         # Its ids are its own, whatever ids quotes have.
         identity, content = identity_of({**command, "channel": event["channel"]}, delivery)
@@ -582,16 +582,16 @@ class Service:
 
     def _check_use(self, event: Event) -> None:
         """Refuse what would change nothing."""
-        strategy = self.session.strategy
-        if event["action"] == "clear" and strategy.killed is None:
+        engine = self.session.engine
+        if event["action"] == "clear" and engine.killed is None:
             raise control.BadControl("clear", "the kill switch is not on")
-        if event["action"] == "kill" and strategy.killed is not None:
+        if event["action"] == "kill" and engine.killed is not None:
             # Orders placed since can only be those that sell all; to place them anew would sell it twice.
-            selling = {order.order.sid for order in strategy.open_orders}
+            selling = {order.order.sid for order in engine.open_orders}
             if not event["flatten"]:
-                raise control.BadControl("kill", f"the kill switch is on already: {strategy.killed}")
-            if selling and selling >= strategy.ledger.positions.keys():
-                raise control.BadControl("kill", f"the kill switch is on already, and sells all: {strategy.killed}")
+                raise control.BadControl("kill", f"the kill switch is on already: {engine.killed}")
+            if selling and selling >= engine.ledger.positions.keys():
+                raise control.BadControl("kill", f"the kill switch is on already, and sells all: {engine.killed}")
 
     def controls(self, since: Any = None) -> list[Record]:
         """Give the records of all events by which the kill switch or the shares were changed, whoever did it.
@@ -617,24 +617,24 @@ class Service:
         from intuition_core import __version__
 
         session = self.session
-        composition = session.strategy.composition.plain()
+        composition = session.engine.composition.plain()
         for line in composition["algorithms"]:
             if "share" in line:  # as it is now: shares move while the session runs
-                line["share"] = format(session.strategy.books.shares[line["algorithm"]["name"]], "f")
+                line["share"] = format(session.engine.books.shares[line["algorithm"]["name"]], "f")
         return {
             "session": session.name,
             "run": self._run,
             "core": __version__,
             "contract": CONTRACT_VERSION,
             "composition": composition,
-            "channels": session.strategy.channels,
+            "channels": session.engine.channels,
             "last_seq": session.last_seq,
             "journal": self.journal.durability if self.journal else None,
             "clients": dict(session.clients()),
             "halted": session.halted,
-            "killed": session.strategy.killed,
-            "rules": session.strategy.composition.rules,
-            "notices": session.strategy.told,
+            "killed": session.engine.killed,
+            "rules": session.engine.composition.rules,
+            "notices": session.engine.told,
             "quarantined": [
                 {"kind": part.kind, "name": part.name, **why._asdict()} for part, why in session.quarantined()
             ],
@@ -688,7 +688,7 @@ class Service:
 
     def _stamp(self, received: int) -> int:
         """Give the time of an event that comes without: now, but after every event that has come before."""
-        self._stamped = max(received, self._stamped + 1, self.session.strategy.now + 1)
+        self._stamped = max(received, self._stamped + 1, self.session.engine.now + 1)
         return self._stamped
 
 
@@ -716,7 +716,7 @@ class Options(NamedTuple):
             raise BadCall("confirm", f"expected the key of a delivery, got {acked!r:.60}")
         if published is not None:
             try:
-                position(published)
+                record_key(published)
             except (ValueError, AttributeError):
                 raise BadCall("confirm", f"expected the id of a record, got {published!r:.60}") from None
         return cls(
@@ -732,7 +732,7 @@ class Options(NamedTuple):
 def _place(method: str, name: str, record: Any) -> tuple[int, int]:
     """Read the id of a record as its place; none is the place before the first."""
     try:
-        return (0, 0) if record is None else position(record)
+        return (0, 0) if record is None else record_key(record)
     except (ValueError, AttributeError):
         raise BadCall(method, f"expected {name} as the id of a record, got {record!r:.60}") from None
 
@@ -757,7 +757,7 @@ def _after(since: Any) -> tuple[tuple[int, int], bool]:
     if not isinstance(since, str):
         return (_count("decisions", "since_seq", since), sys.maxsize), True
     try:
-        return position(since), False
+        return record_key(since), False
     except ValueError:
         raise BadCall("decisions", f"expected since_seq as a number or a decision's id, got {since!r:.60}") from None
 

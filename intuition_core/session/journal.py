@@ -16,8 +16,8 @@ import msgspec
 
 from intuition_core.data import Event
 from intuition_core.errors import IntuitionError
-from intuition_core.supervision.crashes import Casualty, Release, Verdict
-from intuition_core.trading.records import Record, position
+from intuition_core.supervision.crashes import FailureDecision, Release, WorkerCrash
+from intuition_core.trading.records import Record, record_key
 
 FORMAT: Final = 1
 MEMORY: Final = ":memory:"
@@ -120,7 +120,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     acked: str | None = None
     published: str | None = None
     snapshot: bytes | None = None
-    verdicts: Sequence[Verdict] = ()
+    verdicts: Sequence[FailureDecision] = ()
     settled: Sequence[int] = ()
     controls: Sequence[int] = ()
     boundary: bool = False
@@ -329,7 +329,7 @@ class Journal:
         with _Transaction(self):
             self._db.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?)", (seq, state))
 
-    def judge(self, verdict: Verdict) -> None:
+    def judge(self, verdict: FailureDecision) -> None:
         """Note what was decided about a part at an event that was committed before.
 
         Raises:
@@ -346,7 +346,7 @@ class Journal:
         """
         self.note(releases=[*self.releases(), release])
 
-    def mourn(self, casualty: Casualty) -> None:
+    def mourn(self, casualty: WorkerCrash) -> None:
         """Note a casualty whose event is to come again.
 
         Raises:
@@ -358,18 +358,18 @@ class Journal:
 
     # -- reading
 
-    def casualties(self) -> dict[int, Casualty]:
+    def casualties(self) -> dict[int, WorkerCrash]:
         """Give the casualties whose events have not come again, each by its number."""
         return {
-            n: Casualty(seq, part, problem, msgspec.msgpack.decode(event))
+            n: WorkerCrash(seq, part, problem, msgspec.msgpack.decode(event))
             for n, seq, part, problem, event in self._db.execute("SELECT * FROM casualties ORDER BY n")
         }
 
-    def verdicts(self) -> dict[int, list[Verdict]]:
+    def verdicts(self) -> dict[int, list[FailureDecision]]:
         """Give what was decided about parts, by the event at which it was."""
-        found: dict[int, list[Verdict]] = {}
+        found: dict[int, list[FailureDecision]] = {}
         for seq, part, name, called, quarantined, problem in self._db.execute("SELECT * FROM verdicts"):
-            found.setdefault(seq, []).append(Verdict(seq, part, name, bool(called), bool(quarantined), problem))
+            found.setdefault(seq, []).append(FailureDecision(seq, part, name, bool(called), bool(quarantined), problem))
         return found
 
     def releases(self) -> list[Release]:
@@ -439,7 +439,7 @@ class Journal:
                 record
                 for (records,) in rows
                 for record in _decode_records(records)
-                if record["type"] == "decision" and position(record["id"]) > after
+                if record["type"] == "decision" and record_key(record["id"]) > after
             ]
             start += _STRETCH
 
@@ -467,7 +467,7 @@ class Journal:
             found.extend(
                 record
                 for record in _decode_records(records)
-                if (own or record["seq"] in controls) and position(record["id"]) > after
+                if (own or record["seq"] in controls) and record_key(record["id"]) > after
             )
             if len(found) >= limit:
                 break
@@ -496,7 +496,7 @@ class Journal:
         batches = "FROM batches WHERE client = ? AND last >= ? AND records <> ?"
         for (first,) in self._read(f"SELECT first {batches} ORDER BY last", CLOCK, after[0], encoded(())):
             for (records,) in self._read("SELECT records FROM batches WHERE first = ?", first):
-                yield from (record for record in _decode_records(records) if position(record["id"]) > after)
+                yield from (record for record in _decode_records(records) if record_key(record["id"]) > after)
 
     @property
     def told_last(self) -> Record | None:

@@ -19,10 +19,10 @@ from intuition_core.data import Event
 from intuition_core.determinism.apart import passing
 from intuition_core.errors import IntuitionError
 from intuition_core.session.journal import CLOCK, Batch, Delivery, Identity, Journal, JournalFailed, encoded
-from intuition_core.supervision.crashes import Casualty, Release, Verdict
+from intuition_core.supervision.crashes import FailureDecision, Release, WorkerCrash
 from intuition_core.trading.composition import Part
-from intuition_core.trading.engine import Cell, Quarantine, Strategy
-from intuition_core.trading.records import Record, position
+from intuition_core.trading.engine import CallStatus, Quarantine, TradingEngine
+from intuition_core.trading.records import Record, record_key
 from intuition_core.trading.timers import TIMER
 from intuition_core.trading.wall import Wall
 
@@ -143,13 +143,13 @@ class Halted(IntuitionError):
 class Watch(Protocol):
     """Those who watch from outside what the parts do, and know how the last process ended."""
 
-    casualty: Casualty | None
+    casualty: WorkerCrash | None
     """How the last process ended, where a part is to blame."""
     halted: str | None
     """Why no more events are to be taken, until a person starts the session again."""
 
     @property
-    def cell(self) -> Cell | None:
+    def status(self) -> CallStatus | None:
         """Where the strategy notes which part it calls."""
 
     def introduce(self, parts: Sequence[Part]) -> None:
@@ -174,8 +174,8 @@ class Unwatched:
     """Nobody watches."""
 
     def __init__(self) -> None:
-        self.cell: Cell | None = None
-        self.casualty: Casualty | None = None
+        self.status: CallStatus | None = None
+        self.casualty: WorkerCrash | None = None
         self.halted: str | None = None
 
     def introduce(self, parts: Sequence[Part]) -> None:
@@ -233,20 +233,20 @@ class Session:
     """
 
     def __init__(
-        self, build: Callable[[], Strategy], *, journal: Journal, name: str, watch: Watch | None = None
+        self, build: Callable[[], TradingEngine], *, journal: Journal, name: str, watch: Watch | None = None
     ) -> None:
         self.name = name
         self._watch = watch if watch is not None else Unwatched()
         self._build = build = self._watched(build)
         self._halted: Halted | None = None
         self._handed_over = False
-        self._casualties: dict[int, Casualty] = {}
+        self._casualties: dict[int, WorkerCrash] = {}
         self._keeps_snapshots = True
-        self._strategy = strategy = build()
+        self._engine = engine = build()
         self._wall: Wall | None = None
         self._journal = journal
         self._listeners: list[Listener] = []
-        self._statement = Statement.of(strategy.ledger, 0)
+        self._statement = Statement.of(engine.ledger, 0)
         self._unwritten: Batch | None = None
         self._snapshot_at = 0
         self._clients = {name: epoch for name, (epoch, _) in journal.clients().items()}
@@ -255,12 +255,12 @@ class Session:
         self._withheld: frozenset[str] = frozenset()
         self._heed(journal.records_of(self._controls))
         if (told := journal.told_last) is not None:
-            self._controlled = max(self._controlled, position(told["id"]))
+            self._controlled = max(self._controlled, record_key(told["id"]))
 
     @property
-    def strategy(self) -> Strategy:
+    def engine(self) -> TradingEngine:
         """The live parts."""
-        return self._strategy
+        return self._engine
 
     @property
     def last_seq(self) -> int:
@@ -276,14 +276,14 @@ class Session:
         """Have a listener told of the records of each delivery, after it is committed."""
         self._listeners.append(listener)
 
-    def replace(self, build: Callable[[], Strategy]) -> None:
+    def replace(self, build: Callable[[], TradingEngine]) -> None:
         """Start over with another strategy; only before the first event."""
         self._build = build = self._watched(build)
-        self._strategy = strategy = build()
-        self._statement = Statement.of(strategy.ledger, 0)
+        self._engine = engine = build()
+        self._statement = Statement.of(engine.ledger, 0)
 
-    def _watched(self, build: Callable[[], Strategy]) -> Callable[[], Strategy]:
-        def watched() -> Strategy:
+    def _watched(self, build: Callable[[], TradingEngine]) -> Callable[[], TradingEngine]:
+        def watched() -> TradingEngine:
             with self._watch.running():
                 return build()
 
@@ -296,8 +296,8 @@ class Session:
 
     def quarantined(self) -> list[tuple[Part, Quarantine]]:
         """Give the parts that are not called any more, and why."""
-        strategy = self._strategy
-        return [(strategy.parts[number - 1], why) for number, why in strategy.quarantined.copy().items()]
+        engine = self._engine
+        return [(engine.parts[number - 1], why) for number, why in engine.quarantined.copy().items()]
 
     def recover(self) -> Recovery:
         """Bring the strategy to where the journal ends: the latest snapshot, then the events after it.
@@ -318,13 +318,13 @@ class Session:
         self._casualties = self._journal.casualties()
         replayed = 0
         with self._watch.running(), passing():
-            start = restored(self._strategy, self._journal, wanted=self._keeps_snapshots)
-            for _ in replayed_events(self._strategy, self._journal, after=start):
+            start = restored(self._engine, self._journal, wanted=self._keeps_snapshots)
+            for _ in replayed_events(self._engine, self._journal, after=start):
                 replayed += 1
-        self._watch.introduce(self._strategy.parts)
+        self._watch.introduce(self._engine.parts)
         self._snapshot_at = start
-        self._statement = Statement.of(self._strategy.ledger, self._strategy.seq)
-        return Recovery(self._strategy.seq, start, replayed)
+        self._statement = Statement.of(self._engine.ledger, self._engine.seq)
+        return Recovery(self._engine.seq, start, replayed)
 
     def go_by(self, wall: Wall) -> None:
         """Have timers told by the wall clock from now on, too, each time that `tell_timers` is called."""
@@ -340,23 +340,23 @@ class Session:
         if wall is None:
             return None
         self._write_what_was_not()
-        if due := self._strategy.timers_due(wall, MAX_TIMERS):
+        if due := self._engine.timers_due(wall, MAX_TIMERS):
             self.deliver([Item((dict(event),)) for event in due], client=CLOCK)
-        following = self._strategy.next_timer(wall)
+        following = self._engine.next_timer(wall)
         return None if following is None else wall.wait(following)
 
     def prepare(self, swap: Event) -> Event:
-        """Start the part that a swap asks for, and give the event to be delivered next; see `Strategy.prepare`.
+        """Start the part that a swap asks for, and give the event to be delivered next; see `TradingEngine.prepare`.
 
         Raises:
             BadSwap, PartFailed: it cannot take that place; nothing has changed.
             IntuitionError: there is no such plugin, or it does not take these parameters.
         """
-        strategy = self._strategy
-        deadline = strategy.parts[strategy.place(swap["kind"], swap["name"]) - 1].deadline
+        engine = self._engine
+        deadline = engine.parts[engine.place(swap["kind"], swap["name"]) - 1].deadline
         label = f"{swap['kind']} {swap['use']} in place of {swap['name']}"
         with self._watch.trying(label, deadline):
-            return dict(strategy.prepare(swap))
+            return dict(engine.prepare(swap))
 
     def deliver(
         self,
@@ -397,12 +397,12 @@ class Session:
         if heard is not None and heard < self._controlled:
             raise Unheard(client)
         known = self._journal.find(item.identity for item in items if item.identity is not None)
-        strategy = self._strategy
-        first = strategy.seq + 1
-        killed = strategy.killed
+        engine = self._engine
+        first = engine.seq + 1
+        killed = engine.killed
         replies: list[list[Record] | IdReused] = []
         if client != CLOCK:
-            items = _with_timers(strategy, items, known, self._wall)
+            items = _with_timers(engine, items, known, self._wall)
         ahead = list(_new_events(items, known))
         content_ahead = encoded(ahead)  # before a part can change them
         self._watch.carry(first, content_ahead)
@@ -418,33 +418,33 @@ class Session:
                         content, stored = before
                         replies.append(stored if content == item.content else IdReused(item.identity))
                         continue
-                if strategy.halted is not None:
+                if engine.halted is not None:
                     break
-                start = strategy.seq + 1
+                start = engine.seq + 1
                 records: list[Record] = []
                 try:
                     for event in item.events:
-                        records.extend(run.step(strategy, event))
-                        strategy.leave_if_forked()
+                        records.extend(run.step(engine, event))
+                        engine.leave_if_forked()
                 except BaseException as error:
-                    strategy.leave_if_forked()
-                    self._strategy = self._build()
+                    engine.leave_if_forked()
+                    self._engine = self._build()
                     self.recover()
                     raise BatchFailed(error) from error
                 happened.extend(records)
                 replies.append(records)
                 if item.identity is not None:
                     fresh[item.identity] = (item.content, records)
-                    identities.append(Identity(item.identity, item.content, start, strategy.seq))
+                    identities.append(Identity(item.identity, item.content, start, engine.seq))
         if control:
             self._heed_swaps(happened, run)
-        ran = strategy.seq - first + 1
+        ran = engine.seq - first + 1
         controls: Sequence[int] = ()
-        if control or strategy.killed is not killed:
+        if control or engine.killed is not killed:
             controls = list(dict.fromkeys(record["seq"] for record in happened if record["type"] == "control"))
         batch = Batch(
             first=first,
-            last=strategy.seq,
+            last=engine.seq,
             client=client,
             events=content_ahead if ran == len(ahead) else ahead[:ran],
             records=happened,
@@ -453,21 +453,21 @@ class Session:
             acked=acked,
             published=published,
             snapshot=self._snapshot(),
-            verdicts=run.verdicts(strategy, first),
+            verdicts=run.verdicts(engine, first),
             settled=run.settled,
             controls=controls,
         )
-        if strategy.halted is not None:
-            self._halt(str(strategy.halted))
+        if engine.halted is not None:
+            self._halt(str(engine.halted))
         if ran or batch.deliveries or acked is not None or published is not None:
             self._unwritten = batch
             self._write_what_was_not()
         if self._wall is not None and client != CLOCK and ran:
-            self._wall.note(strategy.now)
+            self._wall.note(engine.now)
         for n in run.settled:
             self._casualties.pop(n, None)
         if len(replies) < len(items):
-            raise Halted(str(strategy.halted))
+            raise Halted(str(engine.halted))
         if self._withheld:
             return [reply if isinstance(reply, IdReused) else self._without_withheld(reply) for reply in replies]
         return replies
@@ -476,7 +476,7 @@ class Session:
         """Hold nothing against a part for what the one did whose place it took."""
         for record in swapped(records):
             run.settled += [n for n, casualty in self._casualties.items() if casualty.part == record["place"]]
-            self._watch.introduce(self._strategy.parts)
+            self._watch.introduce(self._engine.parts)
 
     def hand_over(self, event: Event) -> list[Record]:
         """Take a last event, up to which nothing is ever to be run again, and leave the session to another process.
@@ -486,24 +486,24 @@ class Session:
             JournalFailed: it cannot be kept; the session goes on here.
         """
         self._write_what_was_not()
-        strategy = self._strategy
-        seq = strategy.seq + 1
+        engine = self._engine
+        seq = engine.seq + 1
         with self._watch.running(), passing():
-            records = list(strategy.step(event))
-            strategy.leave_if_forked()
-            state = strategy.snapshot() if self._keeps_snapshots else None
+            records = list(engine.step(event))
+            engine.leave_if_forked()
+            state = engine.snapshot() if self._keeps_snapshots else None
         batch = Batch(
             first=seq, last=seq, events=[event], records=records, snapshot=state, controls=[seq], boundary=True
         )
         try:
             self._commit_boundary(batch)
         except (JournalFailed, NothingKept):
-            self._strategy = self._build()
+            self._engine = self._build()
             self.recover()
             raise
         self._handed_over = True
         self._snapshot_at = seq
-        self._statement = Statement.of(strategy.ledger, seq)
+        self._statement = Statement.of(engine.ledger, seq)
         self._tell(records)
         return records
 
@@ -529,7 +529,7 @@ class Session:
         """Take note of the records of control events: which came last, and which decisions nobody is to act on."""
         cancelled: list[str] = []
         for record in records:
-            self._controlled = max(self._controlled, position(record["id"]))
+            self._controlled = max(self._controlled, record_key(record["id"]))
             if record["type"] == "rejection":
                 cancelled.append(record["cause"])
         self._withheld = self._withheld.union(cancelled)
@@ -547,8 +547,8 @@ class Session:
             self._controls += tuple((batch.first, seq) for seq in batch.controls)
             self._heed(record for record in batch.records if record["seq"] in batch.controls)
         if batch.client == CLOCK and batch.records:
-            self._controlled = max(self._controlled, position(batch.records[-1]["id"]))
-        self._statement = Statement.of(self._strategy.ledger, self._strategy.seq)
+            self._controlled = max(self._controlled, record_key(batch.records[-1]["id"]))
+        self._statement = Statement.of(self._engine.ledger, self._engine.seq)
         if batch.records:
             self._tell(batch.records)
 
@@ -568,18 +568,18 @@ class Session:
                 )
 
     def _snapshot(self) -> bytes | None:
-        if self._strategy.seq - self._snapshot_at < SNAPSHOT_EVERY:
+        if self._engine.seq - self._snapshot_at < SNAPSHOT_EVERY:
             return None
         state = self._state()
         if state is None:
-            self._snapshot_at = self._strategy.seq  # a part cannot be kept; do not ask again for every batch
+            self._snapshot_at = self._engine.seq  # a part cannot be kept; do not ask again for every batch
         return state
 
     def _state(self) -> bytes | None:
         if not self._keeps_snapshots:
             return None
         with self._watch.running():
-            return self._strategy.snapshot()
+            return self._engine.snapshot()
 
     def keep_snapshot(self) -> bool:
         """Keep what the events so far have made; say whether every part gave its state.
@@ -589,8 +589,8 @@ class Session:
         """
         state = self._state()
         if state is not None:
-            self._journal.keep_snapshot(self._strategy.seq, state)
-            self._snapshot_at = self._strategy.seq
+            self._journal.keep_snapshot(self._engine.seq, state)
+            self._snapshot_at = self._engine.seq
         return state is not None
 
     def close(self) -> None:
@@ -598,17 +598,17 @@ class Session:
         with self._journal:
             try:
                 self._write_what_was_not()
-                state = self._state() if self._strategy.seq > self._snapshot_at else None
+                state = self._state() if self._engine.seq > self._snapshot_at else None
                 if state is not None:
-                    self._journal.keep_snapshot(self._strategy.seq, state)
+                    self._journal.keep_snapshot(self._engine.seq, state)
             except JournalFailed as error:
                 _log.warning("%s", error)
 
     # -- parts during which a process ended
 
-    def _take_up(self, casualty: Casualty) -> None:
+    def _take_up(self, casualty: WorkerCrash) -> None:
         """Apply a part's policy to the end of the last process."""
-        part = self._strategy.parts[casualty.part - 1]
+        part = self._engine.parts[casualty.part - 1]
         if casualty.state:
             # Replay serves as well, and does not ask the part for anything that it did not survive.
             self._keeps_snapshots = False
@@ -619,7 +619,7 @@ class Session:
                 raise Halted(problem)
             self._halt(problem)
         elif casualty.seq <= self._journal.last_seq:
-            self._journal.judge(_verdict(self._strategy, casualty, casualty.seq))
+            self._journal.judge(_verdict(self._engine, casualty, casualty.seq))
         elif casualty.event is not None:
             self._journal.mourn(casualty)
 
@@ -641,18 +641,18 @@ class Session:
             JournalFailed: the epoch cannot be kept.
         """
         self._write_what_was_not()
-        seq = self._strategy.seq
+        seq = self._engine.seq
         # What was decided before it came for the first time is none of its business.
-        before = f"{self._strategy.run}:{seq}:{sys.maxsize}" if seq else None
+        before = f"{self._engine.run}:{seq}:{sys.maxsize}" if seq else None
         epoch = self._journal.attach(client, before=before)
         self._clients = {**self._clients, client: epoch}
         _, published = self._journal.clients()[client]
         return Attachment(
             self.name,
-            self._strategy.run,
+            self._engine.run,
             epoch,
-            self._strategy.inlets,
-            self._strategy.seq,
+            self._engine.inlets,
+            self._engine.seq,
             self._journal.window(client),
             published,
         )
@@ -683,11 +683,11 @@ class Session:
         orders a kill has cancelled.
         """
         _, published = self._journal.clients().get(client, (0, None))
-        after = position(published) if published else (0, 0)
+        after = record_key(published) if published else (0, 0)
         while found := self._journal.outbox(client, after, limit):
             if kept := self._without_withheld(found):
                 return kept
-            after = position(found[-1]["id"])
+            after = record_key(found[-1]["id"])
         return []
 
     def clients(self) -> Mapping[str, int]:
@@ -706,7 +706,7 @@ class Session:
         """
         if after < self._controlled:
             events = [(first, seq) for first, seq in self._controls if seq >= after[0]]
-            decided = (record for record in self._journal.records_of(events) if position(record["id"]) > after)
+            decided = (record for record in self._journal.records_of(events) if record_key(record["id"]) > after)
             switched = {seq for _, seq in events}  # such as by a part that turned the switch at a timer
             left_out = self._withheld
             told = (
@@ -714,7 +714,7 @@ class Session:
                 for each in self._journal.told_by_clock(after)
                 if each["seq"] not in switched and each["id"] not in left_out
             )
-            yield from merge(decided, told, key=lambda each: position(each["id"]))
+            yield from merge(decided, told, key=lambda each: record_key(each["id"]))
 
     def decisions(self, after: tuple[int, int]) -> Iterator[list[Record]]:
         """Give the decisions after a (seq, n), oldest first, some at a time, as `Journal.decisions` does.
@@ -727,11 +727,11 @@ class Session:
         return map(self._without_withheld, self._journal.decisions(after))
 
 
-def restored(strategy: Strategy, journal: Journal, *, wanted: bool = True) -> int:
+def restored(engine: TradingEngine, journal: Journal, *, wanted: bool = True) -> int:
     """Bring a strategy to the latest snapshot that it can take up, and give the event; 0 where there is none.
 
     Args:
-        strategy: before its first event.
+        engine: before its first event.
         journal: where the snapshots are.
         wanted: whether to take one that is not needed, rather than to run all again.
 
@@ -740,7 +740,7 @@ def restored(strategy: Strategy, journal: Journal, *, wanted: bool = True) -> in
     """
     boundary = journal.boundary
     for seq, state in journal.snapshots():
-        if (wanted or seq == boundary) and seq >= boundary and strategy.restore(state):
+        if (wanted or seq == boundary) and seq >= boundary and engine.restore(state):
             return seq
     if boundary:
         raise BehindBoundary(boundary)
@@ -753,12 +753,12 @@ def swapped(records: Iterable[Record]) -> Iterator[Record]:
 
 
 def replayed_events(
-    strategy: Strategy, journal: Journal, *, after: int = 0, until: int | None = None, compare: bool = True
+    engine: TradingEngine, journal: Journal, *, after: int = 0, until: int | None = None, compare: bool = True
 ) -> Iterator[Sequence[Record]]:
     """Run a journal's events through a strategy, and give each event's records.
 
     Args:
-        strategy: at event ``after``.
+        engine: at event ``after``.
         journal: read from there.
         after: the last event that is not to be run.
         until: the last event to be run.
@@ -770,17 +770,17 @@ def replayed_events(
     verdicts = journal.verdicts()
     releases = journal.releases()
     unseeded = journal.meta().get("seeded_after", sys.maxsize)
-    strategy.judging = False
+    engine.judging = False
     try:
         for events, records in journal.batches(after):
             place = 0
             for event in events:
-                if until is not None and strategy.seq >= until:
+                if until is not None and engine.seq >= until:
                     return
-                _release(strategy, releases)
-                seq = strategy.seq + 1
-                again = strategy.step(event) if seq not in verdicts else _follow(strategy, event, verdicts[seq])
-                strategy.leave_if_forked()
+                _release(engine, releases)
+                seq = engine.seq + 1
+                again = engine.step(event) if seq not in verdicts else _follow(engine, event, verdicts[seq])
+                engine.leave_if_forked()
                 if compare:
                     stored = []
                     while place < len(records) and records[place]["seq"] == seq:
@@ -788,59 +788,59 @@ def replayed_events(
                         place += 1
                     _hold_against(seq, stored, again, seeded=seq > unseeded)
                 yield again
-        _release(strategy, releases)
+        _release(engine, releases)
     finally:
-        strategy.judging = True
+        engine.judging = True
 
 
-def _follow(strategy: Strategy, event: Event, verdicts: Sequence[Verdict]) -> Sequence[Record]:
+def _follow(engine: TradingEngine, event: Event, verdicts: Sequence[FailureDecision]) -> Sequence[Record]:
     """Run an event as it was run when parts failed at it."""
-    own = [verdict for verdict in verdicts if verdict.name == _name(strategy, verdict.part)]
-    records = strategy.step_without(event, {verdict.part: verdict.problem for verdict in own if not verdict.called})
+    own = [verdict for verdict in verdicts if verdict.name == _name(engine, verdict.part)]
+    records = engine.step_without(event, {verdict.part: verdict.problem for verdict in own if not verdict.called})
     for verdict in own:
         if verdict.quarantined:
-            strategy.quarantine(verdict.part, verdict.problem)
+            engine.quarantine(verdict.part, verdict.problem)
     return records
 
 
-def _release(strategy: Strategy, releases: Sequence[Release]) -> None:
+def _release(engine: TradingEngine, releases: Sequence[Release]) -> None:
     """Call again the parts whose quarantine ended after the event that the strategy has come to."""
     for release in releases:
-        if release.seq == strategy.seq and release.name == _name(strategy, release.part):
-            strategy.release(release.part)
+        if release.seq == engine.seq and release.name == _name(engine, release.part):
+            engine.release(release.part)
 
 
 class _Run:
     """One batch on its way through the strategy; events at which a process ended before are recognised."""
 
-    def __init__(self, casualties: Mapping[int, Casualty]) -> None:
+    def __init__(self, casualties: Mapping[int, WorkerCrash]) -> None:
         self.settled: list[int] = []
         self._casualties = casualties
-        self._verdicts: list[Verdict] = []
+        self._verdicts: list[FailureDecision] = []
 
-    def step(self, strategy: Strategy, event: Event) -> Sequence[Record]:
+    def step(self, engine: TradingEngine, event: Event) -> Sequence[Record]:
         found = self._found(event) if self._casualties else {}
         if not found:
-            return strategy.step(event)
+            return engine.step(event)
         verdicts = [
-            _verdict(strategy, casualty, strategy.seq + 1)
+            _verdict(engine, casualty, engine.seq + 1)
             for casualty in found.values()
-            if casualty.part not in strategy.quarantined
+            if casualty.part not in engine.quarantined
         ]
         self.settled.extend(found)
         self._verdicts.extend(verdicts)
-        return _follow(strategy, event, verdicts)
+        return _follow(engine, event, verdicts)
 
-    def verdicts(self, strategy: Strategy, first: int) -> list[Verdict]:
+    def verdicts(self, engine: TradingEngine, first: int) -> list[FailureDecision]:
         """Give what was decided, and what the strategy itself has decided since an event."""
         judged = {verdict.part for verdict in self._verdicts}
         return self._verdicts + [
-            Verdict(why.seq, part, _name(strategy, part), called=True, quarantined=True, problem=why.problem)
-            for part, why in strategy.quarantined.items()
+            FailureDecision(why.seq, part, _name(engine, part), called=True, quarantined=True, problem=why.problem)
+            for part, why in engine.quarantined.items()
             if why.seq >= first and part not in judged
         ]
 
-    def _found(self, event: Event) -> dict[int, Casualty]:
+    def _found(self, event: Event) -> dict[int, WorkerCrash]:
         content = _content(event)
         alike = {
             n: casualty
@@ -869,26 +869,26 @@ def _stands_for(timer: Mapping[str, Any], earlier: Mapping[str, Any] | None) -> 
     return bool(timer["ts"] == earlier["ts"] or (timer["ts"] > earlier["ts"] and timer["missed"]))
 
 
-def _verdict(strategy: Strategy, casualty: Casualty, seq: int) -> Verdict:
-    quarantined = strategy.parts[casualty.part - 1].policy == "quarantine"
-    name = _name(strategy, casualty.part)
-    return Verdict(seq, casualty.part, name, called=False, quarantined=quarantined, problem=casualty.problem)
+def _verdict(engine: TradingEngine, casualty: WorkerCrash, seq: int) -> FailureDecision:
+    quarantined = engine.parts[casualty.part - 1].policy == "quarantine"
+    name = _name(engine, casualty.part)
+    return FailureDecision(seq, casualty.part, name, called=False, quarantined=quarantined, problem=casualty.problem)
 
 
-def _name(strategy: Strategy, number: int) -> str:
-    if number > len(strategy.parts):
+def _name(engine: TradingEngine, number: int) -> str:
+    if number > len(engine.parts):
         return ""
-    part = strategy.parts[number - 1]
+    part = engine.parts[number - 1]
     return f"{part.kind} {part.name}"
 
 
 def _with_timers(
-    strategy: Strategy, items: Sequence[Item], known: Mapping[str, Any], wall: Wall | None
+    engine: TradingEngine, items: Sequence[Item], known: Mapping[str, Any], wall: Wall | None
 ) -> Sequence[Item]:
     """Give items with the timers that are due before their events: they are events of the session like any other."""
-    if not strategy.timed:
+    if not engine.timed:
         return items
-    expanded = iter(strategy.with_timers(list(_new_events(items, known)), wall))
+    expanded = iter(engine.with_timers(list(_new_events(items, known)), wall))
     new = frozenset(id(event) for event in _new_events(items, known))
     given = []
     for item in items:

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from intuition_core.errors import BadParameter, IntuitionError, PartFailed
 from intuition_core.params.checking import check_params, parameter_names
 from intuition_core.plugins.catalogue import Catalogue
-from intuition_core.sources.reading import Merged, Opened
+from intuition_core.sources.reading import MergedReader, SourceReader
 
 BY_SUFFIX: Final = {
     ".csv": "csv",
@@ -89,7 +89,7 @@ def open_source(
     symbols: Sequence[str] = (),
     negative_prices: bool = False,
     beside: bool = True,
-) -> Opened | Merged:
+) -> SourceReader | MergedReader:
     """Load a source and give it its parameters; or several, whose events become one course.
 
     Events of equal time come in the order of the data, and those of a source that is read beside it last.
@@ -118,7 +118,7 @@ def open_source(
     if len(choices) == 1:
         return _opened(choices[0], common, wanted)
     known = frozenset(key for choice in choices for key in choice.part.takes)
-    return Merged([_opened(choice, common, wanted, known=known) for choice in choices], symbols=symbols)
+    return MergedReader([_opened(choice, common, wanted, known=known) for choice in choices], symbols=symbols)
 
 
 class _Part(NamedTuple):
@@ -197,7 +197,7 @@ def _choices(
 
 def _opened(
     choice: _Choice, common: Mapping[str, Any], wanted: Mapping[str, Any], *, known: Collection[str] = ()
-) -> Opened:
+) -> SourceReader:
     """Make a source and give it its parameters: of several, those that it takes, and those that none is known to take.
 
     One of several is not given the symbols: it may refuse those that only another has.
@@ -221,7 +221,7 @@ def _opened(
         raise
     except Exception as error:
         raise PartFailed(part.label, "initialize", f"{type(error).__name__}: {error}") from error
-    return Opened(part.name, part.label, source, ", ".join(map(shown, data)), **rest)
+    return SourceReader(part.name, part.label, source, ", ".join(map(shown, data)), **rest)
 
 
 def _data_parameter(part: _Part, data: tuple[str, ...]) -> dict[str, Any]:

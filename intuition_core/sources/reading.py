@@ -25,7 +25,7 @@ class BadEvent(IntuitionError):
         super().__init__(f"event {number} of {source}: {problem}")
 
 
-class Opened:
+class SourceReader:
     """A source that has its parameters; its events are read once.
 
     Attributes:
@@ -162,7 +162,7 @@ class Opened:
                 yield event
 
 
-class Merged:
+class MergedReader:
     """Several sources whose events are one course, in the order of time; it is read once.
 
     Attributes:
@@ -175,7 +175,7 @@ class Merged:
 
     batched: Final = True
 
-    def __init__(self, sources: Sequence[Opened], *, symbols: Sequence[str] = ()) -> None:
+    def __init__(self, sources: Sequence[SourceReader], *, symbols: Sequence[str] = ()) -> None:
         self._sources = tuple(sources)
         self._symbols = symbols
         self._counts = [0] * len(self._sources)

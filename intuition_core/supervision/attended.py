@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from intuition_core.supervision.shared_status import Beat, Cell, CellWatch
+    from intuition_core.supervision.shared_status import Beat, CellWatch, SharedStatus
     from intuition_core.trading.composition import Part
 
 VARIABLE: Final = "INTUITION_ATTENDED"
@@ -28,7 +28,7 @@ class Attended:
 
     def __init__(self) -> None:
         self.import_deadline = IMPORT_DEADLINE
-        self._cell: Cell | None = None
+        self._status: SharedStatus | None = None
         self._watch: CellWatch | None = None
         self._introduced: list[Part] = []
         self._pid = 0
@@ -38,46 +38,46 @@ class Attended:
         memory, lifeline, front = map(int, os.environ.pop(VARIABLE, "0,0,0").split(","))
         if not front or os.getppid() != front:
             return False
-        from intuition_core.supervision.shared_status import Cell
+        from intuition_core.supervision.shared_status import SharedStatus
 
         self._pid = os.getpid()
-        self._cell = cell = Cell(memory)
-        self._watch = cell.watch()
+        self._status = status = SharedStatus(memory)
+        self._watch = status.watch()
         _end_with(lifeline, front)
-        faulthandler.enable(cell.last_words_begin())
+        faulthandler.enable(status.last_words_begin())
         signal.signal(signal.SIGINT, self._interrupted)
         return True
 
     def listen(self) -> None:
         """Let Ctrl-C come through from now on."""
-        if self._cell is not None:
+        if self._status is not None:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
     def finish(self, code: int) -> None:
         """Say that the command is done, and with which exit code, whatever ends the process now."""
-        if self._cell is not None and os.getpid() == self._pid:
-            self._cell.done(code)
+        if self._status is not None and os.getpid() == self._pid:
+            self._status.done(code)
 
     def told(self) -> None:
         """Say that it was told who ends this process."""
-        if self._cell is not None:
-            self._cell.tell()
+        if self._status is not None:
+            self._status.tell()
 
     def heard(self) -> None:
         """Say that a Ctrl-C has reached this process."""
-        if self._cell is not None and os.getpid() == self._pid:
-            self._cell.hear()
+        if self._status is not None and os.getpid() == self._pid:
+            self._status.hear()
 
     def imports(self, label: str) -> AbstractContextManager[None]:
         """Take the time of an import meanwhile."""
-        if self._cell is None:
+        if self._status is None:
             return nullcontext()
-        return self._cell.imports(label, deadline=self.import_deadline)
+        return self._status.imports(label, deadline=self.import_deadline)
 
     @property
     def words(self) -> Any:
         """Where to note which part is called; None where nobody looks."""
-        return None if self._watch is None else self._watch.cell
+        return None if self._watch is None else self._watch.status
 
     @contextmanager
     def calling(self, parts: Sequence["Part"], *, seq: int, part: int) -> Iterator[None]:
@@ -95,28 +95,28 @@ class Attended:
         if parts != self._introduced:
             watch.introduce(parts)
             self._introduced = list(parts)
-        watch.cell[0], watch.cell[1] = seq, part
+        watch.status[0], watch.status[1] = seq, part
         with watch.running():
             yield
 
     @contextmanager
     def aside(self) -> Iterator[None]:
         """Take no time of parts meanwhile, within `calling`."""
-        if self._cell is None:
+        if self._status is None:
             yield
             return
-        with self._cell.pause():
+        with self._status.pause():
             yield
 
     def note(self, beat: "Beat") -> None:
         """Say how far a run is; fit for other threads."""
-        if self._cell is not None:
-            self._cell.note(beat)
+        if self._status is not None:
+            self._status.note(beat)
 
     @property
     def interrupted(self) -> bool:
         """Whether a Ctrl-C has come; taken for granted where nobody counts them."""
-        return self._cell is None or self._cell.heard > 0
+        return self._status is None or self._status.heard > 0
 
     def _interrupted(self, _number: int, _frame: Any) -> None:
         self.heard()

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 
-class Casualty(NamedTuple):
+class WorkerCrash(NamedTuple):
     """The end of a process while a part ran.
 
     Attributes:
@@ -22,12 +22,12 @@ class Casualty(NamedTuple):
     state: bool = False
 
 
-class Verdict(NamedTuple):
+class FailureDecision(NamedTuple):
     """What was decided about a part at an event; replay follows it rather than to find out again.
 
     Attributes:
         seq: the event's number.
-        part: which part, counted as in `Casualty`.
+        part: which part, counted as in `WorkerCrash`.
         name: its kind and name, so that it is not held against another one that has taken its place.
         called: whether the part was called for this event, and failed; else it was spared the event.
         quarantined: whether it is not called any more after the event.
@@ -47,8 +47,8 @@ class Release(NamedTuple):
 
     Attributes:
         seq: the last event before; from the next one on the part is called again.
-        part: which part, counted as in `Casualty`.
-        name: its kind and name, as in `Verdict`.
+        part: which part, counted as in `WorkerCrash`.
+        name: its kind and name, as in `FailureDecision`.
     """
 
     seq: int
@@ -56,10 +56,10 @@ class Release(NamedTuple):
     name: str
 
 
-def in_quarantine(verdicts: Iterable[Verdict], releases: Iterable[Release]) -> list[Verdict]:
+def in_quarantine(verdicts: Iterable[FailureDecision], releases: Iterable[Release]) -> list[FailureDecision]:
     """Give the verdicts, in order, by which parts are still in quarantine."""
     freed = {(release.part, release.name): release.seq for release in sorted(releases)}
-    standing: dict[tuple[int, str], Verdict] = {}
+    standing: dict[tuple[int, str], FailureDecision] = {}
     for verdict in sorted(verdicts):
         part = verdict.part, verdict.name
         if verdict.quarantined and verdict.seq > freed.get(part, -1):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 VARIABLE: Final = "INTUITION_ATTENDED"  # `attended.VARIABLE`, which takes time to import
 
 MEMORY: Final = 4096
-"""Bytes of the shared memory at its beginning; a `Cell` is made of it where it is looked at."""
+"""Bytes of the shared memory at its beginning; a `SharedStatus` is made of it where it is looked at."""
 
 _FIRST_LOOK: Final = 1.0
 """Seconds until the command is looked at for the first time; most have ended by then."""
@@ -163,7 +163,7 @@ def _inquiry(memory: int) -> Inquiry:
 
 
 def _is_done(memory: int, code: int) -> bool:
-    """Say whether the command came to its end with this exit code: two numbers of a `Cell` tell."""
+    """Say whether the command came to its end with this exit code: two numbers of a `SharedStatus` tell."""
     ready, _, _, kept = (int.from_bytes(os.pread(memory, 8, 8 * word), sys.byteorder) for word in range(3, 7))
     return ready == 2 and kept == code
 

@@ -1,7 +1,7 @@
 """What the process in front of a command finds out about the one that runs parts: who is at work, where, how long.
 
-Both share a `Cell`. When a part is to be named, the place comes from what Python writes at a fatal signal, which works
-also where a part holds the interpreter in a call that never comes back.
+Both share a `SharedStatus`. When a part is to be named, the place comes from what Python writes at a fatal signal,
+which works also where a part holds the interpreter in a call that never comes back.
 """
 
 import os
@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from intuition_core.supervision.shared_status import Beat, Cell
+from intuition_core.supervision.shared_status import Beat, SharedStatus
 from intuition_core.supervision.watchdog import Pastime, how_it_ended
 
 _PATIENCE: Final = 0.5
@@ -51,7 +51,7 @@ class Inquiry:
     """
 
     def __init__(self, descriptor: int) -> None:
-        self._cell = Cell(descriptor)
+        self._status = SharedStatus(descriptor)
         self._pastime = Pastime()
         self._beat = Beat(0, 0, awaited=False)
         self._noted_at = 0.0
@@ -60,7 +60,7 @@ class Inquiry:
     @property
     def heard(self) -> int:
         """How many Ctrl-C have reached it."""
-        return self._cell.heard
+        return self._status.heard
 
     def look(self, pid: int, asked: Sequence[float]) -> tuple[str, int] | None:
         """Say what is to be told and the exit code, if it must be ended; None as long as it may go on.
@@ -89,13 +89,13 @@ class Inquiry:
 
     def tell(self, code: int, *, interrupted: bool) -> int:
         """Tell what ended it, unless it came to its own end; give the exit code."""
-        cell = self._cell
-        if cell.finished and code >= 0:
-            return cell.code
-        if cell.finished:
+        status = self._status
+        if status.finished and code >= 0:
+            return status.code
+        if status.finished:
             self._say(f"the process {how_it_ended(None, code)} after it was done{self._where(main=False)}")
-            return cell.code or 1
-        if cell.told:
+            return status.code or 1
+        if status.told:
             return 1
         doing = self._doing(alive=False)
         how = f"the process {how_it_ended(None, code)}"
@@ -108,18 +108,18 @@ class Inquiry:
         return 1
 
     def _doing(self, *, alive: bool) -> Doing | None:
-        cell = self._cell
-        call = cell.call
-        parts = cell.limits.parts if call is not None else []
+        status = self._status
+        call = status.call
+        parts = status.limits.parts if call is not None else []
         if call is not None and abs(call.part) <= len(parts):
             part = parts[abs(call.part) - 1]
-            beat = cell.beat
+            beat = status.beat
             seq = max(call.seq, beat.position)
             about = "" if alive and self._is_noted(beat) else " or later"
             when = f"at event {seq}{about}" if seq else "while it was initialised"
             place = (call, beat.position, beat.number if beat.awaited else 0)
             return Doing(part.label, when, place, part.deadline, "its deadline")
-        load = cell.importing
+        load = status.importing
         if load is None:
             return None
         limit = "`import_deadline` in [worker]"
@@ -138,7 +138,7 @@ class Inquiry:
         Args:
             main: whether to look at the main thread, rather than at the one that crashed.
         """
-        text = self._cell.last_words
+        text = self._status.last_words
         threads = re.split(r"^(?:Current t|T)hread .*$", text, flags=re.MULTILINE)[1:]
         if not threads:
             return ""

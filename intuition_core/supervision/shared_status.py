@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
-from intuition_core.supervision.crashes import Casualty
+from intuition_core.supervision.crashes import WorkerCrash
 
 if TYPE_CHECKING:
     from intuition_core.trading.composition import Part
@@ -70,7 +70,7 @@ class Call(NamedTuple):
     part: int
 
 
-class Cell:
+class SharedStatus:
     """The memory, seen from one of the two sides.
 
     Args:
@@ -84,7 +84,7 @@ class Cell:
         self._words = memoryview(self._map).cast("q")
 
     @classmethod
-    def make(cls) -> "Cell":
+    def make(cls) -> "SharedStatus":
         """Make one that nobody else knows of."""
         if hasattr(os, "memfd_create"):
             descriptor = os.memfd_create("intuition")
@@ -164,7 +164,7 @@ class Cell:
         """What Python wrote of the other side at a fatal signal."""
         return os.pread(self.descriptor, _ROOM, _LAST_WORDS).decode(errors="replace")
 
-    def renew(self, casualty: Casualty | None) -> None:
+    def renew(self, casualty: WorkerCrash | None) -> None:
         """Prepare for the next worker, and tell it how the last one ended."""
         for word in (_SEQ, _PART, _RUNNING, _READY):
             self._words[word] = 0
@@ -242,7 +242,7 @@ class Cell:
             memory: the most that the worker may use, in bytes.
         """
         blob = self._read(_CASUALTY)
-        casualty = msgspec.msgpack.decode(blob, type=Casualty) if blob else None
+        casualty = msgspec.msgpack.decode(blob, type=WorkerCrash) if blob else None
         if casualty is not None and casualty.seq >= self._words[_FIRST]:
             events: list[dict[str, Any]] = msgspec.msgpack.decode(self._read(_EVENTS) or b"\x90")
             place = casualty.seq - self._words[_FIRST]
@@ -264,42 +264,42 @@ class Cell:
 class CellWatch:
     """A session's view of a cell, as `intuition_core.session.session.Watch` wants it."""
 
-    def __init__(self, cell: Cell, casualty: Casualty | None, memory: int | None) -> None:
-        self._cell = cell
+    def __init__(self, status: SharedStatus, casualty: WorkerCrash | None, memory: int | None) -> None:
+        self._status = status
         self._memory = memory
-        self.cell = cell._words  # the same module
+        self.status = status._words  # the same module
         self.casualty = casualty
 
     @property
     def halted(self) -> str | None:
         """Why no more events are to be taken, as this worker or one before it found."""
-        return self._cell._read(_HALTED).decode(errors="replace") or None
+        return self._status._read(_HALTED).decode(errors="replace") or None
 
     @halted.setter
     def halted(self, problem: str | None) -> None:
-        self._cell._write(_HALTED, (problem or "").encode(errors="replace")[:_ROOM])
+        self._status._write(_HALTED, (problem or "").encode(errors="replace")[:_ROOM])
 
     def introduce(self, parts: Sequence["Part"]) -> None:
         """Say which parts will be called."""
         limits = Limits([Watched(part.label, part.deadline) for part in parts], self._memory)
-        self._cell._write(_PARTS, msgspec.msgpack.encode(limits))
+        self._status._write(_PARTS, msgspec.msgpack.encode(limits))
 
     @contextmanager
     def running(self) -> Iterator[None]:
         """Take the time of parts meanwhile."""
-        self.cell[_RUNNING] = 1
+        self.status[_RUNNING] = 1
         own = os.getpid()
         try:
             yield
         finally:
             if os.getpid() == own:  # and not one that a part has forked
-                self.cell[_RUNNING] = 0
+                self.status[_RUNNING] = 0
 
     def trying(self, label: str, deadline: float) -> AbstractContextManager[None]:
         """Take the time of a part that is started meanwhile; if it hangs, the session goes on without it."""
-        return self._cell.imports(label, deadline=deadline)
+        return self._status.imports(label, deadline=deadline)
 
     def carry(self, first: int, events: bytes) -> None:
         """Keep events in case the process ends while they run."""
-        self._cell._write(_EVENTS, events)
-        self.cell[_FIRST] = first
+        self._status._write(_EVENTS, events)
+        self.status[_FIRST] = first

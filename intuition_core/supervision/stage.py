@@ -237,14 +237,14 @@ def _caller(depth: int) -> FrameType | None:
         return None
 
 
-def _called(strategy: Any) -> str | None:
+def _called(engine: Any) -> str | None:
     """Give the name of the part that a strategy calls; None where this is no strategy."""
-    from intuition_core.trading.engine import Strategy
+    from intuition_core.trading.engine import TradingEngine
 
-    if not isinstance(strategy, Strategy):
+    if not isinstance(engine, TradingEngine):
         return None
-    number = abs(strategy.called)
-    return strategy.parts[number - 1].label if 0 < number <= len(strategy.parts) else ""
+    number = abs(engine.called)
+    return engine.parts[number - 1].label if 0 < number <= len(engine.parts) else ""
 
 
 def _to_standard_error(who: str, line: str) -> None:

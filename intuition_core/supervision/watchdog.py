@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Final
 
 from intuition_core.determinism.hashing import seeded_environment
-from intuition_core.supervision.crashes import Casualty
+from intuition_core.supervision.crashes import WorkerCrash
 from intuition_core.supervision.processes import Backoff
-from intuition_core.supervision.shared_status import Call, Cell, Import
+from intuition_core.supervision.shared_status import Call, Import, SharedStatus
 from intuition_core.supervision.stage import STAGE
 
 _TICK: Final = 0.05
@@ -39,7 +39,7 @@ class Watchdog:
     """Keeps one worker running.
 
     Args:
-        command: gives the worker's command, from the descriptors of the `Cell` and of the lifeline.
+        command: gives the worker's command, from the descriptors of the `SharedStatus` and of the lifeline.
         log: where to say what happens.
         saved: says, asked again and again, whether another worker is wanted because a file that it runs was saved. The
             one that runs is asked by SIGUSR1 to end.
@@ -57,7 +57,7 @@ class Watchdog:
         self._saved = saved
         self._renewing = False
         self._has_served = False
-        self._cell = Cell.make()
+        self._status = SharedStatus.make()
         self._stop_at: float | None = None
         self._forced = False
         self._suspect: Call | None = None
@@ -79,14 +79,14 @@ class Watchdog:
             while self._stop_at is None:
                 backoff.started()
                 problem, code = self._let_work()
-                self._has_served |= self._cell.ready
+                self._has_served |= self._status.ready
                 if problem is None and self._stop_at is None and self._is_to_go_on(code):
                     young = 0
-                    self._cell.renew(None)
+                    self._status.renew(None)
                     continue
-                if self._cell.finished or self._stop_at is not None:
+                if self._status.finished or self._stop_at is not None:
                     return self._end(code, problem)
-                served = self._cell.ready
+                served = self._status.ready
                 told = not served and self._cannot_start(problem, code)
                 young = 0 if served else young + 1
                 casualty = None if told else self._casualty(problem, code)
@@ -100,11 +100,11 @@ class Watchdog:
                 self._log.warning(
                     "the worker %s%s; starting it again in %g s", how_it_ended(problem, code), blamed, pause
                 )
-                self._cell.renew(casualty)
+                self._status.renew(casualty)
                 self._wait(pause)
             return 0
         finally:
-            self._cell.close()
+            self._status.close()
 
     def _let_work(self) -> tuple[str | None, int]:
         """Run one worker to its end; say why it was ended, if it was for what it did, and give its exit code.
@@ -118,12 +118,12 @@ class Watchdog:
         finally:
             os.close(lifeline)
             os.close(held)
-        cut_short = self._cell.finished and worker.returncode == -signal.SIGKILL
+        cut_short = self._status.finished and worker.returncode == -signal.SIGKILL
         return problem, 0 if cut_short else worker.returncode
 
     def _is_to_go_on(self, code: int) -> bool:
         """Say whether the worker ended so that another one takes up what it left."""
-        return (self._cell.handed_over and code == 0) or (self._renewing and code in (0, -signal.SIGUSR1))
+        return (self._status.handed_over and code == 0) or (self._renewing and code in (0, -signal.SIGUSR1))
 
     def _is_saved(self) -> bool:
         return self._saved is not None and self._saved()
@@ -135,7 +135,7 @@ class Watchdog:
         self._log.warning("nothing is served until the file is saved again")
         while self._stop_at is None:
             if self._saved():
-                self._cell.renew(None)
+                self._status.renew(None)
                 return True
             time.sleep(_TICK)
         return False
@@ -146,8 +146,8 @@ class Watchdog:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             return subprocess.Popen(  # noqa: S603  # our own command
-                self._command(self._cell.descriptor, lifeline),
-                pass_fds=(self._cell.descriptor, lifeline),
+                self._command(self._status.descriptor, lifeline),
+                pass_fds=(self._status.descriptor, lifeline),
                 stdout=STAGE.stdout,
                 env=seeded_environment(),
             )
@@ -168,14 +168,14 @@ class Watchdog:
             elif not self._renewing and self._is_saved():
                 worker.send_signal(signal.SIGUSR1)
                 self._renewing = True
-            if finished is None and self._cell.finished:
+            if finished is None and self._status.finished:
                 finished = time.monotonic()
             elif finished is not None and time.monotonic() - finished > _LAST:
                 worker.kill()  # all is done and kept; something of a part's holds it up
             time.sleep(_TICK)
             problem = (
-                self._too_long(self._cell.call, call)
-                or self._too_long_to_import(self._cell.importing, load)
+                self._too_long(self._status.call, call)
+                or self._too_long_to_import(self._status.importing, load)
                 or self._too_much(worker.pid)
             )
             if problem is not None:
@@ -194,14 +194,14 @@ class Watchdog:
 
     def _too_long(self, call: Call | None, pastime: "Pastime") -> str | None:
         seconds = pastime.spent_on(call)
-        parts = self._cell.limits.parts if call is not None and seconds else []
+        parts = self._status.limits.parts if call is not None and seconds else []
         if call is None or abs(call.part) > len(parts):
             return None
         deadline = parts[abs(call.part) - 1].deadline
         return f"hung for {deadline:g} s" if seconds > deadline else None
 
     def _too_much(self, pid: int) -> str | None:
-        limit = self._cell.limits.memory
+        limit = self._status.limits.memory
         if limit is None:
             return None
         try:
@@ -212,9 +212,9 @@ class Watchdog:
 
     # -- after its end
 
-    def _casualty(self, problem: str | None, code: int) -> Casualty | None:
+    def _casualty(self, problem: str | None, code: int) -> WorkerCrash | None:
         """Say which part is to blame; none if the worker was killed from outside, unless twice in the same call."""
-        call = self._cell.call
+        call = self._status.call
         if call is None:
             return None
         how = how_it_ended(problem, code)
@@ -223,17 +223,17 @@ class Watchdog:
                 self._suspect = call
                 return None
             how += ", twice"
-        return Casualty(call.seq, abs(call.part), f"the process {how}", state=call.part < 0)
+        return WorkerCrash(call.seq, abs(call.part), f"the process {how}", state=call.part < 0)
 
     def _cannot_start(self, problem: str | None, code: int) -> bool:
         """Say whether the worker ended for a reason that another one would have as well, and that was told."""
-        if problem is None and code in (1, 2) and self._cell.call is None and self._cell.importing is None:
+        if problem is None and code in (1, 2) and self._status.call is None and self._status.importing is None:
             return True  # it has said why
         return self._import_failed(problem, code)
 
     def _import_failed(self, problem: str | None, code: int) -> bool:
         """Say whether the worker ended because of a plugin that it imported; another one would fare no better."""
-        load = self._cell.importing
+        load = self._status.importing
         if load is None or (problem is None and _from_outside(code)):
             return False
         self._log.error(
@@ -244,7 +244,7 @@ class Watchdog:
         )
         return True
 
-    def _goes_on(self, casualty: Casualty | None, how: str, young: int) -> bool:
+    def _goes_on(self, casualty: WorkerCrash | None, how: str, young: int) -> bool:
         if casualty is not None and casualty.seq == 0:
             self._log.error("%s: the process %s while it was initialised", self._label(casualty.part), how)
             return False
@@ -254,7 +254,7 @@ class Watchdog:
         return True
 
     def _end(self, code: int, problem: str | None) -> int:
-        if self._cell.finished and code == 0:
+        if self._status.finished and code == 0:
             return 0
         if self._forced:
             self._log.warning("ended without waiting for the call in flight")
@@ -265,7 +265,7 @@ class Watchdog:
         return _exit_code(code)
 
     def _label(self, part: int) -> str:
-        parts = self._cell.limits.parts
+        parts = self._status.limits.parts
         return parts[part - 1].label if part <= len(parts) else f"part {part}"
 
     def _wait(self, seconds: float) -> None:

@@ -9,7 +9,7 @@ from intuition_core.account.costs import NO_COSTS, Costs
 from intuition_core.params.checking import check_params
 from intuition_core.testing.contract import SEED
 from intuition_core.trading.composition import DEFAULT_CASH, Composition, Fill, Line, Part
-from intuition_core.trading.engine import Strategy
+from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.naive import Naive
 
 Choice: TypeAlias = Callable[[], Any] | tuple[Callable[[], Any], Mapping[str, Any]]
@@ -26,10 +26,10 @@ def strategy_of(
     cash: Decimal = DEFAULT_CASH,
     fill: Fill = "next",
     costs: Costs = NO_COSTS,
-) -> Strategy:
+) -> TradingEngine:
     """Put parts together, and start them.
 
-    ``strategy.step(event)`` takes a normalised event and gives the records that it led to. A part is called after its
+    ``engine.step(event)`` takes a normalised event and gives the records that it led to. A part is called after its
     class: ``SmaCross`` is ``sma-cross``.
 
     Args:
@@ -56,7 +56,7 @@ def strategy_of(
         fill=fill,
         costs=costs,
     )
-    return Strategy(composition, run="test")
+    return TradingEngine(composition, run="test")
 
 
 def _part(kind: str, choice: Choice) -> Part:

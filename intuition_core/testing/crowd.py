@@ -78,9 +78,9 @@ def course(kind: str, checked: Contract) -> Iterator[Said]:
         chosen: dict[str, Any] = {"algorithm": Crowd, kind: part}
         if kind == "risk":
             chosen = {"algorithm": Crowd, "risks": [part]}
-        strategy = strategy_of(**chosen)
-        for event in crowd(strategy.channels):
-            for record in strategy.step(event):
+        engine = strategy_of(**chosen)
+        for event in crowd(engine.channels):
+            for record in engine.step(event):
                 yield Said(_named(event), msgspec.json.encode({**record, "problem": None}).decode())
     elif (given := getattr(checked, {"source": "events", "instruments": "rows"}.get(kind, ""), None)) is not None:
         for number, each in enumerate(given()):

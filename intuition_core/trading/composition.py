@@ -1,4 +1,4 @@
-"""The recipe: which parts, with which parameters, on which account. Frozen; a `Strategy` is cooked from it."""
+"""The recipe: which parts, with which parameters, on which account. Frozen; a `TradingEngine` is cooked from it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import ROUND_FLOOR, Decimal

@@ -25,17 +25,17 @@ from intuition_core.errors import BadData, PartFailed, did_you_mean
 from intuition_core.trading.answers import answers
 from intuition_core.trading.composition import Composition, Line, Part
 from intuition_core.trading.matching import loses_open
-from intuition_core.trading.order_manager import Desk
+from intuition_core.trading.order_manager import OrderManager
 from intuition_core.trading.orders import OpenOrder
 from intuition_core.trading.parts import (
-    IndicatorSeat,
+    BoundIndicator,
+    BoundLine,
+    BoundPart,
+    BoundRisk,
     Kept,
-    LineSeat,
     NoSnapshot,
     PartState,
-    RiskSeat,
-    Seat,
-    Started,
+    StartedPart,
     check_seatable,
     start,
 )
@@ -68,11 +68,11 @@ MAX_TOLD: Final = 100
 """The most fills that parts are told at one event: beyond it their orders only answer their fills."""
 
 
-class Cell(Protocol):
+class CallStatus(Protocol):
     """Where a strategy notes which part it calls, for those who watch it from outside and have a clock.
 
     Item 0 is the number of the event, 0 before the first; item 1 the part, counted from 1 in the order of
-    `Strategy.parts`, and negative while it gives or takes a snapshot. Nothing is noted when a part has returned.
+    `TradingEngine.parts`, and negative while it gives or takes a snapshot. Nothing is noted when a part has returned.
     """
 
     def __setitem__(self, index: int, value: int, /) -> None:
@@ -94,7 +94,7 @@ class _Ready(NamedTuple):
 
     seq: int
     event: Data
-    started: Started
+    started: StartedPart
 
 
 class _Raised(NamedTuple):
@@ -107,7 +107,7 @@ _Stopped: TypeAlias = tuple[Data | None, Any]
 """The event at which a stretch stopped, and the answer to it."""
 
 
-class Strategy:
+class TradingEngine:
     """A composition at work on one account.
 
     Attributes:
@@ -129,39 +129,39 @@ class Strategy:
         composition: the recipe.
         run: what the ids of the records start with; unique to this account's life.
         log: where parts log, through their context.
-        cell: where to note which part is called.
+        status: where to note which part is called.
 
     Raises:
         PartFailed: a part cannot be made or initialised.
     """
 
     def __init__(
-        self, composition: Composition, *, run: str, log: logging.Logger = _log, cell: Cell | None = None
+        self, composition: Composition, *, run: str, log: logging.Logger = _log, status: CallStatus | None = None
     ) -> None:
         self.composition = composition
         self.parts: list[Part] = []
         self.quarantined: dict[int, Quarantine] = {}
         self.halted: PartFailed | None = None
         self.judging = True
-        self._cell: Cell = cell if cell is not None else [0, 0]
+        self._status: CallStatus = status if status is not None else [0, 0]
         self._process = os.getpid()
         self._event_id: Any = None
         self.seq = 0
         self.others = 0
-        self._desk = desk = Desk(composition, run=run, cell=self._cell, fail=self._record_failure)
-        self.books, self.ledger, self.account = desk.books, desk.ledger, desk.account
-        self._recorder = desk.recorder
-        self._open = desk.broker.open
-        self._expiring = desk.broker.expiring
-        self._marks = desk.books.marks
-        self._market = desk.books.market
+        self._manager = manager = OrderManager(composition, run=run, status=self._status, fail=self._record_failure)
+        self.books, self.ledger, self.account = manager.books, manager.ledger, manager.account
+        self._recorder = manager.recorder
+        self._open = manager.broker.open
+        self._expiring = manager.broker.expiring
+        self._marks = manager.books.marks
+        self._market = manager.books.market
         self._quoted_at = self._market.quoted_at
         self.notices: Counter[str] = Counter()
         self._bars = dict(composition.bars) if composition.rules > 1 else {}
         self._bar_ends: dict[str, int] = {}
-        self._booking = {RATES: desk.take_rate, ACTIONS: desk.act}
-        self._written = desk.recorder.written
-        self._fills = desk.fills
+        self._booking = {RATES: manager.take_rate, ACTIONS: manager.act}
+        self._written = manager.recorder.written
+        self._fills = manager.fills
         self._hours = {hours.name: hours for hours in composition.hours}
         self._clock = Clock(composition.timers, composition.hours)
         self._timed: dict[str, int] = {}
@@ -176,20 +176,20 @@ class Strategy:
         self._accounts: list[Account] = []
         self._swaps: dict[int, Swap] = {}
         self._ready: _Ready | None = None
-        self._risks = [RiskSeat(self._start(part)) for part in composition.risks]
-        self._indicators = [IndicatorSeat(self._start(part)) for part in composition.indicators]
+        self._risks = [BoundRisk(self._start(part)) for part in composition.risks]
+        self._indicators = [BoundIndicator(self._start(part)) for part in composition.indicators]
         self._lines = [self._start_line(line) for line in composition.lines]
-        desk.open(self._lines, self._risks)
+        manager.open(self._lines, self._risks)
         self._guarded = bool(self._risks) or composition.margin is not None
         self._several = bool(self._indicators) or len(self._lines) > 1
-        self._first = self._cell[1] = self._heard_by[0].number
+        self._first = self._status[1] = self._heard_by[0].number
         self._listeners = self._by_channel()
         self._rebalanced = [line for line in self._lines if line.observe is not None]
 
     @property
     def killed(self) -> str | None:
         """Why the kill switch is on; None while it is off."""
-        return self._desk.killed
+        return self._manager.killed
 
     @property
     def run(self) -> str:
@@ -209,7 +209,7 @@ class Strategy:
     @property
     def called(self) -> int:
         """The number of the part that is called, or was called last; negative while it gives or takes its state."""
-        return self._cell[1]
+        return self._status[1]
 
     @property
     def channels(self) -> list[str]:
@@ -230,21 +230,21 @@ class Strategy:
 
     def step(self, data: Data) -> Sequence[Record]:
         """Take one normalised event and give the records it caused, in the order they came about."""
-        self.seq = self._cell[0] = self.seq + 1
+        self.seq = self._status[0] = self.seq + 1
         channel = data["channel"]
         if data["ts"] > self._market.now and channel not in _BY_THE_CLOCK:
             self._market.now = data["ts"]
         if channel == DEFAULT_CHANNEL:
             if self._bars and channel in self._bars:
                 data = self._with_start(data, self._bars[channel])
-            self._desk.root = data
+            self._manager.root = data
             self._mark(data)
             if self._fills:
                 self._tell_fills(data)
         else:
             self.others += 1
             self.came.add(channel)
-            self._desk.root = data
+            self._manager.root = data
             if channel == CONTROL:
                 self._recorder.open(self.seq, data["ts"])
                 self._control(data)
@@ -305,7 +305,7 @@ class Strategy:
         """
         heard_by = self._listeners
         listeners = heard_by.get(DEFAULT_CHANNEL, _NOBODY)
-        if len(listeners) != 1 or self._rebalanced or self._bars or self._desk.rules == 1:
+        if len(listeners) != 1 or self._rebalanced or self._bars or self._manager.rules == 1:
             for event in events:
                 if records := self.step(event):
                     yield records
@@ -315,21 +315,21 @@ class Strategy:
         open_orders, expiring = self._open, self._expiring
         stretch = self._watched_stretch if self._guarded else self._quiet_stretch
         shorts, later = self.composition.margin is not None, self.composition.fill != "same"
-        cell, number = self._cell, only.number
-        cell[1] = number
+        status, number = self._status, only.number
+        status[1] = number
         self._left = left = iter(events)
         self._last = last = self.seq + len(events)
         try:
             while True:
                 taken = self._one if open_orders or expiring or shorts else stretch
                 if taken is stretch:  # which notes nothing
-                    cell[0], cell[1] = self.seq + 1, number
+                    status[0], status[1] = self.seq + 1, number
                 data, outcome = taken(only, left, last)
                 if data is None:
                     break
                 self.seq = last - length_hint(left)
                 if outcome is not None:
-                    self._desk.root = data
+                    self._manager.root = data
                     if type(outcome) is _Raised:
                         self._fail(only, outcome.error, data)
                     else:
@@ -354,13 +354,13 @@ class Strategy:
             if written:
                 yield recorder.take()
         finally:
-            self.seq = self._cell[0] = last - length_hint(left)
+            self.seq = self._status[0] = last - length_hint(left)
             self._left = None
 
     # Ways to take quotes that one part hears. Each gives the event at which it stopped, and what the part answered to
     # it; no event where none is left. An event of another channel is given untouched.
 
-    def _quiet_stretch(self, only: LineSeat | IndicatorSeat, left: Iterator[Data], last: int) -> _Stopped:
+    def _quiet_stretch(self, only: BoundLine | BoundIndicator, left: Iterator[Data], last: int) -> _Stopped:
         """Take quotes while no order is open, nobody watches the account, and the part is silent."""
         event, marks, channel = only.event, self._marks, DEFAULT_CHANNEL
         market, quoted_at = self._market, self._quoted_at
@@ -389,12 +389,12 @@ class Strategy:
             market.now = now
         return None, None
 
-    def _watched_stretch(self, only: LineSeat | IndicatorSeat, left: Iterator[Data], last: int) -> _Stopped:
+    def _watched_stretch(self, only: BoundLine | BoundIndicator, left: Iterator[Data], last: int) -> _Stopped:
         """Take quotes while no order is open, risk parts see nothing that matters to them, and the part is silent."""
         event, marks, channel, written = only.event, self._marks, DEFAULT_CHANNEL, self._written
-        market, quoted_at, lookout, before = self._market, self._quoted_at, self._desk.lookout, self._last_ts
+        market, quoted_at, monitor, before = self._market, self._quoted_at, self._manager.monitor, self._last_ts
         now = market.now
-        held, low, high, until = lookout.held, lookout.low, lookout.high, lookout.until
+        held, low, high, until = monitor.held, monitor.low, monitor.high, monitor.until
         try:
             for data in left:
                 if data["channel"] != channel:
@@ -404,17 +404,17 @@ class Strategy:
                     now = ts
                 if ts >= until or ts < now:
                     self._last_ts, self.seq = before, last - length_hint(left)
-                    market.now, self._desk.root = now, data
+                    market.now, self._manager.root = now, data
                     self._mark_guarded(sid, data)
-                    low, high, until = lookout.low, lookout.high, lookout.until
+                    low, high, until = monitor.low, monitor.high, monitor.until
                 else:
                     marks[sid] = quote = data["quote"]
                     quoted_at[sid] = ts
-                    if sid in held and not low < quote < high and not lookout.calm():
+                    if sid in held and not low < quote < high and not monitor.within_thresholds():
                         self.seq = last - length_hint(left)
-                        market.now, self._desk.root = now, data
+                        market.now, self._manager.root = now, data
                         self._watch(ts, data)
-                        low, high, until = lookout.low, lookout.high, lookout.until
+                        low, high, until = monitor.low, monitor.high, monitor.until
                 before = ts
                 try:
                     outcome = event(data)
@@ -428,7 +428,7 @@ class Strategy:
             self._last_ts, market.now = before, now
         return None, None
 
-    def _one(self, only: LineSeat | IndicatorSeat, left: Iterator[Data], last: int) -> _Stopped:
+    def _one(self, only: BoundLine | BoundIndicator, left: Iterator[Data], last: int) -> _Stopped:
         """Take one quote, which may fill orders."""
         data = next(left, None)
         if data is None or data["channel"] != DEFAULT_CHANNEL:
@@ -436,7 +436,7 @@ class Strategy:
         self.seq = last - length_hint(left)
         if data["ts"] > self._market.now:
             self._market.now = data["ts"]
-        self._desk.root = data
+        self._manager.root = data
         self._mark(data)
         if self._fills:
             self._tell_fills(data)
@@ -451,13 +451,13 @@ class Strategy:
         """Cancel what can no longer fill, at the end of history, and report it."""
         self.seq += 1  # the end is an event of its own, so that its records' ids are new
         self._recorder.open(self.seq, ts)
-        self._desk.end()
+        self._manager.end()
         return self._recorder.take()
 
     def leave_if_forked(self) -> None:
         """End this process if a part has forked it, and lets it go on as if it were the first one."""
         if os.getpid() != self._process:
-            leave_if_forked(self._process, self.parts[abs(self._cell[1]) - 1].label)
+            leave_if_forked(self._process, self.parts[abs(self._status[1]) - 1].label)
 
     # -- parts that fail
 
@@ -559,16 +559,16 @@ class Strategy:
             told = {key: data[key] for key in ("kind", "name", "before", "after")}
             self._recorder.write("control", None, action="upgrade", by=data.get("by"), **told)
         else:
-            self._desk.control(data)
+            self._manager.control(data)
 
     def _take_rules(self, data: Data) -> None:
         """Fill orders by other rules from now on; those that are open are taken as decided at this moment."""
-        rules, desk = data["rules"], self._desk
-        before, desk.rules = desk.rules, rules
+        rules, manager = data["rules"], self._manager
+        before, manager.rules = manager.rules, rules
         self.books.go_by(rules)
         self.composition = replace(self.composition, rules=rules)
         self._bars = dict(self.composition.bars)
-        desk.broker.begin(self._market.now)
+        manager.broker.begin(self._market.now)
         self._recorder.write("control", None, action="rules", by=data.get("by"), rules=rules, before=before)
 
     def _swap(self, data: Data) -> None:
@@ -593,7 +593,7 @@ class Strategy:
             channels=self.channels,
         )
 
-    def _start_instead(self, number: int, swap: Swap) -> Started:
+    def _start_instead(self, number: int, swap: Swap) -> StartedPart:
         """Make the part that is to take a place, and see that it can."""
         before, maker = self.parts[number - 1], self.composition.maker
         if maker is None:
@@ -608,7 +608,7 @@ class Strategy:
                     raise BadSwap(swap.kind, swap.name, f"{part.label} has no `restore`, and begins without a state")
                 started.kept.take(state)
         finally:
-            self._cell[0], self._cell[1] = self.seq, self._first
+            self._status[0], self._status[1] = self.seq, self._first
         return started
 
     def _state_to_go_on_from(self, number: int, swap: Swap) -> PartState:
@@ -626,10 +626,10 @@ class Strategy:
             raise PartFailed(part.label, "snapshot", f"{type(error).__name__}: {error}") from error
         return drawn, own
 
-    def _seat(self, started: Started) -> None:
+    def _seat(self, started: StartedPart) -> None:
         """Call a part from now on, in its place."""
         number = started.number
-        self._cell[1] = self._first
+        self._status[1] = self._first
         self.parts[number - 1] = started.part
         self._kept[number - 1] = started.kept
         self._seats[number - 1].holder.take(started)
@@ -637,9 +637,9 @@ class Strategy:
         self.quarantined.pop(number, None)
         self._listeners = self._by_channel()
         self._rebalanced = [line for line in self._lines if line.observe is not None]
-        self._desk.open(self._lines, self._risks)
-        if self._desk.lookout.needed:
-            self._desk.lookout.settle()
+        self._manager.open(self._lines, self._risks)
+        if self._manager.monitor.needed:
+            self._manager.monitor.settle()
 
     # -- state
 
@@ -667,10 +667,10 @@ class Strategy:
             timed=self._timed,
             bar_ends=self._bar_ends,
             acted_at=self._market.acted_at,
-            moments=self._desk.broker.moments,
-            reach=self._desk.reach,
-            rules=self._desk.rules,
-            watch=self._desk.lookout.watch,
+            moments=self._manager.broker.moments,
+            reach=self._manager.reach,
+            rules=self._manager.rules,
+            watch=self._manager.monitor.watch,
             orders=self.open_orders,
             parts=parts,
             quarantined=self.quarantined,
@@ -700,32 +700,32 @@ class Strategy:
         self._swaps = state.swaps
         for number, quarantine in state.quarantined.items():
             self.quarantine(number, quarantine.problem, seq=quarantine.seq)
-        self._cell[0] = state.seq
+        self._status[0] = state.seq
         for number, (kept, part) in enumerate(zip(self._kept, state.parts, strict=True), 1):
             if number not in self.quarantined:
-                self._cell[1] = -number
+                self._status[1] = -number
                 kept.take(part)
-        self._cell[1] = self._first
+        self._status[1] = self._first
         self.seq = state.seq
         self.books.restore(state.books)
-        self._desk.killed = state.killed
+        self._manager.killed = state.killed
         self._quoted_at.update(state.quoted_at)
         self._bar_ends.update(state.bar_ends)
         self._market.acted_at.update(state.acted_at)
-        self._desk.reach.update(state.reach)
-        self._desk.broker.moments = state.moments
+        self._manager.reach.update(state.reach)
+        self._manager.broker.moments = state.moments
         self._timed.update(state.timed)
         self._last_ts = state.last_ts
         self._market.now = max((state.now, *(each.order.ts for each in state.orders), *state.quoted_at.values()))
-        self._desk.rules = state.rules
+        self._manager.rules = state.rules
         self.books.go_by(state.rules)
-        self._desk.lookout.settle()
+        self._manager.monitor.settle()
         if state.watch is not None:
-            self._desk.lookout.watch = state.watch
+            self._manager.monitor.watch = state.watch
         if state.rules > 1 and self.composition.rules != state.rules:
             self.composition = replace(self.composition, rules=state.rules)
             self._bars = dict(self.composition.bars)
-        self._desk.broker.restore(state.orders)
+        self._manager.broker.restore(state.orders)
         return True
 
     def unkept(self) -> list[Part]:
@@ -741,11 +741,11 @@ class Strategy:
         return found
 
     def _state_of(self, number: int) -> PartState:
-        self._cell[1] = -number
+        self._status[1] = -number
         try:
             return self._kept[number - 1].state(called=number not in self.quarantined)
         finally:
-            self._cell[1] = self._first
+            self._status[1] = self._first
 
     # -- from an event to answers
 
@@ -753,7 +753,7 @@ class Strategy:
         """Give an event to those who listen."""
         for listener in self._listeners.get(channel, _NOBODY):
             if self._several:
-                self._cell[1] = listener.number
+                self._status[1] = listener.number
             try:
                 outcome = listener.event(data)
             except KeyboardInterrupt:
@@ -779,10 +779,10 @@ class Strategy:
 
     def _tell_fills(self, data: Data) -> None:
         """Tell parts the fills of their orders, and do what they answer; it is for later events to fill."""
-        fills, desk = self._fills, self._desk
+        fills, manager = self._fills, self._manager
         self._event_id = data.get("id")
         told = 0
-        with desk.waiting():
+        with manager.waiting():
             while fills:
                 line, fill = fills.popleft()
                 told += 1
@@ -791,26 +791,26 @@ class Strategy:
                     problem = RecursionError(f"more than {MAX_TOLD} fills at one event answer one another")
                     self._record_failure(line.number, "filled", problem, fill.sid)
                     break
-                desk.tell(line, fill, data)
-        self._cell[1] = self._first
+                manager.tell(line, fill, data)
+        self._status[1] = self._first
 
     def _rebalance(self, data: Data) -> None:
         """Show a quote to the portfolios that bet of their own accord."""
         self._recorder.open(self.seq, data["ts"])
         self._event_id = data.get("id")
         for line in self._rebalanced:
-            self._desk.rebalance(line, data)
-        self._cell[1] = self._first
+            self._manager.rebalance(line, data)
+        self._status[1] = self._first
 
     def _book(self, channel: str, data: Data) -> None:
         """Book what is no quote and still changes what the account is worth: a rate, a split, a dividend."""
-        ts, lookout = data["ts"], self._desk.lookout
+        ts, monitor = data["ts"], self._manager.monitor
         self._recorder.open(self.seq, ts)
-        if self._guarded and ts >= lookout.until:
+        if self._guarded and ts >= monitor.until:
             self._watch(ts if self._last_ts is None else self._last_ts, data)
-        if channel == ACTIONS and self._desk.rules > 1 and ts < self._quoted_at.get(data.get("sid", ""), ts):
+        if channel == ACTIONS and self._manager.rules > 1 and ts < self._quoted_at.get(data.get("sid", ""), ts):
             self.notice("late action", f"{data['sid']}'s {data.get('action')} comes after a later quote")
-        unquoted = self._desk.unquoted
+        unquoted = self._manager.unquoted
         known = len(unquoted)
         self._booking[channel](data)
         if known < len(unquoted) <= MAX_NAMED:
@@ -818,7 +818,7 @@ class Strategy:
             what = "event %d: %s's %s comes before any quote of it; is the symbol spelt as that of its quotes?%s"
             self._log.getChild("unquoted").warning(what, self.seq, data["sid"], data["action"], more)
         if self._guarded:
-            self._guard(ts, data, changed=bool(lookout.held))
+            self._guard(ts, data, changed=bool(monitor.held))
 
     def _mark(self, data: Data) -> None:
         """Let a quote fill orders, and mark its symbol."""
@@ -828,12 +828,12 @@ class Strategy:
             return
         if sid in self._open or self._expiring:
             self._recorder.open(self.seq, data["ts"])
-            self._desk.fill(sid, data)
+            self._manager.fill(sid, data)
         self._quote(sid, data)
 
     def _quote(self, sid: str, data: Data) -> None:
         """Take a quote as its symbol's latest, unless a later one is known."""
-        if self._desk.rules > 1:
+        if self._manager.rules > 1:
             if data["ts"] < self._market.now:
                 self._mark_late(data)
                 return
@@ -859,13 +859,13 @@ class Strategy:
         ``lost open`` are fills at the close of a bar that did not say when it began, ``unquoted action`` splits and
         dividends of symbols without a quote.
         """
-        more = {"lost open": self._desk.broker.lost_opens, "unquoted action": sum(self.unquoted.values())}
+        more = {"lost open": self._manager.broker.lost_opens, "unquoted action": sum(self.unquoted.values())}
         return {**self.notices, **{kind: count for kind, count in more.items() if count}}
 
     @property
     def unquoted(self) -> dict[str, int]:
         """How many splits and dividends there were of each symbol that has no quote so far."""
-        return {sid: count for sid, count in self._desk.unquoted.items() if sid not in self._marks}
+        return {sid: count for sid, count in self._manager.unquoted.items() if sid not in self._marks}
 
     def notice(self, kind: str, what: str) -> None:
         """Count something that is left out by the rules of time, and tell of the first."""
@@ -884,50 +884,50 @@ class Strategy:
 
     def _mark_guarded(self, sid: str, data: Data) -> None:
         """Let a quote fill orders and mark its symbol where there are risk parts, or short positions may be."""
-        desk, lookout = self._desk, self._desk.lookout
+        manager, monitor = self._manager, self._manager.monitor
         ts = data["ts"]
-        if ts >= lookout.until:
+        if ts >= monitor.until:
             self._watch(ts if self._last_ts is None else self._last_ts, data)
         filled = sid in self._open or bool(self._expiring)
         if filled:
             self._recorder.open(self.seq, ts)
-            desk.fill(sid, data)
+            manager.fill(sid, data)
         self._quote(sid, data)
         self._last_ts = ts
-        if desk.rules == 1:
+        if manager.rules == 1:
             self._quoted_at[sid] = ts
-        self._guard(ts, data, changed=filled or sid in lookout.held)
+        self._guard(ts, data, changed=filled or sid in monitor.held)
 
     def _guard(self, ts: int, data: Data, *, changed: bool) -> None:
         """Call margins, and let risk parts look where an event has changed what the account is worth."""
-        lookout = self._desk.lookout
+        monitor = self._manager.monitor
         if self.composition.margin is not None:
             self._recorder.open(self.seq, ts)
-            self._desk.call_margins()
-        if lookout.needed and (ts >= lookout.until or (changed and not lookout.calm())):
+            self._manager.call_margins()
+        if monitor.needed and (ts >= monitor.until or (changed and not monitor.within_thresholds())):
             self._watch(ts, data)
 
     def _watch(self, ts: int, data: Data) -> None:
         """Let risk parts see how the account fares."""
         self._recorder.open(self.seq, data["ts"])
         self._event_id = data.get("id")
-        self._desk.lookout.show(ts, data.get("sid"))
-        self._cell[1] = self._first
+        self._manager.monitor.show(ts, data.get("sid"))
+        self._status[1] = self._first
 
-    def _fail(self, listener: LineSeat | IndicatorSeat, error: BaseException, data: Data) -> None:
+    def _fail(self, listener: BoundLine | BoundIndicator, error: BaseException, data: Data) -> None:
         self._recorder.open(self.seq, data["ts"])
         self._event_id = data.get("id")
         self._record_failure(listener.number, "event", error, data.get("sid"))
 
-    def _hear(self, listener: LineSeat | IndicatorSeat, outcome: Any, data: Data) -> None:
+    def _hear(self, listener: BoundLine | BoundIndicator, outcome: Any, data: Data) -> None:
         """Do what a part's answer to an event asks for."""
         if os.getpid() != self._process:
             leave_if_forked(self._process, self.parts[listener.number - 1].label)
         self._recorder.open(self.seq, data["ts"])
         self._event_id = data.get("id")
-        if type(outcome) is Signal and type(listener) is LineSeat:
-            self._desk.signal(listener, outcome, data)
-            self._cell[1] = listener.number
+        if type(outcome) is Signal and type(listener) is BoundLine:
+            self._manager.signal(listener, outcome, data)
+            self._status[1] = listener.number
             return
         try:
             given = answers(outcome)
@@ -936,14 +936,14 @@ class Strategy:
         except BaseException as error:  # noqa: BLE001  # an iterable may raise anything
             self._record_failure(listener.number, "event", error, data.get("sid"))
             return
-        if isinstance(listener, IndicatorSeat):
+        if isinstance(listener, BoundIndicator):
             for answer in given:
                 self._derive(listener, answer, data)
         else:
-            self._desk.answer_all(listener, given, data)
-        self._cell[1] = listener.number
+            self._manager.answer_all(listener, given, data)
+        self._status[1] = listener.number
 
-    def _derive(self, indicator: IndicatorSeat, answer: object, data: Data) -> None:
+    def _derive(self, indicator: BoundIndicator, answer: object, data: Data) -> None:
         """Make an event of an indicator's message; it comes right after the one that caused it."""
         try:
             if not isinstance(answer, Message):
@@ -1004,39 +1004,39 @@ class Strategy:
     # -- starting parts
 
     @property
-    def _seats(self) -> list[Seat]:
+    def _seats(self) -> list[BoundPart]:
         """The places of the parts in the order of `parts`."""
-        seats = [Seat(risk, ("check", "observe")) for risk in self._risks]
-        seats += [Seat(indicator, ("event",)) for indicator in self._indicators]
+        seats = [BoundPart(risk, ("check", "observe")) for risk in self._risks]
+        seats += [BoundPart(indicator, ("event",)) for indicator in self._indicators]
         for line in self._lines:
             seats += (
-                Seat(line, ("event", "filled")),
-                Seat(line, ("optimize", "release", "observe", "portfolio_filled")),
+                BoundPart(line, ("event", "filled")),
+                BoundPart(line, ("optimize", "release", "observe", "portfolio_filled")),
             )
         return seats
 
     @property
-    def _heard_by(self) -> Sequence[LineSeat | IndicatorSeat]:
+    def _heard_by(self) -> Sequence[BoundLine | BoundIndicator]:
         """Who hears of events, in the order in which they do."""
         return [*self._indicators, *self._lines]
 
-    def _by_channel(self) -> dict[str, list[LineSeat | IndicatorSeat]]:
-        listeners: dict[str, list[LineSeat | IndicatorSeat]] = {}
+    def _by_channel(self) -> dict[str, list[BoundLine | BoundIndicator]]:
+        listeners: dict[str, list[BoundLine | BoundIndicator]] = {}
         for listener in self._heard_by:
             for channel in listener.channels:
                 listeners.setdefault(channel, []).append(listener)
         return listeners
 
-    def _start_line(self, line: Line) -> LineSeat:
+    def _start_line(self, line: Line) -> BoundLine:
         ledger = self.books.ledgers[line.algorithm.name]
         account = self.account
         if ledger is not self.ledger:
-            working, name = self._desk.broker.open, line.algorithm.name
+            working, name = self._manager.broker.open, line.algorithm.name
             account = LedgerView(ledger, quoted_at=self._quoted_at, working=working, algorithm=name)
         algorithm = self._start(line.algorithm, account)
-        return LineSeat(algorithm, self._start(line.portfolio, account), ledger, account)
+        return BoundLine(algorithm, self._start(line.portfolio, account), ledger, account)
 
-    def _start(self, part: Part, account: Account | None = None) -> Started:
+    def _start(self, part: Part, account: Account | None = None) -> StartedPart:
         """Take a part on: make it, and give it with what `initialize` answered."""
         self.parts.append(part)
         self._accounts.append(account if account is not None else self.account)
@@ -1044,10 +1044,10 @@ class Strategy:
         self._kept.append(started.kept)
         return started
 
-    def _make(self, number: int, part: Part) -> Started:
+    def _make(self, number: int, part: Part) -> StartedPart:
         """Make a part and initialise it."""
-        self._cell[0] = 0
-        self._cell[1] = number
+        self._status[0] = 0
+        self._status[1] = number
         return start(
             number,
             part,

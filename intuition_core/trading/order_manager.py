@@ -1,4 +1,4 @@
-"""The desk: what parts ask for becomes orders on the account, and what becomes of orders becomes records.
+"""The order manager: what parts ask for becomes orders on the account, and what becomes of orders becomes records.
 
 A signal is sized by its line's portfolio, the order that comes of it is put to the risk parts, placed with the paper
 broker, and filled by later quotes. What people decide, the kill switch and the shares of the capital, is done here too.
@@ -26,9 +26,9 @@ from intuition_core.trading.composition import Composition
 from intuition_core.trading.matching import close_of, outside
 from intuition_core.trading.orders import Filled, OpenOrder, misplaced
 from intuition_core.trading.paper_broker import OVER, Outcome, PaperBroker
-from intuition_core.trading.parts import LineSeat, RiskSeat
+from intuition_core.trading.parts import BoundLine, BoundRisk
 from intuition_core.trading.records import Record, Recorder
-from intuition_core.trading.risk_monitor import Fail, Lookout
+from intuition_core.trading.risk_monitor import Fail, RiskMonitor
 from intuition_core.trading.targets import Leg
 from intuition_core.trading.timers import TIMER
 from intuition_core.trading.view import LedgerView
@@ -61,7 +61,7 @@ _CLOSING: Final = Bet()
 """Says nothing of its own about how to close a position."""
 
 
-class Desk:
+class OrderManager:
     """Trades for the lines of one composition on one account.
 
     Attributes:
@@ -78,13 +78,13 @@ class Desk:
         recorder: what was recorded and not taken yet.
         killed: why the kill switch is on; None while it is off.
         lines: whom it trades for.
-        lookout: shows risk parts how the account fares.
+        monitor: shows risk parts how the account fares.
         risks: who is asked before an order is placed, in their order.
 
     Args:
         composition: the recipe.
         run: what the ids of the records start with.
-        cell: where to note which part is called.
+        status: where to note which part is called.
         fail: told of parts that fail.
     """
 
@@ -92,7 +92,6 @@ class Desk:
         "_aside",
         "_at_once",
         "_born",
-        "_cell",
         "_costly",
         "_delay",
         "_ended",
@@ -103,6 +102,7 @@ class Desk:
         "_sales",
         "_settled",
         "_shut",
+        "_status",
         "_told",
         "account",
         "books",
@@ -111,7 +111,7 @@ class Desk:
         "killed",
         "ledger",
         "lines",
-        "lookout",
+        "monitor",
         "reach",
         "recorder",
         "risks",
@@ -120,7 +120,7 @@ class Desk:
         "unquoted",
     )
 
-    def __init__(self, composition: Composition, *, run: str, cell: Any, fail: Fail) -> None:
+    def __init__(self, composition: Composition, *, run: str, status: Any, fail: Fail) -> None:
         self._margin = composition.margin
         self._market = composition.market()
         self.books = Books(
@@ -138,11 +138,11 @@ class Desk:
         self._delay = composition.fills.delay
         self._born: list[str] = []
         self._shut: set[str] = set()  # symbols with open orders that were not traded at their last event
-        self._told: dict[str, LineSeat] = {}
+        self._told: dict[str, BoundLine] = {}
         self._sales: list[str] | None = None
         self._ended: list[str] | None = None  # sales that are over, while what else was booked is not recorded yet
         self._settled: set[tuple[int, str, str]] = set()  # groups of which an order was filled at once, and when
-        self.fills: deque[tuple[LineSeat, Fill]] = deque()
+        self.fills: deque[tuple[BoundLine, Fill]] = deque()
         self.broker = PaperBroker(
             self.books.ledgers,
             step=composition.step,
@@ -153,28 +153,30 @@ class Desk:
         self.account: Account = LedgerView(self.ledger, quoted_at=self._market.quoted_at, working=self.broker.open)
         self.recorder = Recorder(run)
         self.killed: str | None = None
-        self.lines: Sequence[LineSeat] = ()
-        self.risks: Sequence[RiskSeat] = ()
+        self.lines: Sequence[BoundLine] = ()
+        self.risks: Sequence[BoundRisk] = ()
         self._marks = self.books.marks
         self._aside: Sequence[OpenOrder] = ()
         self._at_once = composition.fill == "same"
         self._costly = bool(composition.costs)
-        self._cell = cell
+        self._status = status
         self._fail = fail
-        self.lookout = Lookout(self.ledger, self.account, self._market, cell=cell, fail=fail, alarm=self._kill_for)
+        self.monitor = RiskMonitor(
+            self.ledger, self.account, self._market, status=status, fail=fail, alarm=self._kill_for
+        )
 
-    def open(self, lines: Sequence[LineSeat], risks: Sequence[RiskSeat]) -> None:
+    def open(self, lines: Sequence[BoundLine], risks: Sequence[BoundRisk]) -> None:
         """Begin to trade for these."""
         self.lines = lines
         self._told = {
             line.names[0]: line for line in lines if line.filled is not None or line.portfolio_filled is not None
         }
         self.risks = risks
-        self.lookout.open(risks)
+        self.monitor.open(risks)
 
     # -- what algorithms and portfolios ask for
 
-    def answer_all(self, line: LineSeat, given: Sequence[Signal | Cancel | Message | Targets], data: Data) -> None:
+    def answer_all(self, line: BoundLine, given: Sequence[Signal | Cancel | Message | Targets], data: Data) -> None:
         """Do what an algorithm's answers to one event ask for: what closes positions before what it is to pay for."""
         self._settled.clear()
         if len(given) > 1 and self.rules > 1:
@@ -189,7 +191,7 @@ class Desk:
         for answer in given:
             self.answer(line, answer, data)
 
-    def answer(self, line: LineSeat, answer: Signal | Cancel | Message | Targets, data: Data) -> None:
+    def answer(self, line: BoundLine, answer: Signal | Cancel | Message | Targets, data: Data) -> None:
         """Do what an algorithm's answer asks for."""
         if isinstance(answer, Signal):
             self.signal(line, answer, data)
@@ -200,7 +202,7 @@ class Desk:
         else:
             self._cancel(line, answer, data)
 
-    def signal(self, line: LineSeat, signal: Signal, data: Data) -> None:
+    def signal(self, line: BoundLine, signal: Signal, data: Data) -> None:
         """Size a signal and place what comes of it."""
         quote = signal.quote
         if not (
@@ -236,7 +238,7 @@ class Desk:
                 return
         else:
             size, method = line.optimize, "optimize"
-        self._cell[1] = line.number + 1
+        self._status[1] = line.number + 1
         try:
             stake = size(signal, line.account)
             if stake is None:
@@ -257,7 +259,7 @@ class Desk:
             return
         self._bet_all(line, [(signal, bet) for bet in staked])
 
-    def _bet_all(self, line: LineSeat, staked: Sequence[tuple[Signal, Bet]]) -> None:
+    def _bet_all(self, line: BoundLine, staked: Sequence[tuple[Signal, Bet]]) -> None:
         """Place what one decision of a portfolio bets: what closes positions before what it is to pay for."""
         opening = []
         if len(staked) > 1 and self.rules > 1:
@@ -274,7 +276,7 @@ class Desk:
             for signal, bet in (*(pair for pair in staked if pair not in opening), *opening):
                 self._bet(line, signal, bet)
 
-    def _closes(self, line: LineSeat, sid: str, side: Side) -> bool:
+    def _closes(self, line: BoundLine, sid: str, side: Side) -> bool:
         """Say whether a side of a symbol closes what a line has of it."""
         if self._margin is None:
             return side == "sell"
@@ -282,7 +284,7 @@ class Desk:
         return held is not None and (held.quantity > 0) is (side == "sell")
 
     @contextmanager
-    def _together(self, line: LineSeat) -> Iterator[None]:
+    def _together(self, line: BoundLine) -> Iterator[None]:
         """Let orders that open positions wait, meanwhile, for the sales placed before them that are to pay for them."""
         if self._sales is not None or self.rules == 1:
             yield
@@ -294,7 +296,7 @@ class Desk:
             self._sales = None
             line.ledger.expected = _ZERO
 
-    def _aim(self, line: LineSeat, targets: Targets, number: int, method: str, sid: str | None) -> None:
+    def _aim(self, line: BoundLine, targets: Targets, number: int, method: str, sid: str | None) -> None:
         """Place the orders that bring a line to its targets.
 
         Args:
@@ -363,7 +365,7 @@ class Desk:
             for order in sorted(passed, key=lambda order: not order.closing):
                 self._book(line, order)
 
-    def _replace(self, line: LineSeat, signal: Signal, replaced: Sequence[OpenOrder], data: Data) -> None:
+    def _replace(self, line: BoundLine, signal: Signal, replaced: Sequence[OpenOrder], data: Data) -> None:
         """Trade on a signal as if the orders that it replaces were not there; where no order comes of it, they stay.
 
         Parts see the account without them: their cash can be bet, their units can be closed, and nothing is ordered
@@ -405,13 +407,13 @@ class Desk:
             self.broker.open[sid].sort(key=lambda each: places.get(each.id, len(places)))
             self._recall(each, _REPLACED)
 
-    def rebalance(self, line: LineSeat, data: Data) -> None:
+    def rebalance(self, line: BoundLine, data: Data) -> None:
         """Show a portfolio a quote, and place what it bets of its own accord."""
         self._rebalance(line, "observe", lambda: line.observe(data, line.account), data["sid"])  # type: ignore[misc]  # only those that have it are asked
 
-    def _rebalance(self, line: LineSeat, method: str, ask: Callable[[], Any], sid: str) -> None:
+    def _rebalance(self, line: BoundLine, method: str, ask: Callable[[], Any], sid: str) -> None:
         """Place what a portfolio bets of its own accord."""
-        self._cell[1] = line.number + 1
+        self._status[1] = line.number + 1
         try:
             stake = ask()
             if not stake:
@@ -443,10 +445,10 @@ class Desk:
         finally:
             self._at_once = at_once
 
-    def tell(self, line: LineSeat, fill: Fill, data: Data) -> None:
+    def tell(self, line: BoundLine, fill: Fill, data: Data) -> None:
         """Tell a line's parts a fill of theirs, and do what they answer."""
         if line.filled is not None:
-            self._cell[1] = line.number
+            self._status[1] = line.number
             try:
                 outcome = line.filled(fill)
                 given = answers(outcome) if outcome is not None else ()
@@ -460,7 +462,7 @@ class Desk:
         if line.portfolio_filled is not None:
             self._rebalance(line, "filled", lambda: line.portfolio_filled(fill, line.account), fill.sid)  # type: ignore[misc]  # it is there
 
-    def _publish(self, line: LineSeat, message: Message, data: Data) -> None:
+    def _publish(self, line: BoundLine, message: Message, data: Data) -> None:
         """Record a copy of a message: the part may go on changing what it gave."""
         try:
             channel, content = check_channel(message.channel), plain("data", message.data)
@@ -469,7 +471,7 @@ class Desk:
             return
         self.recorder.write("message", data.get("sid"), channel=channel, data=content, algorithm=line.algorithm.name)
 
-    def _cancel(self, line: LineSeat, wish: Cancel, data: Data) -> None:
+    def _cancel(self, line: BoundLine, wish: Cancel, data: Data) -> None:
         """Take back what a line has open and names."""
         try:
             check_terms("a Cancel", None, None, "gtc", None, wish.tag)
@@ -539,7 +541,7 @@ class Desk:
         seen = self.reach.get(sid)
         return None if seen is None else max(seen, self._bar_length())
 
-    def _checked(self, line: LineSeat, signal: Signal, data: Data) -> Signal | None:
+    def _checked(self, line: BoundLine, signal: Signal, data: Data) -> Signal | None:
         """Give the signal with its quote, or record why it makes no sense."""
         quote = signal.quote
         problem = None
@@ -587,7 +589,7 @@ class Desk:
 
     # -- from a bet to an order
 
-    def _bet(self, line: LineSeat, signal: Signal, bet: Bet) -> None:
+    def _bet(self, line: BoundLine, signal: Signal, bet: Bet) -> None:
         sid = signal.sid
         side = bet.side or signal.side
         if bet.sid is None or bet.sid == sid:
@@ -631,18 +633,18 @@ class Desk:
                 cash = there
             self._place(line, self._order(line, signal, bet, sid, side, quote, cash, None))
 
-    def _closable(self, line: LineSeat, sid: str, side: Side, group: str | None = None) -> Decimal | None:
+    def _closable(self, line: BoundLine, sid: str, side: Side, group: str | None = None) -> Decimal | None:
         """Give the units of a position that a side closes and no open order closes already; None where it opens one."""
         if self._margin is None:
-            return self.broker.to_sell(line.names[0], sid, group) if side == "sell" else None
+            return self.broker.sellable(line.names[0], sid, group) if side == "sell" else None
         held = line.ledger.positions.get(sid)
         if held is None or (held.quantity > 0) is (side == "buy"):
             return None
-        return (self.broker.to_sell if side == "sell" else self.broker.to_cover)(line.names[0], sid, group)
+        return (self.broker.sellable if side == "sell" else self.broker.coverable)(line.names[0], sid, group)
 
     def _order(
         self,
-        line: LineSeat,
+        line: BoundLine,
         signal: Signal,
         bet: Bet,
         sid: str,
@@ -689,7 +691,7 @@ class Desk:
         except Unbookable:  # the order will be refused for it
             return _ZERO
 
-    def _close(self, line: LineSeat, signal: Signal) -> None:
+    def _close(self, line: BoundLine, signal: Signal) -> None:
         """Close what a line has of a symbol."""
         sid, side = signal.sid, signal.side
         quantity = self._closable(line, sid, side, signal.group) or _ZERO
@@ -700,7 +702,7 @@ class Desk:
         else:
             self._refuse(line, order, _NOTHING_TO_CLOSE[side].format(sid))
 
-    def _place(self, line: LineSeat, order: Order) -> None:
+    def _place(self, line: BoundLine, order: Order) -> None:
         """Put an order to the risk parts, and place what they let pass."""
         if self.killed is not None:
             self._refuse(line, order, f"the kill switch is on: {self.killed}")
@@ -711,13 +713,13 @@ class Desk:
         if passed is not None:
             self._book(line, passed)
 
-    def _passed(self, line: LineSeat, order: Order) -> Order | None:
+    def _passed(self, line: BoundLine, order: Order) -> Order | None:
         """Give what the risk parts let pass of an order; None, with a record, where one of them refuses it."""
-        cell, account, closing = self._cell, self.account, order.closing
+        status, account, closing = self._status, self.account, order.closing
         for risk in self.risks:
             if closing and risk.opening_only:
                 continue
-            cell[1] = risk.number
+            status[1] = risk.number
             try:
                 verdict = risk.check(order, account)
                 if verdict is order:
@@ -738,7 +740,7 @@ class Desk:
             order = verdict
         return order
 
-    def _book(self, line: LineSeat, order: Order) -> None:
+    def _book(self, line: BoundLine, order: Order) -> None:
         """Place an order that nobody objects to."""
         side = order.side
         try:
@@ -794,12 +796,12 @@ class Desk:
                     self._settled.add((self.recorder.seq, algorithm, order.group))
                 self._record_outcome(open_order, outcome)
 
-    def _turns(self, line: LineSeat, order: Order) -> bool:
+    def _turns(self, line: BoundLine, order: Order) -> bool:
         """Say whether an order opens a position on one side of a symbol while there are units on the other."""
         held = line.ledger.positions.get(order.sid)
         return held is not None and (held.quantity > 0) is order.short
 
-    def _expect(self, line: LineSeat, sale: OpenOrder, cash: Decimal) -> None:
+    def _expect(self, line: BoundLine, sale: OpenOrder, cash: Decimal) -> None:
         """Count on what a sale brings, unless it is filled at once."""
         if not (self._at_once and self._price_now(sale) is not None):
             assert self._sales is not None  # noqa: S101  # as it was asked
@@ -865,7 +867,7 @@ class Desk:
         return close_of(self.root, order.side) if self._is_about_root(order.sid) else None
 
     def _place_on_terms(
-        self, line: LineSeat, open_order: OpenOrder, quantity: Decimal, cash: Decimal
+        self, line: BoundLine, open_order: OpenOrder, quantity: Decimal, cash: Decimal
     ) -> OpenOrder | None:
         """Place an order that is no plain one, and give it as it is kept; None where the account does not have it."""
         order, there = open_order.order, line.ledger.available
@@ -986,7 +988,7 @@ class Desk:
         needed = EXACT.subtract(EXACT.multiply(self._margin.initial, value), proceeds)
         return max(_ZERO, needed)  # at a price below 0 nothing is sold short, nor does it make room for other orders
 
-    def _tagged(self, line: LineSeat, signal: Signal) -> list[OpenOrder]:
+    def _tagged(self, line: BoundLine, signal: Signal) -> list[OpenOrder]:
         """Give a line's open orders with the symbol and the tag of a signal."""
         there = self.broker.open.get(signal.sid, ())
         name, tag = line.names[0], signal.tag
@@ -1033,7 +1035,7 @@ class Desk:
         except BadData as error:
             self._refuse_event(data, str(error))
             return
-        self.lookout.look_again()
+        self.monitor.invalidate()
 
     def act(self, data: Data) -> None:
         """Book a split or a dividend; the recorder is at its event."""
@@ -1063,9 +1065,9 @@ class Desk:
             self.recorder.write("action", action.sid, algorithm=algorithm, **what, **done.plain())
             if not done.after:
                 self._end_orphans(algorithm, action.sid)
-        if self.lookout.needed:
-            self.lookout.settle()
-            self.lookout.look_again()
+        if self.monitor.needed:
+            self.monitor.settle()
+            self.monitor.invalidate()
 
     def call_margins(self) -> None:
         """Buy back what is short where too little stands behind it; the recorder is at the event."""
@@ -1074,13 +1076,13 @@ class Desk:
             if not ledger.margin_call:
                 continue
             for sid, position in list(ledger.positions.items()):
-                if position.quantity < 0 and (owed := self.broker.to_cover(line.names[0], sid)):
+                if position.quantity < 0 and (owed := self.broker.coverable(line.names[0], sid)):
                     self._liquidate(line, sid, "buy", owed, "margin call")
 
     def _refuse_event(self, data: Data, reason: str) -> None:
         self.recorder.write("rejection", data.get("sid"), reason=f"an event of `{data['channel']}`: {reason}")
 
-    def _liquidate(self, line: LineSeat, sid: str, side: Side, quantity: Decimal, reason: str) -> None:
+    def _liquidate(self, line: BoundLine, sid: str, side: Side, quantity: Decimal, reason: str) -> None:
         """Place an order that no part was asked about: it ends a position."""
         quote, ts = self._marks.get(sid, 0.0), self.recorder.ts
         short = side == "buy"
@@ -1129,7 +1131,7 @@ class Desk:
         if action == "kill" and data["flatten"]:
             self._flatten()
 
-    def _kill_for(self, risk: RiskSeat, reason: str) -> None:
+    def _kill_for(self, risk: BoundRisk, reason: str) -> None:
         """Turn the kill switch on for a risk part, unless it is on."""
         if self.killed is None:
             self.control({"action": "kill", "reason": reason, "flatten": False, "by": f"risk {risk.part.name}"})
@@ -1163,8 +1165,8 @@ class Desk:
             self._reject(open_order, outcome.reason)
             return
         self.books.moves += 1
-        if self.lookout.needed:
-            self.lookout.settle()
+        if self.monitor.needed:
+            self.monitor.settle()
         fill = self.recorder.fill(open_order, outcome)
         if self._costly:
             fill["commission"] = plain_decimal(outcome.commission)
@@ -1187,7 +1189,7 @@ class Desk:
         if order.group is not None or order.closing:
             self._settle_group(open_order, outcome)
 
-    def _note(self, line: LineSeat, open_order: OpenOrder, filled: Filled) -> None:
+    def _note(self, line: BoundLine, open_order: OpenOrder, filled: Filled) -> None:
         """Note a fill, to tell it to those whose order it filled."""
         order = open_order.order
         fill = Fill(
@@ -1221,7 +1223,7 @@ class Desk:
         if order.closing and open_order.since is not None:
             self._unblock(open_order.id)
 
-    def _refuse(self, line: LineSeat, order: Order, reason: str, **more: Any) -> None:
+    def _refuse(self, line: BoundLine, order: Order, reason: str, **more: Any) -> None:
         self.recorder.write(
             "rejection",
             order.sid,

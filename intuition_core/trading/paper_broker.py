@@ -175,14 +175,14 @@ class PaperBroker:
         """Say whether any algorithm holds units of a symbol, or is short of them."""
         return any(sid in ledger.positions for ledger in self._ledgers.values())
 
-    def to_sell(self, algorithm: str, sid: str, group: str | None = None) -> Decimal:
+    def sellable(self, algorithm: str, sid: str, group: str | None = None) -> Decimal:
         """Give the units that an algorithm holds and that no open order sells already, but for those of a group."""
         held = self._ledgers[algorithm].positions.get(sid)
         if held is None or held.quantity < 0:
             return _ZERO
         return self._unclosed(held.quantity, algorithm, sid, group) if sid in self.open else held.quantity
 
-    def to_cover(self, algorithm: str, sid: str, group: str | None = None) -> Decimal:
+    def coverable(self, algorithm: str, sid: str, group: str | None = None) -> Decimal:
         """Give the units that an algorithm has sold short and that no open order buys back, but those of a group."""
         held = self._ledgers[algorithm].positions.get(sid)
         if held is None or held.quantity > 0:

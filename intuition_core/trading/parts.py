@@ -89,7 +89,7 @@ class Kept:
         leave_if_forked(process, self._part.label)
 
 
-class Started(NamedTuple):
+class StartedPart(NamedTuple):
     """A live part, its number, what its `initialize` answered, and what of it is state."""
 
     number: int
@@ -101,7 +101,7 @@ class Started(NamedTuple):
 
 def start(
     number: int, part: Part, *, seed: int, account: Account, log: logging.Logger, timers: Callable[[Timer], None]
-) -> Started:
+) -> StartedPart:
     """Make a part and initialise it.
 
     Args:
@@ -128,7 +128,7 @@ def start(
 
 def _started(
     number: int, part: Part, *, seed: int, account: Account, log: logging.Logger, timers: Callable[[Timer], None]
-) -> Started:
+) -> StartedPart:
     try:
         live = part.factory()
     except KeyboardInterrupt:
@@ -139,7 +139,7 @@ def _started(
     kept = Kept(part, live, rng)
     initialize = getattr(live, "initialize", None)
     if initialize is None:
-        return Started(number, part, live, None, kept)
+        return StartedPart(number, part, live, None, kept)
     own: list[str] = []
 
     def at(when: str, *, name: str | None = None, calendar: str | None = None, missed: Missed = "once") -> str:
@@ -161,10 +161,10 @@ def _started(
         raise PartFailed(part.label, "initialize", f"{type(error).__name__}: {error}") from error
     if own and (answer is None or (isinstance(answer, Sequence) and not isinstance(answer, str))):
         answer = [*((DEFAULT_CHANNEL,) if answer is None else answer), *own]
-    return Started(number, part, live, answer, kept)
+    return StartedPart(number, part, live, answer, kept)
 
 
-def check_seatable(started: Started) -> None:
+def check_seatable(started: StartedPart) -> None:
     """See that a live part has what it is called by.
 
     Raises:
@@ -179,7 +179,7 @@ def check_seatable(started: Started) -> None:
 _CALLED_BY: Final = {"algorithm": "event", "portfolio": "optimize", "indicator": "event", "risk": "check"}
 
 
-class LineSeat:
+class BoundLine:
     """An algorithm and its portfolio, with their methods looked up once, and the book that is theirs."""
 
     __slots__ = (
@@ -199,7 +199,7 @@ class LineSeat:
         "release",
     )
 
-    def __init__(self, algorithm: Started, portfolio: Started, ledger: Ledger, account: Account) -> None:
+    def __init__(self, algorithm: StartedPart, portfolio: StartedPart, ledger: Ledger, account: Account) -> None:
         self.ledger = ledger
         self.account = account
         self.number = algorithm.number  # the portfolio's number is the next one
@@ -217,7 +217,7 @@ class LineSeat:
         self.take(algorithm)
         self.take(portfolio)
 
-    def take(self, started: Started) -> None:
+    def take(self, started: StartedPart) -> None:
         """Let this live part answer from now on."""
         number, part, live, answer, _ = started
         if number == self.number:
@@ -234,29 +234,29 @@ class LineSeat:
         self.names = self.algorithm.name, self.portfolio.name
 
 
-class IndicatorSeat:
+class BoundIndicator:
     """An indicator, with its method looked up once."""
 
     __slots__ = ("channels", "event", "number")
 
-    def __init__(self, started: Started) -> None:
+    def __init__(self, started: StartedPart) -> None:
         self.number = started.number
         self.event: Callable[[Data], Any]
         self.channels: tuple[str, ...]
         self.take(started)
 
-    def take(self, started: Started) -> None:
+    def take(self, started: StartedPart) -> None:
         """Let this live part answer from now on."""
         self.event = _apart(self, "event", _method(started.part, started.live, "event"))
         self.channels = _channels(started.part, started.answer)
 
 
-class RiskSeat:
+class BoundRisk:
     """A risk part, with its methods looked up once, and whether it is asked about orders that open a position alone."""
 
     __slots__ = ("check", "number", "observe", "opening_only", "part")
 
-    def __init__(self, started: Started) -> None:
+    def __init__(self, started: StartedPart) -> None:
         self.number = started.number
         self.part = started.part
         self.check: Callable[[Order, Account], Any]
@@ -264,7 +264,7 @@ class RiskSeat:
         self.opening_only: bool
         self.take(started)
 
-    def take(self, started: Started) -> None:
+    def take(self, started: StartedPart) -> None:
         """Let this live part answer from now on."""
         self.check = _apart(self, "check", _method(started.part, started.live, "check"))
         self.opening_only = bool(getattr(started.live, "opening_only", False))
@@ -272,10 +272,10 @@ class RiskSeat:
         self.part = started.part
 
 
-class Seat(NamedTuple):
+class BoundPart(NamedTuple):
     """Where the methods of a part were put."""
 
-    holder: LineSeat | IndicatorSeat | RiskSeat
+    holder: BoundLine | BoundIndicator | BoundRisk
     methods: tuple[str, ...]
 
     def set_aside(self, stand_in: Callable[..., Any]) -> Callable[[], None]:

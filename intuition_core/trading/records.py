@@ -154,7 +154,7 @@ def without_run(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield key, value
 
 
-def position(record_id: str) -> tuple[int, int]:
+def record_key(record_id: str) -> tuple[int, int]:
     """Give a record's place in its session: the event's number, and its own within the event.
 
     Raises:

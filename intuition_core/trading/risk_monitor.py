@@ -1,4 +1,4 @@
-"""The lookout: shows risk parts how the account fares, and only when it may matter to them."""
+"""The risk monitor: shows risk parts how the account fares, and only when it may matter to them."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ from intuition_core.account.ledger import Readable
 from intuition_core.account.market import Market
 from intuition_core.contracts import Account, Watch
 from intuition_core.trading.answers import check_text
-from intuition_core.trading.parts import RiskSeat
+from intuition_core.trading.parts import BoundRisk
 
 _ALWAYS: Final = math.inf
 _NEVER: Final = 2**63 - 1
@@ -22,7 +22,7 @@ Fail = Callable[[int, str, BaseException, str | None], None]
 """Told that a part failed: its number, the method, what it raised, and the symbol that it was about."""
 
 
-class Lookout:
+class RiskMonitor:
     """Keeps what risk parts wait for, all together, so that most quotes need no more than a comparison.
 
     Attributes:
@@ -35,7 +35,7 @@ class Lookout:
         ledger: the account.
         account: the same as parts see it.
         market: the latest quotes.
-        cell: where to note which part is called.
+        status: where to note which part is called.
         fail: told of parts that fail.
         alarm: told which risk part wants the kill switch turned on, and why.
     """
@@ -47,12 +47,12 @@ class Lookout:
         "_alarm",
         "_below",
         "_cash",
-        "_cell",
         "_fail",
         "_ledger",
         "_market",
         "_marks",
         "_observers",
+        "_status",
         "held",
         "high",
         "low",
@@ -66,18 +66,18 @@ class Lookout:
         account: Account,
         market: Market,
         *,
-        cell: Any,
+        status: Any,
         fail: Fail,
-        alarm: Callable[[RiskSeat, str], None],
+        alarm: Callable[[BoundRisk, str], None],
     ) -> None:
         self._ledger = ledger
         self._account = account
         self._market = market
         self._marks = market.marks
-        self._cell = cell
+        self._status = status
         self._fail = fail
         self._alarm = alarm
-        self._observers: Sequence[RiskSeat] = ()
+        self._observers: Sequence[BoundRisk] = ()
         self.needed = False
         self._cash = 0.0
         self.held: dict[str, float] = {}
@@ -85,12 +85,12 @@ class Lookout:
         self.low, self.high = _ALWAYS, -_ALWAYS
         self._aimed = True
 
-    def open(self, risks: Sequence[RiskSeat]) -> None:
+    def open(self, risks: Sequence[BoundRisk]) -> None:
         """Begin to look out for these."""
         self._observers = [risk for risk in risks if risk.observe is not None]
         self.needed = bool(self._observers)
         self.settle()
-        self.look_again()
+        self.invalidate()
 
     @property
     def watch(self) -> Watch:
@@ -102,7 +102,7 @@ class Lookout:
         self._below, self._above, self.until = watch.below, watch.above, watch.until
         self._aim()
 
-    def look_again(self) -> None:
+    def invalidate(self) -> None:
         """Show the account at the next occasion, whatever is waited for."""
         if self.needed:
             self.watch = _EVERYTHING
@@ -117,7 +117,7 @@ class Lookout:
         self.low, self.high = _ALWAYS, -_ALWAYS
         self._aimed = False
 
-    def calm(self) -> bool:
+    def within_thresholds(self) -> bool:
         """Say whether the account fares so that there is nothing that is waited for."""
         held, marks = self.held, self._marks
         equity = self._cash
@@ -127,10 +127,10 @@ class Lookout:
                 equity = self._account.equity
             else:
                 equity += held[sid] * marks[sid]
-        calm = self._below < equity < self._above
-        if calm and not self._aimed:
+        within_thresholds = self._below < equity < self._above
+        if within_thresholds and not self._aimed:
             self._aim()
-        return calm
+        return within_thresholds
 
     def show(self, ts: int, sid: str | None) -> None:
         """Let risk parts see how the account fares; one may turn the kill switch on. The recorder is at the event.
@@ -141,7 +141,7 @@ class Lookout:
         """
         below, above, until = -_ALWAYS, _ALWAYS, _NEVER
         for risk in self._observers:
-            self._cell[1] = risk.number
+            self._status[1] = risk.number
             seen = _EVERYTHING
             try:
                 reason = risk.observe(self._account, ts)  # type: ignore[misc]  # these have it

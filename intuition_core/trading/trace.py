@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from intuition_core.contracts import Data
 from intuition_core.trading.composition import Composition, Part
-from intuition_core.trading.engine import Cell, Strategy
+from intuition_core.trading.engine import CallStatus, TradingEngine
 from intuition_core.trading.records import Record
 
 CALLS: Final = frozenset({"event", "optimize", "release", "check", "observe"})
@@ -42,22 +42,22 @@ class Trace:
         self._open = False
         self._calls = 0
 
-    def strategy(
-        self, composition: Composition, *, run: str, log: logging.Logger | None = None, cell: Cell | None = None
-    ) -> Strategy:
-        """Make a strategy that decides as `Strategy` does, and whose calls are told.
+    def engine(
+        self, composition: Composition, *, run: str, log: logging.Logger | None = None, status: CallStatus | None = None
+    ) -> TradingEngine:
+        """Make a strategy that decides as `TradingEngine` does, and whose calls are told.
 
         Args:
             composition: the recipe.
             run: what the ids of the records start with.
             log: where parts log; the strategy's own logger where None.
-            cell: where to note which part is called.
+            status: where to note which part is called.
 
         Raises:
             PartFailed: a part cannot be made or initialised.
         """
         more: dict[str, Any] = {} if log is None else {"log": log}
-        return _TracedStrategy(self, self._traced(composition), run=run, cell=cell, **more)
+        return _TracedStrategy(self, self._traced(composition), run=run, status=status, **more)
 
     def step(self, seq: int, data: Data, step: Callable[[Data], Sequence[Record]]) -> Sequence[Record]:
         """Take an event by ``step``, and tell of it if it is one of those asked for."""
@@ -125,7 +125,7 @@ _NEVER: Final = object()
 """What no field is equal to."""
 
 
-class _TracedStrategy(Strategy):
+class _TracedStrategy(TradingEngine):
     """A strategy whose every event goes through the trace."""
 
     def __init__(self, trace: Trace, composition: Composition, **options: Any) -> None:

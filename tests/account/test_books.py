@@ -23,7 +23,7 @@ from intuition_core.account.market import Market, NoRate
 from intuition_core.contracts import Bet, Data, Order, Signal
 from intuition_core.session import control
 from intuition_core.trading.composition import Composition, Line, Part
-from intuition_core.trading.engine import Strategy
+from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.view import LedgerView
 
 NAMES = ("one", "two", "three")
@@ -268,7 +268,7 @@ class Broken:
         raise ZeroDivisionError("as always")
 
 
-def strategy(*risks: type, algorithms: Sequence[str] = NAMES, **more: Any) -> Strategy:
+def engine(*risks: type, algorithms: Sequence[str] = NAMES, **more: Any) -> TradingEngine:
     recipe = Composition(
         lines=tuple(
             Line(
@@ -281,7 +281,7 @@ def strategy(*risks: type, algorithms: Sequence[str] = NAMES, **more: Any) -> St
         seed=1,
         **more,
     )
-    return Strategy(recipe, run="r")
+    return TradingEngine(recipe, run="r")
 
 
 TIMES = itertools.count(100)
@@ -320,7 +320,7 @@ recipes = st.fixed_dictionaries(
 
 @given(story=stories, recipe=recipes)
 def test_profits_are_of_those_who_made_them_and_sum_to_the_whole(story: list[Any], recipe: Any) -> None:
-    live = strategy(**recipe)
+    live = engine(**recipe)
     records = [record for event in story for record in live.step(event)]
     placed = {record["id"]: record["algorithm"] for record in records if record["type"] == "decision"}
     profits: dict[str, Decimal] = defaultdict(Decimal)
@@ -336,7 +336,7 @@ def test_profits_are_of_those_who_made_them_and_sum_to_the_whole(story: list[Any
         elif record["type"] == "control" and record["action"] == "shares":
             for name, amount in record["moved"].items():
                 flows[name] = EXACT.add(flows[name], Decimal(amount))
-    begun = strategy(**recipe).books
+    begun = engine(**recipe).books
     for name, ledger in live.books.ledgers.items():
         assert ledger.realised == profits[name]
         assert ledger.cash == EXACT.add(begun.ledgers[name].cash, flows[name])
@@ -347,16 +347,16 @@ def test_profits_are_of_those_who_made_them_and_sum_to_the_whole(story: list[Any
 
 @given(story=stories, recipe=recipes, data=st.data())
 def test_a_replay_is_the_same_from_the_beginning_and_from_a_snapshot(story: list[Any], recipe: Any, data: Any) -> None:
-    live, other = strategy(**recipe), strategy(**recipe)
+    live, other = engine(**recipe), engine(**recipe)
     records = [list(live.step(event)) for event in story]
     assert [list(other.step(event)) for event in story] == records
     cut = data.draw(st.integers(0, len(story)))
-    begun = strategy(**recipe)
+    begun = engine(**recipe)
     for event in story[:cut]:
         begun.step(event)
     kept = begun.snapshot()
     assert kept is not None
-    resumed = strategy(**recipe)
+    resumed = engine(**recipe)
     assert resumed.restore(kept)
     assert [list(resumed.step(event)) for event in story[cut:]] == records[cut:]
     assert resumed.books.snapshot() == live.books.snapshot()
@@ -370,14 +370,14 @@ def kill(*, flatten: bool = False, ts: int = 5) -> dict[str, Any]:
     return control.kill("a fire", ts=ts, by="me", flatten=flatten)
 
 
-def told(live: Strategy, *events: Any) -> list[tuple[Any, ...]]:
+def told(live: TradingEngine, *events: Any) -> list[tuple[Any, ...]]:
     """Give each record's type with whose it is, and its side."""
     records = [record for event in events for record in live.step(event)]
     return [(record["type"], record.get("algorithm"), record.get("side")) for record in records]
 
 
 def test_killing_cancels_what_is_open_and_gives_the_cash_back() -> None:
-    live = strategy()
+    live = engine()
     live.step(quote(10.0, do="buy"))
     assert live.ledger.reserved > 0
     control_record, *rest = sorted(live.step(kill()), key=lambda record: str(record["type"]))
@@ -389,7 +389,7 @@ def test_killing_cancels_what_is_open_and_gives_the_cash_back() -> None:
 
 
 def test_while_it_is_on_nothing_is_placed_and_clearing_it_lets_orders_pass() -> None:
-    live = strategy(algorithms=["one"])
+    live = engine(algorithms=["one"])
     assert told(live, quote(10.0, do="buy"), quote(10.0), kill()) == [
         ("decision", "one", "buy"),
         ("fill", "one", "buy"),
@@ -405,7 +405,7 @@ def test_while_it_is_on_nothing_is_placed_and_clearing_it_lets_orders_pass() -> 
 
 @pytest.mark.parametrize("fill", ["next", "same"])
 def test_flattening_sells_what_every_algorithm_holds_also_what_was_being_sold(fill: Any) -> None:
-    live = strategy(fill=fill)
+    live = engine(fill=fill)
     live.step(quote(10.0, do="buy"))
     live.step(quote(20.0, sid="B", do="buy"))
     live.step(quote(10.5))
@@ -419,7 +419,7 @@ def test_flattening_sells_what_every_algorithm_holds_also_what_was_being_sold(fi
 
 @pytest.mark.parametrize("flatten", [True, False])
 def test_with_nothing_held_and_nothing_open_there_is_nothing_to_stop(*, flatten: bool) -> None:
-    live = strategy()
+    live = engine()
     assert told(live, kill(flatten=flatten), quote(10.0, do="buy", by="two")) == [
         ("control", None, None),
         ("rejection", "two", "buy"),
@@ -427,10 +427,10 @@ def test_with_nothing_held_and_nothing_open_there_is_nothing_to_stop(*, flatten:
 
 
 def test_a_risk_part_that_always_fails_stops_no_flattening() -> None:
-    live = strategy()
+    live = engine()
     live.step(quote(10.0, do="buy"))
     live.step(quote(10.0))
-    broken = strategy(Broken)
+    broken = engine(Broken)
     broken.books.restore(live.books.snapshot())
     assert told(broken, quote(10.0, do="sell", by="one")) == [("error", None, None), ("rejection", "one", "sell")]
     assert told(broken, kill(flatten=True), quote(10.0))[-3:] == [("fill", name, "sell") for name in NAMES]
@@ -439,18 +439,18 @@ def test_a_risk_part_that_always_fails_stops_no_flattening() -> None:
 
 
 def test_it_stays_on_in_a_snapshot() -> None:
-    live = strategy()
+    live = engine()
     live.step(quote(10.0, do="buy"))
     live.step(kill())
     kept = live.snapshot()
     assert kept is not None
-    other = strategy()
+    other = engine()
     assert other.restore(kept)
     assert other.killed == "a fire"
     assert told(other, quote(10.0, do="buy", by="one")) == [("rejection", "one", "buy")]
     other.step(control.clear("over", ts=6, by="me"))
     kept = other.snapshot()
     assert kept is not None
-    last = strategy()
+    last = engine()
     assert last.restore(kept)
     assert last.killed is None

@@ -25,7 +25,7 @@ from intuition_core.account.margin import Margin
 from intuition_core.backtest.run import Backtest
 from intuition_core.history import History
 from intuition_core.trading.composition import Composition
-from intuition_core.trading.engine import CONTROL, Strategy
+from intuition_core.trading.engine import CONTROL, TradingEngine
 from intuition_core.trading.records import Record
 
 from .recomputed import Recomputed, exactly
@@ -180,7 +180,7 @@ class Oracle:
     """What an account came to after each event, and what was bought and sold, by its records."""
 
     def __init__(self, story: Story) -> None:
-        live = Strategy(story.composition, run=RUN)
+        live = TradingEngine(story.composition, run=RUN)
         self.account = live.account
         self.records: list[Record] = []
         self.equities: list[Fraction] = []
@@ -350,13 +350,13 @@ def test_the_accounts_have_what_they_are_to_have(kind: str) -> None:
 
 
 def test_closed_trades_say_that_they_were_short_by_rules_2_alone() -> None:
-    def there_and_back(live: Strategy, ts: int) -> None:
+    def there_and_back(live: TradingEngine, ts: int) -> None:
         for n, side in enumerate(["sell", None, "buy", None]):
             event = {"channel": "quotes", "sid": "A", "quote": 100.0, "ts": ts + n}
             live.step(event if side is None else {**event, "do": {"one": [{"sid": "A", "side": side, "win": 3.0}]}})
 
     recipe = composed([line("one", "sized", ["quotes"])], margin=Margin(), rules=1)
-    live, again = Strategy(recipe, run="r"), Strategy(recipe, run="r")
+    live, again = TradingEngine(recipe, run="r"), TradingEngine(recipe, run="r")
     there_and_back(live, 0)
     assert [trade.short for trade in live.account.closed_trades] == [False]
     live.step({"channel": CONTROL, "ts": 10, "action": "rules", "rules": 2, "by": "test"})

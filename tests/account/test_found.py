@@ -11,7 +11,7 @@ from intuition_core.account.margin import Margin
 from intuition_core.contracts import Account, Order
 from intuition_core.trading.composition import Part
 from intuition_core.trading.digest import Digest
-from intuition_core.trading.engine import Strategy
+from intuition_core.trading.engine import TradingEngine
 
 from .scripted import RUN, composed, line
 
@@ -20,8 +20,8 @@ def quote(price: float, ts: int = 1, **more: Any) -> dict[str, Any]:
     return {"channel": "quotes", "sid": "A", "quote": price, "ts": ts, **more}
 
 
-def strategy(*names: str, run: str = RUN, **recipe: Any) -> Strategy:
-    return Strategy(composed([line(name, "whole", ["quotes"]) for name in names], **recipe), run=run)
+def engine(*names: str, run: str = RUN, **recipe: Any) -> TradingEngine:
+    return TradingEngine(composed([line(name, "whole", ["quotes"]) for name in names], **recipe), run=run)
 
 
 class Every:
@@ -46,7 +46,7 @@ def every(seen: list[float]) -> tuple[Part, ...]:
 def test_a_replaced_order_counts_the_same_whatever_the_run_is_called() -> None:
     hashes = set()
     for run in ("test.1", "other.1"):
-        live, digest = strategy("one", run=run), Digest(run)
+        live, digest = engine("one", run=run), Digest(run)
         want = {"sid": "A", "side": "buy", "win": 1, "tag": "x", "limit": 5.0}
         records = [*live.step(quote(10.0, do={"one": [want, {**want, "tag": "y"}]}))]
         records += live.step(quote(10.0, 2, do={"one": [{**want, "limit": 6.0}]}))
@@ -57,7 +57,7 @@ def test_a_replaced_order_counts_the_same_whatever_the_run_is_called() -> None:
 
 
 def test_an_order_to_sell_short_below_nothing_makes_no_room_for_others() -> None:
-    live = strategy("one", margin=Margin())
+    live = engine("one", margin=Margin())
     live.step(quote(90.0, do={"one": [{"sid": "A", "side": "sell", "win": 10, "quote": -37.63}]}))
     assert len(live.open_orders) == 1
     assert live.ledger.available == live.ledger.cash
@@ -68,7 +68,7 @@ SIDES = {"one": "buy", "two": "sell"}
 
 def test_one_may_hold_what_another_has_sold_short_while_a_limit_looks_on() -> None:
     seen: list[float] = []
-    live = strategy("one", "two", margin=Margin(), risks=every(seen))
+    live = engine("one", "two", margin=Margin(), risks=every(seen))
     live.step(quote(10.0, do={name: [{"sid": "A", "side": side, "win": 5}] for name, side in SIDES.items()}))
     live.step(quote(10.0, 2))
     assert live.books.positions["A"].quantity == 0
@@ -80,7 +80,7 @@ def test_who_wants_to_see_every_quote_sees_every_quote_of_a_history() -> None:
     courses: list[list[float]] = []
     for through in (False, True):
         courses.append(seen := [])
-        live = strategy("one", risks=every(seen))
+        live = engine("one", risks=every(seen))
         events = [quote(10.0, do={"one": [{"sid": "A", "side": "buy", "win": 5}]})]
         events += [quote(price, ts) for ts, price in enumerate((10.0, 11.0, 12.0), 2)]
         if through:
@@ -93,7 +93,7 @@ def test_who_wants_to_see_every_quote_sees_every_quote_of_a_history() -> None:
 
 @pytest.mark.parametrize("more", [{"stop_loss": 9.0}, {"take_profit": 11.0}, {"group": "x"}])
 def test_rules_1_refuse_what_they_would_leave_without_protection(more: dict[str, Any]) -> None:
-    live = strategy("one", rules=1)
+    live = engine("one", rules=1)
     [refused] = live.step(quote(10.0, do={"one": [{"sid": "A", "side": "buy", "win": 1, **more}]}))
     assert refused["reason"] == "brackets and groups come with rules 2, and the session goes by rules 1"
     assert live.ledger.reserved == 0
@@ -117,7 +117,7 @@ def test_groups_parents_and_sales_count_the_same_whatever_the_run_is_called() ->
     events.append(quote(10.0, 4, do={"one": both}))
     hashes = set()
     for run in ("test.1", "other.1", ""):
-        live, digest = strategy("one", run=run), Digest(run)
+        live, digest = engine("one", run=run), Digest(run)
         records = [record for event in events for record in live.step(event)]
         assert {key for record in records for key in record} >= {"parent", "group", "after"}
         digest.add(records)
@@ -127,7 +127,7 @@ def test_groups_parents_and_sales_count_the_same_whatever_the_run_is_called() ->
 
 @pytest.mark.parametrize("wish", [{}, {"sid": "A"}, {"sid": "B"}])
 def test_an_order_that_waits_for_a_sale_ends_once_whatever_is_taken_back(wish: Mapping[str, Any]) -> None:
-    live = strategy("one")
+    live = engine("one")
     records = [*live.step(quote(10.0, do={"one": [{"sid": "A", "side": "buy", "loss": 9_900}]}))]
     records += live.step({**quote(4.0, 2), "sid": "B"})
     records += live.step(quote(10.0, 3))
@@ -143,7 +143,7 @@ def test_an_order_that_waits_for_a_sale_ends_once_whatever_is_taken_back(wish: M
 
 
 def test_an_order_that_waits_for_a_sale_is_not_filled_at_the_event_of_its_decision() -> None:
-    live = strategy("one", fill="same")
+    live = engine("one", fill="same")
     records = [*live.step({**quote(10.0, 1), "sid": "B"})]
     records += live.step(quote(10.0, 2, do={"one": [{"sid": "A", "side": "buy", "loss": 9_900}]}))
     both = [{"sid": "A", "side": "sell"}, {"sid": "B", "side": "buy", "loss": 9_900}]
@@ -160,7 +160,7 @@ def test_an_order_that_waits_for_a_sale_is_not_filled_at_the_event_of_its_decisi
 
 @pytest.mark.parametrize("fill", ["next", "same"])
 def test_one_order_of_a_group_is_filled_though_each_could_be_at_once(fill: str) -> None:
-    live = strategy("one", fill=fill)
+    live = engine("one", fill=fill)
     one = {"sid": "A", "side": "buy", "win": 1, "group": "p"}
     for seq in (1, 3):  # a name may be used again
         records = [*live.step(quote(10.0, seq, do={"one": [one, {**one, "limit": 11.0}]}))]
@@ -172,7 +172,7 @@ def test_one_order_of_a_group_is_filled_though_each_could_be_at_once(fill: str) 
 
 
 def test_records_of_an_event_come_in_the_order_in_which_they_were_booked() -> None:
-    live = Strategy(composed([line("one", "sized", ["quotes"])]), run=RUN)
+    live = TradingEngine(composed([line("one", "sized", ["quotes"])]), run=RUN)
     records = [*live.step(quote(10.0, 1, do={"one": [{"sid": "A", "side": "buy", "loss": 9_900}]}))]
     records += live.step(quote(10.0, 2))
     sale = {"sid": "A", "side": "sell", "win": 900, "limit": 50.0, "until": 4}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from intuition_core.account.statement import Statement
-from intuition_core.trading.engine import Strategy
+from intuition_core.trading.engine import TradingEngine
 
 from .promises import Promises
 from .recomputed import Recomputed
@@ -24,7 +24,7 @@ EVENTS: tuple[dict[str, Any], ...] = (
 def judge(changes: Mapping[tuple[int, int], dict[str, Any]], account: Mapping[str, str] | None = None) -> None:
     """Let an account be judged by its records, some of them changed: the number of the event and of its record."""
     recipe = composed([line("one", "sized", ["quotes"])])
-    live = Strategy(recipe, run=RUN)
+    live = TradingEngine(recipe, run=RUN)
     recomputed, promises = Recomputed(recipe.plain()), Promises(recipe.plain())
     for n, event in enumerate(EVENTS):
         records = [{**record, **changes.get((n, at), {})} for at, record in enumerate(live.step(event))]

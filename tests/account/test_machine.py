@@ -31,7 +31,7 @@ from intuition_core.account.margin import Margin
 from intuition_core.account.statement import Statement
 from intuition_core.trading.composition import Composition
 from intuition_core.trading.digest import Digest
-from intuition_core.trading.engine import CONTROL, Strategy
+from intuition_core.trading.engine import CONTROL, TradingEngine
 from intuition_core.trading.orders import FillRules
 from intuition_core.trading.records import Record
 
@@ -145,14 +145,14 @@ def compositions(draw: st.DrawFn) -> Composition:
     )
 
 
-def stated(strategy: Strategy) -> dict[str, Any]:
+def stated(engine: TradingEngine) -> dict[str, Any]:
     """Give the account's statement."""
-    return Statement.of(strategy.ledger, strategy.seq).plain()
+    return Statement.of(engine.ledger, engine.seq).plain()
 
 
-def kept(strategy: Strategy) -> Any:
+def kept(engine: TradingEngine) -> Any:
     """Give all that a strategy has come to."""
-    content = strategy.snapshot()
+    content = engine.snapshot()
     assert content is not None
     return without_zeros(msgspec.msgpack.decode(content))
 
@@ -184,7 +184,7 @@ class Account(RuleBasedStateMachine):
     )
     def begin(self, composition: Composition, sizes: list[int], rates: dict[str, float]) -> None:
         self.composition, self.sizes = composition, sizes
-        self.strategy = Strategy(composition, run=RUN)
+        self.engine = TradingEngine(composition, run=RUN)
         self.recomputed, self.promises = Recomputed(composition.plain()), Promises(composition.plain())
         self.events: list[dict[str, Any]] = []
         self.records: list[Sequence[Record]] = []
@@ -198,7 +198,7 @@ class Account(RuleBasedStateMachine):
         self.take_event({"channel": channel, "ts": self.ts, **content})
 
     def take_event(self, event: dict[str, Any]) -> None:
-        records = self.strategy.step(event)
+        records = self.engine.step(event)
         self.events.append(event)
         self.records.append(records)
         for record in records:
@@ -209,12 +209,12 @@ class Account(RuleBasedStateMachine):
 
     def meant(self, do: dict[str, list[dict[str, Any]]], sid: str, *quoted: str) -> dict[str, list[dict[str, Any]]]:
         """Make wishes of what was drawn: of algorithms that are there, about symbols that have a quote."""
-        marks = {*quoted, *self.strategy.account.marks}
+        marks = {*quoted, *self.engine.account.marks}
         there = [each.algorithm.name for each in self.composition.lines]
         meant: dict[str, list[dict[str, Any]]] = {}
         for drawn, wishes in do.items():
             name = there[NAMES.index(drawn) % len(there)]
-            held = self.strategy.books.ledgers[name].positions
+            held = self.engine.books.ledgers[name].positions
             for wish in wishes:
                 about = wish.get("sid", sid)
                 if "side" in wish and "quote" not in wish and about not in marks:
@@ -293,12 +293,12 @@ class Account(RuleBasedStateMachine):
         self.take(CONTROL, action="rules", rules=2, by="test")
 
     @rule(sid=sids, quote=st.sampled_from(PRICES), do=wanted(), later=st.just(3), volume=st.none())
-    def calm(self, **drawn: Any) -> None:
+    def within_thresholds(self, **drawn: Any) -> None:
         self.quoted(**drawn)
 
     @rule(sid=sids, quote=st.sampled_from(PRICES), bets=st.lists(moves(), min_size=1, max_size=2))
     def move(self, sid: str, quote: float, bets: Any) -> None:
-        marks = {sid, *self.strategy.account.marks}
+        marks = {sid, *self.engine.account.marks}
         self.take("quotes", sid=sid, quote=quote, move=[bet for bet in bets if bet["sid"] in marks])
 
     @rule(do=wanted(), sid=sids)
@@ -356,27 +356,27 @@ class Account(RuleBasedStateMachine):
             return
         asked = {"action": "swap", "kind": kind, "name": name, "use": use, "params": params, "by": "test"}
         asked["keep_state"] = keep_state and kind != "portfolio"
-        self.take_event(dict(self.strategy.prepare({"channel": CONTROL, "ts": self.ts, **asked})))
+        self.take_event(dict(self.engine.prepare({"channel": CONTROL, "ts": self.ts, **asked})))
 
     @rule()
     def restart(self) -> None:
-        before, account = kept(self.strategy), stated(self.strategy)
-        content = self.strategy.snapshot()
+        before, account = kept(self.engine), stated(self.engine)
+        content = self.engine.snapshot()
         assert content is not None
-        self.strategy = Strategy(self.composition, run=RUN)
-        assert self.strategy.restore(content)
-        assert kept(self.strategy) == before
-        assert stated(self.strategy) == account
+        self.engine = TradingEngine(self.composition, run=RUN)
+        assert self.engine.restore(content)
+        assert kept(self.engine) == before
+        assert stated(self.engine) == account
 
     # -- what must hold
 
     @invariant()
     def the_books_are_those_that_were_recomputed(self) -> None:
-        self.recomputed.check(stated(self.strategy))
+        self.recomputed.check(stated(self.engine))
 
     @invariant()
     def open_is_what_the_records_say(self) -> None:
-        there = {order.id: order for order in self.strategy.open_orders}
+        there = {order.id: order for order in self.engine.open_orders}
         assert there.keys() == self.promises.open.keys()
         for order_id, order in there.items():
             told = self.promises.open[order_id]
@@ -391,7 +391,7 @@ class Account(RuleBasedStateMachine):
     @invariant()
     def what_is_reserved_is_for_open_orders(self) -> None:
         opening = {order.id: order for order in self.promises.open.values() if not order.closing}
-        for name, ledger in self.strategy.books.ledgers.items():
+        for name, ledger in self.engine.books.ledgers.items():
             assert sum(Fraction(each.cash) for each in ledger.reservations.values()) == Fraction(ledger.reserved)
             for order_id, reservation in ledger.reservations.items():
                 assert reservation.cash >= 0
@@ -399,7 +399,7 @@ class Account(RuleBasedStateMachine):
 
     @invariant()
     def without_a_margin_there_are_no_debts(self) -> None:
-        for ledger in self.strategy.books.ledgers.values():
+        for ledger in self.engine.books.ledgers.values():
             for position in ledger.positions.values():
                 assert position.quantity
                 assert self.composition.margin is not None or position.quantity > 0
@@ -412,7 +412,7 @@ class Account(RuleBasedStateMachine):
         wanted = [record for records in self.records for record in records]
         digest = Digest(RUN)
         digest.add(wanted)
-        singly, together = Strategy(self.composition, run=RUN), Strategy(self.composition, run=RUN)
+        singly, together = TradingEngine(self.composition, run=RUN), TradingEngine(self.composition, run=RUN)
         assert [record for event in self.events for record in singly.step(event)] == wanted
         got: list[Record] = []
         for batch in batches(self.events, self.sizes):
@@ -421,15 +421,15 @@ class Account(RuleBasedStateMachine):
                 assert {record["seq"] for record in records} <= {together.seq, together.seq - 1}
         assert got == wanted
         again = Digest("other.1")
-        for records in Strategy(self.composition, run="other.1").run_through(self.events):
+        for records in TradingEngine(self.composition, run="other.1").run_through(self.events):
             again.add(records)
         assert again.hexdigest() == digest.hexdigest()
-        for strategy in (singly, together):
-            assert stated(strategy) == stated(self.strategy)
-            assert kept(strategy) == kept(self.strategy)
-        ended = self.strategy.cancel_open_orders(self.ts)
+        for engine in (singly, together):
+            assert stated(engine) == stated(self.engine)
+            assert kept(engine) == kept(self.engine)
+        ended = self.engine.cancel_open_orders(self.ts)
         assert [record["cause"] for record in ended] == [order.id for order in singly.open_orders]
-        assert not any(ledger.reserved for ledger in self.strategy.books.ledgers.values())
+        assert not any(ledger.reserved for ledger in self.engine.books.ledgers.values())
 
 
 Account.TestCase.settings = settings(max_examples=EXAMPLES, stateful_step_count=50, deadline=None)

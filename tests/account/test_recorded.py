@@ -17,7 +17,7 @@ from intuition_core.account.instruments import Instrument
 from intuition_core.account.margin import Margin
 from intuition_core.account.statement import Statement
 from intuition_core.trading.composition import Composition
-from intuition_core.trading.engine import CONTROL, Strategy
+from intuition_core.trading.engine import CONTROL, TradingEngine
 from intuition_core.trading.orders import FillRules
 from intuition_core.trading.records import Record
 
@@ -153,7 +153,7 @@ def test_the_books_of_recorded_prices_are_those_that_were_recomputed(recorded: C
     events: list[Mapping[str, Any]] = [{"channel": "rates", "sid": "EUR/USD", "quote": 1.31, "ts": 0}, *told(quotes)]
     assert len(events) > 2000
     recipe = composition(sids)
-    live = Strategy(recipe, run=RUN)
+    live = TradingEngine(recipe, run=RUN)
     recomputed, promises = Recomputed(recipe.plain()), Promises(recipe.plain())
     every: list[Record] = []
     for n, event in enumerate(events):
@@ -168,6 +168,6 @@ def test_the_books_of_recorded_prices_are_those_that_were_recomputed(recorded: C
     fills = [record for record in every if record["type"] == "fill"]
     assert {record["algorithm"] for record in fills} == {"one", "two", "three"}
     assert len({(record["side"], "profit" in record) for record in fills}) == 4
-    again = Strategy(recipe, run=RUN)
+    again = TradingEngine(recipe, run=RUN)
     together = [record for batch in cut(events, 97) for records in again.run_through(batch) for record in records]
     assert together == every

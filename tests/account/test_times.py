@@ -15,7 +15,7 @@ from intuition_core.account.instruments import Instrument
 from intuition_core.account.margin import Margin
 from intuition_core.contracts import Account, Order, Rejection
 from intuition_core.trading.composition import Composition
-from intuition_core.trading.engine import CONTROL, UNHEARD, Strategy
+from intuition_core.trading.engine import CONTROL, UNHEARD, TradingEngine
 from intuition_core.trading.orders import FillRules
 
 from . import traded
@@ -35,9 +35,9 @@ def recipe(**terms: Any) -> Composition:
     return composed([line("one", "sized", ["quotes", "orders"])], **terms)
 
 
-def begun(composition: Composition) -> Strategy:
+def begun(composition: Composition) -> TradingEngine:
     """Give a strategy that holds a thousand units of each symbol."""
-    live = Strategy(composition, run=RUN)
+    live = TradingEngine(composition, run=RUN)
     for sid in SIDS:
         wish = {"sid": sid, "side": "buy", "win": 1000}
         live.step({"channel": "quotes", "sid": sid, "quote": 100.0, "ts": BEGIN - DAY, "do": {"one": [wish]}})
@@ -209,7 +209,7 @@ def test_orders_fill_as_the_rules_say_step_by_step_in_stretches_and_after_a_rest
         before.step(event)
     kept = before.snapshot()
     assert kept is not None
-    after = Strategy(composition, run=RUN)
+    after = TradingEngine(composition, run=RUN)
     assert after.restore(kept)
     assert [after.step(event) for event in events[cut:]] == stepped[cut:]
     assert after.snapshot() == live.snapshot()
@@ -308,7 +308,7 @@ def sell(**more: Any) -> dict[str, Any]:
 Told = list[tuple[Any, ...]]
 
 
-def outcome(live: Strategy, *events: Event) -> Told:
+def outcome(live: TradingEngine, *events: Event) -> Told:
     """Give what became of orders: each fill's price and the seconds, and each rejection's reason."""
     found: Told = []
     for event in events:
@@ -696,7 +696,7 @@ PARTS["risk", "watching"] = Watching  # type: ignore[assignment]  # parts are to
 def test_a_dividend_alone_loses_nothing_calls_no_margin_and_kills_nothing(multiplier: str, side: str) -> None:
     risk = part("risk", "watching", "watching", {"least": 9_999.0})
     table = (Instrument(symbol="A", multiplier=Decimal(multiplier)),)
-    live = Strategy(recipe(cash=Decimal(10_000), margin=Margin(), risks=(risk,), instruments=table), run=RUN)
+    live = TradingEngine(recipe(cash=Decimal(10_000), margin=Margin(), risks=(risk,), instruments=table), run=RUN)
     units = float(Decimal(100) / Decimal(multiplier))
     outcome(live, do(quote(10), {"side": side, "win": units}), quote(11))
     before = live.ledger.equity
@@ -708,7 +708,7 @@ def test_a_dividend_alone_loses_nothing_calls_no_margin_and_kills_nothing(multip
 
 
 def test_a_short_position_near_its_margin_call_is_not_called_for_a_dividend() -> None:
-    live = Strategy(recipe(cash=Decimal(5000), margin=Margin()), run=RUN)
+    live = TradingEngine(recipe(cash=Decimal(5000), margin=Margin()), run=RUN)
     outcome(live, do(quote(10), {"side": "sell", "win": 100}), quote(11))
     assert outcome(live, quote(12, 113.0), action(13, action="dividend", amount="10"), quote(14, 103.0)) == []
     assert live.account.positions["A"] == -100.0
@@ -716,7 +716,7 @@ def test_a_short_position_near_its_margin_call_is_not_called_for_a_dividend() ->
 
 
 def test_a_bet_between_a_dividend_and_the_next_quote_is_sized_by_what_there_is() -> None:
-    live = Strategy(recipe(cash=Decimal(20_000)), run=RUN)
+    live = TradingEngine(recipe(cash=Decimal(20_000)), run=RUN)
     outcome(live, do(quote(10), {"side": "buy", "win": 100}), quote(11))
     before = live.ledger.equity
     outcome(live, action(12, action="dividend", amount="50"))

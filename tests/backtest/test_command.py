@@ -102,7 +102,7 @@ def test_the_records_are_the_same_in_every_format(backtest: Any, tmp_path: Path)
     cells = list(csv.DictReader((tmp_path / "out.csv").read_text().splitlines()))
     columns = pq.read_table(tmp_path / "out.parquet").to_pylist()
     assert [{key: str(value) for key, value in line.items()} for line in lines] == [
-        {key: cell for key, cell in row.items() if cell} for row in cells
+        {key: status for key, status in row.items() if status} for row in cells
     ]
     assert lines == [{key: value for key, value in row.items() if value is not None} for row in columns]
     kinds = [line["type"] for line in lines]

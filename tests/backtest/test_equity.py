@@ -12,7 +12,7 @@ from intuition_core.account.margin import Margin
 from intuition_core.backtest.run import Backtest
 from intuition_core.contracts import Bet, Signal, Watch
 from intuition_core.trading.composition import Composition, Line, Part
-from intuition_core.trading.engine import Strategy
+from intuition_core.trading.engine import TradingEngine
 
 HOUR = 3600 * 10**9
 
@@ -73,7 +73,7 @@ def test_days_and_slices_are_those_of_the_equity(story: list[Any], more: dict[st
     for event, hours in story:
         ts += hours * HOUR
         history.append({**event, "ts": ts})
-    live = Strategy(recipe(currency="EUR", **more), run="r")
+    live = TradingEngine(recipe(currency="EUR", **more), run="r")
     days: dict[int, float] = {}
     reached = [float(live.ledger.equity)]
     for event in history:
@@ -99,7 +99,7 @@ def test_a_benchmark_grows_by_what_its_splits_give() -> None:
 
 def test_less_than_a_lot_that_a_split_has_left_can_be_sold() -> None:
     lots = Instrument(symbol="A", lot=Decimal(10))
-    live = Strategy(recipe(instruments=(lots,)), run="r")
+    live = TradingEngine(recipe(instruments=(lots,)), run="r")
     story = [quote("A", 10.0, "buy", "gtc"), quote("A", 10.0, None, "gtc"), split("A", 3, 2)]
     story += [quote("A", 7.0, "sell", "gtc"), quote("A", 7.0, None, "gtc")]
     records = [record for n, event in enumerate(story) for record in live.step({**event, "ts": n * HOUR})]
@@ -127,7 +127,7 @@ def test_a_rate_that_takes_the_equity_to_a_limit_is_seen_at_once() -> None:
         currency="EUR",
         instruments=(Instrument(symbol="A", currency="USD"),),
     )
-    live = Strategy(foreign, run="r")
+    live = TradingEngine(foreign, run="r")
     rate = {"channel": "rates", "sid": "USD/EUR"}
     story = [{**rate, "quote": 1.0}, quote("A", 50.0, "buy", "gtc"), quote("A", 50.0, None, "gtc")]
     story += [{**rate, "quote": 0.9}, {**rate, "quote": 0.8}, quote("B", 1.0, None, "gtc")]
@@ -150,7 +150,9 @@ def test_a_price_that_is_no_price_fails_its_algorithm_and_nothing_else(what: str
             return Signal(data["sid"], "buy", **({"quote": data["quote"]} | {what: 1e-320}))
 
     tiny = Part(kind="algorithm", name="tiny", factory=Tiny, params={})
-    live = Strategy(Composition(lines=(Line(algorithm=tiny, portfolio=recipe().lines[0].portfolio),), seed=0), run="r")
+    live = TradingEngine(
+        Composition(lines=(Line(algorithm=tiny, portfolio=recipe().lines[0].portfolio),), seed=0), run="r"
+    )
     [error] = live.step({**quote("A", 50.0, None, "gtc"), "ts": 1})
     assert error["type"] == "error"
     assert f"a signal's {what} is" in error["problem"]

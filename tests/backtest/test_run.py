@@ -14,7 +14,7 @@ from intuition_core.account.costs import Costs
 from intuition_core.account.hours import Hours
 from intuition_core.account.instruments import Instrument
 from intuition_core.account.ledger import Ledger
-from intuition_core.backtest.equity import MAX_SLICES, Curve
+from intuition_core.backtest.equity import MAX_SLICES, EquityCurve
 from intuition_core.backtest.lookahead import check
 from intuition_core.backtest.run import Backtest
 from intuition_core.cli.failures import Failures
@@ -23,7 +23,7 @@ from intuition_core.errors import PartFailed
 from intuition_core.history import Slice
 from intuition_core.trading.composition import Composition, Line, Part
 from intuition_core.trading.digest import Digest
-from intuition_core.trading.engine import Strategy
+from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.records import without_run
 
 MINUTE = 60_000_000_000
@@ -129,7 +129,7 @@ def test_running_through_is_stepping_through(
 ) -> None:
     recipe = composition(fill=fill, indicators=indicators, costs=costs, policy=policy)
     events = told(story)
-    one, other = Strategy(recipe, run="r"), Strategy(recipe, run="r")
+    one, other = TradingEngine(recipe, run="r"), TradingEngine(recipe, run="r")
     stepped: list[Any] = []
     moves = [0]
     for event in events:
@@ -152,11 +152,11 @@ def test_running_through_is_stepping_through(
 
 def course(recipe: Composition, events: list[Any]) -> list[tuple[int, float]]:
     """Give the time and the equity after every event, the slow way."""
-    strategy = Strategy(recipe, run="r")
+    engine = TradingEngine(recipe, run="r")
     after = []
     for event in events:
-        strategy.step(event)
-        after.append((event["ts"], float(strategy.ledger.equity)))
+        engine.step(event)
+        after.append((event["ts"], float(engine.ledger.equity)))
     return after
 
 
@@ -235,7 +235,7 @@ def test_a_benchmark_can_be_one_symbol() -> None:
 
 def test_a_long_history_is_thinned_and_keeps_its_extremes() -> None:
     ledger = Ledger(Decimal(1000))
-    curve = Curve(ledger)
+    curve = EquityCurve(ledger)
     ledger.buy("A", Decimal(10), Decimal(1))
     count = 20_000
     for number in range(count):
@@ -260,8 +260,8 @@ def test_the_digest_is_of_decisions_without_the_run() -> None:
     story = told([("quotes", "A", 10.0, MINUTE, "buy", None), ("quotes", "A", 11.0, MINUTE, "say", None)])
     hashes = []
     for run in ("backtest", "a.longer.run-7"):
-        strategy = Strategy(composition(), run=run)
-        records = [record for event in story for record in strategy.step(event)]
+        engine = TradingEngine(composition(), run=run)
+        records = [record for event in story for record in engine.step(event)]
         digest = Digest(run)
         for record in records:
             digest.add([record])
@@ -331,9 +331,9 @@ def test_indicators_are_heard_right_after_the_event_that_caused_them() -> None:
             heard.append(dict(data))
             return Signal(data["sid"], "buy") if data["channel"] == "twice" else None
 
-    strategy = Strategy(composition(algorithm=Listening, indicators=(Doubling,)), run="r")
+    engine = TradingEngine(composition(algorithm=Listening, indicators=(Doubling,)), run="r")
     event = {"channel": "quotes", "sid": "A", "quote": 10.0, "ts": 5}
-    [record] = strategy.step(event)
+    [record] = engine.step(event)
     assert heard == [event, {"channel": "twice", "sid": "A", "value": 20.0, "ts": 5}]
     assert (record["type"], record["quote"], record["seq"]) == ("decision", 10.0, 1)
 
@@ -359,8 +359,8 @@ def test_what_an_indicator_must_not_say_is_a_failure(answer: Any, problem: str) 
         def event(self, data: Any) -> Any:
             return answer
 
-    strategy = Strategy(composition(indicators=(Odd,)), run="r")
-    records = strategy.step({"channel": "quotes", "sid": "A", "quote": 10.0, "ts": 5})
+    engine = TradingEngine(composition(indicators=(Odd,)), run="r")
+    records = engine.step({"channel": "quotes", "sid": "A", "quote": 10.0, "ts": 5})
     assert [record["type"] for record in records] == ["error"]
     assert problem in records[0]["problem"]
     assert records[0]["kind"] == "indicator"
@@ -374,8 +374,8 @@ def test_indicators_that_answer_one_another_come_to_an_end() -> None:
         def event(self, data: Any) -> Any:
             return [Message("echo", {}), Message("echo", {})]
 
-    strategy = Strategy(composition(indicators=(Echo,)), run="r")
-    records = strategy.step({"channel": "quotes", "sid": "A", "quote": 10.0, "ts": 5})
+    engine = TradingEngine(composition(indicators=(Echo,)), run="r")
+    records = engine.step({"channel": "quotes", "sid": "A", "quote": 10.0, "ts": 5})
     assert any("more than 1000 messages" in record["problem"] for record in records)
 
 

@@ -50,7 +50,7 @@ class Arrival(NamedTuple):
 Input = tuple[str, int]
 
 
-class Verdict(NamedTuple):
+class FailureDecision(NamedTuple):
     """What was found; each empty if all is well."""
 
     lost: list[Input]
@@ -83,7 +83,7 @@ def judge(
     ledger: Mapping[str, Any] | None = None,
     expected: Mapping[str, Any] | None = None,
     forgetful: bool = False,
-) -> Verdict:
+) -> FailureDecision:
     """Judge a history.
 
     Args:
@@ -120,7 +120,7 @@ def judge(
             reordered.append((before, key))
         else:
             latest[key[0]] = key
-    return Verdict(
+    return FailureDecision(
         lost=[key for key, times in confirmed.items() for _ in range(times - len(executed.get(key, ())))],
         twice=[
             (key, [each.decision for each in decisions])

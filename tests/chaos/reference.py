@@ -12,7 +12,7 @@ from typing import Any, Final
 from intuition_core.account.statement import Statement
 from intuition_core.data import normalise
 from intuition_core.trading.composition import Composition, Line, Part
-from intuition_core.trading.engine import Strategy
+from intuition_core.trading.engine import TradingEngine
 
 NUMBERED: Final = Path(__file__).parent / "numbered"
 """A folder with a distribution: on PYTHONPATH, its parts are installed."""
@@ -45,9 +45,9 @@ def composition(*, saved: bool = True) -> Composition:
 
 def account(events: Iterable[Any]) -> dict[str, Any]:
     """Give the account after an uninterrupted run over events as they were published."""
-    strategy = Strategy(composition(), run="reference")
+    engine = TradingEngine(composition(), run="reference")
     moments = count(1)
     for event in events:
         for data in normalise(event, now=lambda: next(moments)):
-            strategy.step(data)
-    return Statement.of(strategy.ledger, strategy.seq).plain()
+            engine.step(data)
+    return Statement.of(engine.ledger, engine.seq).plain()

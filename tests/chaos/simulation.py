@@ -24,7 +24,7 @@ from intuition_core.serving.service import Service
 from intuition_core.session import session as session_module
 from intuition_core.session.journal import MEMORY, Journal
 
-from .checker import UNNUMBERED, Arrival, Published, Verdict, judge
+from .checker import UNNUMBERED, Arrival, FailureDecision, Published, judge
 from .courier import Courier, Wire
 from .reference import CASH, NUMBERED, account
 
@@ -49,7 +49,7 @@ class Outcome(NamedTuple):
 
     seed: int
     faults: list[str]
-    verdict: Verdict | None
+    verdict: FailureDecision | None
     problem: str | None
 
     @property
@@ -209,7 +209,7 @@ class World:
         while not self._broker.state()[3]:
             self._courier.step()
 
-    def run(self) -> Verdict:
+    def run(self) -> FailureDecision:
         """Let everything happen, then come to rest, and judge it.
 
         Raises:
@@ -247,7 +247,7 @@ class World:
         """Let the journal go, which outlives the processes of the session."""
         self._journal.close()
 
-    def _judge(self) -> Verdict:
+    def _judge(self) -> FailureDecision:
         published = [
             Published(event["sid"], event.get("number", UNNUMBERED)) for event in self._events if event is not None
         ]

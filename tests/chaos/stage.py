@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 from intuition_core.errors import BackendLost
 from intuition_core.rpc.client import Client
 
-from .checker import Verdict, judge, read_arrivals, read_published, took_place
+from .checker import FailureDecision, judge, read_arrivals, read_published, took_place
 from .executor import Executor
 from .program import Program
 from .publisher import Publisher
@@ -165,7 +165,7 @@ class Stage:
 
         wait_for(reached, f"{events} more decisions", seconds)
 
-    def settle(self, *, asking: bool) -> Verdict:
+    def settle(self, *, asking: bool) -> FailureDecision:
         """Let everything come to rest, and judge it.
 
         Args:

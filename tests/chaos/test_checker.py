@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from .checker import (
     UNNUMBERED,
     Arrival,
+    FailureDecision,
     Published,
-    Verdict,
     differences,
     judge,
     read_arrivals,
@@ -51,7 +51,7 @@ def merged(rng: random.Random, queues: list[list[Published]]) -> list[Published]
     return result
 
 
-def found(verdict: Verdict) -> set[str]:
+def found(verdict: FailureDecision) -> set[str]:
     return {name for name, problems in verdict._asdict().items() if problems}
 
 

@@ -201,9 +201,9 @@ def test_a_session_with_keys_tells_no_secret(
     server.wait_for("ready: session")
     keys = {"server_key": keyed / "server.public"}
     told: list[object] = []
-    with Client(address, key=keyed / "desk.secret", **keys) as desk:
-        told.append([desk.call("event", {"goog": 3.45 + n}) for n in range(20)])
-        told += [desk.call("describe"), desk.call("account"), desk.call("_zerorpc_inspect")]
+    with Client(address, key=keyed / "desk.secret", **keys) as manager:
+        told.append([manager.call("event", {"goog": 3.45 + n}) for n in range(20)])
+        told += [manager.call("describe"), manager.call("account"), manager.call("_zerorpc_inspect")]
     with Client(address, key=keyed / "monitor.secret", **keys) as monitor:
         assert monitor.call("describe")["last_seq"] == 20
         with pytest.raises(BackendRefused, match="client `monitor` may only read"):

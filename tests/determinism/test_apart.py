@@ -263,8 +263,8 @@ HOSTILE = decimal.Context(
 
 def records_in(context: decimal.Context) -> list[Any]:
     with decimal.localcontext(context):
-        strategy = strategy_of(Buyer, cash=Decimal("12345678.912345"))
-        return [dict(record) for event in quotes()[:40] for record in strategy.step(event)]
+        engine = strategy_of(Buyer, cash=Decimal("12345678.912345"))
+        return [dict(record) for event in quotes()[:40] for record in engine.step(event)]
 
 
 def test_the_core_computes_the_same_in_whatever_context() -> None:

@@ -19,7 +19,7 @@ from intuition_core.params.durations import read_duration
 from intuition_core.plugins.catalogue import discover
 from intuition_core.serving.service import Service
 from intuition_core.trading.composition import Composition, Line, Part
-from intuition_core.trading.engine import Strategy
+from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.orders import FillRules
 
 GUIDE = Path(__file__).parent.parent.parent / "docs" / "accounts.md"
@@ -75,7 +75,7 @@ def table(number: int) -> dict[str, Any]:
     return tomllib.loads(tables[number])
 
 
-def strategy(bet: Bet, number: int = COSTS, **more: Any) -> Strategy:
+def engine(bet: Bet, number: int = COSTS, **more: Any) -> TradingEngine:
     class Staking:
         def optimize(self, signal: Any, account: Any) -> Bet:
             return bet
@@ -91,10 +91,10 @@ def strategy(bet: Bet, number: int = COSTS, **more: Any) -> Strategy:
         "fills": FillRules(volume_share=values.fills.volume_share, delay=read_duration(values.fills.delay)),
         **more,
     }
-    return Strategy(Composition(lines=(line,), seed=0, **recipe), run="r")
+    return TradingEngine(Composition(lines=(line,), seed=0, **recipe), run="r")
 
 
-def step(at: Strategy, quote: float, do: str | Signal | None = None, **more: Any) -> list[dict[str, Any]]:
+def step(at: TradingEngine, quote: float, do: str | Signal | None = None, **more: Any) -> list[dict[str, Any]]:
     """Take a quote a nanosecond after the event before it; with an `open`, a bar that began with that one."""
     if "open" in more:
         more.setdefault("start", at.seq - 1)
@@ -102,7 +102,7 @@ def step(at: Strategy, quote: float, do: str | Signal | None = None, **more: Any
 
 
 def test_a_fill_recomputed_by_hand() -> None:
-    trading = strategy(Bet(units=3))
+    trading = engine(Bet(units=3))
     step(trading, 100.0, "buy")
     bought, *_ = step(trading, 100.0, "sell")
     sold, *_ = step(trading, 110.0)
@@ -114,7 +114,7 @@ def test_a_fill_recomputed_by_hand() -> None:
 
 @pytest.mark.parametrize(("cash", "units"), [("302.8015", "3"), ("302.80", "2")])
 def test_quantities_are_floored_with_all_costs(cash: str, units: str) -> None:
-    trading = strategy(Bet(cash=Decimal(cash)), step=Decimal(1))
+    trading = engine(Bet(cash=Decimal(cash)), step=Decimal(1))
     step(trading, 100.0, "buy")
     [fill] = step(trading, 100.0)
     assert fill["quantity"] == units
@@ -127,8 +127,8 @@ ROWS = re.findall(r"^\| ((?:buy|sell)[^|]*) \|(.+)\|$", GUIDE.read_text(), re.MU
 def test_the_price_of_each_order_in_the_table(order: str, cells: str) -> None:
     side, *words = order.split()
     terms: dict[str, Any] = dict(zip(words[::2], map(float, words[1::2]), strict=True))
-    first, high, low, close, price = (cell.strip() for cell in cells.split("|"))
-    trading = strategy(Bet(units=1), FILLS)
+    first, high, low, close, price = (status.strip() for status in cells.split("|"))
+    trading = engine(Bet(units=1), FILLS)
     if side == "sell":
         step(trading, 100.0, "buy")
     [*_, decision] = step(trading, 100.0, Signal("A", "buy" if side == "buy" else "sell", **terms))
@@ -143,7 +143,7 @@ def test_the_table_of_orders_has_been_read() -> None:
 
 def test_those_that_were_triggered_are_limit_orders_at_the_next_event() -> None:
     for limit, first in ((102.0, 103.0), (100.0, 100.0)):
-        trading = strategy(Bet(units=1), FILLS)
+        trading = engine(Bet(units=1), FILLS)
         step(trading, 99.0, Signal("A", "buy", stop=101.0, limit=limit))
         assert not step(trading, 104.0, open=first, high=105.0, low=102.5 if first > 101 else 98.0)
         [fill] = step(trading, limit - 1)
@@ -154,7 +154,7 @@ DAY = 86_400 * 10**9
 
 
 def test_a_day_order_ends_with_quotes_of_two_moments_after_its_day() -> None:
-    trading = strategy(Bet(units=1), FILLS)
+    trading = engine(Bet(units=1), FILLS)
     step(trading, 100.0, Signal("A", "buy", limit=99.0, tif="day"))
     for ts in (DAY, DAY + 1, DAY + 1):
         assert not step(trading, 90.0, sid="B", ts=ts)
@@ -173,7 +173,7 @@ def test_a_day_order_ends_with_quotes_of_two_moments_after_its_day() -> None:
     ],
 )
 def test_what_a_day_order_may_have_of_a_bar_at_the_end_of_its_day(bar: dict[str, Any], price: float | None) -> None:
-    trading = strategy(Bet(units=1), FILLS)
+    trading = engine(Bet(units=1), FILLS)
     step(trading, 100.0, Signal("A", "buy", limit=99.0, tif="day"))
     [record] = step(trading, 100.5, **bar)
     assert record.get("price") == price
@@ -181,7 +181,7 @@ def test_what_a_day_order_may_have_of_a_bar_at_the_end_of_its_day(bar: dict[str,
 
 
 def test_the_end_of_an_order_that_was_decided_on_a_bar_waits_for_a_bar_that_may_have_begun_before() -> None:
-    trading = strategy(Bet(units=1), FILLS)
+    trading = engine(Bet(units=1), FILLS)
     step(trading, 100.0, Signal("A", "buy", limit=99.0, until=15), start=0, ts=10)
     for ts in (16, 25, 26):
         assert not step(trading, 90.0, sid="B", ts=ts)
@@ -203,7 +203,7 @@ def test_what_a_market_order_gets_of_an_event(told: str, price: str) -> None:
     for word in told.split(", "):
         key, value = word.replace("`", "").split()
         event[key] = clock(value) if ":" in value else float(value)
-    trading = strategy(Bet(units=1), FILLS)
+    trading = engine(Bet(units=1), FILLS)
     step(trading, 100.0, "buy", ts=clock("10:00"))
     records = step(trading, **event)
     assert [record["price"] for record in records] == ([] if price == "nothing" else [float(price)])
@@ -219,7 +219,7 @@ CLOSED = re.findall(r"^\|((?: \d+ \|){9})$", GUIDE.read_text(), re.MULTILINE)
 @pytest.mark.parametrize("row", CLOSED)
 def test_where_a_bracket_closes_a_position(row: str) -> None:
     *prices, closed = map(float, row.split("|")[:-1])
-    trading = strategy(Bet(units=1), FILLS)
+    trading = engine(Bet(units=1), FILLS)
     step(trading, 100.0, Signal("A", "buy", stop_loss=95.0, take_profit=110.0))
     records = []
     for bar in (prices[:4], prices[4:]):
@@ -238,7 +238,7 @@ def test_the_table_of_brackets_has_been_read() -> None:
 
 
 def test_of_two_that_close_the_same_units_in_a_group_one_cancels_the_other() -> None:
-    trading = strategy(Bet(units=10), FILLS)
+    trading = engine(Bet(units=10), FILLS)
     step(trading, 100.0, "buy")
     step(trading, 100.0, Signal("A", "sell", limit=110.0, group="exit"))
     step(trading, 100.0, Signal("A", "sell", stop=95.0, group="exit"))
@@ -248,7 +248,7 @@ def test_of_two_that_close_the_same_units_in_a_group_one_cancels_the_other() -> 
 
 
 def test_same_fills_at_the_event_of_the_decision_and_no_other_price() -> None:
-    trading = strategy(Bet(units=1), FILLS, fill="same", fills=FillRules())
+    trading = engine(Bet(units=1), FILLS, fill="same", fills=FillRules())
     _, bought = step(trading, 100.0, "buy", bid=99.5, ask=100.5)
     _, sold = step(trading, 100.0, "sell", bid=99.5, ask=100.5)
     assert (bought["price"], sold["price"]) == (100.5, 99.5)
@@ -261,7 +261,7 @@ def test_same_fills_at_the_event_of_the_decision_and_no_other_price() -> None:
 
 
 def test_a_delay_has_orders_reach_the_market_later() -> None:
-    trading = strategy(Bet(units=1), FILLS, fills=FillRules(delay=2))
+    trading = engine(Bet(units=1), FILLS, fills=FillRules(delay=2))
     step(trading, 100.0, "buy")
     assert not step(trading, 101.0)
     assert not step(trading, 102.0)
@@ -270,7 +270,7 @@ def test_a_delay_has_orders_reach_the_market_later() -> None:
 
 
 def test_an_order_that_is_asked_for_again_stays_as_it_is() -> None:
-    trading = strategy(Bet(units=1), FILLS)
+    trading = engine(Bet(units=1), FILLS)
     step(trading, 100.0, Signal("A", "buy", limit=99.0, tag="x"))
     assert not step(trading, 100.0, Signal("A", "buy", limit=99.0, tag="x"))
     assert [order.since for order in trading.open_orders] == [0]
@@ -280,7 +280,7 @@ def test_an_order_that_is_asked_for_again_stays_as_it_is() -> None:
 
 
 def test_a_late_quote_from_before_a_split_fills_nothing_after_it() -> None:
-    trading = strategy(Bet(units=10), FILLS)
+    trading = engine(Bet(units=10), FILLS)
     step(trading, 100.0, "buy", ts=1)
     step(trading, 100.0, "sell", ts=2)
     trading.step({"channel": "actions", "sid": "A", "action": "split", "ratio": "2:1", "ts": 10})
@@ -291,7 +291,7 @@ def test_a_late_quote_from_before_a_split_fills_nothing_after_it() -> None:
 
 
 def test_of_the_volume_of_a_bar_that_began_before_the_part_counts_that_is_left() -> None:
-    trading = strategy(Bet(units=50), FILLS)
+    trading = engine(Bet(units=50), FILLS)
     step(trading, 10.0, "buy", ts=10)
     [fill] = step(trading, 10.0, volume=300, start=0, ts=40)
     assert fill["quantity"] == "22.5"
@@ -299,7 +299,7 @@ def test_of_the_volume_of_a_bar_that_began_before_the_part_counts_that_is_left()
 
 
 def test_a_kill_keeps_what_closes_a_position_unless_it_closes_all() -> None:
-    trading = strategy(Bet(units=1), FILLS)
+    trading = engine(Bet(units=1), FILLS)
     step(trading, 100.0, Signal("A", "buy", stop_loss=95.0))
     step(trading, 100.0, Signal("A", "buy", limit=90.0))
     kill = {"channel": "$control", "ts": 0, "action": "kill", "reason": "x", "by": "test"}
@@ -319,7 +319,7 @@ SPLITS = re.findall(
 )
 
 
-def split(at: Strategy, ratio: str) -> None:
+def split(at: TradingEngine, ratio: str) -> None:
     at.step({"channel": "actions", "sid": "A", "action": "split", "ratio": ratio, "ts": at.seq})
 
 
@@ -330,7 +330,7 @@ def test_what_a_split_makes_of_open_orders(
     bet = Bet(cash=Decimal(size)) if cash else Bet(units=int(size))
     terms: dict[str, Any] = {kind: float(price)}
     instruments = (Instrument(symbol="A", tick=Decimal("0.05")),)
-    trading = strategy(bet, FILLS, cash=Decimal(10_000), step=Decimal(1), instruments=instruments)
+    trading = engine(bet, FILLS, cash=Decimal(10_000), step=Decimal(1), instruments=instruments)
     if side == "sell":
         step(trading, 100.0, "buy")
     step(trading, 100.0, Signal("A", side, **terms))
@@ -348,7 +348,7 @@ def test_the_table_of_splits_has_been_read() -> None:
 
 
 def test_less_than_a_step_is_left_of_an_order_by_a_reverse_split() -> None:
-    trading = strategy(Bet(units=7), FILLS, step=Decimal(1))
+    trading = engine(Bet(units=7), FILLS, step=Decimal(1))
     step(trading, 10.0, Signal("A", "buy", limit=9.0))
     split(trading, "1:10")
     assert not step(trading, 90.5)
@@ -358,7 +358,7 @@ def test_less_than_a_step_is_left_of_an_order_by_a_reverse_split() -> None:
 
 
 def test_no_second_order_closes_the_same_units_but_one_of_the_same_tag_replaces_it() -> None:
-    trading = strategy(Bet(units=10), FILLS)
+    trading = engine(Bet(units=10), FILLS)
     step(trading, 100.0, "buy")
     step(trading, 100.0, Signal("A", "sell", limit=110.0, tag="exit"))
     [refused] = step(trading, 100.0, Signal("A", "sell", stop=90.0))
@@ -371,7 +371,7 @@ def test_no_second_order_closes_the_same_units_but_one_of_the_same_tag_replaces_
 
 
 def test_the_cash_of_a_decision() -> None:
-    trading = strategy(Bet(units=10), FILLS, margin=Margin())
+    trading = engine(Bet(units=10), FILLS, margin=Margin())
     [bought] = step(trading, 100.0, "buy")
     _, sold = step(trading, 100.0, "sell")
     assert (bought["cash"], sold["cash"]) == ("1000", "1000")
@@ -379,7 +379,7 @@ def test_the_cash_of_a_decision() -> None:
     filled, back = step(trading, 100.0, "buy")
     assert (short["cash"], filled["cash"], back["cash"]) == ("500", "1000", "1000")
     assert trading.ledger.reserved == 0
-    [decision] = strategy(Bet(cash=Decimal("999.5")), FILLS, step=Decimal(1)).step(
+    [decision] = engine(Bet(cash=Decimal("999.5")), FILLS, step=Decimal(1)).step(
         {"channel": "quotes", "sid": "A", "quote": 100.0, "ts": 0, "do": "buy"}
     )
     assert decision["cash"] == "999.5"
@@ -388,7 +388,7 @@ def test_the_cash_of_a_decision() -> None:
 @pytest.mark.parametrize("price", [0.0, -10.0])
 @pytest.mark.parametrize("bet", [Bet(units=1), Bet(cash=10)])
 def test_nothing_is_bought_at_a_price_of_nothing_or_less(bet: Bet, price: float) -> None:
-    trading = strategy(bet)
+    trading = engine(bet)
     [refused] = step(trading, price, "buy")
     assert refused["type"] == "rejection"
     step(trading, 100.0, "buy")
@@ -399,7 +399,7 @@ def test_nothing_is_bought_at_a_price_of_nothing_or_less(bet: Bet, price: float)
 
 def test_what_is_held_can_be_sold_and_what_is_short_bought_back_below_zero() -> None:
     for first, then in (("buy", "sell"), ("sell", "buy")):
-        trading = strategy(Bet(units=3), FILLS, margin=Margin())
+        trading = engine(Bet(units=3), FILLS, margin=Margin())
         step(trading, 100.0, first)
         step(trading, 100.0)
         step(trading, -5.0, then)
@@ -408,7 +408,7 @@ def test_what_is_held_can_be_sold_and_what_is_short_bought_back_below_zero() -> 
 
 
 def test_slippage_is_worse_below_zero_too() -> None:
-    trading = strategy(Bet(units=3))
+    trading = engine(Bet(units=3))
     step(trading, 100.0, "buy")
     step(trading, 100.0, "sell")
     [fill] = step(trading, -10.0)
@@ -416,13 +416,13 @@ def test_slippage_is_worse_below_zero_too() -> None:
 
 
 def test_a_part_of_the_volume() -> None:
-    trading = strategy(Bet(units=50), FILLS, cash=Decimal(10_000))
+    trading = engine(Bet(units=50), FILLS, cash=Decimal(10_000))
     step(trading, 100.0, "buy")
     [first] = step(trading, 100.0, volume=300)
     [second] = step(trading, 100.0, volume=1000)
     assert (first["quantity"], first["left_quantity"], second["quantity"]) == ("30", "20", "20")
     assert "left_quantity" not in second
-    trading = strategy(Bet(cash=5000), FILLS, cash=Decimal(10_000))
+    trading = engine(Bet(cash=5000), FILLS, cash=Decimal(10_000))
     step(trading, 100.0, "buy")
     [first] = step(trading, 100.0, volume=300)
     assert (first["quantity"], first["left_cash"]) == ("30", "2000")
@@ -432,14 +432,14 @@ def test_a_part_of_the_volume() -> None:
 @pytest.mark.parametrize(("units", "commission"), [(100, "1"), (300, "1.5"), (2000, "5")])
 @pytest.mark.parametrize("price", [0.5, 80.0])
 def test_a_commission_for_each_unit(units: int, commission: str, price: float) -> None:
-    trading = strategy(Bet(units=units), PER_UNIT, cash=Decimal(10**6))
+    trading = engine(Bet(units=units), PER_UNIT, cash=Decimal(10**6))
     step(trading, price, "buy")
     [fill] = step(trading, price)
     assert fill["commission"] == commission
 
 
 def test_tiers_and_impact() -> None:
-    trading = strategy(Bet(units=600), TIERS, cash=Decimal(100_000))
+    trading = engine(Bet(units=600), TIERS, cash=Decimal(100_000))
     step(trading, 100.0, "buy")
     [fill] = step(trading, 100.0, volume=3000)
     assert (fill["price"], fill["commission"], fill["cash"]) == (100.4, "32.048", "60272.048")
@@ -447,7 +447,7 @@ def test_tiers_and_impact() -> None:
 
 def test_cash_buys_the_most_steps_that_tiers_and_impact_let_it_pay() -> None:
     for cash, units in ((Decimal("60272.048"), "600"), (Decimal("60272.047"), "599")):
-        trading = strategy(Bet(cash=cash), TIERS, cash=Decimal(100_000), step=Decimal(1))
+        trading = engine(Bet(cash=cash), TIERS, cash=Decimal(100_000), step=Decimal(1))
         step(trading, 100.0, "buy")
         [fill] = step(trading, 100.0, volume=3000)
         assert fill["quantity"] == units

@@ -20,7 +20,7 @@ from intuition_core.config.listings import read_listing
 from intuition_core.config.loading import convert
 from intuition_core.contracts import Bet, Signal
 from intuition_core.trading.composition import Composition, Line, Part
-from intuition_core.trading.engine import Strategy
+from intuition_core.trading.engine import TradingEngine
 
 GUIDE = Path(__file__).parent.parent.parent / "docs" / "instruments.md"
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", GUIDE.read_text(), re.DOTALL)
@@ -59,12 +59,12 @@ class Ten:
         return Bet(units=10)
 
 
-def strategy(**more: Any) -> Strategy:
+def engine(**more: Any) -> TradingEngine:
     line = Line(
         algorithm=Part(kind="algorithm", name="trader", factory=Trader, params={}),
         portfolio=Part(kind="portfolio", name="ten", factory=Ten, params={}),
     )
-    return Strategy(Composition(lines=(line,), seed=0, fill="same", **more), run="r")
+    return TradingEngine(Composition(lines=(line,), seed=0, fill="same", **more), run="r")
 
 
 def quote(sid: str, price: float, **more: Any) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def quote(sid: str, price: float, **more: Any) -> dict[str, Any]:
 
 
 def test_what_units_are_worth_in_another_currency(instruments: tuple[Instrument, ...]) -> None:
-    live = strategy(currency="EUR", instruments=instruments)
+    live = engine(currency="EUR", instruments=instruments)
     refused = live.step(quote("AAPL", 200.0, do="buy"))
     assert "no rate of USD and EUR is known yet" in refused[-1]["reason"]
     live.step(RATE)
@@ -89,7 +89,7 @@ def test_what_units_are_worth_in_another_currency(instruments: tuple[Instrument,
 def test_ten_sold_short_at_a_hundred() -> None:
     table = convert(tomllib.loads(TABLES[1]), origin="docs/instruments.md")
     assert table.margin is not None
-    live = strategy(cash=table.cash, margin=Margin(**msgspec.structs.asdict(table.margin)))
+    live = engine(cash=table.cash, margin=Margin(**msgspec.structs.asdict(table.margin)))
     ledger = live.books.ledgers["trader"]
 
     def told() -> tuple[Any, ...]:
@@ -115,7 +115,7 @@ def test_where_the_margin_call_comes() -> None:
 
 
 def test_a_split_pays_out_half_a_unit() -> None:
-    live = strategy(step=Decimal(1))
+    live = engine(step=Decimal(1))
     ledger = live.books.ledgers["trader"]
     ledger.buy("AAPL", Decimal(3), Decimal(10))
     live.step(quote("AAPL", 12.0))
@@ -135,7 +135,7 @@ def test_a_split_pays_out_half_a_unit() -> None:
 
 
 def test_a_dividend_is_paid_in_the_accounts_currency(instruments: tuple[Instrument, ...]) -> None:
-    live = strategy(currency="EUR", instruments=instruments)
+    live = engine(currency="EUR", instruments=instruments)
     live.step(RATE)
     live.step(quote("AAPL", 200.0, do="buy"))
     [record] = live.step(DIVIDEND)
@@ -143,7 +143,7 @@ def test_a_dividend_is_paid_in_the_accounts_currency(instruments: tuple[Instrume
 
 
 def test_an_action_that_cannot_be_read_is_refused_with_a_record() -> None:
-    [record] = strategy().step({**SPLIT, "ratio": "four"})
+    [record] = engine().step({**SPLIT, "ratio": "four"})
     assert record["type"] == "rejection"
     assert "ratio: expected new for old in whole numbers such as 4:1" in record["reason"]
 
@@ -153,7 +153,7 @@ def test_raw_prices_with_splits_grow_as_adjusted_ones_do() -> None:
     path = Path(bokeh_sampledata.__file__).parent / "_data" / "stocks.csv.gz"
     with gzip.open(path, "rt") as lines:
         days = [row for row in csv.DictReader(lines) if row["Ticker"].strip() == "AAPL" and row["Date"] < "2012-08-01"]
-    live = strategy(cash=Decimal(100_000))
+    live = engine(cash=Decimal(100_000))
     ledger = live.books.ledgers["trader"]
     live.step(quote("AAPL", float(days[0]["Close"]), do="buy"))
     begun = ledger.equity - ledger.cash

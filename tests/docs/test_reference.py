@@ -20,7 +20,7 @@ from intuition_core.contracts import Bet, Cancel, Fill, Message, Rejection, Sign
 from intuition_core.data import MAX_BATCH, MAX_PRICE, MIN_PRICE, RESERVED
 from intuition_core.session.control import clear, kill, rules, share_out
 from intuition_core.trading.composition import Composition, Line, Part
-from intuition_core.trading.engine import Strategy
+from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.orders import FillRules
 from intuition_core.trading.records import TYPES
 
@@ -51,11 +51,11 @@ def tables(text: str) -> list[list[Row]]:
 
 
 def cells(line: str) -> Row:
-    return [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+    return [status.strip().replace("\\|", "|") for status in re.split(r"(?<!\\)\|", line)[1:-1]]
 
 
-def code(cell: str) -> str:
-    return cell.strip("`")
+def code(status: str) -> str:
+    return status.strip("`")
 
 
 # -- what is made
@@ -123,13 +123,13 @@ def properties_of(name: str) -> list[Row]:
 @pytest.mark.parametrize("name", [*DATA, "Context"])
 def test_fields_types_and_defaults(name: str) -> None:
     [first, *_] = tables(section("api.md", name))
-    assert [[code(cell) for cell in row[:3]] for row in first] == fields_of(name)
+    assert [[code(status) for status in row[:3]] for row in first] == fields_of(name)
 
 
 @pytest.mark.parametrize("name", ["Account", "Order", "ClosedTrade"])
 def test_properties(name: str) -> None:
     [*_, last] = tables(section("api.md", name))
-    assert [[code(cell) for cell in row[:2]] for row in last] == properties_of(name)
+    assert [[code(status) for status in row[:2]] for row in last] == properties_of(name)
 
 
 def test_all_that_parts_pass_is_there() -> None:
@@ -156,7 +156,7 @@ KINDS = (
 @pytest.mark.parametrize("name", KINDS)
 def test_methods(name: str) -> None:
     [shown] = tables(section("kinds.md", name))
-    assert [[code(cell) for cell in row[:2]] for row in shown] == [
+    assert [[code(status) for status in row[:2]] for row in shown] == [
         [f"{node.name}({', '.join(arguments(node))})", ast.unparse(node.returns)]
         for node in TREE[name].body
         if isinstance(node, ast.FunctionDef) and node.returns is not None and not node.decorator_list
@@ -264,7 +264,7 @@ def written_records() -> Iterator[dict[str, Any]]:
     line = Line(algorithm=part("algorithm", Scripted), portfolio=part("portfolio", Few))
     recipe: dict[str, Any] = {"lines": (line,), "risks": (part("risk", Careful),), "seed": 1, "cash": Decimal(1000)}
     recipe |= {"costs": Costs(commission_bps=Decimal(1)), "fills": FillRules(volume_share=Decimal("0.5"))}
-    at = Strategy(Composition(**recipe, margin=Margin()), run="s.r")
+    at = TradingEngine(Composition(**recipe, margin=Margin()), run="s.r")
 
     def quote(sid: str, price: float, do: Any = None, **more: Any) -> Iterator[dict[str, Any]]:
         event = {"channel": "quotes", "sid": sid, "quote": price, "ts": (at.seq + 1) * DAY, "do": do, **more}
@@ -291,13 +291,13 @@ def written_records() -> Iterator[dict[str, Any]]:
     yield from map(dict, at.step(kill("enough", flatten=True, by="p", ts=(at.seq + 1) * DAY)))
     yield from map(dict, at.step(clear("again", by="p", ts=(at.seq + 1) * DAY)))
     other = Line(algorithm=Part(kind="algorithm", name="other", factory=Scripted, params={}), portfolio=line.portfolio)
-    both = Strategy(Composition(lines=(line, other), seed=1), run="s.r")
+    both = TradingEngine(Composition(lines=(line, other), seed=1), run="s.r")
     halves = {"scripted": Decimal("0.5"), "other": Decimal("0.5")}
     yield from map(dict, both.step(share_out({"scripted": 0.25}, there=halves, by="p", ts=DAY)))
-    older = Strategy(Composition(**recipe, rules=1), run="s.r")
+    older = TradingEngine(Composition(**recipe, rules=1), run="s.r")
     yield from map(dict, older.step(rules(2, before=1, by="p", ts=DAY)))
     for wanted in (Targets(quantities={"B": 90}), Targets(weights={"B": 0.9})):
-        at = Strategy(Composition(**recipe), run="s.r")
+        at = TradingEngine(Composition(**recipe), run="s.r")
         yield from quote("B", 10.0)
         yield from quote("A", 10.0, Targets(weights={"A": 0.9}))
         yield from quote("A", 10.0, volume=1000)

@@ -21,10 +21,10 @@ from msgspec.structs import replace
 from intuition_core.account.market import Market
 from intuition_core.contracts import Bet, Targets
 from intuition_core.trading import matching as bars
-from intuition_core.trading import order_manager as desk
+from intuition_core.trading import order_manager as manager
 from intuition_core.trading import paper_broker as paper
 from intuition_core.trading.composition import Composition, Line, Part
-from intuition_core.trading.engine import Strategy
+from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.orders import OpenOrder
 
 from . import markets
@@ -51,13 +51,13 @@ def gain(adversary: Adversary, seed: int, *, rules: int = 2) -> float:
         portfolio=Part(kind="portfolio", name="one", factory=OneUnit, params={}),
     )
     recipe = Composition(lines=(line,), seed=1, cash=Decimal(1_000_000), rules=rules, **adversary.recipe)
-    strategy = Strategy(recipe, run="r")
+    engine = TradingEngine(recipe, run="r")
     for sid in ("A", "B"):
-        strategy.step(markets.tick(sid, markets.BEGIN, 10_000.0))
+        engine.step(markets.tick(sid, markets.BEGIN, 10_000.0))
     for event in adversary.market(seed):
-        for record in strategy.step(event):
+        for record in engine.step(event):
             assert record["type"] != "error", record
-    return float(strategy.ledger.equity) - 1_000_000
+    return float(engine.ledger.equity) - 1_000_000
 
 
 def verdict(adversary: Adversary, *, rules: int = 2, seeds: int = SEEDS) -> float:
@@ -117,19 +117,19 @@ def whole_bars(patch: pytest.MonkeyPatch) -> None:
 
 def every_event(patch: pytest.MonkeyPatch) -> None:
     """Every event counts that comes after the decision, whatever its time."""
-    patch.setattr(desk.Desk, "_since", property(lambda self: -(2**62)))
+    patch.setattr(manager.OrderManager, "_since", property(lambda self: -(2**62)))
 
 
 def any_symbol_now(patch: pytest.MonkeyPatch) -> None:
     """Under `same` an order for any symbol fills at its latest mark."""
-    patch.setattr(desk.Desk, "_price_now", lambda self, placed: self._marks[placed.order.sid])
+    patch.setattr(manager.OrderManager, "_price_now", lambda self, placed: self._marks[placed.order.sid])
 
 
 def own_prices(patch: pytest.MonkeyPatch) -> None:
     """Under `same` an order fills at the price that its signal names."""
-    patch.setattr(desk, "outside", lambda data, price: None)
-    patch.setattr(desk.Desk, "_is_about_root", lambda self, sid: False)
-    patch.setattr(desk.Desk, "_price_now", lambda self, placed: placed.order.quote)
+    patch.setattr(manager, "outside", lambda data, price: None)
+    patch.setattr(manager.OrderManager, "_is_about_root", lambda self, sid: False)
+    patch.setattr(manager.OrderManager, "_price_now", lambda self, placed: placed.order.quote)
 
 
 def best_of_a_group(patch: pytest.MonkeyPatch) -> None:
@@ -152,18 +152,18 @@ def marks_before_split(patch: pytest.MonkeyPatch) -> None:
 
 def first_time(patch: pytest.MonkeyPatch) -> None:
     """An order that replaces another has the time of the first one."""
-    places = desk.Desk._place_on_terms
+    places = manager.OrderManager._place_on_terms
 
     def place(self: Any, line: Any, placed: OpenOrder, *more: Any) -> OpenOrder | None:
         since = min((each.since for each in self._aside), default=placed.since)
         return places(self, line, replace(placed, since=since), *more)
 
-    patch.setattr(desk.Desk, "_place_on_terms", place)
+    patch.setattr(manager.OrderManager, "_place_on_terms", place)
 
 
 def late_now(patch: pytest.MonkeyPatch) -> None:
     """Under `same` an order for the event's symbol fills at its quote, however old it is."""
-    patch.setattr(desk.Desk, "_is_about_root", lambda self, sid: self.root.get("sid") == sid)
+    patch.setattr(manager.OrderManager, "_is_about_root", lambda self, sid: self.root.get("sid") == sid)
 
 
 def other_side(patch: pytest.MonkeyPatch) -> None:
@@ -174,7 +174,7 @@ def other_side(patch: pytest.MonkeyPatch) -> None:
 
 def forgets_at_once(patch: pytest.MonkeyPatch) -> None:
     """What is taken back is gone, whatever its symbol had done until then."""
-    patch.setattr(desk.Desk, "_may_be_filled", lambda self, placed: False)
+    patch.setattr(manager.OrderManager, "_may_be_filled", lambda self, placed: False)
 
 
 MUTANTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
@@ -233,12 +233,12 @@ def test_targets_are_reached_at_whatever_row_of_a_moment_they_are_named(row: str
         algorithm=Part(kind="algorithm", name="wants", factory=algorithm, params={}),
         portfolio=Part(kind="portfolio", name="one", factory=OneUnit, params={}),
     )
-    strategy = Strategy(Composition(lines=(line,), seed=1, cash=Decimal(1_000_000)), run="r")
+    engine = TradingEngine(Composition(lines=(line,), seed=1, cash=Decimal(1_000_000)), run="r")
     told: Counter[tuple[str, str]] = Counter()
     for sid in ("A", "B"):
-        strategy.step(markets.tick(sid, markets.BEGIN, 10_000.0))
+        engine.step(markets.tick(sid, markets.BEGIN, 10_000.0))
     for event in markets.Bars().events(1):
-        told.update((record["type"], record["sid"]) for record in strategy.step(event))
+        told.update((record["type"], record["sid"]) for record in engine.step(event))
     assert all(told["fill", sid] >= 39 for sid in ("A", "B")), told
     assert not any(kind == "rejection" for kind, _ in told), told
 

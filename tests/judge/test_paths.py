@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from intuition_core.account.market import Market
 from intuition_core.contracts import Bet, Cancel, Side, Signal, Targets
 from intuition_core.trading import matching as bars
-from intuition_core.trading import order_manager as desk
+from intuition_core.trading import order_manager as manager
 from intuition_core.trading import paper_broker as paper
 from intuition_core.trading.composition import Composition, Line, Part
-from intuition_core.trading.engine import Strategy
+from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.orders import FillRules
 
 from . import markets
@@ -136,7 +136,7 @@ def trespasses(seed: int, *, hours: int = 96, **more: Any) -> Counter[str]:
     )
     rules = FillRules(volume_share=SHARE, delay=random.choice((0, 0, DELAY)))
     recipe = Composition(lines=(line,), seed=1, cash=Decimal(10**8), fills=rules, **more)
-    strategy = Strategy(recipe, run="r")
+    engine = TradingEngine(recipe, run="r")
     found: Counter[str] = Counter()
     decided: dict[str, tuple[int, Any]] = {}
     filled: dict[Any, int] = {}
@@ -145,7 +145,7 @@ def trespasses(seed: int, *, hours: int = 96, **more: Any) -> Counter[str]:
         now = max(now, event["ts"])
         had = Decimal(0)
         here = set()
-        for record in strategy.step(event):
+        for record in engine.step(event):
             assert record["type"] != "error", record
             if record["type"] == "decision":
                 # What a fill has brought to life is there from that fill on; all else is decided now, and delayed.
@@ -224,12 +224,12 @@ def whole_volume(patch: pytest.MonkeyPatch) -> None:
 
 def no_delay(patch: pytest.MonkeyPatch) -> None:
     """An order is at the market at once."""
-    patch.setattr(desk.Desk, "_since", property(lambda self: self._market.now))
+    patch.setattr(manager.OrderManager, "_since", property(lambda self: self._market.now))
 
 
 def own_time(patch: pytest.MonkeyPatch) -> None:
     """An order has the time of its event, and not the session's."""
-    patch.setattr(desk.Desk, "_since", property(lambda self: self.root["ts"] + self._delay))
+    patch.setattr(manager.OrderManager, "_since", property(lambda self: self.root["ts"] + self._delay))
 
 
 def whole_bars(patch: pytest.MonkeyPatch) -> None:

@@ -232,19 +232,19 @@ def test_the_folder_counts_without_a_restart(address: str, keyring: Any, client:
 def test_a_client_that_is_removed_is_refused_on_the_connection_it_has(
     address: str, keyring: Any, client: Connect, warnings_of: Lines
 ) -> None:
-    desk = client(address, **keyring.called("desk"))
-    assert desk.call("event", 1) == [1]
+    manager = client(address, **keyring.called("desk"))
+    assert manager.call("event", 1) == [1]
     (keyring.clients / "desk.public").unlink()
 
     def refused() -> bool:
         try:
-            return desk.call("event", 1) != [1]
+            return manager.call("event", 1) != [1]
         except BackendRefused as error:
             return error.name == "NotAllowed" and "no longer among the server's clients" in error.problem
 
     eventually(refused)
     with pytest.raises(BackendRefused, match="no longer"):
-        desk.call("nonsense")
+        manager.call("nonsense")
     assert any(keyring.public("desk") in line for line in warnings_of(logging.WARNING))
 
 
@@ -252,12 +252,12 @@ def test_the_limit_of_a_message_is_the_same_with_keys(serve: Serve, keyring: Any
     keyring.allow("desk")
     limit = 10_000
     address = serve(METHODS, max_message=limit, **keyring.served)
-    desk = client(address, max_message=limit, **keyring.called("desk"))
+    manager = client(address, max_message=limit, **keyring.called("desk"))
     overhead = len(wire.packed({"message_id": "0" * 32, "v": 3}, "event", (["x" * 1000],), limit=limit)) - 1000
     passed = 0
     for size in range(limit - overhead - 80, limit - overhead):
         try:
-            assert len(desk.call("event", "x" * size)[0]) == size
+            assert len(manager.call("event", "x" * size)[0]) == size
             passed = size
         except BackendRefused as error:
             assert error.name in {"Unsendable", "UnsendableAnswer"}  # noqa: PT017  # either is right, a lost backend is not
@@ -269,11 +269,11 @@ def test_a_message_over_the_limit_is_logged_with_keys_too(
 ) -> None:
     keyring.allow("desk")
     address = serve(METHODS, max_message=10_000, **keyring.served)
-    desk = client(address, **keyring.called("desk"))
+    manager = client(address, **keyring.called("desk"))
     with pytest.raises(BackendLost):
-        desk.call("event", "x" * 20_000)
+        manager.call("event", "x" * 20_000)
     eventually(lambda: [line for line in warnings_of(logging.WARNING) if line.startswith("dropped the connection")])
-    assert desk.call("event", 1) == [1]
+    assert manager.call("event", 1) == [1]
 
 
 def test_many_callers_with_keys_are_served_at_once(address: str, keyring: Any) -> None:
@@ -327,17 +327,17 @@ def test_no_secret_is_logged_or_told(
     caplog.set_level(logging.DEBUG)
     keyring.make("stranger")
     told: list[str] = []
-    desk = client(address, **keyring.called("desk"))
-    told.append(repr(desk.call("_zerorpc_inspect")))
+    manager = client(address, **keyring.called("desk"))
+    told.append(repr(manager.call("_zerorpc_inspect")))
     with pytest.raises(BackendRefused) as refused:
-        desk.call("nonsense")
+        manager.call("nonsense")
     told.append(repr(refused.value))
     for keys in (keyring.called("stranger"), {}, keyring.called("desk") | {"server_key": keyring.public("stranger")}):
         with pytest.raises(BackendLost) as lost:
             client(address, **keys).call("event", 1)
         told.append(f"{lost.value!r} {vars(lost.value)}")
     eventually(lambda: "expects a server with another" in caplog.text)
-    everything = caplog.text + "".join(told) + repr(vars(desk))
+    everything = caplog.text + "".join(told) + repr(vars(manager))
     assert keyring.public("server") in everything
     for file in keyring.folder.glob(f"*{SECRET}"):
         assert file.read_text().strip() not in everything

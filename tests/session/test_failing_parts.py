@@ -15,10 +15,10 @@ from intuition_core import Rejection, Signal
 from intuition_core.config.loading import BadConfiguration, load_config
 from intuition_core.session.journal import MEMORY, Journal
 from intuition_core.session.session import Halted, Item, Session, Unwatched, replayed_events
-from intuition_core.supervision.crashes import Casualty, Release, Verdict, in_quarantine
-from intuition_core.supervision.shared_status import Cell
+from intuition_core.supervision.crashes import FailureDecision, Release, WorkerCrash, in_quarantine
+from intuition_core.supervision.shared_status import SharedStatus
 from intuition_core.trading.composition import Composition, Line, Part, Policy
-from intuition_core.trading.engine import Strategy
+from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.records import Record
 
 ALGORITHM, PORTFOLIO = 2, 3
@@ -79,13 +79,13 @@ class Keeping(Algorithm):
         self.seen = state
 
 
-def builder(policy: Policy = "skip", algorithm: type = Algorithm) -> Callable[[], Strategy]:
+def builder(policy: Policy = "skip", algorithm: type = Algorithm) -> Callable[[], TradingEngine]:
     def part(kind: str, factory: type) -> Part:
         return Part(kind=kind, name=kind, factory=factory, params={}, distribution="acme", version="1", policy=policy)
 
     line = Line(algorithm=part("algorithm", algorithm), portfolio=part("portfolio", Portfolio))
     recipe = Composition(lines=(line,), risks=(part("risk", Risk),), seed=1)
-    return lambda: Strategy(recipe, run="test.1")
+    return lambda: TradingEngine(recipe, run="test.1")
 
 
 def quote(n: int, price: float = 10, **more: Any) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def deliver(session: Session, *events: dict[str, Any]) -> list[list[str]]:
 class Told(Unwatched):
     """Tells how the last process ended."""
 
-    def __init__(self, casualty: Casualty | None = None, halted: str | None = None) -> None:
+    def __init__(self, casualty: WorkerCrash | None = None, halted: str | None = None) -> None:
         super().__init__()
         self.casualty = casualty
         self.halted = halted
@@ -108,7 +108,7 @@ class Told(Unwatched):
 
 @pytest.fixture
 def open_session(opened: Any, tmp_path: Path) -> Callable[..., Session]:
-    def begin(build: Callable[[], Strategy], watch: Told | None = None) -> Session:
+    def begin(build: Callable[[], TradingEngine], watch: Told | None = None) -> Session:
         journal = opened(Journal(tmp_path / "session.sqlite"))
         session = Session(build, journal=journal, name="test", watch=watch)
         session.recover()
@@ -117,7 +117,7 @@ def open_session(opened: Any, tmp_path: Path) -> Callable[..., Session]:
     return begin
 
 
-def replay(session: Session, build: Callable[[], Strategy]) -> list[Record]:
+def replay(session: Session, build: Callable[[], TradingEngine]) -> list[Record]:
     return [record for records in replayed_events(build(), session._journal) for record in records]
 
 
@@ -126,15 +126,15 @@ def replay(session: Session, build: Callable[[], Strategy]) -> list[Record]:
 
 @pytest.mark.parametrize("how", ["raise", "exit", "cancel", "nonsense"])
 def test_a_failure_names_the_part_and_the_event(how: str) -> None:
-    strategy = builder()()
-    (error,) = strategy.step(quote(1, algorithm=how, id="x-7"))
+    engine = builder()()
+    (error,) = engine.step(quote(1, algorithm=how, id="x-7"))
     assert (error["type"], error["part"], error["distribution"], error["version"]) == (
         *("error", "algorithm", "acme"),
         "1",
     )
     assert (error["seq"], error["event_id"]) == (1, "x-7")
     assert error["problem"].startswith("algorithm algorithm (acme 1).event: ")
-    assert "event_id" not in strategy.step(quote(2, algorithm=how))[0]
+    assert "event_id" not in engine.step(quote(2, algorithm=how))[0]
 
 
 def test_ctrl_c_is_not_a_parts_failure() -> None:
@@ -147,22 +147,22 @@ def test_ctrl_c_is_not_a_parts_failure() -> None:
 
 
 def test_a_part_in_quarantine_is_not_called() -> None:
-    strategy = builder("quarantine")()
-    assert strategy.step(quote(1, algorithm="raise"))
+    engine = builder("quarantine")()
+    assert engine.step(quote(1, algorithm="raise"))
     for n in range(2, 5):
-        assert not strategy.step(quote(n))
-    assert strategy._lines[0].number == ALGORITHM
-    assert list(strategy.quarantined) == [ALGORITHM]
+        assert not engine.step(quote(n))
+    assert engine._lines[0].number == ALGORITHM
+    assert list(engine.quarantined) == [ALGORITHM]
 
 
 def test_without_its_portfolio_an_algorithm_places_nothing_and_without_its_risk_all_is_refused() -> None:
-    strategy = builder("quarantine")()
-    assert [record["type"] for record in strategy.step(quote(1, 15))] == ["error", "rejection"]
-    (rejection,) = strategy.step(quote(2))
+    engine = builder("quarantine")()
+    assert [record["type"] for record in engine.step(quote(1, 15))] == ["error", "rejection"]
+    (rejection,) = engine.step(quote(2))
     assert rejection["reason"] == "risk risk (acme 1) is in quarantine, and what cannot be checked is not placed"
-    assert [record["type"] for record in strategy.step(quote(3, 13))] == ["error"]
-    assert not strategy.step(quote(4))
-    assert sorted(strategy.quarantined) == [1, PORTFOLIO]
+    assert [record["type"] for record in engine.step(quote(3, 13))] == ["error"]
+    assert not engine.step(quote(4))
+    assert sorted(engine.quarantined) == [1, PORTFOLIO]
 
 
 def test_the_policy_raise_takes_no_more_and_says_so_until_the_next_start(open_session: Any) -> None:
@@ -184,7 +184,7 @@ def test_the_policy_raise_takes_no_more_and_says_so_until_the_next_start(open_se
 
 def test_the_event_that_ended_the_process_comes_again_and_is_spared_the_part(open_session: Any) -> None:
     deliver(open_session(builder()), quote(1))
-    session = open_session(builder(), Told(Casualty(2, ALGORITHM, "the process hung for 30 s", quote(2, 12))))
+    session = open_session(builder(), Told(WorkerCrash(2, ALGORITHM, "the process hung for 30 s", quote(2, 12))))
     # Another event may come first, and the time may be another.
     assert deliver(session, quote(3), quote(9, 12), quote(9, 12)) == [
         *(["fill", "decision"], ["fill", "error"]),
@@ -198,29 +198,29 @@ def test_the_event_that_ended_the_process_comes_again_and_is_spared_the_part(ope
 
 
 def test_it_is_remembered_until_the_event_comes(open_session: Any) -> None:
-    open_session(builder(), Told(Casualty(1, PORTFOLIO, "the process ended by SIGSEGV", quote(1))))
+    open_session(builder(), Told(WorkerCrash(1, PORTFOLIO, "the process ended by SIGSEGV", quote(1))))
     session = open_session(builder())
     assert deliver(session, quote(1), quote(2)) == [["error"], ["decision"]]
 
 
 def test_two_parts_may_be_spared_one_event(open_session: Any) -> None:
-    open_session(builder(), Told(Casualty(1, PORTFOLIO, "x", quote(1))))
-    session = open_session(builder(), Told(Casualty(1, ALGORITHM, "y", quote(1))))
+    open_session(builder(), Told(WorkerCrash(1, PORTFOLIO, "x", quote(1))))
+    session = open_session(builder(), Told(WorkerCrash(1, ALGORITHM, "y", quote(1))))
     assert deliver(session, quote(1), quote(1)) == [["error"], ["decision"]]
 
 
 def test_a_quarantine_outlasts_processes_and_other_policies(open_session: Any) -> None:
-    session = open_session(builder("quarantine", Keeping), Told(Casualty(1, ALGORITHM, "x", quote(1))))
+    session = open_session(builder("quarantine", Keeping), Told(WorkerCrash(1, ALGORITHM, "x", quote(1))))
     assert deliver(session, quote(1), quote(2)) == [["error"], []]
     for build in (builder("skip", Keeping), builder("quarantine", Keeping)):
         again = open_session(build)
         assert [(part.kind, why.seq) for part, why in again.quarantined()] == [("algorithm", 1)]
         assert deliver(again, quote(3)) == [[]]
-        again._journal.keep_snapshot(again.strategy.seq, again.strategy.snapshot())
+        again._journal.keep_snapshot(again.engine.seq, again.engine.snapshot())
 
 
 def test_with_the_policy_raise_the_event_is_not_run(open_session: Any) -> None:
-    session = open_session(builder("raise"), Told(Casualty(1, ALGORITHM, "the process hung for 30 s", quote(1))))
+    session = open_session(builder("raise"), Told(WorkerCrash(1, ALGORITHM, "the process hung for 30 s", quote(1))))
     with pytest.raises(Halted, match="hung for 30 s, at event 1, and its policy is `raise`"):
         deliver(session, quote(1))
     with pytest.raises(Halted):
@@ -243,7 +243,7 @@ def test_a_part_that_does_not_survive_its_own_snapshot_is_not_asked_for_one(open
     deliver(session, quote(1))
     session.close()
     assert asked == ["snapshot"]
-    again = open_session(builder(algorithm=Asked), Told(Casualty(1, ALGORITHM, "x", state=True)))
+    again = open_session(builder(algorithm=Asked), Told(WorkerCrash(1, ALGORITHM, "x", state=True)))
     deliver(again, quote(2))
     again.close()
     assert asked == ["snapshot"]
@@ -253,7 +253,7 @@ def test_a_part_that_dies_in_replay_is_spared_the_event_or_stops_the_start(open_
     session = open_session(builder())
     deliver(session, quote(1, algorithm="raise"), quote(2, 13))
     with pytest.raises(Halted):
-        open_session(builder("raise"), Told(Casualty(2, PORTFOLIO, "x")))
+        open_session(builder("raise"), Told(WorkerCrash(2, PORTFOLIO, "x")))
 
 
 def test_events_are_kept_as_they_came_whatever_parts_do_to_them(open_session: Any) -> None:
@@ -288,8 +288,8 @@ def test_replay_comes_to_the_same_whatever_failed(
     for start in range(0, len(events), size):
         batch = events[start : start + size]
         for event in batch:
-            if event.get("algorithm") == "die" and not session.strategy.quarantined.get(ALGORITHM):
-                casualty = Casualty(session.last_seq + 1, ALGORITHM, "the process died", dict(event))
+            if event.get("algorithm") == "die" and not session.engine.quarantined.get(ALGORITHM):
+                casualty = WorkerCrash(session.last_seq + 1, ALGORITHM, "the process died", dict(event))
                 session._journal.mourn(casualty)
         session._casualties = session._journal.casualties()
         for reply in session.deliver([Item([event]) for event in batch]):
@@ -316,7 +316,7 @@ def test_a_part_that_is_released_begins_anew_and_replay_follows(open_session: An
     session = open_session(build)
     assert deliver(session, quote(1), quote(2, algorithm="raise"), quote(3)) == [["decision"], ["fill", "error"], []]
     if kept and algorithm is Keeping:
-        session._journal.keep_snapshot(session.strategy.seq, session.strategy.snapshot())
+        session._journal.keep_snapshot(session.engine.seq, session.engine.snapshot())
     release(session)
     again = open_session(build)
     assert again.quarantined() == []
@@ -355,7 +355,7 @@ def test_a_released_part_is_listened_to_on_the_channels_that_it_now_names(open_s
     release(session)
     made.clear()
     again = open_session(build)
-    assert again.strategy.channels == ["news"]
+    assert again.engine.channels == ["news"]
     assert deliver(again, quote(2), {**quote(3), "channel": "news"}) == [[], ["decision"]]
 
 
@@ -379,8 +379,8 @@ def test_a_release_of_another_part_in_its_place_is_not_followed(open_session: An
 
 
 def test_who_is_in_quarantine_is_known_from_the_journal_alone() -> None:
-    def verdict(seq: int, part: int, quarantined: bool = True) -> Verdict:
-        return Verdict(seq, part, f"part {part}", called=True, quarantined=quarantined, problem="x")
+    def verdict(seq: int, part: int, quarantined: bool = True) -> FailureDecision:
+        return FailureDecision(seq, part, f"part {part}", called=True, quarantined=quarantined, problem="x")
 
     verdicts = [verdict(5, 1), verdict(7, 2), verdict(8, 2, quarantined=False), verdict(9, 3)]
     assert in_quarantine(verdicts, []) == [verdicts[0], verdicts[1], verdicts[3]]
@@ -410,12 +410,12 @@ def test_replay_comes_to_the_same_whenever_parts_are_released(
     happened: list[Record] = []
     for n, (step, price) in enumerate(script):
         if step == "snapshot":
-            state = session.strategy.snapshot()
-            if state is not None and session.strategy.seq:
-                session._journal.keep_snapshot(session.strategy.seq, state)
+            state = session.engine.snapshot()
+            if state is not None and session.engine.seq:
+                session._journal.keep_snapshot(session.engine.seq, state)
         elif step in ("release", "open"):
             if step == "release":
-                for number in session.strategy.quarantined:
+                for number in session.engine.quarantined:
                     release(session, number)
             session._journal.close()
             session = begin()
@@ -432,8 +432,8 @@ def test_replay_comes_to_the_same_whenever_parts_are_released(
 
 
 @contextmanager
-def cell() -> Iterator[Cell]:
-    made = Cell.make()
+def status() -> Iterator[SharedStatus]:
+    made = SharedStatus.make()
     try:
         yield made
     finally:
@@ -463,32 +463,32 @@ def test_the_cell_shows_the_call_that_goes_on() -> None:
 
     line = Line(algorithm=part("algorithm", Looking), portfolio=part("portfolio", LookingPortfolio))
     recipe = Composition(lines=(line,), risks=(part("risk", LookingRisk),), seed=1)
-    with cell() as shared:
+    with status() as shared:
         watch = shared.watch()
         watch.introduce(recipe.parts)
-        strategy = Strategy(recipe, run="test.1", cell=watch.cell)
-        assert [part.label for part in shared.limits.parts] == [part.label for part in strategy.parts]
+        engine = TradingEngine(recipe, run="test.1", status=watch.status)
+        assert [part.label for part in shared.limits.parts] == [part.label for part in engine.parts]
         assert shared.call is None
         with watch.running():
-            strategy.step(quote(1))
-            strategy.step(quote(2))
+            engine.step(quote(1))
+            engine.step(quote(2))
         assert shared.call is None
-        watch.cell.release()
+        watch.status.release()
     assert calls == [(n, part) for n in (1, 2) for part in (ALGORITHM, PORTFOLIO, 1)]
 
 
 def test_the_next_worker_learns_which_event_it_was() -> None:
     events = [quote(n) for n in range(5)]
-    with cell() as shared:
+    with status() as shared:
         session = Session(builder(), journal=Journal(MEMORY), name="test", watch=shared.watch())
         session.deliver([Item([event]) for event in events])
         assert not shared.ready
         shared.serve()
         assert shared.ready
         assert not shared.finished
-        shared.renew(Casualty(4, ALGORITHM, "the process hung"))
+        shared.renew(WorkerCrash(4, ALGORITHM, "the process hung"))
         assert not shared.ready
-        assert shared.watch().casualty == Casualty(4, ALGORITHM, "the process hung", events[3])
+        assert shared.watch().casualty == WorkerCrash(4, ALGORITHM, "the process hung", events[3])
         shared.renew(None)
         assert shared.watch().casualty is None
         session._journal.close()

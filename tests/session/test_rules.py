@@ -23,7 +23,7 @@ from intuition_core.session import archive
 from intuition_core.session.journal import Journal
 from intuition_core.session.session import replayed_events
 from intuition_core.trading.composition import rules_of
-from intuition_core.trading.engine import Strategy
+from intuition_core.trading.engine import TradingEngine
 
 KEPT = Path(__file__).parent.parent / "journals" / "rules-1.sqlite"
 DAY = 86_400 * 10**9
@@ -75,9 +75,9 @@ def replayed(path: Path) -> tuple[int, dict[str, Any]]:
     with closing(Journal(path, read_only=True)) as journal:
         meta = journal.meta()
         composition = recorded(meta["configuration"], discover(), {}, rules=rules_of(meta["composition"]))
-        strategy = Strategy(composition, run=meta["run"])
-        count = sum(len(records) for records in replayed_events(strategy, journal))
-    return count, {sid: str(each.quantity) for sid, each in strategy.ledger.positions.items()}
+        engine = TradingEngine(composition, run=meta["run"])
+        count = sum(len(records) for records in replayed_events(engine, journal))
+    return count, {sid: str(each.quantity) for sid, each in engine.ledger.positions.items()}
 
 
 def bar(sid: str = "B", ts: int = LAST, **more: Any) -> dict[str, Any]:
@@ -92,8 +92,8 @@ def test_the_journal_is_of_old_rules_and_has_orders_open_at_its_end(path: Path) 
     with closing(Journal(path, read_only=True)) as journal:
         assert rules_of(journal.meta()["composition"]) == 1
     with served(path) as service:
-        assert {order.order.sid for order in service.session.strategy.open_orders} == {"B"}
-        assert {order.since for order in service.session.strategy.open_orders} == {None}
+        assert {order.order.sid for order in service.session.engine.open_orders} == {"B"}
+        assert {order.since for order in service.session.engine.open_orders} == {None}
 
 
 def test_each_record_is_as_in_the_journal_when_it_is_replayed(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -154,7 +154,7 @@ def test_after_an_upgrade_its_open_orders_fill_by_new_rules(
     with caplog.at_level(logging.WARNING), served(path) as service:
         assert "rules" not in caplog.text
         assert service.describe()["rules"] == 2
-        assert {order.since for order in service.session.strategy.open_orders} == {LAST - DAY}
+        assert {order.since for order in service.session.engine.open_orders} == {LAST - DAY}
         wanted = list(price) if isinstance(price, tuple) else [] if price is None else [price] * 2
         assert prices(service.event(event)) == wanted
     count, _ = replayed(path)

@@ -26,9 +26,9 @@ from intuition_core.session.session import (
     replayed_events,
 )
 from intuition_core.trading.composition import Composition, Line, Part
-from intuition_core.trading.engine import Strategy
+from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.naive import Naive
-from intuition_core.trading.records import Record, position
+from intuition_core.trading.records import Record, record_key
 
 
 class Turns:
@@ -56,7 +56,7 @@ class Forgetful(Turns):
     snapshot = restore = None  # type: ignore[assignment]  # taken away
 
 
-def builder(algorithm: type = Turns) -> Callable[[], Strategy]:
+def builder(algorithm: type = Turns) -> Callable[[], TradingEngine]:
     composition = Composition(
         lines=(
             Line(
@@ -66,7 +66,7 @@ def builder(algorithm: type = Turns) -> Callable[[], Strategy]:
         ),
         seed=11,
     )
-    return lambda: Strategy(composition, run="test.1")
+    return lambda: TradingEngine(composition, run="test.1")
 
 
 def quote(n: int, price: float | None = None) -> dict[str, Any]:
@@ -212,18 +212,18 @@ def test_a_full_disk_is_waited_for(tmp_path: Path) -> None:
 def test_a_defect_in_the_middle_of_a_batch_leaves_nothing_of_it(tmp_path: Path, monkeypatch: Any) -> None:
     session = session_of(tmp_path / "s.sqlite")
     session.deliver([item(n) for n in range(5)])
-    step = Strategy.step
+    step = TradingEngine.step
 
-    def broken(self: Strategy, data: Any) -> Any:
+    def broken(self: TradingEngine, data: Any) -> Any:
         if data["ts"] == 7:
             raise AssertionError("a defect")
         return step(self, data)
 
-    monkeypatch.setattr(Strategy, "step", broken)
+    monkeypatch.setattr(TradingEngine, "step", broken)
     with pytest.raises(BatchFailed, match="a defect"):
         session.deliver([item(n) for n in range(5, 9)])
     monkeypatch.undo()
-    assert session.strategy.seq == session.last_seq == 5
+    assert session.engine.seq == session.last_seq == 5
     assert [session.deliver([item(n)])[0] for n in range(5, 20)] == uninterrupted(20)[5:]
     session.close()
 
@@ -402,8 +402,8 @@ def test_decisions_are_read_from_the_journal_and_none_is_kept_in_memory(tmp_path
             made += [record for record in reply if record["type"] == "decision"]  # type: ignore[union-attr]  # no ids
     assert decisions(session) == made
     for record in made[:: len(made) // 40]:
-        seq, n = position(record["id"])
-        assert decisions(session, (seq, n)) == [each for each in made if position(each["id"]) > (seq, n)]
+        seq, n = record_key(record["id"])
+        assert decisions(session, (seq, n)) == [each for each in made if record_key(each["id"]) > (seq, n)]
         assert decisions(session, (seq - 1, 10**30)) == [each for each in made if each["seq"] >= seq]
     assert decisions(session, (10**30, 0)) == []
     alone: list[Record] = [{}]

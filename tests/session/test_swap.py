@@ -29,9 +29,9 @@ from intuition_core.session.session import (
     replayed_events,
     restored,
 )
-from intuition_core.supervision.crashes import Casualty
+from intuition_core.supervision.crashes import WorkerCrash
 from intuition_core.trading.composition import Composition, Line, Part
-from intuition_core.trading.engine import CONTROL, Strategy
+from intuition_core.trading.engine import CONTROL, TradingEngine
 from intuition_core.trading.swaps import BadSwap
 
 
@@ -245,12 +245,12 @@ def swap(kind: str, name: str, use: str, *, ts: int = 0, keep_state: bool = Fals
     }
 
 
-def strategy_of(**recipe: Any) -> Strategy:
-    return Strategy(composition(**recipe), run="test.1")
+def strategy_of(**recipe: Any) -> TradingEngine:
+    return TradingEngine(composition(**recipe), run="test.1")
 
 
-def make(strategy: Strategy, event: dict[str, Any]) -> Sequence[dict[str, Any]]:
-    return strategy.step(strategy.prepare(event))
+def make(engine: TradingEngine, event: dict[str, Any]) -> Sequence[dict[str, Any]]:
+    return engine.step(engine.prepare(event))
 
 
 def types(records: Sequence[dict[str, Any]]) -> list[str]:
@@ -258,12 +258,12 @@ def types(records: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def test_a_swap_is_recorded_and_the_account_stays_with_the_line() -> None:
-    strategy = strategy_of()
+    engine = strategy_of()
     for n in range(20):
-        strategy.step(quote(n))
-    before = strategy.books.ledgers["one"]
-    cash, held, placed = before.cash, dict(before.positions), strategy.open_orders
-    (record,) = make(strategy, swap("algorithm", "one", "telling", ts=20))
+        engine.step(quote(n))
+    before = engine.books.ledgers["one"]
+    cash, held, placed = before.cash, dict(before.positions), engine.open_orders
+    (record,) = make(engine, swap("algorithm", "one", "telling", ts=20))
     assert {key: record[key] for key in ("type", "action", "kind", "name", "use", "place", "by", "keep_state")} == {
         "type": "control",
         "action": "swap",
@@ -275,43 +275,43 @@ def test_a_swap_is_recorded_and_the_account_stays_with_the_line() -> None:
         "keep_state": False,
     }
     assert record["before"] == {"name": "one", "distribution": "d", "version": "1", "params": {}}
-    assert record["channels"] == ["quotes", "slow"] == strategy.channels
-    assert (before.cash, before.positions, strategy.open_orders) == (cash, held, placed)
-    told = [record for record in strategy.step(quote(21)) if record["type"] == "message"]
+    assert record["channels"] == ["quotes", "slow"] == engine.channels
+    assert (before.cash, before.positions, engine.open_orders) == (cash, held, placed)
+    told = [record for record in engine.step(quote(21)) if record["type"] == "message"]
     assert [(record["algorithm"], record["data"]["on"]) for record in told] == [("one", "quotes"), ("one", "slow")]
-    assert strategy.composition.plain()["algorithms"][0]["algorithm"]["name"] == "one"
-    assert strategy.composition.lines[0].algorithm.factory is Telling
+    assert engine.composition.plain()["algorithms"][0]["algorithm"]["name"] == "one"
+    assert engine.composition.lines[0].algorithm.factory is Telling
 
 
 def test_what_a_portfolio_or_a_risk_part_does_is_done_by_the_one_that_took_its_place() -> None:
-    strategy = strategy_of(risks=(part("risk", "at-most", "at-most", {"most": 0}),))
-    first = [record for n in range(12) for record in strategy.step(quote(n))]
+    engine = strategy_of(risks=(part("risk", "at-most", "at-most", {"most": 0}),))
+    first = [record for n in range(12) for record in engine.step(quote(n))]
     assert {record["reason"] for record in first if record["side"] == "buy"} == {"enough"}
-    make(strategy, swap("risk", "at-most", "alarm", most=1000))
-    make(strategy, swap("portfolio", "two", "units", units=7))
-    later = [record for n in range(24) for record in strategy.step(quote(n))]
+    make(engine, swap("risk", "at-most", "alarm", most=1000))
+    make(engine, swap("portfolio", "two", "units", units=7))
+    later = [record for n in range(24) for record in engine.step(quote(n))]
     placed = [record for record in later if record["type"] == "decision" and record["side"] == "buy"]
     assert {(record["algorithm"], record["quantity"]) for record in placed} == {("one", "1"), ("two", "7")}
     for name in ("one", "two"):
-        make(strategy, swap("algorithm", name, "telling"))
-    make(strategy, swap("portfolio", "two", "rebalancing", units=2))
-    own = [record for n in range(7) for record in strategy.step(quote(2 * n)) if record["type"] == "decision"]
+        make(engine, swap("algorithm", name, "telling"))
+    make(engine, swap("portfolio", "two", "rebalancing", units=2))
+    own = [record for n in range(7) for record in engine.step(quote(2 * n)) if record["type"] == "decision"]
     assert [(record["algorithm"], record["portfolio"]) for record in own] == [("two", "rebalancing")]
     with pytest.raises(BadSwap, match="did you mean `alarm`"):
-        strategy.prepare(swap("risk", "alarn", "at-most"))
+        engine.prepare(swap("risk", "alarn", "at-most"))
 
 
 def test_a_risk_part_that_comes_sees_what_is_held_already() -> None:
-    strategy = strategy_of(risks=(part("risk", "at-most", "at-most", {"most": 1000}),), fill="same")
-    make(strategy, swap("portfolio", "two", "units", units=50))
+    engine = strategy_of(risks=(part("risk", "at-most", "at-most", {"most": 1000}),), fill="same")
+    make(engine, swap("portfolio", "two", "units", units=50))
     for n in range(10):
-        strategy.step(quote(n))
-    assert not strategy.open_orders
-    assert strategy.account.positions["B"] >= 50
-    make(strategy, swap("risk", "at-most", "alarm", most=1000))
-    assert strategy.killed is None
-    strategy.step({"channel": "quotes", "sid": "B", "quote": 0.5, "ts": 20})
-    assert strategy.killed == "too much was lost"
+        engine.step(quote(n))
+    assert not engine.open_orders
+    assert engine.account.positions["B"] >= 50
+    make(engine, swap("risk", "at-most", "alarm", most=1000))
+    assert engine.killed is None
+    engine.step({"channel": "quotes", "sid": "B", "quote": 0.5, "ts": 20})
+    assert engine.killed == "too much was lost"
 
 
 @pytest.mark.parametrize(
@@ -330,18 +330,18 @@ def test_a_risk_part_that_comes_sees_what_is_held_already() -> None:
 def test_what_cannot_be_swapped_is_told_and_the_old_part_goes_on(
     asked: dict[str, Any], error: type[Exception], problem: str
 ) -> None:
-    strategy, other = strategy_of(), strategy_of()
+    engine, other = strategy_of(), strategy_of()
     for n in range(20):
-        assert strategy.step(quote(n)) == other.step(quote(n))
+        assert engine.step(quote(n)) == other.step(quote(n))
         with pytest.raises(error, match=problem):
-            strategy.prepare(asked)
-    assert strategy.composition == other.composition
+            engine.prepare(asked)
+    assert engine.composition == other.composition
 
 
 def test_two_parts_of_one_name_are_not_told_apart() -> None:
-    strategy = strategy_of(risks=(part("risk", "", "at-most", {}), part("risk", "", "at-most", {"most": 3})))
+    engine = strategy_of(risks=(part("risk", "", "at-most", {}), part("risk", "", "at-most", {"most": 3})))
     with pytest.raises(BadSwap, match="2 parts are called so"):
-        strategy.prepare(swap("risk", "at-most", "alarm"))
+        engine.prepare(swap("risk", "at-most", "alarm"))
 
 
 def test_a_composition_of_parts_at_hand_knows_no_others() -> None:
@@ -351,39 +351,39 @@ def test_a_composition_of_parts_at_hand_knows_no_others() -> None:
 
 def test_a_part_goes_on_from_the_state_of_the_old_one_where_that_is_asked_for() -> None:
     for keep_state, state in ((True, 9), (False, None)):
-        strategy = strategy_of()
+        engine = strategy_of()
         for n in range(9):
-            strategy.step(quote(n))
-        make(strategy, swap("algorithm", "two", "telling", keep_state=keep_state))
-        told = [record for record in strategy.step(quote(10)) if record["type"] == "message"]
+            engine.step(quote(n))
+        make(engine, swap("algorithm", "two", "telling", keep_state=keep_state))
+        told = [record for record in engine.step(quote(10)) if record["type"] == "message"]
         assert {record["data"]["state"] for record in told} == {state}
 
 
 def test_what_was_started_for_another_event_is_not_seated() -> None:
-    strategy = strategy_of()
-    event = strategy.prepare(swap("algorithm", "two", "telling", keep_state=True))
+    engine = strategy_of()
+    event = engine.prepare(swap("algorithm", "two", "telling", keep_state=True))
     for n in range(5):
-        strategy.step(quote(n))
-    strategy.step(event)
-    told = [record for record in strategy.step(quote(10)) if record["type"] == "message"]
+        engine.step(quote(n))
+    engine.step(event)
+    told = [record for record in engine.step(quote(10)) if record["type"] == "message"]
     assert {record["data"]["state"] for record in told} == {5}
 
 
 def test_a_place_keeps_its_policy_and_its_deadline() -> None:
     careful = part("risk", "at-most", "at-most", {}, policy="raise", deadline=2.5)
-    strategy = strategy_of(risks=(careful,))
-    make(strategy, swap("risk", "at-most", "alarm"))
-    assert (strategy.parts[0].name, strategy.parts[0].policy, strategy.parts[0].deadline) == ("alarm", "raise", 2.5)
+    engine = strategy_of(risks=(careful,))
+    make(engine, swap("risk", "at-most", "alarm"))
+    assert (engine.parts[0].name, engine.parts[0].policy, engine.parts[0].deadline) == ("alarm", "raise", 2.5)
 
 
 def test_a_swap_ends_a_quarantine() -> None:
-    strategy = strategy_of()
-    strategy.quarantine(3, "it fails")
+    engine = strategy_of()
+    engine.quarantine(3, "it fails")
     with pytest.raises(BadSwap, match="in quarantine"):
-        strategy.prepare(swap("algorithm", "one", "nth", keep_state=True))
-    make(strategy, swap("algorithm", "one", "telling"))
-    assert not strategy.quarantined
-    assert "message" in types(strategy.step(quote(1)))
+        engine.prepare(swap("algorithm", "one", "nth", keep_state=True))
+    make(engine, swap("algorithm", "one", "telling"))
+    assert not engine.quarantined
+    assert "message" in types(engine.step(quote(1)))
 
 
 def test_a_swap_within_a_stretch_of_events_is_heeded_by_the_next_one() -> None:
@@ -404,7 +404,7 @@ def test_a_swap_within_a_stretch_of_events_is_heeded_by_the_next_one() -> None:
 
 def session_of(path: Path | str, **recipe: Any) -> Session:
     recipe_ = composition(**recipe)
-    session = Session(lambda: Strategy(recipe_, run="test.1"), journal=Journal(path), name="test")
+    session = Session(lambda: TradingEngine(recipe_, run="test.1"), journal=Journal(path), name="test")
     session.recover()
     return session
 
@@ -416,7 +416,7 @@ def test_a_swap_outlives_one_snapshot_after_the_other(tmp_path: Path) -> None:
         session.deliver([Item([quote(n)])])
         session.close()
         session = session_of(tmp_path / "s.journal")
-        assert session.strategy.parts[4].factory is Telling
+        assert session.engine.parts[4].factory is Telling
     session.close()
 
 
@@ -475,19 +475,19 @@ def test_swaps_anywhere_come_back_from_snapshots_and_replays(tmp_path_factory: A
             event = {"channel": CONTROL, "ts": n, "action": step, "reason": "x", "by": "test", "flatten": False}
             session.deliver([Item([event])], control=True)
         else:
-            seq, account, parts = session.last_seq, session.statement, session.strategy.composition.plain()
-            quarantined = dict(session.strategy.quarantined)
+            seq, account, parts = session.last_seq, session.statement, session.engine.composition.plain()
+            quarantined = dict(session.engine.quarantined)
             session.close() if step == "end" else session._journal.close()
             session = session_of(path, lines=lines)
             assert (session.last_seq, session.statement) == (seq, account)
-            assert session.strategy.composition.plain() == parts
-            assert session.strategy.quarantined == quarantined
+            assert session.engine.composition.plain() == parts
+            assert session.engine.quarantined == quarantined
     account = session.statement
-    whole = sum((each.ledger.cash for each in session.strategy._lines), Decimal(0))
-    assert whole + session.strategy.books.idle == account.cash
+    whole = sum((each.ledger.cash for each in session.engine._lines), Decimal(0))
+    assert whole + session.engine.books.idle == account.cash
     session.close()
     journal = Journal(path)
-    again = Strategy(composition(lines=lines), run="test.1")
+    again = TradingEngine(composition(lines=lines), run="test.1")
     for _ in replayed_events(again, journal):
         pass
     assert again.ledger.cash == account.cash
@@ -497,7 +497,7 @@ def test_swaps_anywhere_come_back_from_snapshots_and_replays(tmp_path_factory: A
 
 def test_a_casualty_of_the_old_part_is_not_held_against_the_new_one(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "s.journal")
-    journal.mourn(Casualty(1, 3, "the process hung", event=quote(5)))
+    journal.mourn(WorkerCrash(1, 3, "the process hung", event=quote(5)))
     journal.close()
     session = session_of(tmp_path / "s.journal")
     session.deliver([Item([session.prepare(swap("algorithm", "one", "telling"))])], control=True)
@@ -531,7 +531,7 @@ def test_a_session_that_was_handed_over_takes_nothing_more_and_goes_on_from_ther
     again.close()
     journal = Journal(tmp_path / "s.journal")
     assert journal.boundary == 21
-    replaying = Strategy(composition(), run="test.1")
+    replaying = TradingEngine(composition(), run="test.1")
     assert restored(replaying, journal, wanted=False) == 21
     assert sum(1 for _ in replayed_events(replaying, journal, after=21)) == 40
     assert replaying.ledger.cash == again.statement.cash
@@ -540,13 +540,13 @@ def test_a_session_that_was_handed_over_takes_nothing_more_and_goes_on_from_ther
 
 def test_a_boundary_outlives_later_snapshots_and_is_never_gone_behind(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "s.journal")
-    state = Strategy(composition(), run="test.1").snapshot()
+    state = TradingEngine(composition(), run="test.1").snapshot()
     journal.commit(Batch(first=1, last=1, events=[quote(1)], snapshot=b"nonsense", boundary=True))
     for n in range(2, 6):
         journal.commit(Batch(first=n, last=n, events=[quote(n)], snapshot=state))
     assert [seq for seq, _ in journal.snapshots()] == [5, 4, 1]
     with pytest.raises(BehindBoundary, match="at event 1"):
-        restored(Strategy(composition(), run="test.1"), journal, wanted=False)
+        restored(TradingEngine(composition(), run="test.1"), journal, wanted=False)
     journal.close()
 
 
@@ -567,7 +567,7 @@ def test_a_session_whose_state_cannot_be_kept_goes_on_where_it_was(
         with pytest.raises(JournalFailed):
             session.hand_over(upgrade())
         patched.setattr(Nth, "snapshot", lambda self: object())
-        assert [part.name for part in session.strategy.unkept()] == ["one", "two"]
+        assert [part.name for part in session.engine.unkept()] == ["one", "two"]
         with pytest.raises(NothingKept):
             session.hand_over(upgrade())
     for n in range(20, 40):
@@ -628,8 +628,8 @@ def test_an_upgrade_needs_a_journal_and_another_version(
         service.upgrade("algorithm", "randum")
     with pytest.raises(IntuitionError, match="expected the name of a part"):
         service.upgrade("algorithm", {})
-    installed = service.session.strategy.parts[0]
-    service.session.strategy.parts[0] = msgspec.structs.replace(installed, version="0.0.1")
+    installed = service.session.engine.parts[0]
+    service.session.engine.parts[0] = msgspec.structs.replace(installed, version="0.0.1")
     with pytest.raises(IntuitionError, match="would be gone with its process"):
         service.upgrade("algorithm", "random")
     assert not service.restarting

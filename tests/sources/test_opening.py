@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from intuition_core.errors import BadParameter, IntuitionError, PartFailed
 from intuition_core.sources.opening import UnknownData, open_source, reader_of, shown
-from intuition_core.sources.reading import BadEvent, Merged, Opened
+from intuition_core.sources.reading import BadEvent, MergedReader, SourceReader
 
 
 class Listed:
@@ -40,8 +40,8 @@ def quote(ts: int, sid: str = "A") -> dict[str, Any]:
     return {"channel": "quotes", "sid": sid, "quote": 1.0, "ts": ts}
 
 
-def opened(source: Any, **how: Any) -> Opened:
-    return Opened("listed", "source listed (test 1)", source, "data.csv", **how)
+def opened(source: Any, **how: Any) -> SourceReader:
+    return SourceReader("listed", "source listed (test 1)", source, "data.csv", **how)
 
 
 @pytest.mark.parametrize(
@@ -162,13 +162,13 @@ def asking(**fields: Any) -> type:
     return Asking
 
 
-def open_any(catalogue: FakeCatalogue, name: str | None = None, **how: Any) -> Opened | Merged:
+def open_any(catalogue: FakeCatalogue, name: str | None = None, **how: Any) -> SourceReader | MergedReader:
     return open_source(catalogue, name, **how)  # type: ignore[arg-type]  # all that is asked of it
 
 
-def open_mine(factory: Any, **how: Any) -> Opened:
+def open_mine(factory: Any, **how: Any) -> SourceReader:
     source = open_any(FakeCatalogue(factory), "mine", **how)
-    assert isinstance(source, Opened), "one source has nothing between it and its reader"
+    assert isinstance(source, SourceReader), "one source has nothing between it and its reader"
     return source
 
 
@@ -227,7 +227,7 @@ class Recorded:
 
 def test_neighbours_of_one_source_are_read_together() -> None:
     recorded = Recorded(a=[], b=[], c=[], d=[])
-    assert isinstance(open_any(recorded.catalogue, data=["a.csv", "b.csv.gz"]), Opened)
+    assert isinstance(open_any(recorded.catalogue, data=["a.csv", "b.csv.gz"]), SourceReader)
     assert recorded.params == [("csv", {"path": ("a.csv", "b.csv.gz")})]
     recorded.params.clear()
     source = open_any(recorded.catalogue, data=["a.csv", "b.csv", "c.jsonl", "d.csv"])
@@ -331,7 +331,7 @@ class Measured(Batched):
 def test_progress_of_several_goes_by_how_much_each_has() -> None:
     dense = [[quote(1000 * number + place) for place in range(1000)] for number in range(100)]
     sparse = [[quote(5), quote(99_000)]]
-    source = Merged([opened(Measured(*sparse)), opened(Measured(*dense))])
+    source = MergedReader([opened(Measured(*sparse)), opened(Measured(*dense))])
     assert source.progress == 0.0
     seen = []
     for batch in source.batches():
@@ -341,7 +341,7 @@ def test_progress_of_several_goes_by_how_much_each_has() -> None:
     assert seen[0] == pytest.approx(0.02, abs=0.02)
     assert seen[49] == pytest.approx(0.5, abs=0.02)
     assert seen[-1] == 1.0
-    assert Merged([opened(Measured(*sparse)), opened(Batched(*dense))]).progress is None
+    assert MergedReader([opened(Measured(*sparse)), opened(Batched(*dense))]).progress is None
 
 
 def test_what_goes_wrong_at_the_start_is_told_with_the_source() -> None:

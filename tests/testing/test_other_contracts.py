@@ -158,11 +158,11 @@ def test_a_strategy_is_put_together_from_classes():
         def optimize(self, signal, account):
             return account.cash / 10
 
-    strategy = strategy_of(BuyOnce, Tenth, cash=Decimal(500))
+    engine = strategy_of(BuyOnce, Tenth, cash=Decimal(500))
     event = {"channel": "quotes", "sid": "IBM", "quote": 100.0, "ts": 1}
-    (decision,) = strategy.step(event)
+    (decision,) = engine.step(event)
     assert (decision["algorithm"], decision["portfolio"], decision["cash"]) == ("buy-once", "tenth", "50")
-    (fill,) = strategy.step({**event, "ts": 2})
+    (fill,) = engine.step({**event, "ts": 2})
     assert fill["type"] == "fill"
 
 

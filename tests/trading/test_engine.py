@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from intuition_core import Bet, Message, Order, Rejection, Signal
 from intuition_core.errors import PartFailed
 from intuition_core.trading.composition import Composition, Line, Part
-from intuition_core.trading.engine import Strategy
+from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.records import without_run
 
 
@@ -43,14 +43,14 @@ def portfolio(size: Callable[..., Any], release: Callable[..., Any] | None = Non
     return type("Portfolio", (), methods)
 
 
-def strategy_of(algo: type, port: type, *, risks: Iterable[type] = (), **recipe: Any) -> Strategy:
+def strategy_of(algo: type, port: type, *, risks: Iterable[type] = (), **recipe: Any) -> TradingEngine:
     params = recipe.pop("params", {})
     recipe = {"seed": 1, **recipe}
 
     def part(kind: str, factory: type) -> Part:
         return Part(kind=kind, name=factory.__name__.lower(), factory=factory, params=params)
 
-    return Strategy(
+    return TradingEngine(
         Composition(
             lines=(Line(algorithm=part("algorithm", algo), portfolio=part("portfolio", port)),),
             risks=tuple(part("risk", risk) for risk in risks),
@@ -80,8 +80,8 @@ def types(records: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def test_a_decision_has_the_promised_keys_and_its_fill_comes_on_the_next_quote() -> None:
-    strategy = strategy_of(algorithm(buy_first), portfolio(lambda s, a: 1000))
-    (decision,) = strategy.step(quote(100, ts=5))
+    engine = strategy_of(algorithm(buy_first), portfolio(lambda s, a: 1000))
+    (decision,) = engine.step(quote(100, ts=5))
     assert decision == {
         "id": "test.1:1:0",
         "type": "decision",
@@ -97,66 +97,66 @@ def test_a_decision_has_the_promised_keys_and_its_fill_comes_on_the_next_quote()
         "portfolio": "portfolio",
         "status": "placed",
     }
-    assert strategy.account.cash == 9000  # reserved meanwhile
-    assert strategy.ledger.cash == 10000
-    assert not strategy.step(quote(5, sid="AAPL", ts=5))
-    (fill,) = strategy.step(quote(125, ts=6))
+    assert engine.account.cash == 9000  # reserved meanwhile
+    assert engine.ledger.cash == 10000
+    assert not engine.step(quote(5, sid="AAPL", ts=5))
+    (fill,) = engine.step(quote(125, ts=6))
     assert (fill["cause"], fill["quantity"], fill["price"], fill["cash"]) == (decision["id"], "8", 125, "1000")
-    assert strategy.ledger.cash == 9000
-    assert strategy.account.cash == 9000
-    assert strategy.account.positions == {"GOOG": 8.0}
+    assert engine.ledger.cash == 9000
+    assert engine.account.cash == 9000
+    assert engine.account.positions == {"GOOG": 8.0}
 
 
 def test_a_fill_takes_the_open_of_the_next_quote_where_it_has_one() -> None:
-    strategy = strategy_of(algorithm(buy_first), portfolio(lambda s, a: 1000))
-    strategy.step(quote(100))
-    (fill,) = strategy.step(quote(125, open=50.0))
+    engine = strategy_of(algorithm(buy_first), portfolio(lambda s, a: 1000))
+    engine.step(quote(100))
+    (fill,) = engine.step(quote(125, open=50.0))
     assert (fill["price"], fill["quantity"]) == (50.0, "20")
 
 
 def test_fill_same_fills_at_once_at_the_signals_quote() -> None:
-    strategy = strategy_of(algorithm(buy_first), portfolio(lambda s, a: 1000), fill="same")
-    decision, fill = strategy.step(quote(100))
+    engine = strategy_of(algorithm(buy_first), portfolio(lambda s, a: 1000), fill="same")
+    decision, fill = engine.step(quote(100))
     assert (fill["type"], fill["cause"], fill["price"], fill["seq"]) == ("fill", decision["id"], 100, 1)
-    assert not strategy.open_orders
+    assert not engine.open_orders
 
 
 def test_a_sell_closes_the_position_once() -> None:
     def script(n: int, data: dict[str, Any]) -> Any:
         return [None, Signal("GOOG", "buy"), None, [Signal("GOOG", "sell"), Signal("GOOG", "sell")]][n % 4]
 
-    strategy = strategy_of(algorithm(script), portfolio(lambda s, a: Bet(units=3)))
-    strategy.step(quote(10))
-    strategy.step(quote(10))
-    decision, rejection = strategy.step(quote(20))
+    engine = strategy_of(algorithm(script), portfolio(lambda s, a: Bet(units=3)))
+    engine.step(quote(10))
+    engine.step(quote(10))
+    decision, rejection = engine.step(quote(20))
     assert (decision["side"], decision["quantity"], decision["cash"]) == ("sell", "3", "60")
     assert rejection["reason"] == "no GOOG held that is not being sold already"
-    (fill,) = strategy.step(quote(30))
+    (fill,) = engine.step(quote(30))
     assert (fill["side"], fill["profit"], fill["cash"]) == ("sell", "60", "90")
-    assert strategy.account.positions == {}
-    assert strategy.account.closed_trades[0].profit == 60
+    assert engine.account.positions == {}
+    assert engine.account.closed_trades[0].profit == 60
 
 
 def test_release_sells_part_of_a_position() -> None:
     def script(n: int, data: dict[str, Any]) -> Any:
         return Signal("GOOG", "buy" if n == 1 else "sell")
 
-    strategy = strategy_of(
+    engine = strategy_of(
         algorithm(script), portfolio(lambda s, a: Bet(units=10), lambda s, a: Bet(units=4)), fill="same"
     )
-    strategy.step(quote(10))
-    decision, _ = strategy.step(quote(10))
+    engine.step(quote(10))
+    decision, _ = engine.step(quote(10))
     assert decision["quantity"] == "4"
-    assert strategy.account.positions == {"GOOG": 6.0}
+    assert engine.account.positions == {"GOOG": 6.0}
 
 
 def test_units_that_cost_more_than_there_is_by_the_time_they_fill_are_refused() -> None:
-    strategy = strategy_of(algorithm(buy_first), portfolio(lambda s, a: Bet(units=100)))
-    (decision,) = strategy.step(quote(100))
-    (rejection,) = strategy.step(quote(101))
+    engine = strategy_of(algorithm(buy_first), portfolio(lambda s, a: Bet(units=100)))
+    (decision,) = engine.step(quote(100))
+    (rejection,) = engine.step(quote(101))
     assert rejection["cause"] == decision["id"]
     assert rejection["reason"] == "GOOG at 101: 10100 cash asked for, 10000 available"
-    assert strategy.account.cash == 10000
+    assert engine.account.cash == 10000
 
 
 @pytest.mark.parametrize(
@@ -170,25 +170,25 @@ def test_units_that_cost_more_than_there_is_by_the_time_they_fill_are_refused() 
     ],
 )
 def test_a_bet_that_is_not_placed_says_why(stake: Any, reason: str) -> None:
-    strategy = strategy_of(algorithm(buy_first), portfolio(lambda s, a: stake))
-    (rejection,) = strategy.step(quote(100))
+    engine = strategy_of(algorithm(buy_first), portfolio(lambda s, a: stake))
+    (rejection,) = engine.step(quote(100))
     assert (rejection["type"], rejection["reason"]) == ("rejection", reason)
-    assert strategy.account.cash == 10000
+    assert engine.account.cash == 10000
 
 
 @pytest.mark.parametrize("stake", [None, 0, 0.0, Bet(), Bet(cash=0), []])
 def test_a_bet_of_nothing_without_a_reason_is_silence(stake: Any) -> None:
-    strategy = strategy_of(algorithm(buy_first), portfolio(lambda s, a: stake))
-    assert not strategy.step(quote(100))
+    engine = strategy_of(algorithm(buy_first), portfolio(lambda s, a: stake))
+    assert not engine.step(quote(100))
 
 
 def test_all_of_the_cash_can_be_bet_although_the_account_shows_it_as_a_float() -> None:
     cash = Decimal("1234567890.123456789012345")
-    strategy = strategy_of(algorithm(buy_first), portfolio(lambda s, a: a.cash), cash=cash)
-    (decision,) = strategy.step(quote(100))
+    engine = strategy_of(algorithm(buy_first), portfolio(lambda s, a: a.cash), cash=cash)
+    (decision,) = engine.step(quote(100))
     assert decision["type"] == "decision"
-    assert strategy.ledger.available >= 0
-    assert float(strategy.ledger.available) < 1e-5
+    assert engine.ledger.available >= 0
+    assert float(engine.ledger.available) < 1e-5
 
 
 @pytest.mark.parametrize(
@@ -209,21 +209,21 @@ def test_all_of_the_cash_can_be_bet_although_the_account_shows_it_as_a_float() -
     ],
 )
 def test_a_stake_of_nonsense_is_an_error_that_names_the_portfolio(stake: Any) -> None:
-    strategy = strategy_of(algorithm(buy_first), portfolio(lambda s, a: stake))
-    (error,) = strategy.step(quote(100))
+    engine = strategy_of(algorithm(buy_first), portfolio(lambda s, a: stake))
+    (error,) = engine.step(quote(100))
     assert (error["type"], error["kind"], error["part"], error["method"]) == (
         "error",
         "portfolio",
         "portfolio",
         "optimize",
     )
-    assert strategy.account.cash == 10000
+    assert engine.account.cash == 10000
 
 
 @pytest.mark.parametrize(("rules", "type_"), [(1, "error"), (2, "rejection")])
 def test_a_symbol_without_a_quote_is_no_failure_of_the_algorithm(rules: int, type_: str) -> None:
-    strategy = strategy_of(algorithm(lambda n, d: Signal("MSFT", "buy")), portfolio(lambda s, a: 1000), rules=rules)
-    [record] = strategy.step(quote(10.0))
+    engine = strategy_of(algorithm(lambda n, d: Signal("MSFT", "buy")), portfolio(lambda s, a: 1000), rules=rules)
+    [record] = engine.step(quote(10.0))
     assert record["type"] == type_
     assert "no quote of MSFT is known yet" in record.get("reason", record.get("problem"))
 
@@ -243,8 +243,8 @@ def test_a_symbol_without_a_quote_is_no_failure_of_the_algorithm(rules: int, typ
     ],
 )
 def test_an_answer_of_nonsense_is_an_error_that_names_the_algorithm(answer: Any) -> None:
-    strategy = strategy_of(algorithm(lambda n, data: answer), portfolio(lambda s, a: 1))
-    (error,) = strategy.step(quote(100))
+    engine = strategy_of(algorithm(lambda n, data: answer), portfolio(lambda s, a: 1))
+    (error,) = engine.step(quote(100))
     assert (error["type"], error["kind"], error["method"]) == ("error", "algorithm", "event")
 
 
@@ -263,23 +263,23 @@ def test_a_part_that_raises_or_exits_spoils_nothing_else() -> None:
             return generate()
         return Signal("GOOG", "buy")
 
-    strategy = strategy_of(algorithm(script), portfolio(lambda s, a: 1))
-    problems = [strategy.step(quote(100))[0]["problem"] for _ in range(3)]
+    engine = strategy_of(algorithm(script), portfolio(lambda s, a: 1))
+    problems = [engine.step(quote(100))[0]["problem"] for _ in range(3)]
     assert problems == [
         "algorithm algorithm.event: ValueError: no idea",
         "algorithm algorithm.event: SystemExit: 3",
         "algorithm algorithm.event: RuntimeError: half way",
     ]
-    assert types(strategy.step(quote(100))) == ["decision"]
+    assert types(engine.step(quote(100))) == ["decision"]
 
 
 def test_a_message_is_recorded_and_marks_nothing() -> None:
-    strategy = strategy_of(
+    engine = strategy_of(
         algorithm(lambda n, data: Message("sma", {"sid": "GOOG", "quote": 1.0})), portfolio(lambda s, a: 1)
     )
-    (message,) = strategy.step(quote(100))
+    (message,) = engine.step(quote(100))
     assert (message["type"], message["channel"], message["data"]["quote"]) == ("message", "sma", 1.0)
-    assert strategy.account.marks == {"GOOG": 100}
+    assert engine.account.marks == {"GOOG": 100}
 
 
 def test_a_message_is_a_copy_and_one_that_cannot_be_sent_is_an_error_that_spoils_nothing_else() -> None:
@@ -289,22 +289,22 @@ def test_a_message_is_a_copy_and_one_that_cannot_be_sent_is_an_error_that_spoils
         kept["n"] += 1
         return [Message("c", kept), Signal("GOOG", "buy"), Message("c", [{1, 2}]), Message("a+b", 1)]
 
-    strategy = strategy_of(algorithm(script), portfolio(lambda s, a: 1))
-    first, second = strategy.step(quote(1)), strategy.step(quote(1))
+    engine = strategy_of(algorithm(script), portfolio(lambda s, a: 1))
+    first, second = engine.step(quote(1)), engine.step(quote(1))
     assert types(first) == ["message", "decision", "error", "error"]
     assert "expected plain JSON, got set" in first[2]["problem"]
     assert (first[0]["data"], second[1]["data"]) == ({"n": 1}, {"n": 2})
 
 
 def test_the_account_shows_the_cash_of_orders_that_are_not_filled() -> None:
-    strategy = strategy_of(
+    engine = strategy_of(
         algorithm(lambda n, d: Signal("GOOG", "buy")), portfolio(lambda s, a: 100 if not a.pending else 7)
     )
-    strategy.step(quote(10))
-    assert strategy.account.pending == {"GOOG": 100.0}
-    strategy.step(quote(10))
-    assert strategy.account.positions == {"GOOG": 10.0}
-    assert strategy.account.pending == {"GOOG": 100.0}
+    engine.step(quote(10))
+    assert engine.account.pending == {"GOOG": 100.0}
+    engine.step(quote(10))
+    assert engine.account.positions == {"GOOG": 10.0}
+    assert engine.account.pending == {"GOOG": 100.0}
 
 
 def test_an_event_of_another_channel_marks_nothing_and_reaches_only_its_listeners() -> None:
@@ -317,11 +317,11 @@ def test_an_event_of_another_channel_marks_nothing_and_reaches_only_its_listener
             super().initialize(params)
             return ["news", "news"]
 
-    strategy = strategy_of(News, portfolio(lambda s, a: 100))
-    assert strategy.channels == ["news"]
-    assert not strategy.step(quote(100))
-    assert strategy.account.marks == {"GOOG": 100}
-    (decision,) = strategy.step({"channel": "news", "ts": 3, "headline": "up"})
+    engine = strategy_of(News, portfolio(lambda s, a: 100))
+    assert engine.channels == ["news"]
+    assert not engine.step(quote(100))
+    assert engine.account.marks == {"GOOG": 100}
+    (decision,) = engine.step({"channel": "news", "ts": 3, "headline": "up"})
     assert (decision["type"], decision["quantity"]) == ("decision", "2")
 
 
@@ -338,15 +338,11 @@ def test_risks_are_asked_in_order_and_their_refusal_is_recorded() -> None:
             asked.append("cap")
             return Rejection("more than 100") if (order.cash or 0) > 100 else order
 
-    strategy = strategy_of(
-        algorithm(lambda n, d: Signal("GOOG", "buy")), portfolio(lambda s, a: 200), risks=[Halve, Cap]
-    )
-    (decision,) = strategy.step(quote(10))
+    engine = strategy_of(algorithm(lambda n, d: Signal("GOOG", "buy")), portfolio(lambda s, a: 200), risks=[Halve, Cap])
+    (decision,) = engine.step(quote(10))
     assert (decision["type"], decision["cash"]) == ("decision", "100")
-    strategy = strategy_of(
-        algorithm(lambda n, d: Signal("GOOG", "buy")), portfolio(lambda s, a: 202), risks=[Halve, Cap]
-    )
-    (rejection,) = strategy.step(quote(10))
+    engine = strategy_of(algorithm(lambda n, d: Signal("GOOG", "buy")), portfolio(lambda s, a: 202), risks=[Halve, Cap])
+    (rejection,) = engine.step(quote(10))
     assert (rejection["reason"], rejection["risk"]) == ("more than 100", "cap")
     assert asked == ["halve", "cap"] * 2
 
@@ -363,15 +359,15 @@ def test_a_risk_part_that_lets_all_pass_that_closes_is_asked_about_what_opens_al
             return order if len(asked) == 1 else Rejection("once is enough")
 
     turns = algorithm(lambda n, d: Signal("GOOG", "buy" if n % 2 else "sell"))
-    strategy = strategy_of(turns, portfolio(lambda s, a: 200), risks=[Opening])
-    records = [types(strategy.step(quote(10))) for _ in range(4)]
+    engine = strategy_of(turns, portfolio(lambda s, a: 200), risks=[Opening])
+    records = [types(engine.step(quote(10))) for _ in range(4)]
     assert records == [["decision"], ["fill", "decision"], ["fill", "rejection"], ["rejection"]]
     assert asked == ["buy", "buy"]
-    strategy = strategy_of(turns, portfolio(lambda s, a: 200), risks=[Opening])
+    engine = strategy_of(turns, portfolio(lambda s, a: 200), risks=[Opening])
     asked.clear()
-    strategy.step(quote(10))
-    strategy.quarantine(1, "it is known for its failures")
-    assert [types(strategy.step(quote(10))) for _ in range(2)] == [["fill", "decision"], ["fill", "rejection"]]
+    engine.step(quote(10))
+    engine.quarantine(1, "it is known for its failures")
+    assert [types(engine.step(quote(10))) for _ in range(2)] == [["fill", "decision"], ["fill", "rejection"]]
 
 
 def test_an_order_is_not_placed_when_a_risk_part_fails() -> None:
@@ -379,18 +375,18 @@ def test_an_order_is_not_placed_when_a_risk_part_fails() -> None:
         def check(self, order: Order, account: Any) -> Any:
             return None
 
-    strategy = strategy_of(algorithm(buy_first), portfolio(lambda s, a: 1), risks=[Broken])
-    assert types(strategy.step(quote(10))) == ["error", "rejection"]
-    assert not strategy.open_orders
+    engine = strategy_of(algorithm(buy_first), portfolio(lambda s, a: 1), risks=[Broken])
+    assert types(engine.step(quote(10))) == ["error", "rejection"]
+    assert not engine.open_orders
 
 
 def test_orders_that_cannot_fill_any_more_are_cancelled_and_reported() -> None:
-    strategy = strategy_of(algorithm(buy_first), portfolio(lambda s, a: 1000))
-    (decision,) = strategy.step(quote(100))
-    (rejection,) = strategy.cancel_open_orders(9)
+    engine = strategy_of(algorithm(buy_first), portfolio(lambda s, a: 1000))
+    (decision,) = engine.step(quote(100))
+    (rejection,) = engine.cancel_open_orders(9)
     assert (rejection["cause"], rejection["ts"]) == (decision["id"], 9)
     assert rejection["id"] != decision["id"]
-    assert strategy.account.cash == 10000
+    assert engine.account.cash == 10000
 
 
 def test_a_plain_class_is_a_part_and_gets_a_context_only_if_it_asks() -> None:
@@ -461,19 +457,19 @@ events = st.lists(
 def test_any_stream_is_repeatable_pure_and_never_spends_what_is_not_there(
     stream: list[tuple[str, float, bool]], seed: int, fill: Any
 ) -> None:
-    def run() -> tuple[list[Any], Strategy]:
-        strategy = strategy_of(Dice, Draw, seed=seed, fill=fill)
+    def run() -> tuple[list[Any], TradingEngine]:
+        engine = strategy_of(Dice, Draw, seed=seed, fill=fill)
         records = []
         for ts, (sid, price, with_open) in enumerate(stream):
             data = quote(price, sid, ts, **({"open": price * 1.1} if with_open else {}))
             before = dict(data)
-            records.extend(strategy.step(data))
+            records.extend(engine.step(data))
             assert data == before
-            assert strategy.ledger.available >= 0
-        return records, strategy
+            assert engine.ledger.available >= 0
+        return records, engine
 
     state = random.getstate()
-    records, strategy = run()
+    records, engine = run()
     again, _ = run()
     assert random.getstate() == state
     assert records == again
@@ -493,15 +489,15 @@ def test_any_stream_is_repeatable_pure_and_never_spends_what_is_not_there(
             assert moved == Fraction(record["cash"])
             cash -= sign * moved
             held[record["sid"]] += sign * Fraction(record["quantity"])
-    assert cash == strategy.ledger.cash
+    assert cash == engine.ledger.cash
     assert {sid: units for sid, units in held.items() if units} == {
-        sid: position.quantity for sid, position in strategy.ledger.positions.items()
+        sid: position.quantity for sid, position in engine.ledger.positions.items()
     }
 
 
 def test_the_run_is_taken_off_the_ids_so_that_runs_compare() -> None:
-    strategy = strategy_of(algorithm(buy_first), portfolio(lambda s, a: 1000))
-    (decision,) = strategy.step(quote(100))
+    engine = strategy_of(algorithm(buy_first), portfolio(lambda s, a: 1000))
+    (decision,) = engine.step(quote(100))
     assert dict(without_run(decision))["id"] == "1:0"
 
 

@@ -8,7 +8,7 @@ import pytest
 from intuition_core.account.costs import Costs
 from intuition_core.contracts import Bet, Cancel, Context, Fill, Signal
 from intuition_core.trading.composition import Composition, Line, Part
-from intuition_core.trading.engine import MAX_TOLD, Strategy
+from intuition_core.trading.engine import MAX_TOLD, TradingEngine
 
 SECOND = 10**9
 
@@ -18,12 +18,12 @@ class Units:
         return Bet(units=2)
 
 
-def strategy(algorithm: Any, portfolio: Any = Units, **more: Any) -> Strategy:
+def engine(algorithm: Any, portfolio: Any = Units, **more: Any) -> TradingEngine:
     def part(kind: str, factory: Any) -> Part:
         return Part(kind=kind, name=kind, factory=factory, params={})
 
     line = Line(algorithm=part("algorithm", algorithm), portfolio=part("portfolio", portfolio))
-    return Strategy(Composition(lines=(line,), seed=1, cash=Decimal(1000), **more), run="r")
+    return TradingEngine(Composition(lines=(line,), seed=1, cash=Decimal(1000), **more), run="r")
 
 
 def quote(second: int, price: float, sid: str = "A") -> dict[str, Any]:
@@ -52,7 +52,7 @@ class Telling:
 
 @pytest.mark.parametrize("batched", [False, True])
 def test_a_fill_is_told_once_after_it_is_booked_and_before_its_event(batched: bool) -> None:
-    at = strategy(Telling, costs=Costs(commission_per_trade=Decimal(1)))
+    at = engine(Telling, costs=Costs(commission_per_trade=Decimal(1)))
     events = [quote(1, 10.0), quote(2, 11.0), quote(3, 12.0), quote(4, 13.0)]
     records = [each for told in (at.run_through(events) if batched else map(at.step, events)) for each in told]
     decisions = [each["id"] for each in records if each["type"] == "decision"]
@@ -81,7 +81,7 @@ def test_since_is_the_first_fill_and_the_average_is_over_all() -> None:
         def event(self, data: Any) -> Any:
             return Signal("A", "buy")
 
-    at = strategy(Adding)
+    at = engine(Adding)
     for second, price in enumerate((10.0, 10.0, 20.0, 30.0), 1):
         at.step(quote(second, price))
     assert dict(at.account.holdings) == {"A": (6.0, 20.0, 2 * SECOND)}
@@ -102,7 +102,7 @@ class Answering(Telling):
 
 @pytest.mark.parametrize("fill", ["next", "same"])
 def test_what_it_answers_is_decided_at_that_event_and_filled_at_a_later_one(fill: str) -> None:
-    at = strategy(Answering, fill=fill)
+    at = engine(Answering, fill=fill)
     records = [each for second in (1, 2, 3) for each in at.step(quote(second, 10.0 + second))]
     told = [(each["type"], each["ts"] // SECOND, each["side"]) for each in records]
     bought = 1 if fill == "same" else 2
@@ -123,7 +123,7 @@ def test_fills_that_answer_one_another_end_after_a_hundred() -> None:
             type(self).told.append(fill)
             return Cancel()
 
-    at = strategy(Endless, fill="same", portfolio=type("Tiny", (), {"optimize": lambda *_: Bet(units=Decimal("0.1"))}))
+    at = engine(Endless, fill="same", portfolio=type("Tiny", (), {"optimize": lambda *_: Bet(units=Decimal("0.1"))}))
     records = at.step(quote(1, 10.0))
     assert len(Endless.told) == MAX_TOLD
     [error] = [each for each in records if each["type"] == "error"]
@@ -135,7 +135,7 @@ def test_a_part_that_raises_in_it_fails_there_and_the_others_go_on() -> None:
         def filled(self, fill: Fill) -> Any:
             raise ValueError("no")
 
-    at = strategy(Raising)
+    at = engine(Raising)
     at.step(quote(1, 10.0))
     records = at.step(quote(2, 10.0))
     assert [(each["type"], each.get("method")) for each in records] == [("fill", None), ("error", "filled")]
@@ -152,7 +152,7 @@ def test_a_portfolio_is_told_too_and_may_bet() -> None:
             self.n += 1
             return Signal("A", "buy") if self.n == 2 else None
 
-    at = strategy(Once, portfolio=Hedging)
+    at = engine(Once, portfolio=Hedging)
     at.step(quote(1, 5.0, "B"))
     records = [each for second in (2, 3, 4) for sid in "AB" for each in at.step(quote(second, 10.0, sid))]
     told = [(each["ts"] // SECOND, each["sid"], each["side"]) for each in records if each["type"] == "fill"]

@@ -371,9 +371,9 @@ def test_what_is_left_of_a_sell_is_what_is_still_held() -> None:
     account = Account(rules=FillRules(volume_share=units(1)))
     account.hold("10")
     account.place("sell", quantity=units(10))
-    assert account.broker.to_sell(ME, "A") == 0
+    assert account.broker.sellable(ME, "A") == 0
     assert account.one(100.0, volume=4).left_quantity == 6
-    assert account.broker.to_sell(ME, "A") == 0
+    assert account.broker.sellable(ME, "A") == 0
     account.ledger.sell("A", units(5), units(100), 0)
     filled = account.one(100.0, volume=4)
     assert (filled.quantity, filled.left_quantity) == (1, None)
@@ -429,10 +429,10 @@ def test_short_by_a_limit_and_back_by_a_stop() -> None:
     assert account.quote(104.0) == []
     sold = account.one(106.0)
     assert (sold.price, sold.cash, sold.profit) == (106, 1059, None)
-    assert account.broker.to_cover(ME, "A") == 10
-    assert account.broker.to_sell(ME, "A") == 0
+    assert account.broker.coverable(ME, "A") == 10
+    assert account.broker.sellable(ME, "A") == 0
     account.place("buy", stop=110.0, quantity=units(10), short=True)
-    assert account.broker.to_cover(ME, "A") == 0
+    assert account.broker.coverable(ME, "A") == 0
     assert account.ledger.reserved == 0
     bought = account.one(112.0, open=108.0, high=113.0, low=107.0)
     assert (bought.price, bought.cash, bought.profit) == (110, 1101, -42)
@@ -585,7 +585,7 @@ class Trading(RuleBasedStateMachine):
             {"cash": Decimal(size) / 100} if by_cash and side == "buy" else {"quantity": Decimal(size) / 100}
         )
         if side == "sell":
-            held = self.broker.to_sell(who, sid)
+            held = self.broker.sellable(who, sid)
             assert held >= 0
             amount["quantity"] = min(amount["quantity"], held)
         order = Order(sid, side, 100.0, ts=self.ts, **amount, **terms)

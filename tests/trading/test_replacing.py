@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from intuition_core.account.margin import Margin
 from intuition_core.contracts import Account, Bet, Cancel, Order, Rejection, Signal
 from intuition_core.trading.composition import Composition, Line, Part
-from intuition_core.trading.engine import Strategy
+from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.orders import FillRules
 
 TENTH = FillRules(volume_share=Decimal("0.1"))
@@ -59,21 +59,21 @@ class Trader:
         )
         risk = Part(kind="risk", name="gate", factory=lambda: self.gate, params={})
         composition = Composition(lines=(line,), risks=(risk,), seed=1, cash=Decimal(1000), **terms)
-        self.strategy = Strategy(composition, run="r")
+        self.engine = TradingEngine(composition, run="r")
         self.ts = 0
 
     def step(self, *say: Any, sid: str = "A", quote: float = 100.0, **more: Any) -> Sequence[dict[str, Any]]:
         self.ts += 1
         event = {"channel": "quotes", "sid": sid, "quote": quote, "ts": self.ts, "say": say, **more}
-        return self.strategy.step(event)
+        return self.engine.step(event)
 
     @property
     def orders(self) -> Sequence[Order]:
-        return self.strategy.account.orders
+        return self.engine.account.orders
 
     @property
     def reserved(self) -> Mapping[str, Any]:
-        return dict(self.strategy.books.ledgers["scripted"].reservations)
+        return dict(self.engine.books.ledgers["scripted"].reservations)
 
 
 def buy(limit: float, tag: str | None = "entry", sid: str = "A") -> Signal:
@@ -241,7 +241,7 @@ def test_of_a_tag_there_is_one_order_and_nothing_is_lost(steps: list[tuple[Signa
         assert trader.reserved.keys() == opened.keys()
         assert all(trader.reserved[key] == kept for key, kept in before.items() if key in opened)
         total = sum((each.cash for each in trader.reserved.values()), Decimal(0))
-        assert trader.strategy.books.ledgers["scripted"].reserved == total <= 1000
+        assert trader.engine.books.ledgers["scripted"].reserved == total <= 1000
 
 
 # -- what is left to close
@@ -249,7 +249,7 @@ def test_of_a_tag_there_is_one_order_and_nothing_is_lost(steps: list[tuple[Signa
 
 def test_nothing_is_closed_twice_where_a_bracket_has_closed_what_another_order_was_to_close() -> None:
     trader = Trader()
-    trader.strategy = Strategy(_recipe_of_sizes(), run="r")
+    trader.engine = TradingEngine(_recipe_of_sizes(), run="r")
     trader.step(Signal("A", "buy"), Signal("A", "buy", stop_loss=90.0, take_profit=110.0))
     trader.step(Signal("A", "sell", limit=130.0))
     filled = trader.step(quote=112.0)

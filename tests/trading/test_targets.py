@@ -13,7 +13,7 @@ from intuition_core.account.costs import Costs
 from intuition_core.account.margin import Margin
 from intuition_core.contracts import Order, Rejection, Signal, Targets
 from intuition_core.trading.composition import Composition, Line, Part
-from intuition_core.trading.engine import Strategy
+from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.orders import FillRules
 
 HOUR = 3600 * 10**9
@@ -27,7 +27,7 @@ class Nobody:
         raise AssertionError
 
 
-def strategy(script: Callable[[dict[str, Any]], Any], *, risks: Iterable[type] = (), **recipe: Any) -> Strategy:
+def engine(script: Callable[[dict[str, Any]], Any], *, risks: Iterable[type] = (), **recipe: Any) -> TradingEngine:
     class Algorithm:
         def event(self, data: dict[str, Any]) -> Any:
             return script(data)
@@ -37,7 +37,9 @@ def strategy(script: Callable[[dict[str, Any]], Any], *, risks: Iterable[type] =
 
     line = Line(algorithm=part("algorithm", Algorithm), portfolio=part("portfolio", Nobody))
     recipe = {"cash": Decimal(1000), "seed": 1, **recipe}
-    return Strategy(Composition(lines=(line,), risks=tuple(part("risk", risk) for risk in risks), **recipe), run="r")
+    return TradingEngine(
+        Composition(lines=(line,), risks=tuple(part("risk", risk) for risk in risks), **recipe), run="r"
+    )
 
 
 def bar(sid: str, hour: int, price: float, **more: Any) -> dict[str, Any]:
@@ -46,7 +48,7 @@ def bar(sid: str, hour: int, price: float, **more: Any) -> dict[str, Any]:
     return {"channel": "quotes", "sid": sid, "quote": price, "open": price, "start": ts - HOUR, "ts": ts, **more}
 
 
-def run(at: Strategy, events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def run(at: TradingEngine, events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return [dict(record) for event in events for record in at.step(event)]
 
 
@@ -74,7 +76,7 @@ def history(order: Sequence[str]) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("order", list(permutations(SIDS)))
 def test_sales_pay_for_buys_whatever_the_order_of_rows(order: tuple[str, ...]) -> None:
-    at = strategy(rotating)
+    at = engine(rotating)
     records = run(at, history(order))
     # 50 of A at 20 bring 1000; of the equity of 1000, half was C's when it was decided: 500 at 4 are 125.
     assert sorted(fills(records)) == [
@@ -87,7 +89,7 @@ def test_sales_pay_for_buys_whatever_the_order_of_rows(order: tuple[str, ...]) -
 
 
 def test_a_buy_that_waits_has_its_decision_at_once_and_says_for_what_it_waits() -> None:
-    records = run(strategy(rotating), history(SIDS)[:9])
+    records = run(engine(rotating), history(SIDS)[:9])
     sale, buy = [each for each in records if each["type"] == "decision"][2:]
     assert (sale["sid"], buy["sid"], buy["after"]) == ("A", "C", [sale["id"]])
 
@@ -97,7 +99,7 @@ def test_buys_become_smaller_where_the_sale_brings_less() -> None:
     for event in events:
         if event["sid"] == "A" and event["ts"] == 4 * HOUR:
             event |= {"quote": 5.0, "open": 5.0}
-    at = strategy(rotating)
+    at = engine(rotating)
     # The sale brings 250 instead of 500: 250 at 4.
     assert ("buy", "C", "62.5", 4.0) in fills(run(at, events))
 
@@ -109,7 +111,7 @@ def falling(wanted: Any, *, bring: float) -> list[dict[str, Any]]:
         return wanted if data["do"] == "second" else rotating(data)
 
     events = [*history(SIDS)[:9], bar("A", 4, bring, do=None), bar("C", 4, 4.0, do=None)]
-    return run(strategy(script), events)
+    return run(engine(script), events)
 
 
 WEIGHTS = Targets(weights={"C": 0.5, "B": 0.5})
@@ -139,7 +141,7 @@ def test_what_an_order_was_for_is_told_of_all_its_fills_and_in_units_of_after_a_
     def script(data: dict[str, Any]) -> Any:
         return UNITS if data["do"] == "second" else rotating(data)
 
-    at = strategy(script, fills=FillRules(volume_share=Decimal("0.5")))
+    at = engine(script, fills=FillRules(volume_share=Decimal("0.5")))
     begun = [{**event, "volume": 1000} for event in history(SIDS)[:9]]
     records = run(at, [*begun, bar("A", 4, 5.0, do=None, volume=1000), bar("C", 4, 5.0, do=None, volume=40)])
     split = {"channel": "actions", "sid": "C", "action": "split", "ratio": "2:1", "ts": 4 * HOUR}
@@ -153,12 +155,12 @@ def test_what_an_order_was_for_is_told_of_all_its_fills_and_in_units_of_after_a_
 
 
 def test_what_became_smaller_and_was_not_filled_tells_it_too() -> None:
-    at = strategy(lambda data: UNITS if data["do"] == "second" else rotating(data))
+    at = engine(lambda data: UNITS if data["do"] == "second" else rotating(data))
     run(at, [*history(SIDS)[:9], bar("A", 4, 5.0, do=None)])
     [order] = at.open_orders
     content = at.snapshot()
     assert content is not None
-    again = strategy(lambda _: None)
+    again = engine(lambda _: None)
     assert again.restore(content)
     for one in (at, again):
         [record] = one.cancel_open_orders(5 * HOUR)
@@ -166,7 +168,7 @@ def test_what_became_smaller_and_was_not_filled_tells_it_too() -> None:
 
 
 def test_a_buy_of_another_moment_is_filled_at_its_first_price_after_the_sale() -> None:
-    at = strategy(rotating)
+    at = engine(rotating)
     events = [event for event in history(SIDS) if not (event["sid"] == "A" and event["ts"] == 4 * HOUR)]
     records = run(at, events)
     # C's bar of the fourth hour goes by; both trade in the fifth.
@@ -174,7 +176,7 @@ def test_a_buy_of_another_moment_is_filled_at_its_first_price_after_the_sale() -
 
 
 def test_what_is_sold_in_the_bar_that_follows_gives_only_a_later_close_of_a_longer_bar() -> None:
-    at = strategy(rotating)
+    at = engine(rotating)
     events = history(SIDS)[:9]
     events.append(bar("A", 4, 10.0, do=None))  # the sale, at three o'clock
     events.append({**bar("C", 5, 8.0, do=None), "open": 4.0, "start": 3 * HOUR})  # began before the sale was known
@@ -184,9 +186,9 @@ def test_what_is_sold_in_the_bar_that_follows_gives_only_a_later_close_of_a_long
 @pytest.mark.parametrize("at_hour", [3, 4, 5])
 def test_a_snapshot_goes_on_the_same(at_hour: int) -> None:
     events = history(("C", "A", "B"))
-    whole = run(strategy(rotating), events)
+    whole = run(engine(rotating), events)
     for cut in range((at_hour - 1) * 3, at_hour * 3):
-        first, second = strategy(rotating), strategy(rotating)
+        first, second = engine(rotating), engine(rotating)
         records = run(first, events[:cut])
         content = first.snapshot()
         assert content is not None
@@ -205,7 +207,7 @@ def test_a_refused_order_leaves_the_others_unless_they_are_to_be_placed(partial:
         targets = rotating(data)
         return None if targets is None else Targets(weights=targets.weights, partial=partial)
 
-    records = run(strategy(script, risks=(NoC,)), history(SIDS))
+    records = run(engine(script, risks=(NoC,)), history(SIDS))
     reasons = [each["reason"] for each in records if each["type"] == "rejection"]
     assert reasons[0] == "no C here"
     assert (len(fills(records)) == 3) is partial
@@ -218,7 +220,7 @@ def test_what_comes_to_less_than_the_minimum_is_not_traded() -> None:
     def script(data: dict[str, Any]) -> Targets:
         return Targets(weights=next(wanted), minimum=50)
 
-    at = strategy(script)
+    at = engine(script)
     records = run(at, [bar("A", hour, 10.0) for hour in (1, 2, 3)])
     assert [each["cash"] for each in records if each["type"] == "decision"] == ["500", "100"]
 
@@ -231,7 +233,7 @@ def test_symbols_that_are_not_named_are_closed_or_kept() -> None:
                 return None
             return Targets(quantities={data["do"]: 10}, others=others)
 
-        at = strategy(script)
+        at = engine(script)
         run(
             at,
             [
@@ -252,7 +254,7 @@ def test_a_position_is_turned_by_closing_it_first() -> None:
         quantities = next(wanted)
         return None if quantities is None else Targets(quantities=quantities)
 
-    at = strategy(script, margin=Margin())
+    at = engine(script, margin=Margin())
     held = []
     for hour in range(1, 9):
         run(at, [bar("A", hour, 10.0)])
@@ -270,7 +272,7 @@ def test_targets_that_make_no_sense_are_the_parts_mistake() -> None:
         Targets(weights={"A": 0.5}, others="sell"),  # type: ignore[arg-type]  # that is the point
         Targets(weights={"A": 0.5}, minimum=-1),
     ):
-        [record] = run(strategy(lambda data, targets=targets: targets), [bar("A", 1, 10.0)])
+        [record] = run(engine(lambda data, targets=targets: targets), [bar("A", 1, 10.0)])
         assert record["type"] == "error"
 
 
@@ -284,8 +286,8 @@ def test_signals_of_one_decision_pay_for_each_other() -> None:
         def optimize(self, signal: Any, account: Any) -> float:
             return account.cash  # type: ignore[no-any-return]
 
-    at = strategy(script)
-    at = Strategy(
+    at = engine(script)
+    at = TradingEngine(
         Composition(
             lines=(
                 Line(
@@ -314,9 +316,9 @@ def test_any_targets_are_reached_and_no_cash_is_missing(
     def script(data: dict[str, Any]) -> Targets | None:
         return None if data["do"] is None else Targets(weights=data["do"])
 
-    def course(symbols: Sequence[str]) -> tuple[list[Any], Strategy]:
+    def course(symbols: Sequence[str]) -> tuple[list[Any], TradingEngine]:
         costs = Costs(commission_bps=Decimal(10), slippage_bps=Decimal(5)) if costly else Costs()
-        at = strategy(script, costs=costs)
+        at = engine(script, costs=costs)
         events = []
         for hour, (prices, wanted) in enumerate(hours, 1):
             events += [bar(sid, hour, prices[SIDS.index(sid)], do=None) for sid in symbols]

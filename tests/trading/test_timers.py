@@ -15,7 +15,7 @@ from intuition_core.contracts import Context, Signal, Targets
 from intuition_core.session.journal import MEMORY, Journal
 from intuition_core.session.session import Item, Session
 from intuition_core.trading.composition import Composition, Line, Part
-from intuition_core.trading.engine import Strategy
+from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.timers import TIMER, BadTimer, Clock, Timer, read_timer
 
 SECOND = 10**9
@@ -191,13 +191,13 @@ COURSE = [
 def test_a_part_hears_the_timer_that_it_has_asked_for() -> None:
     at = Backtest(recipe())
     at.take(COURSE)
-    kept = at.strategy.snapshot()
+    kept = at.engine.snapshot()
     assert kept is not None
-    [algorithm] = [part for part in at.strategy.parts if part.kind == "algorithm"]
-    again = Strategy(recipe(), run="")
+    [algorithm] = [part for part in at.engine.parts if part.kind == "algorithm"]
+    again = TradingEngine(recipe(), run="")
     assert again.restore(kept)
-    assert at.strategy.channels == ["quotes", "hourly.every 1h"]
-    assert "hourly.every 1h" not in at.strategy.inlets
+    assert at.engine.channels == ["quotes", "hourly.every 1h"]
+    assert "hourly.every 1h" not in at.engine.inlets
     assert algorithm.name == "hourly"
 
 
@@ -215,24 +215,24 @@ def test_an_order_that_is_decided_by_a_timer_fills_after_it() -> None:
 def test_a_session_has_the_same_and_replays_it() -> None:
     run = "r.1"
     journal = Journal(MEMORY)
-    session = Session(lambda: Strategy(recipe(), run=run), journal=journal, name="s")
+    session = Session(lambda: TradingEngine(recipe(), run=run), journal=journal, name="s")
     session.recover()
     records = [record for event in COURSE for reply in session.deliver([Item([event])]) for record in reply]  # type: ignore[union-attr]  # no item has an id
     told: list[Any] = []
     at = Backtest(recipe(), listen=told.extend)
     at.take(COURSE)
-    at.strategy.snapshot()
+    at.engine.snapshot()
     at._pass_on()
     assert [(each["type"], each["ts"], each["seq"]) for each in records] == [
         (each["type"], each["ts"], each["seq"]) for each in told
     ]
-    again = Session(lambda: Strategy(recipe(), run=run), journal=journal, name="s")
+    again = Session(lambda: TradingEngine(recipe(), run=run), journal=journal, name="s")
     assert again.recover().last_seq == session.last_seq == len(COURSE) + 3
     session.close()
 
 
 def test_an_id_that_is_known_brings_no_timer() -> None:
-    session = Session(lambda: Strategy(recipe(), run="r"), journal=Journal(MEMORY), name="s")
+    session = Session(lambda: TradingEngine(recipe(), run="r"), journal=Journal(MEMORY), name="s")
     session.recover()
     first, second = Item([COURSE[0]], "one", b"1"), Item([COURSE[2]], "two", b"2")
     session.deliver([first])
@@ -272,4 +272,4 @@ def test_only_parts_that_hear_events_ask_for_timers() -> None:
     line = composition.lines[0]
     portfolio = Part(kind="portfolio", name="asking", factory=ask, params={})
     with pytest.raises(Exception, match="of an algorithm or an indicator"):
-        Strategy(Composition(lines=(Line(algorithm=line.algorithm, portfolio=portfolio),), seed=1), run="r")
+        TradingEngine(Composition(lines=(Line(algorithm=line.algorithm, portfolio=portfolio),), seed=1), run="r")

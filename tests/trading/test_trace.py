@@ -20,7 +20,7 @@ from intuition_core.cli import main
 from intuition_core.contracts import Account, Context, Data, Order
 from intuition_core.rpc.client import Client
 from intuition_core.trading.composition import Composition, Line, Part
-from intuition_core.trading.engine import Strategy
+from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.trace import Trace
 
 INTUITION = Path(sys.executable).with_name("intuition")
@@ -99,7 +99,7 @@ def traced(seq: int | None, *values: float, algorithm: Callable[[], Any] = Turni
     lines: list[str] = []
     ticks = itertools.count(step=1500)
     trace = Trace(seq, write=lines.append, clock=lambda: next(ticks))
-    for _ in trace.strategy(composition(algorithm), run="r").run_through(quotes(*values)):
+    for _ in trace.engine(composition(algorithm), run="r").run_through(quotes(*values)):
         pass
     return lines
 
@@ -169,13 +169,13 @@ def test_all_events_are_told_or_the_one_asked_for() -> None:
 @given(st.lists(st.integers(1, 15), max_size=30))
 def test_what_is_traced_decides_and_keeps_the_same(values: list[int]) -> None:
     recipe = composition()
-    plain, watched = Strategy(recipe, run="r"), Trace(None, write=lambda _: None).strategy(recipe, run="r")
+    plain, watched = TradingEngine(recipe, run="r"), Trace(None, write=lambda _: None).engine(recipe, run="r")
     half, events = len(values) // 2, quotes(*values)
     assert list(plain.run_through(events[:half])) == list(watched.run_through(events[:half]))
     state = plain.snapshot()
     assert state is not None
     assert state == watched.snapshot()
-    again = Trace(None, write=lambda _: None).strategy(recipe, run="r")
+    again = Trace(None, write=lambda _: None).engine(recipe, run="r")
     assert again.restore(state)
     assert [*plain.run_through(events[half:])] == [*again.run_through(events[half:])]
     assert plain.seq == again.seq == len(values)
@@ -183,12 +183,12 @@ def test_what_is_traced_decides_and_keeps_the_same(values: list[int]) -> None:
 
 
 def test_a_part_that_does_not_say_what_it_keeps_is_still_found_out() -> None:
-    for strategy in (
-        Strategy(composition(Hoarder), run="r"),
-        Trace(None, write=lambda _: None).strategy(composition(Hoarder), run="r"),
+    for engine in (
+        TradingEngine(composition(Hoarder), run="r"),
+        Trace(None, write=lambda _: None).engine(composition(Hoarder), run="r"),
     ):
-        strategy.step(quotes(1)[0])
-        assert strategy.snapshot() is None
+        engine.step(quotes(1)[0])
+        assert engine.snapshot() is None
 
 
 def test_a_traced_method_has_the_signature_of_the_part() -> None:

@@ -19,11 +19,11 @@ from intuition_core.serving.service import BadCall, Service
 from intuition_core.session import control
 from intuition_core.session.journal import MEMORY, Journal, JournalFailed
 from intuition_core.session.session import Halted, Item, Session, Unheard, Unwatched, replayed_events
-from intuition_core.supervision.crashes import Casualty
+from intuition_core.supervision.crashes import WorkerCrash
 from intuition_core.trading.composition import Composition, Line, Part
 from intuition_core.trading.digest import Digest
-from intuition_core.trading.engine import Strategy
-from intuition_core.trading.records import Record, position
+from intuition_core.trading.engine import TradingEngine
+from intuition_core.trading.records import Record, record_key
 from intuition_core.trading.timers import TIMER, Timer, read_timer
 from intuition_core.trading.wall import HUNG, Wall
 
@@ -89,12 +89,12 @@ class Times:
         self.journal = journal
         self.start()
 
-    def start(self, casualty: Casualty | None = None) -> None:
+    def start(self, casualty: WorkerCrash | None = None) -> None:
         """Start a session, in place of the one before, which just ends."""
         watch = Unwatched()
         watch.casualty = casualty
         self.session = Session(
-            lambda: Strategy(self._composition, run=RUN), journal=self.journal, name="s", watch=watch
+            lambda: TradingEngine(self._composition, run=RUN), journal=self.journal, name="s", watch=watch
         )
         self.session.recover()
         self.session.go_by(Wall(lambda: self.now, grace=self._grace, begun=self.begun))
@@ -122,7 +122,7 @@ class Times:
 
     def replayed(self) -> str:
         """Run the journal again, without a clock, and give the hash of what it leads to."""
-        records = replayed_events(Strategy(self._composition, run=RUN), self.journal)
+        records = replayed_events(TradingEngine(self._composition, run=RUN), self.journal)
         return hashed(record for each in records for record in each)
 
 
@@ -191,8 +191,8 @@ def test_what_comes_after_the_clock_has_told_a_timer_is_late(world: Any) -> None
     times.take(quote(ns("15:30")))
     times.at("16:00:01")
     assert times.take(quote(ns("15:59:59"), 7.0)) == []
-    assert times.session.strategy.told == {"late quote": 1}
-    assert dict(times.session.strategy.account.marks) == {"A": 7.0}
+    assert times.session.engine.told == {"late quote": 1}
+    assert dict(times.session.engine.account.marks) == {"A": 7.0}
     [fill] = times.take(quote(ns("16:00:02"), 11.0))
     assert (fill["type"], fill["price"]) == ("fill", 11.0)
     assert times.replayed() == hashed(times.records)
@@ -283,10 +283,10 @@ def test_a_part_that_is_slow_does_not_keep_the_next_moment_from_being_told(world
     ],
 )
 def test_by_events_several_moments_between_two_of_them_are_skipped(course: list[str], told: list[str]) -> None:
-    strategy = Strategy(recipe(read_timer("t", every="1h", missed="skip")), run=RUN)
-    events = strategy.with_timers([quote(ns(text)) for text in course])
+    engine = TradingEngine(recipe(read_timer("t", every="1h", missed="skip")), run=RUN)
+    events = engine.with_timers([quote(ns(text)) for text in course])
     for event in events:
-        strategy.step(event)
+        engine.step(event)
     given = [clock(event["ts"]) for event in events if event["channel"] == TIMER]
     assert given == told
 
@@ -354,7 +354,7 @@ def test_a_kill_takes_back_what_a_timer_has_decided(world: Any) -> None:
     assert list(session.controls((0, 0))) == killed == session.outbox("c", 10)
     with pytest.raises(Unheard):
         session.deliver([Item([quote(ns("16:01"))])], client="c", heard=(decision["seq"], 0))
-    place = position(killed[-1]["id"])
+    place = record_key(killed[-1]["id"])
     assert session.deliver([Item([quote(ns("16:01"))])], client="c", heard=place) == [[]]
 
 
@@ -446,7 +446,7 @@ def test_a_part_at_whose_timer_the_process_ended_is_spared_that_timer_alone(
     times.take(quote(ns("15:30")))
     event = {"channel": TIMER, "name": "t", "ts": ns("16:00"), "missed": 0}
     times.now = ns(back)
-    times.start(Casualty(2, 1, "the process hung", event))
+    times.start(WorkerCrash(2, 1, "the process hung", event))
     times.at(back)
     times.now += SECOND
     times.session.tell_timers()

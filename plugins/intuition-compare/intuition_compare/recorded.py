@@ -20,7 +20,7 @@ from intuition_core.cli.serve import key_and_value
 from intuition_core.config.compose import located
 from intuition_core.plugins.catalogue import discover
 from intuition_core.sources.opening import open_source
-from intuition_core.sources.reading import Merged, Opened
+from intuition_core.sources.reading import MergedReader, SourceReader
 
 SEED: Final = 0
 """The seed where none is given, as for a backtest."""
@@ -104,7 +104,9 @@ def compare_history(
     return failures.tell()
 
 
-def _run(backtests: Backtests, opened: Opened | Merged, drawing: Drawing, interruption: Interruption) -> Comparison:
+def _run(
+    backtests: Backtests, opened: SourceReader | MergedReader, drawing: Drawing, interruption: Interruption
+) -> Comparison:
     batches = opened.batches()
     while not interruption.asked:
         batch = interruption.unless_asked(partial(next, batches, None))  # a source may take its time

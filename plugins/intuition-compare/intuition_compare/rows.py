@@ -13,7 +13,7 @@ _COUNTS: Final = (("Orders", "decision"), ("Fills", "fill"), ("Rejections", "rej
 _NANOSECONDS: Final = 1_000_000_000
 
 
-class Cell(NamedTuple):
+class SharedStatus(NamedTuple):
     """A difference, the ends of the interval around it (empty where there is none), and whether that leaves out 0."""
 
     value: str
@@ -53,17 +53,17 @@ def figures(runs: Sequence[Run]) -> Iterator[tuple[str, list[str]]]:
         yield "Failures of parts", [f"{run.history.counts.get('error', 0):,}" for run in runs]
 
 
-def differences(comparison: Comparison, others: Sequence[int]) -> Iterator[tuple[str, list[Cell]]]:
+def differences(comparison: Comparison, others: Sequence[int]) -> Iterator[tuple[str, list[SharedStatus]]]:
     """Give the differences to the first: for each figure its name, and a cell for each of the others.
 
     Args:
         comparison: what was found.
         others: which of the runs, by their place; the first's is 0.
     """
-    yield "Equity at the end", [Cell(f"{comparison.apart[n - 1]:+,.2f}") for n in others]
+    yield "Equity at the end", [SharedStatus(f"{comparison.apart[n - 1]:+,.2f}") for n in others]
     rows = [{each.name: each for each in comparison.differences[n - 1].intervals} for n in others]
     for name, label in {each.name: each.label for row in rows for each in row.values()}.items():
-        yield label, [_cell(row.get(name)) for row in rows]
+        yield label, [_status(row.get(name)) for row in rows]
 
 
 def notes(comparison: Comparison) -> Iterator[str]:
@@ -92,11 +92,11 @@ def _figure(metric: Metric) -> str:
     return f"{metric.value:.2%}" if metric.is_fraction else f"{metric.value:,.2f}"
 
 
-def _cell(interval: Interval | None) -> Cell:
+def _status(interval: Interval | None) -> SharedStatus:
     if interval is None:
-        return Cell("undefined")
+        return SharedStatus("undefined")
     value, low, high = (
         f"{number:+.2%}" if interval.unit == "fraction" else f"{number:+,.2f}"
         for number in (interval.value, interval.low, interval.high)
     )
-    return Cell(value, f"[{low}, {high}]", apart=interval.low > 0 or interval.high < 0)
+    return SharedStatus(value, f"[{low}, {high}]", apart=interval.low > 0 or interval.high < 0)

@@ -14,7 +14,7 @@ from intuition_core.contracts import Data, Metric
 from intuition_core.errors import IntuitionError
 from intuition_core.history import History
 from intuition_core.plugins.catalogue import Catalogue
-from intuition_core.trading.engine import Strategy
+from intuition_core.trading.engine import TradingEngine
 
 FIGURES: Final = ("total_return", "annual_volatility", "sharpe", "max_drawdown")
 """The figures of the report that a comparison shows."""
@@ -56,12 +56,12 @@ class Backtests:
         self._runs = [(each.name, self._begun(each, listen)) for each in variants]
         for _, backtest in self._runs:
             if catalogue is not None:
-                check_channels(backtest.strategy, catalogue)
+                check_channels(backtest.engine, catalogue)
         self.events = 0
 
     def _begun(self, variant: Variant, listen: Callable[[Sequence[Mapping[str, Any]]], None] | None) -> Backtest:
         with self._monitor.starting(variant.composition):
-            return Backtest(variant.composition, listen=listen, strategy=self._monitor.maker(Strategy))
+            return Backtest(variant.composition, listen=listen, engine=self._monitor.maker(TradingEngine))
 
     def take(self, events: Sequence[Data], *, part: float | None = None) -> None:
         """Let every variant take the next events; see `Backtest.take`.
@@ -72,7 +72,7 @@ class Backtests:
         for name, backtest in self._runs:
             try:
                 # A part that changes an event must not change what the other variants see.
-                with self._monitor.watching(backtest.strategy):
+                with self._monitor.watching(backtest.engine):
                     backtest.take(list(map(dict, events)), part=part)
             except IntuitionError as error:
                 error.args = (f"{name}: {error}",)
@@ -83,7 +83,7 @@ class Backtests:
         """End every variant, and give what each came to."""
         runs = []
         for name, backtest in self._runs:
-            with self._monitor.watching(backtest.strategy):
+            with self._monitor.watching(backtest.engine):
                 history = backtest.finish(source=source, complete=complete)
             runs.append(run_of(name, history, backtest.decisions_sha256))
         return runs

@@ -11,7 +11,7 @@ from intuition_compare.places import Places, places
 from intuition_compare.runs import Run, run_of
 from intuition_core.account.ledger import EXACT
 from intuition_core.account.statement import Statement
-from intuition_core.backtest.equity import Curve
+from intuition_core.backtest.equity import EquityCurve
 from intuition_core.cli.monitor import Monitor
 from intuition_core.contracts import Data
 from intuition_core.data import DEFAULT_CHANNEL
@@ -21,7 +21,7 @@ from intuition_core.session.journal import Journal
 from intuition_core.session.session import replayed_events, restored
 from intuition_core.trading.composition import Composition, Part, difference
 from intuition_core.trading.digest import Digest
-from intuition_core.trading.engine import Strategy
+from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.parts import check_seatable
 from intuition_core.trading.records import Record
 
@@ -94,17 +94,17 @@ class Shadow:
         self._last_ts: int | None = None
 
     def _open(self, composition: Composition) -> None:
-        strategy = partial(_Announcing, cell=self._monitor.words)
+        engine = partial(_Announcing, status=self._monitor.words)
         with self._monitor.starting(composition):
-            self._strategy = strategy(composition, run=self._run)
-        self._strategy.announce = self._before
-        self._curve = Curve(self._strategy.ledger)
-        self._deposits = self._worth = self._strategy.ledger.deposits
+            self._engine = engine(composition, run=self._run)
+        self._engine.announce = self._before
+        self._curve = EquityCurve(self._engine.ledger)
+        self._deposits = self._worth = self._engine.ledger.deposits
 
     @property
     def seq(self) -> int:
         """The number of the last event taken."""
-        return self._strategy.seq
+        return self._engine.seq
 
     def take(self, journal: Journal, *, until: int) -> None:
         """Take the journal's events after the last one taken; what befell parts of the same name befalls these.
@@ -123,10 +123,10 @@ class Shadow:
             if self.seq:
                 raise VersionChanged(self.name, boundary)
             self._begin_at(boundary, journal)
-        strategy = self._strategy
+        engine = self._engine
         try:
-            with self._monitor.watching(strategy):
-                for records in replayed_events(strategy, journal, after=self.seq, until=until, compare=self._original):
+            with self._monitor.watching(engine):
+                for records in replayed_events(engine, journal, after=self.seq, until=until, compare=self._original):
                     self._after(records)
         except IntuitionError as error:
             error.args = (f"{self.name}: {error}",)
@@ -137,23 +137,23 @@ class Shadow:
         curve = copy(self._curve)
         curve.slices, curve.days = [*curve.slices], [*curve.days]
         curve.finish()
-        strategy = self._strategy
+        engine = self._engine
         history = History(
             title=self.name,
-            composition=strategy.composition.plain(),
+            composition=engine.composition.plain(),
             source=source if not self._begun else f"{source} from event {self._begun + 1} on, with another version",
-            events=strategy.seq - self._begun,
+            events=engine.seq - self._begun,
             first_ts=self._first_ts,
             last_ts=self._last_ts,
-            deposits=EXACT.add(self._worth, EXACT.subtract(strategy.ledger.deposits, self._deposits)),
-            equity=strategy.ledger.equity,
+            deposits=EXACT.add(self._worth, EXACT.subtract(engine.ledger.deposits, self._deposits)),
+            equity=engine.ledger.equity,
             slices=curve.slices,
             days=curve.days,
             priced=curve.priced,
             benchmark="equal amounts of all symbols, held",
             trades=(),  # no figure of a comparison is about single trades
             counts=dict(self._counts),
-            statement=Statement.of(strategy.ledger, strategy.seq).plain(),
+            statement=Statement.of(engine.ledger, engine.seq).plain(),
             complete=True,
         )
         return run_of(self.name, history, self._digest.hexdigest())
@@ -165,15 +165,15 @@ class Shadow:
         if (key := difference(session.plain(), terms.plain())) is not None:
             raise NotAtBoundary(self.name, boundary, key)
         self._open(session)
-        strategy = self._strategy
-        self._begun = restored(strategy, journal, wanted=False)
+        engine = self._engine
+        self._begun = restored(engine, journal, wanted=False)
         for (kind, name), before, part in zip(session.places, session.parts, own.parts, strict=True):
             if (kind, name) in self._places.own:
                 # The place keeps the name that the session's account knows it by.
                 named = part if kind != "algorithm" else msgspec.structs.replace(part, name=before.name)
-                strategy.put(strategy.place(kind, name), named)
+                engine.put(engine.place(kind, name), named)
         self._places = Places({}, self._places.own)
-        ledger = strategy.ledger
+        ledger = engine.ledger
         self._deposits, self._worth = ledger.deposits, ledger.equity
         events, _ = next(journal.batches(boundary - 1))
         # The account is seen once at its present equity, so that the course does not begin with its cash alone.
@@ -202,7 +202,7 @@ class Shadow:
             curve.look((event,), 0, 1)
 
 
-class _Announcing(Strategy):
+class _Announcing(TradingEngine):
     """A strategy that tells of each event before it takes it, or another in its stead."""
 
     announce: Callable[[Data], Data]
@@ -220,5 +220,5 @@ class _Announcing(Strategy):
             started = self._make(number, part)
             check_seatable(started)
         finally:
-            self._cell[0], self._cell[1] = self.seq, self._first
+            self._status[0], self._status[1] = self.seq, self._first
         self._seat(started)

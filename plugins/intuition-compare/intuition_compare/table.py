@@ -23,8 +23,8 @@ def table(comparison: Comparison, *, width: int) -> RenderableType:
         width: of a line, in columns: where the variants do not fit, there are several tables, each with the first.
     """
     others = range(1, len(comparison.runs))
-    cell = max(_CELL, *(len(run.name) + 2 for run in comparison.runs))
-    each = max(1, (width - _NAMES) // cell - 1)
+    status = max(_CELL, *(len(run.name) + 2 for run in comparison.runs))
+    each = max(1, (width - _NAMES) // status - 1)
     parts: list[RenderableType] = [Text(headline(comparison), style="bold")]
     parts += [_columns(comparison, others[n : n + each]) for n in range(0, len(others), each)]
     return Group(*parts, *(Text(note, style="dim") for note in notes(comparison)))
@@ -41,7 +41,7 @@ def _columns(comparison: Comparison, others: Sequence[int]) -> Table:
     drawn.add_row()
     drawn.add_row(Text(f"Less {shown[0].name}", style="bold"))
     for label, cells in differences(comparison, others):
-        texts = ["\n".join(filter(None, (cell.value, cell.ends))) for cell in cells]
-        styled = [Text(text, style="bold" if cell.apart else "") for text, cell in zip(texts, cells, strict=True)]
+        texts = ["\n".join(filter(None, (status.value, status.ends))) for status in cells]
+        styled = [Text(text, style="bold" if status.apart else "") for text, status in zip(texts, cells, strict=True)]
         drawn.add_row(label, "", *styled)
     return drawn

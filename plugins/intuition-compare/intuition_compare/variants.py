@@ -11,7 +11,7 @@ import msgspec
 
 from intuition_core.cli.options import SETTINGS
 from intuition_core.cli.serve import BadFlag
-from intuition_core.config.compose import compose, exchange, settle
+from intuition_core.config.compose import compose, settle, substitute_parts
 from intuition_core.config.diagnosis import read_config
 from intuition_core.config.loading import CORE_KEYS, BadConfiguration, Config, convert
 from intuition_core.errors import IntuitionError
@@ -171,7 +171,7 @@ def beside(
         parts = {_PARTS[choice.key].removesuffix(".name"): choice for choice in choices if choice.key in _PARTS}
         if strange := [choice.key for choice in choices if not choice.is_flat and choice.key not in _PARTS]:
             raise NotComparable(f"--vary {strange[0]}: a session's costs are what they are; vary them on history")
-        config = exchange(
+        config = substitute_parts(
             base,
             {label: choice.value for label, choice in parts.items()},
             spelled={label: choice.key for label, choice in parts.items()},

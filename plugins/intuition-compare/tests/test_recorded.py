@@ -127,12 +127,12 @@ class Events(list[dict[str, Any]]):
 
 
 def test_one_batch_at_a_time_is_in_memory(monkeypatch: pytest.MonkeyPatch, compare: Any) -> None:
-    from intuition_core.sources.reading import Opened
+    from intuition_core.sources.reading import SourceReader
 
     alive: list[weakref.ref[Events]] = []
     most = 0
 
-    def batches(self: Opened) -> Iterator[Sequence[dict[str, Any]]]:
+    def batches(self: SourceReader) -> Iterator[Sequence[dict[str, Any]]]:
         nonlocal most
         for n in range(50):
             batch = Events({"channel": "quotes", "sid": "A", "quote": 1.0, "ts": n * 10 + k} for k in range(10))
@@ -140,7 +140,7 @@ def test_one_batch_at_a_time_is_in_memory(monkeypatch: pytest.MonkeyPatch, compa
             most = max(most, sum(each() is not None for each in alive))
             yield batch
 
-    monkeypatch.setattr(Opened, "batches", batches)
+    monkeypatch.setattr(SourceReader, "batches", batches)
     told = compare("--portfolio", "naive,fixed", "--algo", "random", "--source", "sample", "--json").told
     assert told["events"] == 500
     assert most <= 2  # the one that is made while the last one is still named
@@ -246,14 +246,14 @@ def test_the_table_says_what_json_says(compare: Any) -> None:
     one, two = told["variants"]
     assert re.search(r"sample: [\d,]+ events, 2005-01-03 \d\d:\d\d to 2007-12-31 \d\d:\d\d UTC", ran.out)
     assert re.search(r"^ +naive +fixed *$", ran.out, re.MULTILINE)
-    for label, cell in (
+    for label, status in (
         ("Equity at the end", "{0[final_equity]}"),
         ("Sharpe ratio", "{0[metrics][sharpe][value]:.2f}"),
         ("Max drawdown", "{0[metrics][max_drawdown][value]:.2%}"),
         ("Fills", "{0[fills]}"),
         ("Rejections", "{0[rejections]}"),
     ):
-        shown = [cell.format(each) for each in (one, two)]
+        shown = [status.format(each) for each in (one, two)]
         if label == "Equity at the end":
             shown = [f"{float(text):,.2f}" for text in shown]
         assert re.search(rf"^{label} +{shown[0]} +{shown[1]} *$".replace("-", r"\-"), ran.out, re.MULTILINE), label

@@ -24,7 +24,7 @@ from intuition_core.rpc.client import Client
 from intuition_core.session.journal import MEMORY, Journal
 from intuition_core.session.session import Item, Session
 from intuition_core.trading.composition import Composition, Line, Part
-from intuition_core.trading.engine import UNHEARD, Strategy
+from intuition_core.trading.engine import UNHEARD, TradingEngine
 from intuition_core.trading.naive import Naive
 
 HOUR = 3_600 * 1_000_000_000
@@ -322,7 +322,7 @@ def test_a_shadow_that_follows_is_a_backtest_however_often_it_is_looked_at(
         ts += later
         events.append({"channel": "quotes", "sid": sid, "quote": quote / 100, "ts": ts})
     journal = Journal(MEMORY)
-    session = Session(lambda: Strategy(recipe(0.5), run="s.1"), journal=journal, name="s")
+    session = Session(lambda: TradingEngine(recipe(0.5), run="s.1"), journal=journal, name="s")
     session.deliver([Item([dict(event)]) for event in events])
     for fraction in (0.5, 0.9):
         shadow = Shadow("it", recipe(fraction), run="s.1", session=recipe(0.5) if fraction != 0.5 else None)
@@ -331,7 +331,7 @@ def test_a_shadow_that_follows_is_a_backtest_however_often_it_is_looked_at(
             found = shadow.result("x")
         backtest = Backtest(recipe(fraction))
         backtest.take(events)
-        open_orders = len(backtest.strategy.open_orders)
+        open_orders = len(backtest.engine.open_orders)
         history = backtest.finish(source="x")
         assert found.sha256 == backtest.decisions_sha256
         assert (found.history.equity, found.history.events) == (history.equity, history.events)

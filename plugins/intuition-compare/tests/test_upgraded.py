@@ -25,7 +25,7 @@ from intuition_core.session import control
 from intuition_core.session.journal import Journal
 from intuition_core.session.session import Item, Session
 from intuition_core.trading.composition import Composition, Line, Part
-from intuition_core.trading.engine import Strategy
+from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.naive import Naive
 
 HOUR = 3_600 * 1_000_000_000
@@ -92,7 +92,7 @@ def upgraded(path: Path, before: list[dict[str, Any]], after: list[dict[str, Any
 def session_of(path: Path, composition: Composition) -> Session:
     journal = Journal(path)
     journal.note(session="s")
-    session = Session(lambda: Strategy(composition, run="s.1"), journal=journal, name="s")
+    session = Session(lambda: TradingEngine(composition, run="s.1"), journal=journal, name="s")
     session.recover()
     return session
 
@@ -127,19 +127,19 @@ def test_they_begin_where_the_newer_version_did_as_if_they_were_swapped_in_there
     for name, composition in {"s": NEWER, "v": recipe(Turns, fraction)}.items():
         [line] = composition.lines
         made = {"algorithm": line.algorithm, "portfolio": line.portfolio}
-        strategy = Strategy(recipe(maker=lambda kind, *_, made=made: made[kind]), run="s.1")
+        engine = TradingEngine(recipe(maker=lambda kind, *_, made=made: made[kind]), run="s.1")
         for event in before:
-            strategy.step(event)
-        worth = strategy.ledger.equity
+            engine.step(event)
+        worth = engine.ledger.equity
         for kind in made if name == "v" else ["algorithm"]:
             swap = control.swap(kind, "turns", "x", ts=before[-1]["ts"], by="test", keep_state=name == "s")
-            strategy.step(strategy.prepare(swap))
+            engine.step(engine.prepare(swap))
         records, course[name] = [], [float(worth)]
         for event in after:
-            records += strategy.step(event)
-            course[name].append(float(strategy.ledger.equity))
+            records += engine.step(event)
+            course[name].append(float(engine.ledger.equity))
         fills = sum(record["type"] == "fill" for record in records)
-        expected[name] = (worth, strategy.ledger.equity, fills, len(after))
+        expected[name] = (worth, engine.ledger.equity, fills, len(after))
     for shadow in (session, variant):
         history = shadow.result(shadow.name).history
         found = (history.deposits, history.equity, history.counts.get("fill", 0), history.events)

@@ -19,7 +19,7 @@ from intuition_connector_mqtt.sequence import Gap, Sequences
 from intuition_connector_mqtt.topics import StrayTopic, Topics
 from intuition_core.contracts import Backend
 from intuition_core.errors import BackendLost, BackendRefused, BadData
-from intuition_core.trading.records import position
+from intuition_core.trading.records import record_key
 
 PORTFOLIO_PAUSE: Final = 1.0
 """Seconds between two looks at the account."""
@@ -290,7 +290,7 @@ class Carrier:
                 fresh = [record for record in records if self._place(record) > self._newest]
                 publications += [self._record(record, None) for record in fresh]
             before, self._heard = self._heard, _id_of(records[-1])
-            if self._place(records[-1]) <= ((0, 0) if before is None else position(before)):
+            if self._place(records[-1]) <= ((0, 0) if before is None else record_key(before)):
                 raise BadReply(self._backend.address, "controls", "it gives again what was heard")
 
     def _taken_back(self, records: Iterable[Any]) -> set[str]:
@@ -321,13 +321,13 @@ class Carrier:
 
     def _place(self, record: Any) -> tuple[int, int]:
         try:
-            return position(_id_of(record) or "")
+            return record_key(_id_of(record) or "")
         except ValueError:
             raise BadReply(self._backend.address, "controls", "a record without an id such as `session:1:0`") from None
 
     def _has_heard(self, record: Any) -> None:
         """Take note of the last of some records, among which were those of all control events before it."""
-        if self._link.hears and (self._heard is None or self._place(record) > position(self._heard)):
+        if self._link.hears and (self._heard is None or self._place(record) > record_key(self._heard)):
             self._heard = _id_of(record)
 
     def _next_batch(self) -> list[Delivery]:

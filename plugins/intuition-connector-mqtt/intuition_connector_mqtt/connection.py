@@ -37,7 +37,7 @@ from intuition_connector_mqtt.presence import Presence, Publication
 from intuition_connector_mqtt.sending import Sending
 from intuition_connector_mqtt.waker import Waker
 from intuition_connector_mqtt.window import Window
-from intuition_core.trading.records import position
+from intuition_core.trading.records import record_key
 
 WINDOW: Final = 1000
 """Messages that the broker may send, and publications that we may send, before one is acknowledged."""
@@ -648,6 +648,6 @@ def _user_properties(message: MQTTMessage) -> Mapping[str, str] | None:
 def _is_later(record: str, other: str | None) -> bool:
     """Tell which of two records came later: a known message has its old records published again."""
     try:
-        return other is None or position(record) > position(other)
+        return other is None or record_key(record) > record_key(other)
     except ValueError:
         return True  # a foreign backend's, of no matter

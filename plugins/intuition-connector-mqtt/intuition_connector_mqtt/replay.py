@@ -13,7 +13,7 @@ from intuition_core.data import Event
 from intuition_core.errors import IntuitionError
 from intuition_core.plugins.catalogue import Catalogue
 from intuition_core.sources.opening import open_source, reader_of
-from intuition_core.sources.reading import Merged, Opened
+from intuition_core.sources.reading import MergedReader, SourceReader
 
 _TEXT: Final = {"csv": (".csv", ".tsv", ".txt"), "jsonl": (".jsonl", ".ndjson")}
 """Which files grow line by line, by their source."""
@@ -116,7 +116,7 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
         except IntuitionError as error:
             raise BadLines(path, first, str(error).replace(str(piece), path.name)) from None
 
-    def _open(self, catalogue: Catalogue, data: tuple[str, ...]) -> Opened | Merged:
+    def _open(self, catalogue: Catalogue, data: tuple[str, ...]) -> SourceReader | MergedReader:
         return open_source(
             catalogue,
             self.source,
@@ -128,7 +128,7 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def _measured(opened: Opened | Merged, progress: Progress) -> Iterator[Event]:
+def _measured(opened: SourceReader | MergedReader, progress: Progress) -> Iterator[Event]:
     """Give the events of batches, and say at each which part of all it is."""
     before = 0.0
     for batch in opened.batches():

@@ -61,7 +61,7 @@ class Session:
 
     @property
     def killed(self) -> str | None:
-        return self.service.session.strategy.killed
+        return self.service.session.engine.killed
 
     @property
     def seq(self) -> int:

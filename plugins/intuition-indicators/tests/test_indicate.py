@@ -28,7 +28,7 @@ from intuition_core.plugins.catalogue import Catalogue, Plugin
 from intuition_core.serving.local import Local
 from intuition_core.serving.service import Service
 from intuition_core.trading.composition import Composition, Line, Part
-from intuition_core.trading.engine import Strategy
+from intuition_core.trading.engine import TradingEngine
 
 PATIENCE = 30.0
 WINDOW = 3
@@ -220,8 +220,8 @@ def in_process(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
         seed=7,
         cash=Decimal(10_000),
     )
-    strategy = Strategy(composition, run="one")
-    return [record for event in events for record in strategy.step({"channel": "quotes", **event})]
+    engine = TradingEngine(composition, run="one")
+    return [record for event in events for record in engine.step({"channel": "quotes", **event})]
 
 
 def heard(records: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from intuition_core.contracts import Context, Message
 from intuition_core.errors import BadParameter
 from intuition_core.params.checking import check_params
 from intuition_core.trading.composition import Composition, Line, Part
-from intuition_core.trading.engine import Strategy
+from intuition_core.trading.engine import TradingEngine
 
 Numbers = Sequence[float]
 DAY = 86_400_000_000_000
@@ -395,7 +395,7 @@ def test_in_a_composition_algorithms_hear_them() -> None:
         seed=7,
         cash=Decimal(1000),
     )
-    strategy = Strategy(composition, run="test")
+    engine = TradingEngine(composition, run="test")
     quotes = [{"channel": "quotes", "sid": "GOOG", "quote": quote, "ts": ts} for ts, quote in enumerate((1.0, 2.0))]
-    records = [record for quote in quotes for record in strategy.step(quote)]
+    records = [record for quote in quotes for record in engine.step(quote)]
     assert [record["data"] for record in records] == [{"channel": "fast", "sid": "GOOG", "value": 1.5, "ts": 1}]

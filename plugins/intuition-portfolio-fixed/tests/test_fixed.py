@@ -15,7 +15,7 @@ from intuition_core.errors import BadParameter
 from intuition_core.params.checking import check_params, plain_params
 from intuition_core.params.typed import Typed
 from intuition_core.trading.composition import Composition, Line, Part
-from intuition_core.trading.engine import Strategy
+from intuition_core.trading.engine import TradingEngine
 
 
 @dataclass
@@ -193,11 +193,11 @@ def bought(quotes: Sequence[float], **params: object) -> list[tuple[str, str]]:
         seed=7,
         cash=Decimal(1000),
     )
-    strategy = Strategy(composition, run="test")
+    engine = TradingEngine(composition, run="test")
     records = [
         record
         for ts, quote in enumerate(quotes)
-        for record in strategy.step({"channel": "quotes", "sid": "GOOG", "quote": quote, "ts": ts})
+        for record in engine.step({"channel": "quotes", "sid": "GOOG", "quote": quote, "ts": ts})
     ]
     return [(record["type"], record.get("reason") or record["quantity"]) for record in records]
 

@@ -10,7 +10,7 @@ from intuition_core.account.margin import Margin
 from intuition_core.contracts import Data, Signal
 from intuition_core.params.checking import check_params
 from intuition_core.trading.composition import Composition, Line, Part
-from intuition_core.trading.engine import Strategy
+from intuition_core.trading.engine import TradingEngine
 
 
 class Told:
@@ -25,7 +25,7 @@ class Told:
 @pytest.mark.parametrize(("params", "units"), [({"units": 7}, 7), ({"cash": 700}, 7), ({"fraction": 0.07}, 7)])
 @pytest.mark.parametrize("at", [{0: 1, 2: 1, 4: 1}, {0: 3}, {0: 2, 1: 2}])
 def test_it_bets_once(side: str, initial: str, params: dict[str, Any], units: int, at: dict[int, int]) -> None:
-    strategy = Strategy(
+    engine = TradingEngine(
         Composition(
             lines=(
                 Line(
@@ -43,5 +43,5 @@ def test_it_bets_once(side: str, initial: str, params: dict[str, Any], units: in
     )
     for n in range(8):
         do = [side] * at.get(n, 0)
-        strategy.step({"channel": "quotes", "sid": "A", "quote": 100.0, "ts": n, "do": do})
-    assert strategy.account.positions == {"A": pytest.approx(units if side == "buy" else -units)}
+        engine.step({"channel": "quotes", "sid": "A", "quote": 100.0, "ts": n, "do": do})
+    assert engine.account.positions == {"A": pytest.approx(units if side == "buy" else -units)}

@@ -4,7 +4,7 @@ from intuition_portfolio_kelly import Kelly
 
 from intuition_core.contracts import Data, Signal
 from intuition_core.testing import quotes, strategy_of
-from intuition_core.trading.engine import Strategy
+from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.records import Record
 
 
@@ -16,12 +16,12 @@ class Turns:
         return Signal(data["sid"], side, data["quote"], probability=0.6, win=1.0, loss=1.0)
 
 
-def session() -> Strategy:
+def session() -> TradingEngine:
     return strategy_of(Turns, (Kelly, {"min_trades": 2}))
 
 
-def taken(strategy: Strategy, events: list[Data]) -> list[Record]:
-    return [record for event in events for record in strategy.step(event)]
+def taken(engine: TradingEngine, events: list[Data]) -> list[Record]:
+    return [record for event in events for record in engine.step(event)]
 
 
 def test_a_session_goes_on_from_its_snapshot() -> None:

@@ -14,7 +14,7 @@ from intuition_core.contracts import Bet, ClosedTrade, Data, Order, Side, Signal
 from intuition_core.params.checking import check_params
 from intuition_core.testing.account import FakeAccount
 from intuition_core.trading.composition import Composition, Fill, FillRules, Line, Part
-from intuition_core.trading.engine import Strategy
+from intuition_core.trading.engine import TradingEngine
 
 EDGE: dict[str, float] = {"probability": 0.6, "loss": 1.0, "win": 1.0}  # f* = 0.2, and half of it is bet
 
@@ -27,10 +27,10 @@ class Told:
         return [Signal(data["sid"], side, **edge) for side in data.get("do", ())]
 
 
-def strategy(fill: Fill = "next", initial: str = "1.5", share: str | None = None, **params: Any) -> Strategy:
+def engine(fill: Fill = "next", initial: str = "1.5", share: str | None = None, **params: Any) -> TradingEngine:
     part = Part(kind="portfolio", name="kelly", factory=Kelly, params=check_params("portfolio", Kelly, params))
     told = Part(kind="algorithm", name="told", factory=Told, params={})
-    return Strategy(
+    return TradingEngine(
         Composition(
             lines=(Line(algorithm=told, portfolio=part),),
             seed=1,
@@ -56,7 +56,7 @@ def test_one_stake_is_bet_however_often_it_is_signalled(
 ) -> None:
     if fill == "same":
         share = None
-    at_work = strategy(fill, initial, share)
+    at_work = engine(fill, initial, share)
     for n in range(14):
         do = [side] * at.get(n, 0)
         at_work.step({"channel": "quotes", "sid": "A", "quote": 100.0, "ts": n, "volume": 20.0, "do": do})
@@ -113,7 +113,7 @@ def test_an_edge_is_estimated_over_what_was_staked() -> None:
 
 
 def test_an_edge_is_estimated_from_short_trades_of_the_account() -> None:
-    at_work = strategy(min_trades=2, fraction=1.0)
+    at_work = engine(min_trades=2, fraction=1.0)
     story: list[tuple[float, list[str], dict[str, float]]] = [
         (100.0, ["sell"], EDGE),
         (100.0, [], {}),

@@ -19,7 +19,7 @@ from intuition_core.backtest.run import Backtest
 from intuition_core.contracts import Data
 from intuition_core.params.checking import check_params
 from intuition_core.trading.composition import Composition, Line, Part
-from intuition_core.trading.engine import Strategy
+from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.records import Record
 
 Day = list[dict[str, Any]]
@@ -80,7 +80,7 @@ def composition(days: list[Day], **params: Any) -> Composition:
 
 
 def weights(backtest: Backtest) -> dict[str, float]:
-    account = backtest.strategy.account
+    account = backtest.engine.account
     return {sid: units * account.marks[sid] / account.equity for sid, units in account.positions.items()}
 
 
@@ -91,7 +91,7 @@ def test_a_year_never_owes_cash_and_never_holds_more_than_all(days: list[Day], o
     backtest = Backtest(recipe, listen=records.extend)
     for event in itertools.chain.from_iterable(days):
         backtest.take([event])
-        ledger = backtest.strategy.ledger
+        ledger = backtest.engine.ledger
         assert ledger.available >= 0
         assert all(position.quantity % STEP == 0 for position in ledger.positions.values())
     assert 0.9 < sum(weights(backtest).values()) <= 1
@@ -108,9 +108,9 @@ def test_the_first_weights_are_those_of_the_window_alone(days: list[Day]) -> Non
     backtest = Backtest(composition(days, objective="risk-parity", reserve=0.02))
     # The close of a day is one when the next day's first quote is there; what is ordered then fills on the day after.
     backtest.take(list(itertools.chain.from_iterable(days[: WINDOW + 1])))
-    assert not backtest.strategy.open_orders
+    assert not backtest.engine.open_orders
     backtest.take(days[WINDOW + 1][:1])
-    assert len(backtest.strategy.open_orders) == len(days[0])
+    assert len(backtest.engine.open_orders) == len(days[0])
     backtest.take([*days[WINDOW + 1][1:], *days[WINDOW + 2]])
     found = weights(backtest)
     prices = np.array([[event["quote"] for event in day] for day in days[: WINDOW + 1]])
@@ -126,15 +126,15 @@ def test_a_session_that_is_resumed_decides_the_same(days: list[Day]) -> None:
     recipe = composition(days, objective="hierarchical-risk-parity")
     events = list(itertools.chain.from_iterable(days[:130]))
 
-    def decided(strategy: Strategy, part: list[dict[str, Any]]) -> list[Record]:
-        return [record for event in part for record in strategy.step(event)]
+    def decided(engine: TradingEngine, part: list[dict[str, Any]]) -> list[Record]:
+        return [record for event in part for record in engine.step(event)]
 
-    whole = Strategy(recipe, run="r")
+    whole = TradingEngine(recipe, run="r")
     expected = decided(whole, events)
     # In the midst of a day, of a rebalancing, and after it.
     turn = next(record["seq"] for record in expected if record["type"] == "decision" and record["side"] == "sell")
     for cut in (45, turn, turn + 1, turn + 25):
-        first, again = Strategy(recipe, run="r"), Strategy(recipe, run="r")
+        first, again = TradingEngine(recipe, run="r"), TradingEngine(recipe, run="r")
         got = decided(first, events[:cut])
         kept = first.snapshot()
         assert kept is not None

@@ -15,7 +15,7 @@ from intuition_core.backtest.run import Backtest
 from intuition_core.contracts import Data, Signal
 from intuition_core.params.checking import check_params
 from intuition_core.trading.composition import Composition, Fill, Line, Part
-from intuition_core.trading.engine import Strategy
+from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.records import Record
 
 HOUR = 3_600_000_000_000
@@ -71,24 +71,24 @@ def hourly(days: int) -> Events:
     return events
 
 
-def taken(strategy: Strategy, events: Events) -> list[Record]:
-    return [record for event in events for record in strategy.step(event)]
+def taken(engine: TradingEngine, events: Events) -> list[Record]:
+    return [record for event in events for record in engine.step(event)]
 
 
 @pytest.mark.parametrize("fill", ["next", "same"])
 def test_target_weights_are_kept_by_quotes_alone(fill: Fill) -> None:
-    strategy = Strategy(
+    engine = TradingEngine(
         recipe((Silent, TargetWeights, {"weights": {"A": 0.5, "B": 0.5}, "trigger": "quote"}), fill=fill), run="r"
     )
     decided = []
     for event in hourly(12):
         hour = event["ts"] // HOUR
-        decided += [(hour // 24, record["side"]) for record in strategy.step(event) if record["type"] == "decision"]
-        assert strategy.ledger.available >= 0
+        decided += [(hour // 24, record["side"]) for record in engine.step(event) if record["type"] == "decision"]
+        assert engine.ledger.available >= 0
         if hour % 24 == 3 and event["sid"] == "B":
-            worth = {sid: units * strategy.account.marks[sid] for sid, units in strategy.account.positions.items()}
-            assert worth["A"] == pytest.approx(0.5 * strategy.account.equity, rel=0.04)
-            assert worth["B"] == pytest.approx(0.5 * strategy.account.equity, rel=0.04)
+            worth = {sid: units * engine.account.marks[sid] for sid, units in engine.account.positions.items()}
+            assert worth["A"] == pytest.approx(0.5 * engine.account.equity, rel=0.04)
+            assert worth["B"] == pytest.approx(0.5 * engine.account.equity, rel=0.04)
     assert decided[:2] == [(0, "buy"), (0, "buy")]
     assert {side for day, side in decided if day in range(1, 6)} == {"sell", "buy"}
     assert set(decided[2:]) == {(day, side) for day in range(1, 12) for side in ("sell", "buy")}
@@ -96,14 +96,14 @@ def test_target_weights_are_kept_by_quotes_alone(fill: Fill) -> None:
 
 def test_equal_weights_are_made_equal_again() -> None:
     def course(**params: Any) -> list[float]:
-        strategy = Strategy(recipe((Early, EqualWeight, {"symbols": ["A", "B"], **params})), run="r")
+        engine = TradingEngine(recipe((Early, EqualWeight, {"symbols": ["A", "B"], **params})), run="r")
         parts = []
         for event in hourly(4):
-            taken(strategy, [event])
-            assert strategy.ledger.available >= 0
+            taken(engine, [event])
+            assert engine.ledger.available >= 0
             if event["ts"] == 27 * HOUR:
-                worth = strategy.account.positions.get("A", 0.0) * strategy.account.marks["A"]
-                parts.append(worth / strategy.account.equity)
+                worth = engine.account.positions.get("A", 0.0) * engine.account.marks["A"]
+                parts.append(worth / engine.account.equity)
         return parts
 
     assert min(course()) > 0.55
@@ -116,11 +116,11 @@ def test_of_several_algorithms_each_has_its_schedule() -> None:
         recipe((Both, TargetWeights, weights), (Silent, TargetWeights, {**weights, "trigger": "quote"}))
     )
     backtest.take(hourly(3))
-    strategy = backtest.strategy
-    for ledger in strategy.ledger.ledgers.values():
+    engine = backtest.engine
+    for ledger in engine.ledger.ledgers.values():
         assert ledger.available >= 0
         assert {sid: float(each.quantity) for sid, each in ledger.positions.items()}.keys() == {"A", "B"}
-        worth = float(ledger.positions["A"].quantity) * strategy.account.marks["A"]
+        worth = float(ledger.positions["A"].quantity) * engine.account.marks["A"]
         assert worth == pytest.approx(0.5 * float(ledger.equity), rel=0.25)
 
 
@@ -130,13 +130,13 @@ def test_what_a_unit_is_worth_is_more_than_its_price_where_the_instrument_says_s
         recipe((Silent, TargetWeights, params)),
         instruments=(Instrument(symbol="B", multiplier=Decimal(5), lot=Decimal(1)),),
     )
-    strategy = Strategy(composition, run="r")
-    refused = [record for record in taken(strategy, hourly(6)) if record["type"] == "rejection"]
+    engine = TradingEngine(composition, run="r")
+    refused = [record for record in taken(engine, hourly(6)) if record["type"] == "rejection"]
     assert not refused
-    position = strategy.ledger.positions["B"].quantity
+    position = engine.ledger.positions["B"].quantity
     assert position % 1 == 0
-    assert float(position) * 10 * 5 / strategy.account.equity == pytest.approx(0.4, abs=0.05)
-    assert strategy.account.cash / strategy.account.equity == pytest.approx(0.1, abs=0.05)
+    assert float(position) * 10 * 5 / engine.account.equity == pytest.approx(0.4, abs=0.05)
+    assert engine.account.cash / engine.account.equity == pytest.approx(0.1, abs=0.05)
 
 
 quotes = st.lists(st.tuples(st.sampled_from("ABC"), st.integers(1, 5000), st.integers(0, 20)), min_size=1, max_size=60)
@@ -163,7 +163,7 @@ def test_whatever_is_quoted_no_cash_is_owed_and_a_session_goes_on_from_its_snaps
     for sid, cents, hours in quotes:
         ts += hours * HOUR
         events.append({"channel": "quotes", "sid": sid, "quote": cents / 100, "ts": ts})
-    whole, first, again = (Strategy(composition, run="r") for _ in range(3))
+    whole, first, again = (TradingEngine(composition, run="r") for _ in range(3))
     expected = []
     for event in events:
         records = whole.step(event)

@@ -13,7 +13,7 @@ from intuition_core.contracts import Bet, Data, Order, Signal
 from intuition_core.params.checking import check_params
 from intuition_core.testing.account import FakeAccount
 from intuition_core.trading.composition import Composition, Fill, FillRules, Line, Part
-from intuition_core.trading.engine import Strategy
+from intuition_core.trading.engine import TradingEngine
 
 HOUR = 3_600_000_000_000
 DAY = 24 * HOUR
@@ -26,7 +26,7 @@ class Told:
         return [Signal(data["sid"], side) for side in data.get("do", ())]
 
 
-def strategy(fill: Fill = "next", initial: str = "1.5", share: str | None = None, **params: Any) -> Strategy:
+def engine(fill: Fill = "next", initial: str = "1.5", share: str | None = None, **params: Any) -> TradingEngine:
     part = Part(
         kind="portfolio",
         name="equal-weight",
@@ -34,7 +34,7 @@ def strategy(fill: Fill = "next", initial: str = "1.5", share: str | None = None
         params=check_params("portfolio", EqualWeight, params),
     )
     told = Part(kind="algorithm", name="told", factory=Told, params={})
-    return Strategy(
+    return TradingEngine(
         Composition(
             lines=(Line(algorithm=told, portfolio=part),),
             seed=1,
@@ -67,7 +67,7 @@ def test_one_part_is_staked_however_often_it_is_signalled(
 ) -> None:
     if fill == "same":
         share = None
-    at_work = strategy(fill, initial, share, count=2)
+    at_work = engine(fill, initial, share, count=2)
     for event in events({n: [side] * count for n, count in at.items()}, [100.0] * 14, volume=100.0):
         at_work.step(event)
         staked = sum(float(order.quantity or (order.cash or 0) / 100) for order in at_work.account.orders)
@@ -78,7 +78,7 @@ def test_one_part_is_staked_however_often_it_is_signalled(
 
 def test_what_is_short_is_made_equal_again_and_not_bought_back() -> None:
     for side in ("buy", "sell"):
-        at_work = strategy(count=4, days=1)
+        at_work = engine(count=4, days=1)
         prices = [100.0] * 24 + [125.0] * 24 + [60.0] * 24
         shares = []
         for event in events({0: [side]}, prices):

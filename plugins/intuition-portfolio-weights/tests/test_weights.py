@@ -18,7 +18,7 @@ from intuition_core.params.checking import check_params, plain_params
 from intuition_core.testing.account import FakeAccount
 from intuition_core.testing.portfolio import PortfolioContract
 from intuition_core.trading.composition import Composition, Line, Part
-from intuition_core.trading.engine import Strategy
+from intuition_core.trading.engine import TradingEngine
 
 HOUR = 3_600_000_000_000
 DAY = 24 * HOUR
@@ -333,7 +333,7 @@ class Watching:
         return order
 
 
-def strategy(part: type, **params: Any) -> Strategy:
+def engine(part: type, **params: Any) -> TradingEngine:
     recipe = Composition(
         lines=(
             Line(
@@ -347,11 +347,11 @@ def strategy(part: type, **params: Any) -> Strategy:
         costs=Costs(commission_bps=Decimal(10)),
         seed=1,
     )
-    return Strategy(recipe, run="r")
+    return TradingEngine(recipe, run="r")
 
 
 def test_weights_are_restored_each_day_and_only_then() -> None:
-    live = strategy(TargetWeights, weights={"A": 0.5, "B": 0.3})
+    live = engine(TargetWeights, weights={"A": 0.5, "B": 0.3})
     prices = {"A": 100.0, "B": 10.0}
     days = []
     for hour in range(24 * 12):
@@ -369,7 +369,7 @@ def test_weights_are_restored_each_day_and_only_then() -> None:
 
 
 def test_equal_weights_come_to_all_of_the_account_and_not_more() -> None:
-    live = strategy(EqualWeight, symbols=["A", "B", "C"])
+    live = engine(EqualWeight, symbols=["A", "B", "C"])
     for ts in range(3):
         for sid in "ABC":
             live.step({"channel": "quotes", "sid": sid, "quote": 7.0, "ts": ts, "open": 7.0})

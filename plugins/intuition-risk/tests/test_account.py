@@ -12,7 +12,7 @@ from intuition_core.contracts import Bet, Data, Signal
 from intuition_core.params.checking import check_params
 from intuition_core.session import control
 from intuition_core.trading.composition import Composition, Line, Part
-from intuition_core.trading.engine import Strategy
+from intuition_core.trading.engine import TradingEngine
 
 SECOND = 1_000_000_000
 DAY = 86_400 * SECOND
@@ -56,9 +56,9 @@ class Stake:
         pass
 
 
-def strategy(
+def engine(
     *risks: tuple[type, dict[str, Any]], names: Sequence[str] = ("one",), stake: Any = None, **more: Any
-) -> Strategy:
+) -> TradingEngine:
     recipe = Composition(
         lines=tuple(
             Line(
@@ -74,7 +74,7 @@ def strategy(
         seed=1,
         **more,
     )
-    return Strategy(recipe, run="r")
+    return TradingEngine(recipe, run="r")
 
 
 def quote(price: float, ts: int | None = None, sid: str = "A", **more: Any) -> dict[str, Any]:
@@ -82,17 +82,17 @@ def quote(price: float, ts: int | None = None, sid: str = "A", **more: Any) -> d
     return event if ts is None else {**event, "ts": ts}
 
 
-def step(live: Strategy, event: dict[str, Any]) -> Sequence[dict[str, Any]]:
+def step(live: TradingEngine, event: dict[str, Any]) -> Sequence[dict[str, Any]]:
     """Take an event; one without a time comes a nanosecond after the one before it."""
     return live.step({"ts": live.seq, **event})
 
 
-def types(live: Strategy, *events: dict[str, Any]) -> list[str]:
+def types(live: TradingEngine, *events: dict[str, Any]) -> list[str]:
     return [record["type"] for event in events for record in step(live, event)]
 
 
 def test_a_refusal_is_recorded_with_its_reason_and_who_refused() -> None:
-    live = strategy((MaxPosition, {"value": 500}))
+    live = engine((MaxPosition, {"value": 500}))
     (record,) = step(live, quote(10.0, do="buy"))
     assert (record["type"], record["risk"]) == ("rejection", "MaxPosition")
     assert record["reason"] == "A would come to 1000 (0 held, 0 ordered, 1000 more); at most 500"
@@ -100,7 +100,7 @@ def test_a_refusal_is_recorded_with_its_reason_and_who_refused() -> None:
 
 def test_the_account_is_that_of_all_algorithms_and_orders_at_work_count() -> None:
     for risk in ((Exposure, {"gross": 0.15}), (MaxPosition, {"value": 1500})):
-        live = strategy(risk, names=("one", "two"))
+        live = engine(risk, names=("one", "two"))
         assert types(live, quote(10.0, do="buy")) == ["decision", "rejection"]
         assert types(live, quote(10.0, do="buy")) == ["fill", "rejection", "rejection"]
         assert types(live, quote(10.0, do="sell", by="one")) == ["decision"]
@@ -108,10 +108,10 @@ def test_the_account_is_that_of_all_algorithms_and_orders_at_work_count() -> Non
 
 
 def test_the_smaller_order_is_the_one_that_is_placed() -> None:
-    live = strategy((MaxPosition, {"value": 1500, "shrink": True}), names=("one", "two"))
+    live = engine((MaxPosition, {"value": 1500, "shrink": True}), names=("one", "two"))
     first, second = step(live, quote(10.0, do="buy"))
     assert (first["cash"], second["cash"]) == ("1000", "500")
-    live = strategy((Exposure, {"gross": 0.1, "shrink": True}), stake={"units": 333})
+    live = engine((Exposure, {"gross": 0.1, "shrink": True}), stake={"units": 333})
     (record,) = step(live, quote(7.0, do="buy"))
     assert (record["type"], record["quantity"]) == ("decision", "142.85714285")
 
@@ -123,7 +123,7 @@ def test_shorts_are_held_to_limits_as_longs_are_and_what_closes_them_passes() ->
         (MaxPosition, {"value": 1500}),
         (MaxPosition, {"units": 150}),
     ):
-        live = strategy(risk, names=("one", "two"), margin=Margin())
+        live = engine(risk, names=("one", "two"), margin=Margin())
         assert types(live, quote(10.0, do="sell")) == ["decision", "rejection"]
         assert types(live, quote(10.0, do="sell")) == ["fill", "rejection", "rejection"]
         assert live.account.values == {"A": -1000.0}
@@ -132,7 +132,7 @@ def test_shorts_are_held_to_limits_as_longs_are_and_what_closes_them_passes() ->
 
 
 def test_a_margin_is_no_exposure() -> None:
-    live = strategy((Exposure, {"gross": 0.2, "net": 0.2}), margin=Margin(initial=Decimal(3), maintenance=Decimal(2)))
+    live = engine((Exposure, {"gross": 0.2, "net": 0.2}), margin=Margin(initial=Decimal(3), maintenance=Decimal(2)))
     assert types(live, quote(10.0, do="sell"), quote(10.0, do="sell"), quote(10.0)) == [
         *("decision", "fill", "decision", "fill")
     ]
@@ -141,12 +141,12 @@ def test_a_margin_is_no_exposure() -> None:
 
 
 def test_one_algorithm_may_be_long_of_what_another_is_short_of() -> None:
-    live = strategy((Exposure, {"net": 0.1, "gross": 0.1}), names=("one", "two"), margin=Margin())
+    live = engine((Exposure, {"net": 0.1, "gross": 0.1}), names=("one", "two"), margin=Margin())
     assert types(live, quote(10.0, do="buy", by="one"), quote(10.0)) == ["decision", "fill"]
     assert types(live, quote(10.0, do="buy", by="two")) == ["rejection"]
     (record,) = step(live, quote(10.0, do="sell", by="two"))
     assert record["reason"].startswith("the gross exposure would come to 2000 (1000 now")
-    live = strategy((MaxPosition, {"value": 1000}), names=("one", "two"), margin=Margin())
+    live = engine((MaxPosition, {"value": 1000}), names=("one", "two"), margin=Margin())
     assert types(live, quote(10.0, do="buy", by="one"), quote(10.0, do="sell", by="two")) == [
         *("decision", "fill", "decision")
     ]
@@ -174,12 +174,12 @@ def test_units_are_counted_in_the_currency_of_the_account() -> None:
             (refused[1] + 0.1, "U", 100.0, "rejection"),
         ]:
             for side in ("buy", "sell"):
-                live = strategy(risk, stake={"units": units}, currency="EUR", instruments=instruments, margin=Margin())
+                live = engine(risk, stake={"units": units}, currency="EUR", instruments=instruments, margin=Margin())
                 assert types(live, rate, quote(price, sid=sid, do=side)) == [verdict]
 
 
 def test_a_limit_far_from_the_market_is_a_slip_of_the_finger() -> None:
-    live = strategy((PriceCollar, {"fraction": 0.1}), (OrderSize, {"cash": 1000}), stake={"units": 10})
+    live = engine((PriceCollar, {"fraction": 0.1}), (OrderSize, {"cash": 1000}), stake={"units": 10})
     assert types(live, quote(100.0, do="buy", terms={"limit": 1000.0})) == ["rejection"]
     assert types(live, quote(100.0, do="buy", terms={"limit": 90.0})) == ["decision"]
     (record,) = step(live, quote(100.0, do="buy", terms={"limit": 101.0}))
@@ -187,7 +187,7 @@ def test_a_limit_far_from_the_market_is_a_slip_of_the_finger() -> None:
 
 
 def test_orders_at_work_are_seen_until_they_end_and_what_replaces_one_counts_once() -> None:
-    live = strategy((MaxPosition, {"value": 1500}), (Exposure, {"gross": 0.15}))
+    live = engine((MaxPosition, {"value": 1500}), (Exposure, {"gross": 0.15}))
     low = {"limit": 5.0, "tag": "entry"}
     assert types(live, quote(10.0, do="buy", terms=low)) == ["decision"]
     (order,) = live.account.orders
@@ -200,19 +200,19 @@ def test_orders_at_work_are_seen_until_they_end_and_what_replaces_one_counts_onc
 
 
 def test_orders_are_counted_by_the_time_of_events() -> None:
-    live = strategy((OrderRate, {"orders": 1, "seconds": 1}))
+    live = engine((OrderRate, {"orders": 1, "seconds": 1}))
     assert types(live, quote(10.0, do="buy"), quote(10.0, SECOND - 1, do="buy")) == ["decision", "fill", "rejection"]
     assert types(live, quote(10.0, SECOND, do="buy")) == ["decision"]
 
 
 def test_a_price_that_a_signal_makes_up_is_held_against_the_market() -> None:
-    live = strategy((PriceCollar, {"fraction": 0.1}))
+    live = engine((PriceCollar, {"fraction": 0.1}))
     assert types(live, quote(100.0, do="buy", at=11.0)) == ["rejection"]
     assert types(live, quote(100.0, do="buy", at=110.0)) == ["decision"]
 
 
 def test_what_went_silent_is_not_bought() -> None:
-    live = strategy((StaleData, {"seconds": 1}))
+    live = engine((StaleData, {"seconds": 1}))
     assert types(live, quote(10.0)) == []
     news = {"channel": "news", "sid": "A", "quote": 0.0, "do": "buy"}
     assert types(live, {**news, "ts": SECOND}) == ["decision"]
@@ -221,7 +221,7 @@ def test_what_went_silent_is_not_bought() -> None:
 
 
 def test_a_day_of_losses_stops_buying_and_the_next_day_begins_anew() -> None:
-    live = strategy((DailyLoss, {"cash": 100}))
+    live = engine((DailyLoss, {"cash": 100}))
     assert types(live, quote(10.0, do="buy"), quote(10.0, 1)) == ["decision", "fill"]
     assert types(live, quote(9.0, 2, do="buy"), quote(8.99, 3, do="buy")) == ["decision", "fill", "rejection"]
     assert types(live, quote(8.99, 4, do="sell")) == ["decision"]
@@ -229,7 +229,7 @@ def test_a_day_of_losses_stops_buying_and_the_next_day_begins_anew() -> None:
 
 
 def test_a_fall_turns_the_kill_switch_on_and_clearing_it_holds() -> None:
-    live = strategy((Drawdown, {"peak": 0.01, "kill": True}))
+    live = engine((Drawdown, {"peak": 0.01, "kill": True}))
     assert types(live, quote(10.0, do="buy"), quote(10.0, 1), quote(9.0, 2)) == ["decision", "fill"]
     (record,) = step(live, quote(8.99, 3))
     assert (record["type"], record["action"], record["by"]) == ("control", "kill", "risk Drawdown")
@@ -241,12 +241,12 @@ def test_a_fall_turns_the_kill_switch_on_and_clearing_it_holds() -> None:
 
 
 def test_a_short_loses_by_a_rising_price() -> None:
-    live = strategy((DailyLoss, {"cash": 100}), margin=Margin())
+    live = engine((DailyLoss, {"cash": 100}), margin=Margin())
     assert types(live, quote(10.0, do="sell"), quote(10.0, 1)) == ["decision", "fill"]
     assert types(live, quote(11.0, 2, do="sell"), quote(11.0, 3)) == ["decision", "fill"]
     assert types(live, quote(11.01, 4, do="sell")) == ["rejection"]
     assert types(live, quote(11.01, 5, do="buy"), quote(11.01, 6)) == ["decision", "fill"]
-    live = strategy((Drawdown, {"peak": 0.01, "kill": True}), margin=Margin())
+    live = engine((Drawdown, {"peak": 0.01, "kill": True}), margin=Margin())
     assert types(live, quote(10.0, do="sell"), quote(10.0, 1), quote(9.0, 2)) == ["decision", "fill"]
     assert types(live, quote(10.01, 3)) == []  # 10,100 was the peak, and 101 may be lost of it
     (record,) = step(live, quote(10.02, 4))
@@ -254,10 +254,10 @@ def test_a_short_loses_by_a_rising_price() -> None:
 
 
 def test_the_rate_of_orders_and_the_age_of_quotes_hold_for_shorts() -> None:
-    live = strategy((OrderRate, {"orders": 1, "seconds": 1}), margin=Margin())
+    live = engine((OrderRate, {"orders": 1, "seconds": 1}), margin=Margin())
     assert types(live, quote(10.0, do="sell"), quote(10.0, SECOND - 1, do="sell")) == ["decision", "fill", "rejection"]
     assert types(live, quote(10.0, SECOND - 1, do="buy")) == ["decision"]
-    live = strategy((StaleData, {"seconds": 1}), margin=Margin())
+    live = engine((StaleData, {"seconds": 1}), margin=Margin())
     assert types(live, quote(10.0)) == []
     news = {"channel": "news", "sid": "A", "quote": 0.0, "do": "sell"}
     assert types(live, {**news, "ts": SECOND}, {**news, "ts": SECOND + 1}) == ["decision", "rejection"]
@@ -274,16 +274,16 @@ def test_limits_come_out_of_a_snapshot_as_they_went_in() -> None:
     )
     events = [quote(10.0 - (number % 17) / 5, number * SECOND, do="buy") for number in range(60)]
     events += [quote(8.0, 61 * SECOND, do="sell"), *[{**event, "ts": event["ts"] + DAY} for event in events]]
-    whole = strategy(*risks)
+    whole = engine(*risks)
     records = [whole.step(event) for event in events]
     assert {record.get("risk") for each in records for record in each} >= {"OrderRate", "MaxPosition"}
     assert whole.killed
     for cut in (1, 10, 20, 61, 80):
-        begun = strategy(*risks)
+        begun = engine(*risks)
         for event in events[:cut]:
             begun.step(event)
         kept = begun.snapshot()
         assert kept is not None
-        other = strategy(*risks)
+        other = engine(*risks)
         assert other.restore(kept)
         assert [other.step(event) for event in events[cut:]] == records[cut:]

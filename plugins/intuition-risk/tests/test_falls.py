@@ -16,7 +16,7 @@ from intuition_core.contracts import Account, Order, Rejection, Signal, Watch
 from intuition_core.testing.account import FakeAccount
 from intuition_core.testing.risk import RiskContract
 from intuition_core.trading.composition import Composition, Line, Part
-from intuition_core.trading.engine import Strategy
+from intuition_core.trading.engine import TradingEngine
 
 DAY = 86_400_000_000_000
 HOUR = DAY // 24
@@ -208,15 +208,15 @@ def decided(risk: type, params: Any, events: list[dict[str, Any]], cut: int) -> 
     )
     limit = Part(kind="risk", name="limit", factory=risk, params=params)
     recipe = Composition(lines=(line,), risks=(limit,), seed=0, cash=Decimal(1000))
-    strategy = Strategy(recipe, run="r")
+    engine = TradingEngine(recipe, run="r")
     records: list[Any] = []
     for number, data in enumerate(events):
         if number == cut:
-            kept = strategy.snapshot()
+            kept = engine.snapshot()
             assert kept is not None
-            strategy = Strategy(recipe, run="r")
-            assert strategy.restore(kept)
-        records += strategy.step(data)
+            engine = TradingEngine(recipe, run="r")
+            assert engine.restore(kept)
+        records += engine.step(data)
     return records
 
 
