@@ -139,11 +139,17 @@ class Books:
         for ledger in self.ledgers.values():
             for sid, position in ledger.positions.items():
                 other = together.get(sid)
-                together[sid] = (
-                    position
-                    if other is None
-                    else Position(EXACT.add(other.quantity, position.quantity), EXACT.add(other.cost, position.cost))
-                )
+                together[sid] = position if other is None else _both(other, position)
+        return together
+
+    def position(self, sid: str) -> Position | None:
+        """Give what all together hold of a symbol, as `positions` does; None where nobody holds it."""
+        together: Position | None = None
+        for ledger in self.ledgers.values():
+            position = ledger.positions.get(sid)
+            if position is None:
+                continue
+            together = position if together is None else _both(together, position)
         return together
 
     @property
@@ -267,3 +273,8 @@ def _of(gap: Decimal, there: Decimal, missing: Decimal) -> Decimal:
     """Give a gap's part of what is there, in whole cents, rounded down."""
     cents = EXACT.divide_int(EXACT.multiply(gap, there), EXACT.multiply(missing, _CENT))
     return EXACT.multiply(cents, _CENT)
+
+
+def _both(one: Position, other: Position) -> Position:
+    """Give two positions in one symbol as one."""
+    return Position(EXACT.add(one.quantity, other.quantity), EXACT.add(one.cost, other.cost))

@@ -153,6 +153,10 @@ class Ledger:
         # Floats are made of them when somebody asks, which at most trades nobody does.
         self._closed: deque[tuple[str, Decimal, Decimal, Decimal, int, bool]] = deque(maxlen=_KEPT_TRADES)
 
+    def position(self, sid: str) -> Position | None:
+        """Give the position in a symbol; None where there is none."""
+        return self.positions.get(sid)
+
     @property
     def closed(self) -> list[ClosedTrade]:
         """The latest trades that were closed, oldest first; at most 1,000."""
@@ -275,6 +279,7 @@ class Ledger:
             total = cost
             self.opened[sid] = self.market.now
         self.positions[sid] = Position(quantity, total)
+        self.market.moved.add(sid)
         return cost
 
     def sell(
@@ -299,6 +304,7 @@ class Ledger:
         else:
             cost = part_of_cost(held.cost, quantity, held.quantity)
             self.positions[sid] = Position(EXACT.subtract(held.quantity, quantity), EXACT.subtract(held.cost, cost))
+        self.market.moved.add(sid)
         profit = EXACT.subtract(proceeds, cost)
         self.cash = EXACT.add(self.cash, proceeds)
         self.realised = EXACT.add(self.realised, profit)
@@ -331,6 +337,7 @@ class Ledger:
         else:
             self.opened[sid] = self.market.now
         self.positions[sid] = Position(owed, cost)
+        self.market.moved.add(sid)
         self.cash = EXACT.add(self.cash, proceeds)
         return proceeds
 
@@ -376,6 +383,7 @@ class Ledger:
         return self._split(held, action) if isinstance(action, Split) else self._dividend(held, action)
 
     def _split(self, held: Position, split: Split) -> Booked:
+        self.market.moved.add(split.sid)
         new, old = Decimal(split.new), Decimal(split.old)
         times = EXACT.multiply(held.quantity, new)  # the units after the split, times `old`
         grain = EXACT.multiply(self.market.grain(split.sid), old)
@@ -407,6 +415,7 @@ class Ledger:
 
     def _take(self, sid: str, held: Position, quantity: Decimal) -> Decimal:
         """Take units out of a position, of its sign, and give what of its cost was theirs."""
+        self.market.moved.add(sid)
         if quantity == held.quantity:
             del self.positions[sid]
             return held.cost
@@ -466,6 +475,9 @@ class Readable(Protocol):
     @property
     def positions(self) -> Mapping[str, Position]:
         """Units held, and what they cost, by symbol; negative for what was sold short."""
+
+    def position(self, sid: str) -> Position | None:
+        """Give the position in a symbol; None where there is none."""
 
     @property
     def opened(self) -> Mapping[str, int]:

@@ -85,6 +85,7 @@ class Market:
         quoted_at: the ``ts`` of each symbol's latest quote, nanoseconds UTC; always the same object. Under rules 1 it
             is only kept where there are risk parts.
         acted_at: the ``ts`` of each symbol's latest split or dividend, nanoseconds UTC; always the same object.
+        moved: the symbols of which a position has changed since a backtest's equity was read; it clears them.
         now: the session's time: the largest ``ts`` of all events but those of people, nanoseconds UTC.
         splits: how many units there are now for one at a symbol's first quote, for symbols that were split since.
         plain: whether there are no instruments at all. Then `unit`, `step`, `tick` and `value` need not be asked.
@@ -111,6 +112,7 @@ class Market:
         "acted_at",
         "currency",
         "marks",
+        "moved",
         "now",
         "plain",
         "quoted_at",
@@ -129,6 +131,7 @@ class Market:
         self.quoted_at: dict[str, int] = {}
         self.acted_at: dict[str, int] = {}
         self.now = BEGINNING
+        self.moved: set[str] = set()
         self.splits: dict[str, float] = {}
         self.currency = currency
         self._step = step

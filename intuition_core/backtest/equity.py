@@ -9,7 +9,7 @@ from typing import Final
 
 from intuition_core.account.actions import ACTIONS, Split, read_action
 from intuition_core.account.amounts import added, exact
-from intuition_core.account.ledger import Readable
+from intuition_core.account.ledger import Position, Readable
 from intuition_core.account.market import NoRate, OtherCurrency
 from intuition_core.contracts import Data
 from intuition_core.data import DEFAULT_CHANNEL
@@ -30,6 +30,10 @@ _DAY: Final = 86_400 * _SECOND
 _NEVER: Final = -(2**63)
 
 _ONE: Final = Decimal(1)
+
+_FEW: Final = 16
+"""Positions up to which the account is read anew whenever one has changed. Of more, only what has changed is read; what
+that adds up to drifts, and is read anew at the end of each slice."""
 
 _ts = itemgetter("ts")
 _quote = itemgetter("quote")
@@ -168,34 +172,63 @@ class EquityCurve:
         self._equity, self._low, self._high = equity, low, high
 
     def settle(self, data: Data) -> None:
-        """Read the account anew after an event that changed a position."""
-        ledger, marks = self._ledger, self._quoted
+        """Follow an event that changed a position, and read what the account holds then."""
         self._last_ts = data["ts"]
         self._follow(data)
-        held = self._held
-        held.clear()
-        self._cash = equity = float(ledger.cash)
-        if positions := ledger.positions:
-            plain = self._plain
-            for sid, position in positions.items():
-                if position.quantity is not self._quantity:  # with one symbol it is often the same, and a float is dear
-                    self._quantity, self._units = position.quantity, float(position.quantity)
-                units = self._units
-                if not units:  # one algorithm owes what another holds
-                    continue
-                if sid not in marks or (rate := 1.0 if plain else self._rate(sid)) is None:
-                    mark = float(position.cost) / units
-                else:
-                    mark, units = marks[sid], units * rate
-                held[sid], self._marks[sid] = units, mark
-                equity += units * mark
-        self._equity = equity
+        if len(self._held) > _FEW and data["channel"] == DEFAULT_CHANNEL:
+            self._read_moved(data["sid"])
+        else:
+            self._read()
+        equity = self._equity
         if equity < self._low:
             self._low = equity
         elif equity > self._high:
             self._high = equity
 
+    def _read(self) -> None:
+        """Read the account anew."""
+        ledger, held = self._ledger, self._held
+        held.clear()
+        ledger.market.moved.clear()
+        self._cash = equity = float(ledger.cash)
+        for sid, position in ledger.positions.items():
+            equity += self._hold(sid, position)
+        self._equity = equity
+
+    def _read_moved(self, quoted: str) -> None:
+        """Read those positions that have changed, and the one whose symbol was quoted."""
+        ledger, held, marks = self._ledger, self._held, self._marks
+        moved = ledger.market.moved
+        moved.add(quoted)
+        cash = float(ledger.cash)
+        equity = self._equity - self._cash + cash
+        for sid in sorted(moved):  # in one order everywhere, as floats are added
+            before = held.pop(sid, None)
+            if before is not None:
+                equity -= before * marks[sid]
+            position = ledger.position(sid)
+            if position is not None:
+                equity += self._hold(sid, position)
+        moved.clear()
+        self._cash, self._equity = cash, equity
+
+    def _hold(self, sid: str, position: Position) -> float:
+        """Note what is held of a symbol, and give what it is worth."""
+        if position.quantity is not self._quantity:  # with one symbol it is often the same, and a float is dear
+            self._quantity, self._units = position.quantity, float(position.quantity)
+        units = self._units
+        if not units:  # one algorithm owes what another holds
+            return 0.0
+        if sid not in self._quoted or (rate := 1.0 if self._plain else self._rate(sid)) is None:
+            mark = float(position.cost) / units
+        else:
+            mark, units = self._quoted[sid], units * rate
+        self._held[sid], self._marks[sid] = units, mark
+        return units * mark
+
     def _end_slice(self) -> None:
+        if len(self._held) > _FEW:
+            self._equity = self._cash + added([units * self._marks[sid] for sid, units in self._held.items()])
         marks = self._ledger.marks
         if len(self.priced) < len(marks) and len(self.priced) < MAX_PRICED:
             known = set(self.priced)

@@ -410,7 +410,7 @@ class TradingEngine:
                 else:
                     marks[sid] = quote = data["quote"]
                     quoted_at[sid] = ts
-                    if sid in held and not low < quote < high and not monitor.within_thresholds():
+                    if sid in held and not low < quote < high and not monitor.within_thresholds(sid):
                         self.seq = last - length_hint(left)
                         market.now, self._manager.root = now, data
                         self._watch(ts, data)
@@ -904,7 +904,8 @@ class TradingEngine:
         if self.composition.margin is not None:
             self._recorder.open(self.seq, ts)
             self._manager.call_margins()
-        if monitor.needed and (ts >= monitor.until or (changed and not monitor.within_thresholds())):
+        quoted = data["sid"] if data["channel"] == DEFAULT_CHANNEL else None
+        if monitor.needed and (ts >= monitor.until or (changed and not monitor.within_thresholds(quoted))):
             self._watch(ts, data)
 
     def _watch(self, ts: int, data: Data) -> None:

@@ -1166,7 +1166,7 @@ class OrderManager:
             return
         self.books.moves += 1
         if self.monitor.needed:
-            self.monitor.settle()
+            self.monitor.settle(open_order.order.sid)
         fill = self.recorder.fill(open_order, outcome)
         if self._costly:
             fill["commission"] = plain_decimal(outcome.commission)

@@ -15,6 +15,15 @@ _NEVER: Final = 2**63 - 1
 _NEAR: Final = 1e-12
 """By how much of a bound floats may err on the way to it."""
 
+_FEW: Final = 16
+"""Positions up to which all are read whenever one has changed."""
+
+_MOST: Final = 100_000
+"""Steps after which the equity is added up anew."""
+
+_DRIFT: Final = 1e-9
+"""What floats may err by then, as a part of the numbers that were added: 2⁻⁵² a step comes to a fiftieth of it."""
+
 _EVERYTHING: Final = Watch(below=math.inf, above=-math.inf)
 """What a risk part waits for that does not say: every quote of what is held, and every fill."""
 
@@ -41,18 +50,23 @@ class RiskMonitor:
     """
 
     __slots__ = (
+        "_about",
         "_above",
         "_account",
         "_aimed",
         "_alarm",
         "_below",
         "_cash",
+        "_counted",
         "_fail",
         "_ledger",
         "_market",
         "_marks",
         "_observers",
+        "_scale",
+        "_seen",
         "_status",
+        "_steps",
         "held",
         "high",
         "low",
@@ -84,6 +98,12 @@ class RiskMonitor:
         self._below, self._above, self.until = -_ALWAYS, _ALWAYS, _NEVER
         self.low, self.high = _ALWAYS, -_ALWAYS
         self._aimed = True
+        # Of several positions: what the equity comes to but for what floats err, the marks that it was counted with,
+        # and how large the numbers were of which it was added up.
+        self._counted = False
+        self._about = self._scale = 0.0
+        self._steps = 0
+        self._seen: dict[str, float] = {}
 
     def open(self, risks: Sequence[BoundRisk]) -> None:
         """Begin to look out for these."""
@@ -107,30 +127,91 @@ class RiskMonitor:
         if self.needed:
             self.watch = _EVERYTHING
 
-    def settle(self) -> None:
-        """Look at what is held anew: something was booked."""
-        self._cash = float(self._ledger.cash)
-        self.held.clear()
-        for sid, position in self._ledger.positions.items():
-            self.held[sid] = float(position.quantity)
+    def settle(self, sid: str | None = None) -> None:
+        """Read what is held: something was booked.
+
+        Args:
+            sid: the only symbol of which a position has changed; None for any.
+        """
         # As often as not parts are shown the account next, and it is aimed anew with what they wait for then.
         self.low, self.high = _ALWAYS, -_ALWAYS
         self._aimed = False
+        if sid is not None and self._counted and self._settle_one(sid):
+            return
+        self._counted = False
+        self._cash = float(self._ledger.cash)
+        self.held.clear()
+        for each, position in self._ledger.positions.items():
+            self.held[each] = float(position.quantity)
 
-    def within_thresholds(self) -> bool:
-        """Say whether the account fares so that there is nothing that is waited for."""
+    def within_thresholds(self, quoted: str | None = None) -> bool:
+        """Say whether the account fares so that there is nothing that is waited for.
+
+        Args:
+            quoted: the only symbol whose mark has changed since this was asked last; None for any.
+        """
         held, marks = self.held, self._marks
         equity = self._cash
         if held:
-            [sid, *others] = held
+            [sid, *others] = held if len(held) == 1 else (None, None)
             if others or sid not in marks or not self._market.plain:
+                if quoted is not None and self._counted and self._is_clear(quoted):
+                    self._aimed = True  # at several there is nothing to aim at
+                    return True
                 equity = self._account.equity
+                self._count(equity)
             else:
                 equity += held[sid] * marks[sid]
         within_thresholds = self._below < equity < self._above
         if within_thresholds and not self._aimed:
             self._aim()
         return within_thresholds
+
+    # -- the equity of several positions, which takes as long to add up as there are positions
+
+    def _count(self, equity: float) -> None:
+        """Go on from an equity that was added up."""
+        held, marks = self.held, self._marks
+        self._counted = len(held) > 1 and self._market.plain and all(sid in marks for sid in held)
+        if not self._counted:
+            return
+        self._seen = {sid: marks[sid] for sid in held}
+        self._about = equity
+        self._scale = abs(self._cash) + sum(abs(units * marks[sid]) for sid, units in held.items())
+        self._steps = 0
+
+    def _settle_one(self, sid: str) -> bool:
+        """Go on where a position in one symbol has changed; False where all have to be read."""
+        held, position = self.held, self._ledger.position(sid)
+        if len(held) <= _FEW or (position is not None and sid not in self._marks):
+            return False
+        cash = float(self._ledger.cash)
+        self._about += cash - self._cash
+        self._scale += abs(cash - self._cash)
+        self._cash = cash
+        before = held.pop(sid, None)
+        if before is not None:
+            self._about -= before * self._seen[sid]
+        if position is not None:
+            held[sid] = units = float(position.quantity)
+            self._seen[sid] = mark = self._marks[sid]
+            self._about += units * mark
+            self._scale += abs(units * mark)
+        self._steps += 1
+        return True
+
+    def _is_clear(self, quoted: str) -> bool:
+        """Say whether the equity is within the thresholds by more than floats may err."""
+        units = self.held.get(quoted)
+        if units is not None:
+            mark = self._marks[quoted]
+            change = units * (mark - self._seen[quoted])
+            self._seen[quoted] = mark
+            self._about += change
+            self._scale += abs(change)
+        self._steps += 1
+        slack = _DRIFT * self._scale
+        return self._steps < _MOST and self._below + slack < self._about < self._above - slack
 
     def show(self, ts: int, sid: str | None) -> None:
         """Let risk parts see how the account fares; one may turn the kill switch on. The recorder is at the event.
@@ -160,6 +241,7 @@ class RiskMonitor:
             if reason is not None:
                 self._alarm(risk, reason)
         self._below, self._above, self.until = below, above, until
+        self._counted = False
         self._aim()
 
     def _aim(self) -> None:

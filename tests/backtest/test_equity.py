@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from intuition_core.account.instruments import Instrument
 from intuition_core.account.margin import Margin
+from intuition_core.backtest import equity
 from intuition_core.backtest.run import Backtest
 from intuition_core.contracts import Bet, Signal, Watch
 from intuition_core.trading.composition import Composition, Line, Part
@@ -67,8 +68,8 @@ recipes = st.fixed_dictionaries(
 )
 
 
-@given(story=stories, more=recipes, cut=st.integers(0, 40))
-def test_days_and_slices_are_those_of_the_equity(story: list[Any], more: dict[str, Any], cut: int) -> None:
+@given(story=stories, more=recipes, cut=st.integers(0, 40), few=st.sampled_from([0, 1, 16]))
+def test_days_and_slices_are_those_of_the_equity(story: list[Any], more: dict[str, Any], cut: int, few: int) -> None:
     ts, history = 0, []
     for event, hours in story:
         ts += hours * HOUR
@@ -81,10 +82,12 @@ def test_days_and_slices_are_those_of_the_equity(story: list[Any], more: dict[st
         days[event["ts"] // (24 * HOUR)] = float(live.ledger.equity)
         reached.append(float(live.ledger.equity))
     run = Backtest(recipe(currency="EUR", **more))
-    for part in (history[:cut], history[cut:]):
-        if part:
-            run.take(part)
-    told = run.finish(source="a test")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(equity, "_FEW", few)
+        for part in (history[:cut], history[cut:]):
+            if part:
+                run.take(part)
+        told = run.finish(source="a test")
     assert [day.equity for day in told.days] == pytest.approx(list(days.values()))
     assert min(one.low for one in told.slices) == pytest.approx(min(reached))
     assert max(one.high for one in told.slices) == pytest.approx(max(reached))
