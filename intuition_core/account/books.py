@@ -142,6 +142,11 @@ class Books:
                 together[sid] = position if other is None else _both(other, position)
         return together
 
+    @property
+    def units(self) -> dict[str, float]:
+        """The units that all together hold of each symbol, as they are now."""
+        return {sid: float(position.quantity) for sid, position in self.positions.items() if position.quantity}
+
     def position(self, sid: str) -> Position | None:
         """Give what all together hold of a symbol, as `positions` does; None where nobody holds it."""
         together: Position | None = None

@@ -10,9 +10,10 @@ units are bought back.
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import ClassVar, Final, Protocol
+from weakref import ref
 
 import msgspec
 
@@ -89,6 +90,39 @@ class LedgerState(msgspec.Struct, frozen=True, kw_only=True):
     opened: dict[str, int] = {}
 
 
+class Units(Mapping[str, float]):
+    """The units of each position, as they were when it was asked for: it is a copy only once one of them changes."""
+
+    __slots__ = ("__weakref__", "_positions")
+
+    def __init__(self, positions: Mapping[str, Position]) -> None:
+        self._positions = positions
+
+    def __getitem__(self, sid: str) -> float:
+        """Give the units of a symbol, negative for what was sold short."""
+        return float(self._positions[sid].quantity)
+
+    def __contains__(self, sid: object) -> bool:
+        """Whether there is a position in a symbol."""
+        return sid in self._positions
+
+    def __iter__(self) -> Iterator[str]:
+        """Give the symbols in the order in which their positions were opened."""
+        return iter(self._positions)
+
+    def __len__(self) -> int:
+        """Give how many positions there are."""
+        return len(self._positions)
+
+    def __repr__(self) -> str:
+        """Show it as the dict that it stands for."""
+        return repr(dict(self))
+
+    def keep(self) -> None:
+        """Stay as it is now, whatever is booked."""
+        self._positions = dict(self._positions)
+
+
 class Ledger:
     """Books what happened; decides nothing.
 
@@ -121,6 +155,7 @@ class Ledger:
 
     __slots__ = (
         "_closed",
+        "_shown",
         "cash",
         "deposits",
         "expected",
@@ -147,6 +182,7 @@ class Ledger:
         self.reservations: dict[str, Reservation] = {}
         self.positions: dict[str, Position] = {}
         self.opened: dict[str, int] = {}
+        self._shown: ref[Units] | None = None
         self.market = Market() if market is None else market
         self.marks = self.market.marks
         self.margin = margin
@@ -156,6 +192,24 @@ class Ledger:
     def position(self, sid: str) -> Position | None:
         """Give the position in a symbol; None where there is none."""
         return self.positions.get(sid)
+
+    @property
+    def units(self) -> Mapping[str, float]:
+        """The units of each position, as they are now."""
+        there = None if self._shown is None else self._shown()
+        if there is None:
+            there = Units(self.positions)
+            self._shown = ref(there)
+        return there
+
+    def _move(self, sid: str) -> None:
+        """Note that the position in a symbol is about to change."""
+        self.market.moved.add(sid)
+        if self._shown is not None:
+            there = self._shown()
+            if there is not None:
+                there.keep()
+            self._shown = None
 
     @property
     def closed(self) -> list[ClosedTrade]:
@@ -278,8 +332,8 @@ class Ledger:
         else:
             total = cost
             self.opened[sid] = self.market.now
+        self._move(sid)
         self.positions[sid] = Position(quantity, total)
-        self.market.moved.add(sid)
         return cost
 
     def sell(
@@ -298,13 +352,13 @@ class Ledger:
             proceeds = EXACT.subtract(proceeds, fees)
         if proceeds < 0 and EXACT.add(self.available, proceeds) < 0:  # below nothing, who sells pays
             raise NotEnough("cash", EXACT.minus(proceeds), self.available)
+        self._move(sid)
         if quantity == held.quantity:
             cost = held.cost
             del self.positions[sid]
         else:
             cost = part_of_cost(held.cost, quantity, held.quantity)
             self.positions[sid] = Position(EXACT.subtract(held.quantity, quantity), EXACT.subtract(held.cost, cost))
-        self.market.moved.add(sid)
         profit = EXACT.subtract(proceeds, cost)
         self.cash = EXACT.add(self.cash, proceeds)
         self.realised = EXACT.add(self.realised, profit)
@@ -336,8 +390,8 @@ class Ledger:
             owed, cost = EXACT.add(held.quantity, owed), EXACT.add(held.cost, cost)
         else:
             self.opened[sid] = self.market.now
+        self._move(sid)
         self.positions[sid] = Position(owed, cost)
-        self.market.moved.add(sid)
         self.cash = EXACT.add(self.cash, proceeds)
         return proceeds
 
@@ -383,7 +437,7 @@ class Ledger:
         return self._split(held, action) if isinstance(action, Split) else self._dividend(held, action)
 
     def _split(self, held: Position, split: Split) -> Booked:
-        self.market.moved.add(split.sid)
+        self._move(split.sid)
         new, old = Decimal(split.new), Decimal(split.old)
         times = EXACT.multiply(held.quantity, new)  # the units after the split, times `old`
         grain = EXACT.multiply(self.market.grain(split.sid), old)
@@ -415,7 +469,7 @@ class Ledger:
 
     def _take(self, sid: str, held: Position, quantity: Decimal) -> Decimal:
         """Take units out of a position, of its sign, and give what of its cost was theirs."""
-        self.market.moved.add(sid)
+        self._move(sid)
         if quantity == held.quantity:
             del self.positions[sid]
             return held.cost
@@ -478,6 +532,10 @@ class Readable(Protocol):
 
     def position(self, sid: str) -> Position | None:
         """Give the position in a symbol; None where there is none."""
+
+    @property
+    def units(self) -> Mapping[str, float]:
+        """The units of each position, as they are now."""
 
     @property
     def opened(self) -> Mapping[str, int]:

@@ -18,11 +18,11 @@ _NEAR: Final = 1e-12
 _FEW: Final = 16
 """Positions up to which all are read whenever one has changed."""
 
-_MOST: Final = 100_000
+_MOST: Final = 10_000
 """Steps after which the equity is added up anew."""
 
-_DRIFT: Final = 1e-9
-"""What floats may err by then, as a part of the numbers that were added: 2⁻⁵² a step comes to a fiftieth of it."""
+_ERROR: Final = 4 * 2.0**-53
+"""What floats err at most in a step, as a part of the largest number there is: a product and two sums."""
 
 _EVERYTHING: Final = Watch(below=math.inf, above=-math.inf)
 """What a risk part waits for that does not say: every quote of what is held, and every fill."""
@@ -210,7 +210,7 @@ class RiskMonitor:
             self._about += change
             self._scale += abs(change)
         self._steps += 1
-        slack = _DRIFT * self._scale
+        slack = (self._steps + len(self.held) + _FEW) * _ERROR * self._scale
         return self._steps < _MOST and self._below + slack < self._about < self._above - slack
 
     def show(self, ts: int, sid: str | None) -> None:

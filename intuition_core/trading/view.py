@@ -118,11 +118,7 @@ class LedgerView:
     @property
     def positions(self) -> Mapping[str, float]:
         """Units held, by symbol; negative for what was sold short."""
-        # An algorithm may hold what another has sold short: together they have no units, but a cost.
-        positions = self._ledger.positions
-        if not positions:
-            return {}
-        return {sid: float(position.quantity) for sid, position in positions.items() if position.quantity}
+        return self._ledger.units
 
     @property
     def pending(self) -> Mapping[str, float]:

@@ -111,7 +111,7 @@ def test_parts_see_the_same_as_if_all_was_added_up_at_each_event(
                 records += live.step(event)
                 monitor = live._manager.monitor
                 if monitor._counted:
-                    assert abs(monitor._about - live.account.equity) <= 1e-9 * monitor._scale
+                    assert abs(monitor._about - live.account.equity) <= 1e-14 * monitor._scale
         told.append((seen, records))
     assert told[0] == told[1]
 

@@ -121,3 +121,21 @@ def test_the_account_of_tests_can_be_asked_the_same() -> None:
     abroad = FakeAccount(cash=0.0, positions={"A": 2.0}, marks={"A": 5.0}, rates={"A": 10.0})
     assert (abroad.worth("A"), abroad.worth("A", 6.0), abroad.equity) == (50.0, 60.0, 100.0)
     assert math.isnan(abroad.worth("B"))
+
+
+@given(deals=st.lists(deals, max_size=30), asked=st.lists(st.booleans(), min_size=30, max_size=30))
+def test_positions_stay_as_they_were_when_they_were_asked_for(deals: list[Any], asked: list[bool]) -> None:
+    account = books(instruments=())
+    views = [LedgerView(ledger) for ledger in (account, *account.ledgers.values())]
+    kept: list[tuple[Any, dict[str, float]]] = []
+    for each, ask in zip(deals, asked, strict=False):
+        if ask:
+            for view, ledger in zip(views, (account, *account.ledgers.values()), strict=True):
+                there = {sid: float(held.quantity) for sid, held in ledger.positions.items() if held.quantity}
+                kept.append((view.positions, there))
+        deal(account, *each)
+        for shown, there in kept:
+            assert dict(shown) == there
+            assert (len(shown), repr(shown)) == (len(there), repr(there))
+            assert all(sid in shown and shown[sid] == units for sid, units in there.items())
+            assert "nothing" not in shown
