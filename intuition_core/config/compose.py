@@ -312,15 +312,30 @@ def hook_plugins(config: Config, catalogue: Catalogue) -> list[tuple[str, Any]]:
     """Give the hook plugins that are enabled, by name, in their order; those that take parameters have them.
 
     Raises:
+        BadHook: one has a hook that would not be called, see `intuition_core.plugins.hooks.check_hooks`.
         BadParameter: one does not take a parameter of ``[hooks.params]``.
         IntuitionError: a plugin cannot be used.
     """
     return [(name, _hook_plugin(config, catalogue, name)) for name in config.values.hooks.enabled]
 
 
-def _hook_plugin(config: Config, catalogue: Catalogue, name: str) -> Any:
+def hook_factory(config: Config, catalogue: Catalogue, name: str) -> Any:
+    """Import a hook plugin and check its hooks; give what its entry point names, most often a class.
+
+    Raises:
+        BadHook: a hook of it would not be called.
+        IntuitionError: the plugin cannot be used.
+    """
+    from intuition_core.plugins.hooks import check_hooks  # imports pluggy, which most commands do without
+
     with chosen(config, "hooks.enabled"):
         found = catalogue.load("hooks", name)
+        check_hooks(name, found)
+    return found
+
+
+def _hook_plugin(config: Config, catalogue: Catalogue, name: str) -> Any:
+    found = hook_factory(config, catalogue, name)
     plugin = found() if isinstance(found, type) else found
     if (initialize := getattr(plugin, "initialize", None)) is not None:
         with located(config, f"hooks.params.{name}"):

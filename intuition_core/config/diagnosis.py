@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from intuition_core.config.compose import chosen, compose, connector_params, located, settle
+from intuition_core.config.compose import chosen, compose, connector_params, hook_factory, located, settle
 from intuition_core.config.loading import BadConfiguration, Config, load_config
 from intuition_core.config.requirements import check_requirements
 from intuition_core.errors import BadParameter, IntuitionError, Mistakes
@@ -67,8 +67,7 @@ def _faults(config: Config, catalogue: Catalogue) -> Iterator[IntuitionError]:
         yield from _of_source(config, catalogue, values.source.name)
     for name in values.hooks.enabled:
         try:
-            with chosen(config, "hooks.enabled"):
-                plugin = catalogue.load("hooks", name)
+            plugin = hook_factory(config, catalogue, name)
             with located(config, f"hooks.params.{name}"):
                 check_params(f"hooks {name}", plugin, values.hooks.params.get(name, {}))
         except IntuitionError as error:

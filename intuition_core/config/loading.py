@@ -492,6 +492,8 @@ def convert(tree: Mapping[str, Any], *, origin: str, origins: Mapping[str, str] 
     if not step.is_finite() or not Decimal("1e-18") <= step <= 10**9:
         mistakes.append(mistake("quantity_step", f"expected a step from 1e-18 to 1e9, got {step}"))
     mistakes += [mistake(key, problem) for key, problem in _misnamed(values)]
+    for name in sorted({name for name in values.hooks.enabled if values.hooks.enabled.count(name) > 1}):
+        mistakes.append(mistake("hooks.enabled", f"`{name}` is there more than once; name it where it is to be called"))
     for key, names in (("essential", values.hooks.essential), ("params", values.hooks.params)):
         for name in names:
             if name not in values.hooks.enabled:

@@ -1,16 +1,22 @@
-"""Those who listen: hook plugins, called through pluggy after the fact. They can tell, never decide.
+"""Hook plugins: listeners that pluggy calls after a commit. They can tell, never decide.
 
-Only plugins named in ``[hooks] enabled`` are loaded, and they are called in that order. A hook that raises is logged
-and the session goes on, unless ``[hooks] essential`` names it: then the session takes no more events.
-docs/reference/hooks.md has them all.
+Only plugins named in ``[hooks] enabled`` are loaded, and they are called in that order, but for ``tryfirst``,
+``trylast`` and wrappers. A hook that raises is logged and the session goes on, unless ``[hooks] essential`` names its
+plugin: then the session takes no more events. docs/reference/hooks.md has them all.
+
+pluggy ends a call at the first implementation that raises. Each implementation is therefore registered inside a guard
+of its own, which pluggy takes for the implementation itself.
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
+from functools import partial, wraps
+from inspect import iscoroutinefunction, isgeneratorfunction
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import pluggy
 
+from intuition_core.errors import IntuitionError, did_you_mean
 from intuition_core.history import History, Section
 from intuition_core.trading.records import Record
 
@@ -104,6 +110,15 @@ class Specifications:
         """
 
 
+class BadHook(IntuitionError):
+    """A hook plugin with an implementation that would never be called, or not with what it asks for."""
+
+    def __init__(self, plugin: str, problem: str) -> None:
+        self.plugin = plugin
+        self.problem = problem
+        super().__init__(f"hook plugin {plugin}: {problem}; see docs/reference/hooks.md")
+
+
 class Hooks:
     """The enabled hook plugins of one session.
 
@@ -112,6 +127,9 @@ class Hooks:
         plugins: name and plugin, in the order they are to be called.
         essential: names of those without which there must be no trading.
         stop: what is told the problem when one of these fails.
+
+    Raises:
+        BadHook: see `check_hooks`.
     """
 
     def __init__(
@@ -125,47 +143,186 @@ class Hooks:
         self._session = session
         self._essential = frozenset(essential)
         self._stop = stop
-        self._manager = pluggy.PluginManager(PROJECT)
-        self._manager.add_hookspecs(Specifications)
+        self._manager = _manager()
         # pluggy calls the plugin that was registered last first.
         for name, plugin in reversed(list(plugins)):
-            self._manager.register(plugin() if isinstance(plugin, type) else plugin, name=name)
+            check_hooks(name, plugin)
+            listener = plugin() if isinstance(plugin, type) else plugin
+            self._manager.register(_Guarded(listener, self._manager, partial(self._failed, name)), name=name)
 
     def session_started(self, description: dict[str, Any]) -> None:
         """Tell that the session is ready."""
-        self._tell("session_started", description=description)
+        self._manager.hook.session_started(session=self._session, description=description)
 
     def session_finished(self) -> None:
         """Tell that the session is over."""
-        self._tell("session_finished")
+        self._manager.hook.session_finished(session=self._session)
 
     def __call__(self, records: Sequence[Record]) -> None:
         """Tell of records, one call each; messages have no hook."""
         for record in records:
             if record["type"] in _RECORDS:
-                self._tell(record["type"], record=record)
+                getattr(self._manager.hook, record["type"])(session=self._session, record=record)
 
     def report_sections(self, history: History) -> list[Section]:
         """Gather what plugins add to a report; one that fails, or answers nonsense, adds nothing."""
-        sections: list[Section] = []
-        for implementation in reversed(self._manager.hook.report_sections.get_hookimpls()):
-            try:
-                given: Any = implementation.function(*(history for _ in implementation.argnames))
-                sections += [
-                    Section(str(title), tuple((str(name), str(text)) for name, text in lines)) for title, lines in given
-                ]
-            except Exception as error:  # noqa: BLE001  # a listener may raise anything; the report is written all the same
-                _log.warning("hook plugin %s failed in report_sections: %s", implementation.plugin_name, error)
-        return sections
+        given: list[tuple[Section, ...]] = self._manager.hook.report_sections(history=history)
+        return [section for sections in given for section in sections]
 
-    def _tell(self, name: str, **content: Any) -> None:
-        caller = getattr(self._manager.hook, name)
-        for implementation in reversed(caller.get_hookimpls()):
-            hear: Callable[..., Any] = implementation.function
-            given = {"session": self._session, **content}
-            try:
-                hear(**{argument: given[argument] for argument in implementation.argnames})
-            except Exception as error:  # noqa: BLE001  # a listener may raise anything; trading goes on
-                _log.warning("hook plugin %s failed in %s: %s", implementation.plugin_name, name, error)
-                if implementation.plugin_name in self._essential and self._stop is not None:
-                    self._stop(f"the essential hook plugin {implementation.plugin_name} failed in {name}: {error}")
+    def _failed(self, plugin: str, hook: str, error: BaseException) -> None:
+        problem = str(error) or type(error).__name__
+        _log.warning("hook plugin %s failed in %s: %s", plugin, hook, problem)
+        if plugin in self._essential and self._stop is not None:
+            self._stop(f"the essential hook plugin {plugin} failed in {hook}: {problem}")
+
+
+def check_hooks(name: str, plugin: Any) -> None:
+    """Check the hooks of a plugin, which is an object, a module or a class, without calling anything of it.
+
+    Raises:
+        BadHook: nothing is marked with `hookimpl`, or something that is marked has no hook, or takes an argument that
+            the hook has not, or is of a form that pluggy would not run.
+    """
+    manager = _manager()
+    marked = list(_implementations(manager, plugin))
+    if not marked:
+        raise BadHook(name, "none of its methods is marked with `hookimpl`, so it would hear nothing")
+    for attribute, hook, options in marked:
+        function = getattr(plugin, attribute)
+        if not hasattr(Specifications, hook):
+            if options["optionalhook"]:
+                continue
+            remedy = did_you_mean(hook, _SPECIFIED) or "; mark it with `optionalhook=True` if a core may be without it"
+            raise BadHook(name, f"there is no hook `{hook}`{remedy}")
+        if options["hookwrapper"]:
+            raise BadHook(name, f"`{attribute}` is marked with `hookwrapper=True`; use `wrapper=True`")
+        if iscoroutinefunction(function):
+            raise BadHook(name, f"`{attribute}` is `async` and would never run; hooks are plain functions")
+        if isgeneratorfunction(function) and not options["wrapper"] and hook != "report_sections":
+            raise BadHook(name, f"`{attribute}` yields and would never run; mark it with `wrapper=True`")
+    try:
+        manager.register(plugin, name=name)
+    except pluggy.PluginValidationError as error:
+        raise BadHook(name, "; ".join(str(error).splitlines())) from None
+
+
+_SPECIFIED: Final = tuple(name for name in vars(Specifications) if not name.startswith("_"))
+
+_Failed: TypeAlias = Callable[[str, BaseException], None]
+"""Is told the hook that failed, and what it raised."""
+
+
+class _Implementation(NamedTuple):
+    attribute: str
+    hook: str
+    options: pluggy.HookimplOpts
+
+
+class _Guarded:
+    """The implementations of a plugin, each inside its guard."""
+
+    def __init__(self, plugin: Any, manager: pluggy.PluginManager, failed: _Failed) -> None:
+        for attribute, hook, options in _implementations(manager, plugin):
+            guard = _around if options["wrapper"] else _alone
+            shape: Callable[[Any], Any]
+            if hook == "report_sections":
+                shape = _all_sections if options["wrapper"] else _sections
+            else:
+                shape = _no_results if options["wrapper"] else _nothing
+            setattr(self, attribute, guard(getattr(plugin, attribute), shape, partial(failed, hook)))
+
+
+class _WrapperFailed(IntuitionError):
+    """A wrapper that does not yield exactly once."""
+
+
+def _manager() -> pluggy.PluginManager:
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(Specifications)
+    return manager
+
+
+def _implementations(manager: pluggy.PluginManager, plugin: Any) -> Iterator[_Implementation]:
+    for attribute in dir(plugin):
+        options = manager.parse_hookimpl_opts(plugin, attribute)
+        if options is not None:
+            yield _Implementation(attribute, options.get("specname") or attribute, options)
+
+
+def _alone(
+    function: Callable[..., Any], shape: Callable[[Any], Any], failed: Callable[[BaseException], None]
+) -> Callable[..., Any]:
+    @wraps(function)  # keeps the mark, and the signature by which pluggy chooses the arguments
+    def guarded(*args: Any, **options: Any) -> Any:
+        try:
+            return shape(function(*args, **options))
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # a listener may raise anything; trading goes on
+            failed(error)
+            return None
+
+    return guarded
+
+
+def _around(
+    function: Callable[..., Any], shape: Callable[[Any], Any], failed: Callable[[BaseException], None]
+) -> Callable[..., Any]:
+    @wraps(function)
+    def guarded(*args: Any, **options: Any) -> Generator[None, list[Any], list[Any]]:
+        try:
+            wrapper = function(*args, **options)
+            _begin(wrapper)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # the same
+            failed(error)
+            return (yield)
+        try:
+            results = yield
+        except BaseException:  # an interrupt; the guards let nothing else through
+            wrapper.close()
+            raise
+        try:
+            shaped: list[Any] = shape(_end(wrapper, list(results)))
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # the same
+            failed(error)
+            return results
+        return shaped
+
+    return guarded
+
+
+def _begin(wrapper: Generator[None, Any, Any]) -> None:
+    try:
+        next(wrapper)
+    except StopIteration:
+        raise _WrapperFailed("the wrapper did not yield") from None
+
+
+def _end(wrapper: Generator[None, Any, Any], results: list[Any]) -> Any:
+    try:
+        wrapper.send(results)
+    except StopIteration as ended:
+        return ended.value
+    wrapper.close()
+    raise _WrapperFailed("the wrapper yielded more than once")
+
+
+def _nothing(_: Any) -> None:
+    """Drop what was returned by a hook that is not asked for anything."""
+
+
+def _no_results(_: Any) -> list[Any]:
+    """Do the same for a wrapper, whose result takes the place of all that it wraps."""
+    return []
+
+
+def _sections(given: Any) -> tuple[Section, ...] | None:
+    """Read what `report_sections` returned; None, as everywhere in pluggy, is nothing."""
+    if given is None:
+        return None
+    return tuple(Section(str(title), tuple((str(name), str(text)) for name, text in lines)) for title, lines in given)
+
+
+def _all_sections(results: Any) -> list[tuple[Section, ...]]:
+    """Read what a wrapper of `report_sections` returned."""
+    if results is None:
+        raise _WrapperFailed("the wrapper returned nothing; it is to return the results that its `yield` gave it")
+    return [sections for result in results if (sections := _sections(result)) is not None]

@@ -57,6 +57,13 @@ def test_what_is_not_enabled_can_be_neither_essential_nor_have_parameters(tmp_pa
         load_config(file, environment={})
 
 
+def test_a_plugin_is_enabled_once(tmp_path: Path) -> None:
+    file = tmp_path / "intuition.toml"
+    file.write_text("[hooks]\nenabled = ['notify', 'other', 'notify']\n")
+    with pytest.raises(BadConfiguration, match=r"\[hooks\] `enabled`: `notify` is there more than once"):
+        load_config(file, environment={})
+
+
 def test_parameters_of_hooks_can_be_given_by_variables(tmp_path: Path) -> None:
     variables: dict[str, Any] = {
         "INTUITION_HOOKS__ENABLED": "notify",
