@@ -9,7 +9,6 @@ from typing import Any, Final, NamedTuple, Self
 
 import gevent
 import gevent.event
-import zerorpc
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
@@ -213,7 +212,7 @@ class _Connection:
         self._heartbeat = heartbeat
         self._max_message = max_message
         self._keys = keys
-        self._context = zerorpc.Context()
+        self._context = wire.Context()
         self._events = wire.Events(zmq.DEALER, self._context, max_message=max_message, linger=0, unreadable=_stand_in)
         if keys is not None:
             keys.own.introduce(self._events.socket, keys.server)
@@ -252,7 +251,7 @@ class _Connection:
             _Lost: nothing came back.
             wire.Unsendable: the request cannot be sent.
         """
-        event = zerorpc.Event(method, args, self._context)
+        event = self._events.call(method, args)
         self._answer = answer = gevent.event.AsyncResult()
         self._asked = event.header["message_id"]
         self._heard = time.monotonic() + self._heartbeat  # the first sign of life has more time, as zerorpc has it
@@ -264,7 +263,7 @@ class _Connection:
                     break
                 self._check_life(deadline)
             reply: tuple[str, Any] = answer.get()
-        except zerorpc.TimeoutExpired:
+        except wire.Untaken:
             raise _Lost("the request cannot be sent in time") from None
         finally:
             self._answer = self._asked = None
@@ -289,9 +288,8 @@ class _Connection:
             raise _Lost("no answer in time")
         if now > self._heard + 2 * self._heartbeat:
             raise _Lost(f"no sign of life for {2 * self._heartbeat:g} s")
-        header = {"message_id": self._context.new_msgid(), "v": wire.PROTOCOL, "response_to": self._asked}
-        with suppress(zerorpc.TimeoutExpired):  # the one before still waits to be sent
-            self._events.emit_event(zerorpc.Event(wire.HEARTBEAT, (0,), self._context, header), _SOON)
+        with suppress(wire.Untaken):  # the one before still waits to be sent
+            self._events.show_life(self._asked, _SOON)
 
     def _listen(self) -> None:
         """Hand over the answer to the call in progress. What comes later than anybody waits for it is left out."""

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import gevent
-import zerorpc
 import zmq
 from zmq.utils import z85
 from zmq.utils.monitor import parse_monitor_message
@@ -28,6 +27,7 @@ from zmq.utils.monitor import parse_monitor_message
 from intuition_core.rpc.access import Access
 from intuition_core.rpc.keys import PUBLIC
 from intuition_core.rpc.throttle import Throttle
+from intuition_core.rpc.wire import Context
 
 DOMAIN: Final = b"intuition"
 """ZeroMQ asks the gate only for sockets with a domain."""
@@ -69,7 +69,7 @@ class Gate:
     """Lets peers in, and logs whom ZeroMQ turned away and whom it dropped."""
 
     def __init__(
-        self, context: zerorpc.Context, guarded: Any, *, limit: int, log: logging.Logger, access: Access | None = None
+        self, context: Context, guarded: Any, *, limit: int, log: logging.Logger, access: Access | None = None
     ) -> None:
         """Stand before a socket that is not bound yet.
 

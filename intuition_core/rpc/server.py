@@ -20,7 +20,6 @@ from typing import Any, Final, Self, TypeAlias
 import gevent
 import gevent.event
 import gevent.pool
-import zerorpc
 import zmq
 
 from intuition_core.errors import IntuitionError, did_you_mean
@@ -128,7 +127,7 @@ class Server:
         self._unread: Counter[tuple[bytes, ...]] = Counter()
         self._chore = chore
         self._worker: Worker[Any] = Worker(f"{name}-parts")
-        self._context = zerorpc.Context()
+        self._context = wire.Context()
         self._events = wire.Events(
             zmq.ROUTER,
             self._context,

@@ -1,5 +1,7 @@
 """The zerorpc protocol as hardened by both ends: no message that a stranger can send stops either of them.
 
+This is the one module that imports zerorpc; `nox -s layers` holds the others to it.
+
 A message is a msgpack array of a header, a name and an array of arguments. zerorpc 0.6.3 trusts all three: one frame
 whose ``response_to`` is an array ends the greenlet that reads the socket, and the process then serves nobody. Here
 every message is checked where it is read; one that cannot be read in full, but whose header can, is reported with that
@@ -10,7 +12,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, NoReturn, TypeGuard
+from typing import Any, Final, NoReturn, TypeAlias, TypeGuard
 
 import msgpack  # type: ignore[import-untyped]  # it ships no types
 import zerorpc
@@ -33,6 +35,9 @@ HIGH_WATER: Final = 64
 HEARTBEAT: Final = "_zpc_hb"
 
 MessageId = bytes | str
+
+Context: TypeAlias = zerorpc.Context
+"""What a socket and its gate are made in: ZeroMQ's context, with ids for messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +88,17 @@ class Unsendable(Exception):
     """A value that msgpack cannot carry, or that is over the limit."""
 
 
+class Untaken(Exception):
+    """A message that could not be sent in time, as the peer takes none."""
+
+
 class Events(zerorpc.Events):  # type: ignore[misc]  # zerorpc ships no types
     """A zerorpc socket that returns only messages that were checked."""
 
     def __init__(
         self,
         kind: int,
-        context: zerorpc.Context,
+        context: Context,
         *,
         max_message: int,
         linger: int,
@@ -145,9 +154,26 @@ class Events(zerorpc.Events):  # type: ignore[misc]  # zerorpc ships no types
 
         Raises:
             Unsendable: it cannot be packed, or is over the limit.
+            Untaken: it could not be sent within the timeout, in seconds.
         """
         blob = packed(event.header, event.name, event.args, limit=self._max_message)
-        self._send([*(event.identity or ()), b"", blob], timeout)
+        try:
+            self._send([*(event.identity or ()), b"", blob], timeout)
+        except zerorpc.TimeoutExpired:
+            raise Untaken from None
+
+    def call(self, method: str, args: tuple[Any, ...]) -> zerorpc.Event:
+        """Make the event of a call, with an id of its own in the header; nothing is sent."""
+        return zerorpc.Event(method, args, self.context)
+
+    def show_life(self, response_to: MessageId, timeout: float) -> None:
+        """Tell the peer that we still wait for its answer to a message.
+
+        Raises:
+            Untaken: it could not be sent within the timeout, in seconds.
+        """
+        header = {"message_id": self.context.new_msgid(), "v": PROTOCOL, "response_to": response_to}
+        self.emit_event(zerorpc.Event(HEARTBEAT, (0,), self.context, header), timeout)
 
     def post(self, envelope: Sequence[bytes], blob: bytes) -> None:
         """Send a packed message without waiting.
