@@ -1,4 +1,4 @@
-"""``intuition broker``: a broker on this machine, mosquitto where there is one, else the one that comes along."""
+"""``intuition broker``: a broker on this machine, mosquitto where there is one, else the embedded one, an extra."""
 
 import errno
 import logging
@@ -22,6 +22,9 @@ HOST: Final = "127.0.0.1"
 MAX_PAYLOAD: Final = 16 * 1024 * 1024
 """Bytes that the embedded broker takes at once; with its own limit of 20 KiB it would hang up on larger ones."""
 
+EXTRA: Final = "intuition-connector-mqtt[embedded]"
+"""What brings the embedded broker."""
+
 _SYSTEM_FOLDERS: Final = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
 _START_TIMEOUT: Final = 10.0
 
@@ -44,6 +47,20 @@ class BrokerFailed(IntuitionError):
         super().__init__(f"{name}: {problem}")
 
 
+class NoBroker(IntuitionError):
+    """A machine without a broker to run."""
+
+    def __init__(self, *, embedded: bool) -> None:
+        self.embedded = embedded
+        wanted = (
+            "the embedded broker is not installed" if embedded else "neither mosquitto nor the embedded broker is here"
+        )
+        others = "leave --embedded out where there is mosquitto" if embedded else "install mosquitto"
+        super().__init__(
+            f"{wanted}; run `pip install '{EXTRA}'` (from a clone: `pip install 'plugins/{EXTRA}'`), or {others}"
+        )
+
+
 @click.command()
 @click.option("--port", type=click.IntRange(1, 65535), default=1883, show_default=True, help="Where to listen.")
 @click.option(
@@ -63,7 +80,7 @@ def broker(*, port: int, folder: Path | None, embedded: bool) -> None:
     elif folder is not None:
         raise BrokerFailed("iotcore", "the embedded broker keeps nothing; install mosquitto to use --data")
     else:
-        _run_embedded(port)
+        _run_embedded(port, asked=embedded)
 
 
 def find_mosquitto() -> str | None:
@@ -134,8 +151,13 @@ def _run_mosquitto(program: str, port: int, folder: Path | None) -> None:
         raise BrokerFailed(program, f"ended with code {code}; what it said is above")
 
 
-def _run_embedded(port: int) -> None:
-    from iotcore import IotCoreBroker
+def _run_embedded(port: int, *, asked: bool) -> None:
+    try:
+        from iotcore import IotCoreBroker
+    except ModuleNotFoundError as error:
+        if error.name != "iotcore":
+            raise
+        raise NoBroker(embedded=asked) from None
 
     # The broker's traces of every packet come as errors.
     logging.getLogger("rumqttd").setLevel(logging.CRITICAL)

@@ -14,6 +14,8 @@ from intuition_connector_mqtt.broker import mosquitto_config
 from paho.mqtt.client import Client, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion
 
+from intuition_core.cli import main
+
 CODE = "import sys; from intuition_core.cli import main; sys.exit(main(['broker', *sys.argv[1:]]))"
 
 
@@ -118,6 +120,24 @@ def test_the_embedded_broker_cannot_keep_data(command: Any, port: int, tmp_path:
     broker = command("--embedded", "--port", str(port), "--data", str(tmp_path))
     assert "install mosquitto" in broker.read_until("intuition:")
     assert broker.process.wait(20) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ([], ("neither mosquitto nor the embedded broker", "install mosquitto")),
+        (["--embedded"], ("the embedded broker is not installed", "leave --embedded out")),
+    ],
+)
+def test_a_machine_without_a_broker_is_told_what_brings_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: Any, port: int, options: list[str], told: tuple[str, ...]
+) -> None:
+    monkeypatch.setitem(sys.modules, "iotcore", None)  # as if it were not installed
+    monkeypatch.setattr("intuition_connector_mqtt.broker.find_mosquitto", lambda: None)
+    assert main(["broker", *options, "--port", str(port)]) == 1
+    said = capsys.readouterr().err
+    assert "`pip install 'intuition-connector-mqtt[embedded]'`" in said
+    assert all(words in said for words in told)
 
 
 @pytest.mark.mosquitto
