@@ -1,7 +1,8 @@
 """Discovery: which plugins are installed, finding one by its name, loading exactly that one.
 
 A plugin is an entry point in a group ``intuition.v<contract version>.<kind>`` of any installed distribution. Discovery
-reads metadata files and imports nothing. Whatever a distribution holds becomes a `Plugin` with a status, not an error.
+reads metadata files and imports nothing; `loading` imports the one that was chosen. Whatever a distribution holds
+becomes a `Plugin` with a status, not an error.
 """
 
 import os
@@ -288,16 +289,10 @@ class Catalogue(msgspec.Struct, frozen=True):
     def _imported(self, plugin: Plugin, kind: str) -> Any:
         if is_file(plugin.target):
             return load_part(part_file(plugin.target), kind, REQUIRED.get(kind, ()))
-        from stevedore.driver import DriverManager  # takes longer to import than all plugins take to be listed
-
-        class Chosen(DriverManager[Any]):
-            def list_entry_points(self) -> list[Any]:
-                from importlib.metadata import EntryPoint
-
-                return [EntryPoint(plugin.name, plugin.target, self.namespace)]
+        from intuition_core.plugins import loading  # takes longer to import than all plugins take to be listed
 
         try:
-            return Chosen(_group(kind), plugin.name).driver
+            return loading.load(_group(kind), plugin.name, plugin.target)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
