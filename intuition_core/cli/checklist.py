@@ -34,7 +34,7 @@ _LOADING: Final = frozenset({"import", "methods"})
 _TOLD: Final = frozenset({"summary", "readme", "docstring", "parameters described"})
 _ABOUT: Final = frozenset({"name", "version", "requires"})
 _WITHOUT: Final = frozenset({"hooks", "command"})
-"""Kinds of which no contract asks more than that they can be imported."""
+"""Kinds that have no contract: they can be imported, and hooks are those that there are."""
 
 
 _DECIDING: Final = frozenset({"algorithm", "portfolio", "indicator", "risk", "source", "instruments"})

@@ -149,6 +149,8 @@ class Hooks:
             check_hooks(name, plugin)
             listener = plugin() if isinstance(plugin, type) else plugin
             self._manager.register(_Guarded(listener, self._manager, partial(self._failed, name)), name=name)
+        callers = {name: getattr(self._manager.hook, name) for name in sorted(_RECORDS)}
+        self._callers = {name: caller for name, caller in callers.items() if caller.get_hookimpls()}
 
     def session_started(self, description: dict[str, Any]) -> None:
         """Tell that the session is ready."""
@@ -161,8 +163,8 @@ class Hooks:
     def __call__(self, records: Sequence[Record]) -> None:
         """Tell of records, one call each; messages have no hook."""
         for record in records:
-            if record["type"] in _RECORDS:
-                getattr(self._manager.hook, record["type"])(session=self._session, record=record)
+            if (caller := self._callers.get(record["type"])) is not None:
+                caller(session=self._session, record=record)
 
     def report_sections(self, history: History) -> list[Section]:
         """Gather what plugins add to a report; one that fails, or answers nonsense, adds nothing."""

@@ -27,6 +27,7 @@ from intuition_core.errors import IntuitionError
 from intuition_core.params.checking import parameter_names, params_class
 from intuition_core.plugins.catalogue import KINDS, REQUIRED
 from intuition_core.plugins.files import NoSuchPart, is_file, load_part, part_file
+from intuition_core.plugins.hooks import BadHook, check_hooks
 from intuition_core.plugins.plugin_probe import lacking, load, one_line
 from intuition_core.testing import (
     AlgorithmContract,
@@ -106,6 +107,12 @@ def findings(job: Job) -> Iterator[Finding]:
     if missing:
         yield _found("methods", "fail", f"it has no `{'`, no `'.join(missing)}`, which a {kind} needs")
         return
+    if kind == "hooks":
+        try:
+            check_hooks(job.name, factory)
+        except BadHook as error:
+            yield _found("methods", "fail", error.problem)
+            return
     yield _found("methods", "pass", "")
     yield from _documentation(factory)
     with tempfile.TemporaryDirectory() as folder:

@@ -422,6 +422,22 @@ def test_a_plugin_whose_import_does_not_come_to_an_end_is_named_with_what_to_do(
     assert len(process.lines) == 1
 
 
+def test_a_hook_that_would_not_be_called_is_told_with_where_it_was_enabled(
+    folder: Path, start: Callable[..., Any], free: Callable[[], int]
+) -> None:
+    (folder / "acme_deaf.py").write_text(
+        "from intuition_core.plugins.hooks import hookimpl\n\n\n"
+        "class Deaf:\n    @hookimpl\n    def fill(self, price):\n        pass\n"
+    )
+    points = folder / "acme_wicked-1.2.dist-info" / "entry_points.txt"
+    points.write_text(f"{points.read_text()}[intuition.v1.hooks]\ndeaf = acme_deaf:Deaf\n")
+    (folder / "intuition.toml").write_text('hooks.enabled = ["deaf"]\n[algorithm]\nname = "wicked"\n')
+    command = (sys.executable, "-m", "intuition_core", "serve", "--addr", f"tcp://127.0.0.1:{free()}")
+    process = start(*command, PYTHONPATH=str(folder))
+    process.line("intuition.toml: [hooks] `enabled`", "hook plugin deaf", "{'price'}", "docs/reference/hooks.md")
+    assert process.process.wait(10) == 1
+
+
 def test_a_plugin_that_takes_its_time_to_be_imported_is_waited_for_not_in_silence(
     served: Callable[..., Backend], folder: Path
 ) -> None:

@@ -167,6 +167,33 @@ def test_a_project_folder_needs_no_installation(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("hook", "mark", "says"),
+    [
+        ("def fill(self, record): pass", "pass", ""),
+        ("def fill(self, price): pass", "fail", "{'price'}"),
+        ("def filled(self, record): pass", "fail", "no hook `filled`; did you mean `fill`?"),
+    ],
+)
+def test_hooks_are_held_against_those_that_there_are(tmp_path: Path, hook: str, mark: str, says: str) -> None:
+    (tmp_path / "intuition_mine.py").write_text(
+        f"from intuition_core.plugins.hooks import hookimpl\n\nclass Mine:\n    @hookimpl\n    {hook}\n"
+    )
+    (tmp_path / "pyproject.toml").write_text(
+        """
+        [project]
+        name = "intuition-mine"
+        version = "0.3"
+        dependencies = ["intuition-core"]
+        [project.entry-points."intuition.v1.hooks"]
+        mine = "intuition_mine:Mine"
+        """
+    )
+    found = checked(str(tmp_path), folder=tmp_path, code=int(mark == "fail"))
+    assert found["checks"]["methods"][0] == mark
+    assert says in found["checks"]["methods"][1]
+
+
+@pytest.mark.parametrize(
     ("code", "check", "says"),
     [
         ("raise RuntimeError('not today')", "import", "not today"),

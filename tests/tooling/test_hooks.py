@@ -7,7 +7,9 @@ from typing import Any, get_type_hints
 
 import pytest
 
+from intuition_core.config.diagnosis import faults
 from intuition_core.config.loading import BadConfiguration, load_config
+from intuition_core.plugins.catalogue import Catalogue
 from intuition_core.plugins.hooks import Hooks, Specifications, hookimpl
 
 DOCS = Path(__file__).parents[2] / "docs" / "reference" / "hooks.md"
@@ -55,6 +57,28 @@ def test_what_is_not_enabled_can_be_neither_essential_nor_have_parameters(tmp_pa
     file.write_text(f"[hooks]\n{given}\n")
     with pytest.raises(BadConfiguration, match="`notify` is not enabled"):
         load_config(file, environment={})
+
+
+class Deaf:
+    @hookimpl
+    def fill(self, price: float) -> None: ...
+
+
+class Installed(Catalogue, frozen=True):
+    """Every name means one plugin."""
+
+    def load(self, kind: str, ref: str) -> Any:
+        return Deaf
+
+
+def test_a_hook_that_would_not_be_called_is_among_the_mistakes_of_a_configuration(tmp_path: Path) -> None:
+    file = tmp_path / "intuition.toml"
+    file.write_text("[hooks]\nenabled = ['deaf', 'mute']\n")
+    told = [str(error) for error in faults(load_config(file, environment={}), Installed(()))]
+    for name in ("deaf", "mute"):
+        (one,) = [each for each in told if f"hook plugin {name}: " in each]
+        assert one.startswith(f"{file}: [hooks] `enabled`: ")
+        assert "{'price'}" in one
 
 
 def test_a_plugin_is_enabled_once(tmp_path: Path) -> None:
