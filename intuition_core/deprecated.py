@@ -36,7 +36,7 @@ MOVED = {
     "files": "plugins.files",
     "front": "supervision.front",
     "hashing": "determinism.hashing",
-    "hooks": "session.hooks",
+    "hooks": "plugins.hooks",
     "hours": "account.hours",
     "inquiry": "supervision.inquiry",
     "instruments": "account.instruments",
@@ -126,6 +126,7 @@ def names(old: str, new: str, name: str) -> "Any":
     Raises:
         AttributeError: the module does not have it either.
     """
+    import sys
     from importlib import import_module
 
     if name.startswith("__"):
@@ -134,7 +135,9 @@ def names(old: str, new: str, name: str) -> "Any":
         found = getattr(import_module(new), name)
     except AttributeError:
         raise AttributeError(f"module {old!r} has no attribute {name!r}") from None
-    _warn(f"{old}.{name}", f"{new}.{name}", level=4)
+    # `from old import name` asks twice: the import system whether it is there, then the statement itself.
+    if sys._getframe(2).f_globals.get("__name__") != "importlib._bootstrap":
+        _warn(f"{old}.{name}", f"{new}.{name}", level=4)
     return found
 
 
