@@ -80,6 +80,19 @@ MOVED = {
 }
 """Modules of `intuition_core` by their old names, and where they are."""
 
+RENAMED = {
+    "cell": {"Cell": "supervision.shared_status:SharedStatus"},
+    "curve": {"Curve": "backtest.equity:EquityCurve"},
+    "desk": {"Desk": "trading.order_manager:OrderManager"},
+    "journal": {"position": "trading.records:record_key"},
+    "ledger": {"Statement": "account.statement:Statement"},
+    "lookout": {"Lookout": "trading.risk_monitor:RiskMonitor"},
+    "reading": {"Merged": "sources.reading:MergedReader", "Opened": "sources.reading:SourceReader"},
+    "strategy": {"Strategy": "trading.engine:TradingEngine"},
+    "verdicts": {"Casualty": "supervision.crashes:WorkerCrash", "Verdict": "supervision.crashes:FailureDecision"},
+}
+"""Names that modules had under their old names, and what they are called; importing the old module brings them back."""
+
 
 class Finder:
     """Finds moved modules; the last of `sys.meta_path`, so that it is asked for nothing that is there."""
@@ -107,6 +120,9 @@ class _Loader:
 
         _warn(spec.name, self._new, level=3)
         module = import_module(self._new)
+        for name, place in RENAMED.get(spec.name.rpartition(".")[2], {}).items():
+            where, _, now = place.partition(":")
+            vars(module).setdefault(name, getattr(import_module(f"intuition_core.{where}"), now))
         self._spec = module.__spec__
         return module
 

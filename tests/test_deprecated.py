@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from intuition_core.deprecated import MOVED
+from intuition_core.deprecated import MOVED, RENAMED
 
 ROOT = Path(__file__).parent.parent
 
@@ -85,6 +85,17 @@ def test_a_name_of_an_old_module_warns_once(old: str, new: str) -> None:
     found, told = runs(f"from intuition_core.{old} import {name} as found")
     assert found is vars(moved)[name]
     expect_one(told, f"intuition_core.{old}", f"intuition_core.{new}")
+
+
+@pytest.mark.usefixtures("unimported")
+@pytest.mark.parametrize(
+    ("module", "old", "new"), [(module, *each) for module, names in RENAMED.items() for each in names.items()]
+)
+def test_an_old_name_of_an_old_module_is_what_it_is_called_now(module: str, old: str, new: str) -> None:
+    where, _, name = new.partition(":")
+    found, told = runs(f"from intuition_core.{module} import {old} as found")
+    assert found is getattr(importlib.import_module(f"intuition_core.{where}"), name)
+    expect_one(told, f"intuition_core.{module}", f"intuition_core.{MOVED[module]}")
 
 
 @pytest.mark.parametrize(
