@@ -151,10 +151,11 @@ def test_every_module_of_the_core_and_of_the_plugins_imports_without_old_paths()
 
 
 def test_no_file_names_an_old_path() -> None:
+    moved, packages, names = "|".join(MOVED), "|".join(PACKAGES), "|".join(name for _, name in PACKAGES.values())
     old = re.compile(
-        rf"intuition_core\.({'|'.join(MOVED)})\b"
-        rf"|from intuition_core import .*\b({'|'.join(MOVED)})\b"
-        rf"|from intuition_core\.({'|'.join(PACKAGES)}) import .*\b({'|'.join(name for _, name in PACKAGES.values())})\b"
+        rf"intuition_core\.({moved})\b"
+        rf"|from intuition_core import .*\b({moved})\b"
+        rf"|from intuition_core\.({packages}) import .*\b({names})\b"
     )
     files = [
         file

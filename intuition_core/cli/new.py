@@ -180,10 +180,16 @@ def _words(kind: str, name: str, *, description: str | None, author: str | None)
         "cls": "".join(word.capitalize() for word in own.split("-")),
         "description": said,
         "author": (author or f"the authors of {distribution}").replace("\\", "/").replace('"', "'"),
-        "core": ".".join(__version__.split(".")[:2]),
+        "core": _compatible(__version__),
         "command": example.command.format(part=own),
         "parameters": example.parameters,
     }
+
+
+def _compatible(version: str) -> str:
+    """Give the releases of the core that a plugin begun with this one can expect to work with."""
+    major, minor = map(int, version.split(".")[:2])
+    return f">={major}.{minor},<{major}.{minor + 1}" if major == 0 else f">={major}.{minor},<{major + 1}"
 
 
 def _files(folder: Path, kind: str, words: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
