@@ -153,6 +153,29 @@ def _test(session: nox.Session, environment: Path, *options: str) -> None:
 
 
 @nox.session
+def coverage(session: nox.Session) -> None:
+    """Which lines the tests run, of all their processes together; ``build/coverage/html`` shows it.
+
+    Programs that tests start are not measured: what runs in those alone counts as not run.
+    """
+    Path("build/coverage").mkdir(parents=True, exist_ok=True)
+    options = ("--cov", "--cov-report=term:skip-covered", "--cov-report=html")
+    _test(session, Path(sys.prefix), *options, *session.posargs)
+
+
+@nox.session
+def release(session: nox.Session) -> None:
+    """Check, build, try and tag a version of all distributions: ``nox -s release -- 0.2.0``; ``--dry`` changes nothing.
+
+    Nothing is pushed or uploaded.
+    """
+    if not session.posargs:
+        session.error("say which version: nox -s release -- 0.2.0, or nox -s release -- 0.2.0 --dry")
+    session.run("nox")
+    session.run(*PYTHON, "tools/release.py", *session.posargs)
+
+
+@nox.session
 def chaos(session: nox.Session) -> None:
     """Kill everything 200 times, simulate 10,000 faulty worlds, send nonsense and too much; ``-- --full``: 1,000."""
     amount = session.posargs or ["--kills=200", "--seeds=10000"]
