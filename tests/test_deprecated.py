@@ -162,7 +162,7 @@ def test_no_file_names_an_old_path() -> None:
         for folder in ("intuition_core", "plugins", "tests", "docs", "benchmarks")
         for ending in ("py", "md", "toml", "tmpl")
         for file in (ROOT / folder).rglob(f"*.{ending}")
-        if file != Path(__file__)
+        if file not in (Path(__file__), ROOT / "docs" / "compatibility.md")  # it shows one
     ]
     assert len(files) > 200
     named = {str(file.relative_to(ROOT)): found[0] for file in files if (found := old.search(file.read_text()))}

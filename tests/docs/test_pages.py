@@ -43,6 +43,7 @@ ELSEWHERE = {
     "accounts.md": "tests/docs/test_accounts.py",
     "backtesting.md": "tests/backtest/test_guide.py",
     "brokers.md": "tests/testing/test_broker_contract.py",
+    "compatibility.md": "it has tables only",
     "guarantees.md": "it has tables only",
     "instruments.md": "tests/docs/test_instruments.py",
     "security.md": "tests/cli/test_keys.py, tests/rpc/test_curve.py, tests/rpc/test_node.py",
