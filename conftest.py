@@ -10,6 +10,8 @@ from typing import Any, Protocol, TypeVar
 import pytest
 from hypothesis import settings
 
+pytest.register_assert_rewrite("support")
+
 if settings.get_current_profile_name() == "default":  # and no other was asked for, or is that of a CI
     settings.register_profile("default", deadline=None)  # the first example imports what others find imported
     settings.load_profile("default")

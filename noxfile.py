@@ -142,6 +142,8 @@ def _test(session: nox.Session, environment: Path, *options: str) -> None:
     programs = environment / "bin"
     path = os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath)])
     processes = f"--numprocesses={(os.cpu_count() or 1) + 1}"
+    if patience := os.environ.get("TESTS_PATIENCE"):  # as in tests/support/waiting.py
+        options = (f"--timeout={120 * float(patience):.0f}", *options)
     session.run(
         str(programs / "python"),
         *PYTHON[1:],

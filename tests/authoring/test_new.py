@@ -6,11 +6,11 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pexpect
 import pytest
+from support import eventually
 
 from intuition_core.cli.new import EXAMPLES
 
@@ -179,11 +179,9 @@ def test_it_can_be_served_and_fed_by_the_connector(studio: Studio) -> None:
             for words in commands
         ]
         try:
-            deadline = time.monotonic() + 60
             # What a part prints goes to standard error, with its name.
-            while '"type": "fill"' not in (studio.folder / "err").read_text():
-                assert time.monotonic() < deadline, (studio.folder / "err").read_text()
-                time.sleep(0.05)
+            said = studio.folder / "err"
+            eventually(lambda: '"type": "fill"' in said.read_text(), lambda: f"a fill in {said.read_text()}")
         finally:
             for process in processes:
                 process.terminate()

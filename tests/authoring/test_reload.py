@@ -4,11 +4,11 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from support import eventually
 
 from intuition_core.config.compose import compose, settle
 from intuition_core.config.loading import load_config
@@ -69,10 +69,7 @@ class Served:
             )
 
     def wait(self, words: str, times: int = 1) -> None:
-        deadline = time.monotonic() + 60
-        while self.said.read_text().count(words) < times:
-            assert time.monotonic() < deadline, self.said.read_text()
-            time.sleep(0.02)
+        eventually(lambda: self.said.read_text().count(words) >= times, lambda: f"{words!r} in {self.said.read_text()}")
 
     def send(self, *quotes: float) -> list[str]:
         """Publish quotes, and give the types of the records."""

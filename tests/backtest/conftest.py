@@ -11,19 +11,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from support.processes import free, intuition, mosquitto, serve, start
 
 from intuition_core.cli import main
 
-_spec = importlib.util.spec_from_file_location("processes", Path(__file__).parent.parent / "main_job" / "conftest.py")
-assert _spec is not None
-assert _spec.loader is not None
-_processes = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_processes)
-start = _processes.start
-intuition = _processes.intuition
-serve = _processes.serve
-free = _processes.free
-mosquitto = _processes.mosquitto
+__all__ = ["free", "intuition", "mosquitto", "serve", "start"]
 
 
 class Ran(NamedTuple):

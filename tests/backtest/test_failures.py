@@ -5,13 +5,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
 from intuition_compare.command import compare as compare_command
+from support import eventually
 
 from intuition_core.cli.backtest import backtest as backtest_command
 
@@ -120,9 +120,8 @@ def test_ctrl_c_is_answered_while_a_part_is_at_work(command: str, part: Any, tmp
     words = [*COMMANDS[command], "--algo", str(path), "--source", "sample", "--symbols", "IBM"]
     process = subprocess.Popen([str(INTUITION), *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
-        while not begun.exists():
-            assert process.poll() is None
-            time.sleep(0.02)
+        eventually(lambda: begun.exists() or process.poll() is not None, "the part to be called")
+        assert process.poll() is None
         process.send_signal(signal.SIGINT)
         _, told = process.communicate()
     finally:

@@ -1,12 +1,12 @@
 """One composition and one recorded stream decide the same in a backtest, over RPC, and over a real broker."""
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support import eventually
 
 from intuition_core.plugins.catalogue import discover
 from intuition_core.rpc.client import Client
@@ -104,8 +104,5 @@ def test_a_session_behind_a_broker_decides_as_the_backtest_even_if_all_comes_twi
     last = {"sid": "LAST", "quote": 1, "ts": NANOSECONDS[1]}  # whatever was published before it has come before it
     intuition("publish", "quotes", json.dumps(last), "--mqtt", url)
     with Client(address) as client:
-        deadline = time.monotonic() + 60
-        while client.call("describe")["last_seq"] <= expected.events:
-            assert time.monotonic() < deadline, "the session has not had all events"
-            time.sleep(0.05)
+        eventually(lambda: client.call("describe")["last_seq"] > expected.events, "the session to have all events")
         settled(client, expected, besides=1)

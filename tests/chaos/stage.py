@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from support import free_port
+
 from intuition_core.errors import BackendLost
 from intuition_core.rpc.client import Client
 
@@ -34,12 +36,6 @@ class Stuck(Exception):
 def find_mosquitto() -> str | None:
     """Give the broker's program."""
     return shutil.which("mosquitto", path=os.environ.get("PATH", "") + os.pathsep + "/usr/sbin")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_for(condition: Callable[[], object], what: str, seconds: float = 30) -> None:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support import environment
 
 from intuition_core.cli import BUILT_IN, main
 from intuition_core.plugins.catalogue import FIRST_PARTY
@@ -56,18 +57,16 @@ class NoCommand:
 """
 
 
-def environment(folder: Path, **variables: str) -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("INTUITION_")}
-    # Buffered, as in a person's shell: what is left in a buffer at exit matters here.
-    kept.pop("PYTHONUNBUFFERED", None)
-    return kept | {"PYTHONPATH": str(folder)} | variables
+def buffered(folder: Path, **variables: str) -> dict[str, str]:
+    """Give an environment in which output is buffered, as in a person's shell: what is left at exit matters here."""
+    return environment(PYTHONUNBUFFERED="", PYTHONPATH=str(folder), **variables)
 
 
 def run(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [INTUITION, *arguments],
         cwd=folder,
-        env=environment(folder, **variables),
+        env=buffered(folder, **variables),
         capture_output=True,
         text=True,
         check=False,
@@ -108,7 +107,7 @@ pathlib.Path({str(note)!r}).write_text(" ".join(sys.modules))
 sys.exit(status)
 """
     subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, env=environment(folder), capture_output=True, check=True, timeout=60
+        [sys.executable, "-c", code], cwd=folder, env=buffered(folder), capture_output=True, check=True, timeout=60
     )
     return set(note.read_text().split())
 
@@ -146,7 +145,7 @@ def test_version(folder: Path) -> None:
 
 def test_the_command_is_also_a_module(folder: Path) -> None:
     result = subprocess.run(
-        [sys.executable, "-m", "intuition_core", "--help"], env=environment(folder), capture_output=True, check=True
+        [sys.executable, "-m", "intuition_core", "--help"], env=buffered(folder), capture_output=True, check=True
     )
     assert result.stdout.startswith(b"Usage: intuition ")
 
@@ -304,7 +303,7 @@ def test_a_reader_that_leaves_is_no_error_to_shout_about(folder: Path, command: 
         result = subprocess.run(
             [INTUITION, command],
             cwd=folder,
-            env=environment(folder),
+            env=buffered(folder),
             stdout=writing,
             stderr=subprocess.PIPE,
             check=False,

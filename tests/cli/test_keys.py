@@ -5,18 +5,17 @@ import os
 import re
 import shutil
 import signal
-import socket
 import stat
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support import PATIENCE, accepts, environment, eventually, free_port
 
 from intuition_core.errors import BackendRefused, IntuitionError
 from intuition_core.rpc.client import Client
@@ -26,16 +25,10 @@ DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "security.md"
 NODE_MODULES = Path(__file__).parent.parent / "node" / "node_modules"
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def environment(folder: Path, **variables: str) -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("INTUITION_")}
+def at_home(folder: Path, **variables: str) -> dict[str, str]:
+    """Give an environment with folders of its own."""
     paths = {name: str(folder / "home" / name.lower()) for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME")}
-    return kept | paths | {"PATH": f"{BIN}{os.pathsep}{kept['PATH']}", "PYTHONUNBUFFERED": "1"} | variables
+    return environment(PATH=f"{BIN}{os.pathsep}{os.environ['PATH']}", PYTHONUNBUFFERED="1", **paths) | variables
 
 
 @pytest.fixture
@@ -46,7 +39,7 @@ def run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         return subprocess.run(
             ["intuition", *map(str, words)],
             cwd=tmp_path,
-            env=environment(tmp_path, **variables),
+            env=at_home(tmp_path, **variables),
             capture_output=True,
             text=True,
             check=False,
@@ -65,7 +58,7 @@ class Running:
         self.process = subprocess.Popen(
             command,
             cwd=folder,
-            env=environment(folder, **variables),
+            env=at_home(folder, **variables),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
@@ -84,7 +77,7 @@ class Running:
 
     def wait_for(self, words: str) -> None:
         with self._arrived:
-            assert self._arrived.wait_for(lambda: words in self.said, 30), f"no `{words}` in:\n{self.said}"
+            assert self._arrived.wait_for(lambda: words in self.said, PATIENCE), f"no `{words}` in:\n{self.said}"
 
     def end(self) -> None:
         if self.process.poll() is None:
@@ -118,14 +111,7 @@ def broker(tmp_path: Path) -> Iterator[str]:
     file = tmp_path / "mosquitto.conf"
     file.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
     with subprocess.Popen([program, "-c", str(file)], stderr=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            except ConnectionRefusedError:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+        eventually(lambda: accepts(port), "the broker")
         yield f"mqtt://127.0.0.1:{port}"
         process.terminate()
 

@@ -12,18 +12,12 @@ from typing import Any
 
 import pexpect
 import pytest
+from support import environment
 
 ROOT = Path(__file__).parents[2]
 INTUITION = Path(sys.executable).with_name("intuition")
 CLASS = "class A:\n    def initialize(self, params): ...\n    def event(self, data): ..."
 FIELDS = ["kind", "name", "distribution", "version", "target", "summary", "status", "reason"]
-
-
-def environment(**variables: str) -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("INTUITION_")}
-    for key in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "CLICOLOR_FORCE"):
-        kept.pop(key, None)
-    return kept | variables
 
 
 def run(*arguments: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:

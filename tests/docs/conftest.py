@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -16,6 +15,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from support import free_port
+from support.nodejs import node_modules
 
 HERE = Path(__file__).parent
 ADDRESS = "tcp://127.0.0.1:4242"
@@ -31,13 +32,7 @@ def _load(name: str, file: Path) -> ModuleType:
     return module
 
 
-node_modules = _load("nodejs", HERE.parent / "nodejs.py").node_modules
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+__all__ = ["node_modules"]
 
 
 class Running:
@@ -93,9 +88,9 @@ class Reader:
         self.folder = folder
         self.running: list[Running] = []
         self._stack = stack
-        self._rpc = f"tcp://127.0.0.1:{_free_port()}"
-        self._broker = _free_port()
-        self._feed = _free_port()
+        self._rpc = f"tcp://127.0.0.1:{free_port()}"
+        self._broker = free_port()
+        self._feed = free_port()
         programs = folder.parent / "programs"
         installed = folder.parent / "installed"
         programs.mkdir()

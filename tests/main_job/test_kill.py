@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import eventually
 
 from intuition_core.errors import BackendLost
 from intuition_core.rpc.client import Client
@@ -154,10 +155,7 @@ def test_a_kill_that_is_typed_while_a_part_hangs_is_done_once(
     hanging = threading.Thread(target=hang)
     hanging.start()
     try:
-        until = time.monotonic() + 20
-        while not (tmp_path / "hangs").exists():
-            assert time.monotonic() < until, "the part must be called"
-            time.sleep(0.01)
+        eventually((tmp_path / "hangs").exists, "the part to be called")
         asking = intuition("kill", "it hangs", "--flatten", "--rpc", address)
         asking.line("waiting", "no answer in time")
         asking.line("the kill switch is on", seconds=60)
@@ -224,13 +222,13 @@ def test_a_kill_passes_a_flood_and_outlives_the_worker(carried: Any) -> None:
     process.line("ended by SIGKILL; starting it again")
     listener.publish(COMMAND, {"action": "kill", "reason": "too many", "id": "k1"})  # once more, to be sure
     with Client(address) as client:
-        deadline = time.monotonic() + 60
-        taken = 0
-        while taken < many + 1:
-            assert time.monotonic() < deadline, "the rest of the quotes must be taken"
+
+        def taken() -> int:
             with suppress(BackendLost):  # the next worker is not there yet
-                taken = client.call("describe")["last_seq"]
-            time.sleep(0.05)
+                return int(client.call("describe")["last_seq"])
+            return 0
+
+        eventually(lambda: taken() >= many + 1, "the rest of the quotes to be taken")
         described = client.call("describe")
         assert (described["killed"], described["last_seq"]) == ("too many", many + 1)
         assert client.call("decisions", control["seq"]) == []

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import eventually
 
 from intuition_core.errors import BackendLost, BackendRefused
 from intuition_core.rpc.client import Client
@@ -132,7 +133,7 @@ class Backend:
     def worker(self) -> int:
         pid = self.process.process.pid
         children = Path(f"/proc/{pid}/task/{pid}/children")
-        wait_for(lambda: bool(children.read_text().split()))  # one may just have ended
+        eventually(lambda: bool(children.read_text().split()))  # one may just have ended
         return int(children.read_text().split()[0])
 
 
@@ -174,22 +175,16 @@ def types(records: list[dict[str, Any]]) -> list[str]:
     return [record["type"] for record in records]
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+def gone(pid: int) -> bool:
+    """Wait until a process has ended."""
 
+    def ended() -> bool:
+        try:
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        except OSError:
+            return True
 
-def gone(pid: int, seconds: float = 5) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        with suppress(OSError):
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
-                time.sleep(0.02)
-                continue
-        return True
-    return False
+    return eventually(ended, f"the end of process {pid}")
 
 
 DEADLY = {
@@ -361,7 +356,7 @@ def test_a_worker_that_is_killed_from_outside_blames_nobody(served: Callable[...
     backend = served("skip")
     caller = threading.Thread(target=backend.event, args=(0,), kwargs={"do": "slow", "note": "called"})
     caller.start()
-    wait_for((folder / "called").exists)
+    eventually((folder / "called").exists)
     os.kill(backend.worker(), signal.SIGKILL)
     caller.join()
     assert types(backend.event(0, do="slow", note="called")) == ["decision"]
@@ -487,7 +482,7 @@ def in_flight(
         caller = threading.Thread(target=call)
         caller.start()
         threads.append(caller)
-        wait_for((folder / "called").exists)
+        eventually((folder / "called").exists)
         return backend, answers, caller
 
     yield begin

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
+from support import eventually
 
 from intuition_core.errors import BackendLost, BackendRefused
 from intuition_core.rpc.client import Client
@@ -169,10 +170,8 @@ class Load:
         return self
 
     def wait(self, events: int) -> None:
-        until, deadline = self.sent + events, time.monotonic() + 30
-        while self.sent < until and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert self.sent >= until
+        until = self.sent + events
+        eventually(lambda: self.sent >= until, "events to be sent")
 
     def __exit__(self, *_: object) -> None:
         self._stopped.set()

@@ -6,12 +6,12 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pexpect
 import pytest
+from support import eventually
 
 from intuition_core.cli import main
 from intuition_core.cli.up import speaks_mqtt
@@ -148,11 +148,8 @@ def test_nothing_is_left_when_it_is_killed(
     assert sum(b"serve" in words for words in names) == 2  # the supervisor and its worker
     assert sum(words[0].endswith(b"mosquitto") for words in names) == (which == "mosquitto")
     os.kill(up.pid, signal.SIGKILL)
-    deadline = time.monotonic() + 20
     try:
-        while alive := [pid for pid in left if _lives(pid)]:
-            assert time.monotonic() < deadline, alive
-            time.sleep(0.05)
+        eventually(lambda: not any(map(_lives, left)), lambda: f"the end of {[pid for pid in left if _lives(pid)]}")
     finally:
         for pid in filter(_lives, left):
             os.kill(pid, signal.SIGKILL)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import eventually
 
 from intuition_core.errors import BackendLost
 from intuition_core.rpc.client import Client
@@ -75,14 +76,6 @@ def configure(tmp_path: Path) -> Callable[..., None]:
     return write
 
 
-def until(holds: Callable[[], Any], what: str, seconds: float = 60) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := holds()):
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
-    return found
-
-
 def answered(client: Client, method: str, *args: Any) -> Any:
     with suppress(BackendLost):
         return client.call(method, *args)
@@ -116,20 +109,20 @@ def test_a_silent_session_decides_by_the_clock_whoever_is_killed(
     process, address = serve()
     with Client(address) as client:
         client.call("event", {"sid": "AAA", "quote": 10.0})
-        until(lambda: len(client.call("decisions")) >= 2, "two timers must be told")
+        eventually(lambda: len(client.call("decisions")) >= 2, "two timers must be told")
     worker = int(Path(f"/proc/{process.process.pid}/task/{process.process.pid}/children").read_text().split()[0])
     os.kill(worker, signal.SIGKILL)
     process.line("ended by SIGKILL; starting it again")
     with Client(address) as client:
-        decided = len(until(lambda: answered(client, "decisions"), "the next one answers"))
-        until(lambda: len(client.call("decisions")) > decided, "timers go on")
+        decided = len(eventually(lambda: answered(client, "decisions"), "the next one answers"))
+        eventually(lambda: len(client.call("decisions")) > decided, "timers go on")
     process.kill()
     killed = time.time_ns()
-    until(lambda: time.time_ns() // 10**9 >= killed // 10**9 + 2, "moments must be missed")
+    eventually(lambda: time.time_ns() // 10**9 >= killed // 10**9 + 2, "moments must be missed")
     again, address = serve()
     with Client(address) as client:
         before = client.call("describe")["last_seq"]
-        until(lambda: client.call("describe")["last_seq"] >= before + 2, "timers go on")
+        eventually(lambda: client.call("describe")["last_seq"] >= before + 2, "timers go on")
         decisions = client.call("decisions")
         fills = [record for record in client.call("event", {"sid": "AAA", "quote": 11.0}) if record["type"] == "fill"]
     assert again.end() == 0
@@ -161,10 +154,10 @@ def test_a_part_that_hangs_at_a_timer_of_the_clock_is_spared_that_one(
     process, address = serve()
     with Client(address) as client:
         event = {"sid": "AAA", "quote": 10.0, "id": 1}
-        until(lambda: answered(client, "event", event) is not None, "it is taken before the worker ends, or after")
+        eventually(lambda: answered(client, "event", event) is not None, "it is taken before the worker ends, or after")
     process.line("hung for 1 s", seconds=60)
     with Client(address) as client:
-        until(lambda: answered(client, "decisions"), "timers go on")
+        eventually(lambda: answered(client, "decisions"), "timers go on")
         assert client.call("describe")["quarantined"] == []
         records = client.call("controls")
     assert process.end() == 0
@@ -181,7 +174,7 @@ def test_by_the_time_of_events_a_silent_session_tells_none(configure: Any, serve
     with Client(address) as client:
         client.call("event", {"sid": "AAA", "quote": 10.0})
         began = time.time_ns()
-        until(lambda: time.time_ns() > began + 2 * 10**9, "moments go by")
+        eventually(lambda: time.time_ns() > began + 2 * 10**9, "moments go by")
         assert client.call("describe")["last_seq"] == 1
         client.call("event", {"sid": "AAA", "quote": 11.0})
         assert client.call("describe")["last_seq"] == 3
@@ -206,7 +199,7 @@ def test_what_is_decided_by_the_clock_is_published_once_and_in_order(
     connector.kill()
     with Client(address) as client:
         there = len(client.call("decisions"))
-        until(lambda: len(client.call("decisions")) > there, "timers go on without a connector")
+        eventually(lambda: len(client.call("decisions")) > there, "timers go on without a connector")
     intuition("connect", "--rpc", address, "--mqtt", url)
     published += [listener.next("/decisions") for _ in range(3)]
     with Client(address) as client:

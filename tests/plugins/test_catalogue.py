@@ -17,6 +17,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import eventually
 
 from intuition_core import contracts
 from intuition_core.errors import IntuitionError
@@ -583,20 +584,13 @@ time.sleep(1000)
     assert checked(tmp_path, code, deadline=2.0).problem == "still importing after 2 s"
     assert time.monotonic() - started < 20
     for pid in map(int, note.read_text().split()):
-        wait_until(lambda pid=pid: not runs(pid))
+        eventually(lambda pid=pid: not runs(pid))
 
 
 def runs(pid: int) -> bool:
     """Tell whether a process runs; one that is dead and not yet waited for by its parent does not."""
     state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
     return bool(state.strip()) and not state.startswith("Z")
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 # Many of them, and any of them

@@ -1,6 +1,5 @@
 """Servers to call: in a thread of this process, or in a process of their own."""
 
-import importlib.util
 import logging
 import queue
 import shutil
@@ -15,6 +14,7 @@ from typing import Any
 import gevent
 import pytest
 import zerorpc
+from support.nodejs import node_modules
 
 from intuition_core.rpc.client import Client
 from intuition_core.rpc.keys import new_pair
@@ -22,12 +22,7 @@ from intuition_core.rpc.server import Method, Server
 
 HERE = Path(__file__).parent
 
-_spec = importlib.util.spec_from_file_location("nodejs", HERE.parent / "nodejs.py")
-assert _spec is not None
-assert _spec.loader is not None
-_nodejs = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_nodejs)
-node_modules = _nodejs.node_modules
+__all__ = ["node_modules"]
 
 Serve = Callable[..., str]
 

@@ -4,7 +4,6 @@ import logging
 import random
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -14,6 +13,7 @@ import gevent
 import pytest
 import zerorpc
 import zmq
+from support import eventually
 
 from intuition_core.errors import BackendLost, BackendRefused
 from intuition_core.rpc import throttle, wire
@@ -37,13 +37,6 @@ METHODS = {
 @pytest.fixture(autouse=True)
 def every_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(throttle, "QUIET", 0)
-
-
-def eventually(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 @pytest.fixture

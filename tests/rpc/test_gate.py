@@ -1,7 +1,6 @@
 import logging
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
@@ -10,6 +9,7 @@ import msgpack
 import pytest
 import zerorpc
 import zmq
+from support import eventually
 
 from intuition_core.rpc import gate, throttle
 from intuition_core.rpc.server import Method, Server
@@ -52,13 +52,6 @@ def dealer(address: str) -> Iterator[tuple[zmq.Socket[bytes], zmq.Socket[bytes]]
 def stream(address: str) -> socket.socket:
     parts = urlsplit(address)
     return socket.create_connection((parts.hostname, parts.port), timeout=10)
-
-
-def eventually(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def dropped(lines: list[str]) -> list[str]:

@@ -5,13 +5,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pexpect
 import pytest
+from support import eventually
 
 COMMAND = (sys.executable, "-m", "intuition_core")
 WORDS = {
@@ -81,9 +81,8 @@ def begun(part: Callable[..., Path], tmp_path: Path) -> Iterator[Callable[..., "
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options}
         process = subprocess.Popen(words("backtest", path), **options)
         processes.append(process)
-        while not note.exists() or not note.read_text():
-            assert process.poll() is None
-            time.sleep(0.02)
+        eventually(lambda: (note.exists() and note.read_text()) or process.poll() is not None, "the part to be called")
+        assert process.poll() is None
         return process
 
     yield start

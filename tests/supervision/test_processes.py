@@ -5,23 +5,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support import eventually
 
 from intuition_core.supervision.processes import Child, Supervisor
 
 
 def python(program: str, *arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-c", program, *arguments)
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 class Run:
@@ -88,7 +81,7 @@ def test_children_end_with_a_supervisor_that_is_killed(tmp_path: Path, stubborn:
         assert all(map(lives, pids))
         parent.kill()
         try:
-            wait_for(lambda: not any(map(lives, pids)))
+            eventually(lambda: not any(map(lives, pids)))
         finally:
             for pid in filter(lives, pids):
                 os.kill(pid, signal.SIGKILL)
@@ -120,7 +113,7 @@ def test_each_line_carries_the_childs_name_and_keeps_its_stream() -> None:
     program = "import sys, time; print('data'); print('log', file=sys.stderr); sys.stdout.flush(); time.sleep(60)"
     run = Run(Child(name="part", command=python(program), ready="log"))
     assert run.started.wait(20)
-    wait_for(run.out.getvalue)
+    eventually(run.out.getvalue)
     run.end()
     assert run.out.getvalue() == "part      | data\n"
     assert run.err.getvalue() == "part      | log\n"
@@ -131,7 +124,7 @@ def test_a_child_that_dies_is_started_again_and_the_death_is_told() -> None:
     assert run.started.wait(20)
     first = int(run.out.getvalue().split()[2])
     os.kill(first, signal.SIGKILL)
-    wait_for(lambda: run.out.getvalue().count("ready") == 2)
+    eventually(lambda: run.out.getvalue().count("ready") == 2)
     run.end()
     assert "died (signal 9); starting it again in 0.5 s" in run.err.getvalue()
 
@@ -141,7 +134,7 @@ def test_pauses_grow_while_a_child_keeps_dying() -> None:
         Child(name="good", command=python(STEADY), ready="ready"),
         Child(name="bad", command=python("raise SystemExit(3)")),
     )
-    wait_for(lambda: run.err.getvalue().count("died (exit code 3)") >= 2)
+    eventually(lambda: run.err.getvalue().count("died (exit code 3)") >= 2)
     run.end()
     assert "again in 0.5 s" in run.err.getvalue()
     assert "again in 1 s" in run.err.getvalue()
@@ -152,7 +145,7 @@ def test_a_child_that_never_becomes_ready_ends_everything_with_its_last_words() 
         Child(name="good", command=python(STEADY), ready="ready"),
         Child(name="bad", command=python("import sys; sys.exit('no such file')"), ready="ready"),
     )
-    wait_for(lambda: run.code is not None)
+    eventually(lambda: run.code is not None)
     run.end()
     assert run.code == 1
     assert not run.started.is_set()
@@ -162,7 +155,7 @@ def test_a_child_that_never_becomes_ready_ends_everything_with_its_last_words() 
 
 def test_a_finite_child_may_end_well() -> None:
     run = Run(Child(name="demo", command=python("pass"), finite=True))
-    wait_for(lambda: "is done" in run.err.getvalue())
+    eventually(lambda: "is done" in run.err.getvalue())
     time.sleep(0.7)
     run.end()
     assert run.err.getvalue() == "demo      | is done\n"
@@ -184,4 +177,4 @@ open({str(file)!r}, "w").write(str(child.pid)); print("ready", flush=True); time
         stat = Path(f"/proc/{grandchild}/stat")
         return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
 
-    wait_for(gone)
+    eventually(gone)

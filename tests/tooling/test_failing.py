@@ -5,9 +5,9 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from support import free_port
 
 Run = Callable[..., str]
 
@@ -83,19 +83,19 @@ def test_a_wrong_parameter(fails: Run) -> None:
     assert "did you mean `threshold`" in told
 
 
-def test_a_broker_that_is_not_there(fails: Run, free_port: int) -> None:
-    told = fails("publish", "quotes", "{}", "--mqtt", f"mqtt://127.0.0.1:{free_port}")
+def test_a_broker_that_is_not_there(fails: Run, port: int) -> None:
+    told = fails("publish", "quotes", "{}", "--mqtt", f"mqtt://127.0.0.1:{port}")
     assert "intuition broker" in told
     assert "--mqtt" in told
 
 
-def test_a_port_in_use(fails: Run, free_port: int) -> None:
+def test_a_port_in_use(fails: Run, port: int) -> None:
     import socket
 
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", free_port))
+        taken.bind(("127.0.0.1", port))
         taken.listen()
-        told = fails("serve", "--algo", "random", "--no-journal", "--addr", f"tcp://127.0.0.1:{free_port}")
+        told = fails("serve", "--algo", "random", "--no-journal", "--addr", f"tcp://127.0.0.1:{port}")
     assert "already listens" in told
     assert "--addr" in told
 
@@ -126,10 +126,5 @@ def test_a_folder_without_permission(fails: Run, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: Any = free.getsockname()[1]
-        return int(port)
+def port() -> int:
+    return free_port()

@@ -1,13 +1,13 @@
 """``doctor`` and ``completion``; what each command's help loads; colours only where they are wanted."""
 
 import json
-import os
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from support import environment
 
 from intuition_core.cli import BUILT_IN, main
 
@@ -15,13 +15,6 @@ INTUITION = Path(sys.executable).with_name("intuition")
 HEAVY = {"zerorpc", "gevent", "zmq", "pluggy", "stevedore", "sqlite3", "apprise", "paho", "numpy", "packaging", "rich"}
 # Which durabilities there are, the configuration knows from the journal.
 ALLOWED = {command: {"sqlite3"} for command in ("up", "connect", "indicate")}
-
-
-def environment(**variables: str) -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("INTUITION_", "_INTUITION"))}
-    for key in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "CLICOLOR_FORCE"):
-        kept.pop(key, None)
-    return kept | variables
 
 
 def completed(folder: Path, words: str) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from release import distributions, next_contract, wrong_with_changelog
 
 ROOT = Path(__file__).parent.parent.parent
 PLUGINS = ("intuition-algorithms", "intuition-portfolio-fixed", "intuition-source-files")
@@ -158,3 +159,13 @@ def test_changelogs_that_cannot_be_released(repository: Path, release: Release, 
     told = release("7.8.9", "--dry")
     assert told.returncode == 1
     assert said in told.stderr
+
+
+def test_the_changelog_here_can_be_released() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text()
+    assert [said for said in wrong_with_changelog(text, list(distributions(ROOT))) if "has no entry" not in said] == []
+
+
+@pytest.mark.parametrize(("version", "bound"), [("0.1.0", "0.2"), ("0.9.7", "0.10"), ("1.0.0", "2"), ("12.3.4", "13")])
+def test_a_plugin_is_bounded_by_the_next_contract(version: str, bound: str) -> None:
+    assert next_contract(version) == bound

@@ -2,11 +2,9 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,33 +15,9 @@ from intuition_connector_mqtt.broker import find_mosquitto, mosquitto_config
 from intuition_connector_mqtt.connector import Mqtt
 from paho.mqtt.client import Client, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion
+from support import PATIENCE, accepts, eventually, free_port
 
 from intuition_core.errors import BackendLost
-
-PATIENCE = 40.0
-
-
-def until(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
-    """Wait for a condition, and give what it gave."""
-    deadline = time.monotonic() + patience
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"waited {patience} s in vain for {what}"
-        time.sleep(0.01)
-    return value
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True
 
 
 class RunningBroker:
@@ -57,7 +31,7 @@ class RunningBroker:
 
     def start(self) -> None:
         self._process = process = subprocess.Popen(self._command, stderr=subprocess.DEVNULL)
-        until(lambda: process.poll() is not None or listens(self.port), "the broker to listen")
+        eventually(lambda: process.poll() is not None or accepts(self.port), "the broker to listen")
         assert process.poll() is None, "the broker did not start"
 
     def stop(self) -> None:
@@ -236,11 +210,11 @@ class Observer:
         return [payload for where, payload, _ in list(self.seen) if where.endswith(f"/{topic}")]
 
     def wait_for(self, topic: str, count: int = 1) -> list[Any]:
-        until(lambda: len(self.on(topic)) >= count, f"{count} on {topic}, {len(self.on(topic))} came")
+        eventually(lambda: len(self.on(topic)) >= count, f"{count} on {topic}, {len(self.on(topic))} came")
         return self.on(topic)
 
     def wait_for_state(self, state: str) -> None:
-        until(lambda: [s["state"] for s in self.on("$state")][-1:] == [state], f"the state {state}")
+        eventually(lambda: [s["state"] for s in self.on("$state")][-1:] == [state], f"the state {state}")
 
     def close(self) -> None:
         self._client.disconnect()
@@ -279,7 +253,7 @@ class Running:
 
 @pytest.fixture(name="until")
 def until_() -> Callable[..., Any]:
-    return until
+    return eventually
 
 
 @pytest.fixture

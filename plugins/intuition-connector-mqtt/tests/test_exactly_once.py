@@ -19,6 +19,7 @@ from paho.mqtt.client import MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from support import eventually
 
 from intuition_core.config.loading import load_config
 from intuition_core.errors import BackendLost, BackendRefused, IntuitionError
@@ -442,11 +443,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
             command = [sys.executable, "-m", "intuition_core", *arguments]
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=file)
         processes.append(process)
-        deadline = time.monotonic() + 20
-        while word not in said.read_text():
-            assert process.poll() is None, said.read_text()
-            assert time.monotonic() < deadline, said.read_text()
-            time.sleep(0.01)
+        eventually(lambda: word in said.read_text() or process.poll() is not None, said.read_text)
+        assert process.poll() is None, said.read_text()
         return process
 
     yield begin

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import eventually
 
 from intuition_core.rpc.client import Client
 
@@ -71,11 +72,8 @@ class Served:
                 stderr=file,
             )
         self._processes.append(process)
-        deadline = time.monotonic() + 20
-        while word not in said.read_text():
-            assert process.poll() is None, said.read_text()
-            assert time.monotonic() < deadline, said.read_text()
-            time.sleep(0.01)
+        eventually(lambda: word in said.read_text() or process.poll() is not None, said.read_text)
+        assert process.poll() is None, said.read_text()
         return process
 
     def hear(self, *channels: str) -> None:

@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -20,6 +19,7 @@ from intuition_connector_mqtt.connector import Mqtt
 from intuition_indicators import Sma
 from paho.mqtt.client import Client, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion
+from support import PATIENCE, accepts, eventually
 
 from intuition_core.config.loading import Config, Configuration, PartTable
 from intuition_core.contracts import Message, Signal
@@ -30,25 +30,7 @@ from intuition_core.serving.service import Service
 from intuition_core.trading.composition import Composition, Line, Part
 from intuition_core.trading.engine import TradingEngine
 
-PATIENCE = 30.0
 WINDOW = 3
-
-
-def until(condition: Callable[[], Any], what: str) -> Any:
-    """Wait for a condition, and give what it gave."""
-    deadline = time.monotonic() + PATIENCE
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"waited {PATIENCE} s in vain for {what}"
-        time.sleep(0.01)
-    return value
-
-
-def listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True
 
 
 class Cross:
@@ -93,7 +75,7 @@ def broker(tmp_path: Path) -> Iterator[int]:
     (folder / "mosquitto.conf").write_text(mosquitto_config(port, folder))
     command = [program, "-c", str(folder / "mosquitto.conf")]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
-        until(lambda: listens(port), "the broker to listen")
+        eventually(lambda: accepts(port), "the broker to listen")
         yield port
         process.terminate()
 
@@ -123,7 +105,7 @@ class Observer:
 
     def wait_for_state(self, session: str, state: str) -> None:
         topic = f"intuition/1/{session}/$state"
-        until(lambda: [each["state"] for each in self.on(topic)][-1:] == [state], f"{session} to be {state}")
+        eventually(lambda: [each["state"] for each in self.on(topic)][-1:] == [state], f"{session} to be {state}")
 
     def close(self) -> None:
         self._client.disconnect()
@@ -247,13 +229,13 @@ def test_it_comes_to_the_same_in_a_composition_and_over_the_broker(
         observer.publish(event)
         # Over the broker the next quote may overtake the average of this one; one after the other they come as here.
         due += n >= 2 * (WINDOW - 1)
-        until(lambda: session.session.last_seq == n + 1 + due, f"quote {n} and its average")  # noqa: B023  # called at once
+        eventually(lambda: session.session.last_seq == n + 1 + due, f"quote {n} and its average")  # noqa: B023  # called at once
     root = "intuition/1/cross"
 
     def told() -> list[dict[str, Any]]:
         return [payload for topic, payload in list(observer.seen) if topic.startswith(root) and "type" in payload]
 
-    until(lambda: len(told()) >= len(expected), "what the algorithm heard, and what was traded")
+    eventually(lambda: len(told()) >= len(expected), "what the algorithm heard, and what was traded")
     records = told()
     assert heard(records) == heard(expected)
     assert traded(records) == traded(expected)
@@ -279,13 +261,13 @@ def test_a_process_that_is_killed_leaves_out_no_value_and_changes_none(
     def values() -> list[Any]:
         return [payload for topic, payload in observer.seen if topic in {"sma/GOOG", "sma/AAPL"}]
 
-    until(lambda: len({value["id"] for value in values()}) == len(expected), "all averages")
+    eventually(lambda: len({value["id"] for value in values()}) == len(expected), "all averages")
     assert {(value["sid"], value["value"], value["ts"]) for value in values()} == expected
     assert {value["source"] for value in values()} == {"indicate-sma"}
     # Whatever came twice is known again by its id: the algorithm hears each average once.
     root = "intuition/1/cross/messages/heard"
-    until(lambda: len({record["id"] for record in observer.on(root)}) == len(expected), "all that was heard")
-    until(lambda: session.session.last_seq == len(events) + len(expected), "the last event")
+    eventually(lambda: len({record["id"] for record in observer.on(root)}) == len(expected), "all that was heard")
+    eventually(lambda: session.session.last_seq == len(events) + len(expected), "the last event")
     assert len({record["data"]["ts"] for record in observer.on(root)}) == len(expected)
 
 
@@ -301,10 +283,10 @@ def test_without_a_journal_the_windows_fill_anew_and_it_says_so(
         for event in (first, *rest) if session == "one" else rest:
             observer.publish(event)
         if session == "one":
-            (value,) = until(lambda: observer.on("average/GOOG"), "an average")
+            (value,) = eventually(lambda: observer.on("average/GOOG"), "an average")
             assert value["source"] == "one"
         observer.publish({"sid": "END", "quote": "much"})
-        until(lambda: observer.on(f"intuition/1/{session}/dead"), "the end")  # noqa: B023  # called at once
+        eventually(lambda: observer.on(f"intuition/1/{session}/dead"), "the end")  # noqa: B023  # called at once
         process.send_signal(signal.SIGTERM)
         said = process.communicate(timeout=PATIENCE)[1]
         assert "no journal: after a restart the windows fill anew" in said

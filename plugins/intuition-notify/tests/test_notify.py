@@ -3,13 +3,14 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 from intuition_notify import Notify
 from intuition_notify.dispatch import Dispatch, Notice
+from support import eventually
 
 from intuition_core.errors import BadParameter
 from intuition_core.params.checking import check_params, shown_params
@@ -48,13 +49,6 @@ def notifier(url: str, **params: Any) -> Notify:
     notify = Notify()
     notify.initialize(check_params("hooks notify", Notify, {"urls": [url], **params}))
     return notify
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "it never came about"
-        time.sleep(0.01)
 
 
 def test_a_session_is_told_from_its_beginning_to_its_end(service: tuple[str, list[dict[str, Any]]]) -> None:
@@ -97,7 +91,7 @@ def test_what_exceeds_the_rate_is_counted_in_one_notice() -> None:
     dispatch = Dispatch(lambda _title, text: sent.append(text), per_minute=2, minute=2)
     for number in range(5):
         dispatch.put(Notice("fill", "", str(number)))
-    until(lambda: len(sent) == 3)
+    eventually(lambda: len(sent) == 3)
     dispatch.close()
     assert sent == ["0", "1", "besides: 3 fills"]
 

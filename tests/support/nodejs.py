@@ -1,8 +1,4 @@
-"""What the tests need to run the Node.js programs in ``tests/node``.
-
-A conftest takes the fixture over: load this file (``importlib.util``), and assign
-``node_modules = nodejs.node_modules``.
-"""
+"""What the tests need to run the Node.js programs in ``tests/node``; a conftest imports the fixture."""
 
 import fcntl
 import os
@@ -13,7 +9,7 @@ from typing import NoReturn
 
 import pytest
 
-PROGRAMS = Path(__file__).parent / "node"
+PROGRAMS = Path(__file__).parent.parent / "node"
 INSTALL = ("npm", "install", "--ignore-scripts", "--no-package-lock", "--no-audit", "--no-fund")
 
 
