@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from support import quote
 
 from intuition_core.account.books import Books
 from intuition_core.account.margin import Margin
@@ -14,10 +15,6 @@ from intuition_core.trading.digest import Digest
 from intuition_core.trading.engine import TradingEngine
 
 from .scripted import RUN, composed, line
-
-
-def quote(price: float, ts: int = 1, **more: Any) -> dict[str, Any]:
-    return {"channel": "quotes", "sid": "A", "quote": price, "ts": ts, **more}
 
 
 def engine(*names: str, run: str = RUN, **recipe: Any) -> TradingEngine:
@@ -113,7 +110,7 @@ def test_what_is_shared_out_is_never_more_than_there_is() -> None:
 def test_groups_parents_and_sales_count_the_same_whatever_the_run_is_called() -> None:
     entry = {"sid": "A", "side": "buy", "win": 10, "stop_loss": 5.0, "take_profit": 20.0}
     both = [{"sid": "A", "side": "sell"}, {"sid": "B", "side": "buy", "loss": 9_950}]
-    events = [quote(10.0, 1, do={"one": [entry]}), quote(10.0, 2), {**quote(4.0, 3), "sid": "B"}]
+    events = [quote(10.0, do={"one": [entry]}), quote(10.0, 2), {**quote(4.0, 3), "sid": "B"}]
     events.append(quote(10.0, 4, do={"one": both}))
     hashes = set()
     for run in ("test.1", "other.1", ""):
@@ -144,7 +141,7 @@ def test_an_order_that_waits_for_a_sale_ends_once_whatever_is_taken_back(wish: M
 
 def test_an_order_that_waits_for_a_sale_is_not_filled_at_the_event_of_its_decision() -> None:
     live = engine("one", fill="same")
-    records = [*live.step({**quote(10.0, 1), "sid": "B"})]
+    records = [*live.step({**quote(10.0), "sid": "B"})]
     records += live.step(quote(10.0, 2, do={"one": [{"sid": "A", "side": "buy", "loss": 9_900}]}))
     both = [{"sid": "A", "side": "sell"}, {"sid": "B", "side": "buy", "loss": 9_900}]
     records += live.step({**quote(10.0, 3, do={"one": both}), "sid": "B"})
@@ -173,7 +170,7 @@ def test_one_order_of_a_group_is_filled_though_each_could_be_at_once(fill: str) 
 
 def test_records_of_an_event_come_in_the_order_in_which_they_were_booked() -> None:
     live = TradingEngine(composed([line("one", "sized", ["quotes"])]), run=RUN)
-    records = [*live.step(quote(10.0, 1, do={"one": [{"sid": "A", "side": "buy", "loss": 9_900}]}))]
+    records = [*live.step(quote(10.0, do={"one": [{"sid": "A", "side": "buy", "loss": 9_900}]}))]
     records += live.step(quote(10.0, 2))
     sale = {"sid": "A", "side": "sell", "win": 900, "limit": 50.0, "until": 4}
     records += live.step(quote(10.0, 3, do={"one": [sale, {"sid": "A", "side": "buy", "loss": 5_000}]}))

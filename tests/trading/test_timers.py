@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import quote
 
 from intuition_core.account.hours import Hours
 from intuition_core.backtest.run import Backtest
@@ -34,12 +35,8 @@ WEEK = Hours(
 )
 
 
-def quote(ts: int, sid: str = "A", price: float = 10.0) -> dict[str, Any]:
-    return {"channel": "quotes", "sid": sid, "quote": price, "ts": ts}
-
-
 def dues(timer: Timer, times: Sequence[int], hours: Sequence[Hours] = (WEEK,)) -> list[int]:
-    events = Clock([timer], hours).with_timers([quote(ts) for ts in times], now=times[0], taken={})
+    events = Clock([timer], hours).with_timers([quote(ts=ts) for ts in times], now=times[0], taken={})
     return [event["ts"] for event in events if event["channel"] == TIMER]
 
 
@@ -130,7 +127,7 @@ def test_each_moment_comes_once_after_its_own_and_before_later_events(
     course: list[int], timer: Timer, cut: int
 ) -> None:
     """However the events are parted, the timers are the same, and their order is that of time among those that rise."""
-    events = [quote(ts) for ts in course]
+    events = [quote(ts=ts) for ts in course]
     whole = Clock([timer], ()).with_timers(events, now=-(2**63), taken={})
     moments = [event["ts"] for event in whole if event["channel"] == TIMER]
     assert moments == sorted(set(moments))
@@ -183,9 +180,7 @@ def recipe(algorithm: type = Hourly, **more: Any) -> Composition:
     return Composition(lines=(Line(algorithm=part, portfolio=portfolio),), seed=1, cash=Decimal(1000), **more)
 
 
-COURSE = [
-    quote(HOUR * 10 + minutes * 60 * SECOND, price=10.0 + minutes / 100) for minutes in (10, 59, 61, 130, 131, 400)
-]
+COURSE = [quote(10.0 + minutes / 100, HOUR * 10 + minutes * 60 * SECOND) for minutes in (10, 59, 61, 130, 131, 400)]
 
 
 def test_a_part_hears_the_timer_that_it_has_asked_for() -> None:
@@ -253,7 +248,7 @@ def test_with_fill_same_targets_of_a_timer_fill_at_the_quotes_of_their_moment() 
 
     records: list[Any] = []
     at = Backtest(recipe(Daily, fill="same"), listen=records.extend)
-    at.take([quote(DAY - 1), quote(DAY, "A", 10.0), quote(DAY, "B", 20.0), quote(DAY + 1, "A", 11.0)])
+    at.take([quote(ts=DAY - 1), quote(ts=DAY), quote(20.0, DAY, sid="B"), quote(11.0, DAY + 1)])
     at.finish(source="test")
     fills = [(each["ts"], each["sid"], each["price"]) for each in records if each["type"] == "fill"]
     assert fills == [(DAY, "A", 10.0), (DAY, "B", 20.0)]

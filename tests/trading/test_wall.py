@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import quote
 
 from intuition_core.config.loading import BadConfiguration, load_config
 from intuition_core.contracts import Context, Signal
@@ -35,10 +36,6 @@ RUN = "r.1"
 
 def ns(text: str) -> int:
     return int(datetime.fromisoformat(f"2024-05-06 {text}").replace(tzinfo=UTC).timestamp() * 1000) * 10**6
-
-
-def quote(ts: int, price: float = 10.0, sid: str = "A") -> dict[str, Any]:
-    return {"channel": "quotes", "sid": sid, "quote": price, "ts": ts}
 
 
 class Buys:
@@ -144,7 +141,7 @@ def hashed(records: Iterator[Record] | Sequence[Record]) -> str:
 
 def test_a_silent_market_has_its_timers_told_after_the_grace(world: Any) -> None:
     times = world(HOURLY)
-    times.take(quote(ns("15:00:10")))
+    times.take(quote(ts=ns("15:00:10")))
     assert times.at("16:00:00") == 1.0
     assert times.told == []
     assert times.at("16:00:01") == 3600.0
@@ -166,8 +163,8 @@ def test_a_session_that_never_had_an_event_has_timers_from_its_beginning_on(worl
 @pytest.mark.parametrize("first", ["the event", "the clock"])
 def test_an_event_and_the_clock_tell_a_timer_once(world: Any, first: str) -> None:
     times = world(HOURLY)
-    times.take(quote(ns("15:30")))
-    later = quote(ns("16:00:00.5"))
+    times.take(quote(ts=ns("15:30")))
+    later = quote(ts=ns("16:00:00.5"))
     if first == "the clock":
         times.at("16:00:01")
         times.take(later)
@@ -182,18 +179,18 @@ def test_an_event_and_the_clock_tell_a_timer_once(world: Any, first: str) -> Non
 def test_with_the_first_event_after_the_moment_the_timer_comes_before_it(world: Any) -> None:
     times = world(HOURLY)
     times.now = ns("16:00:00.6")
-    times.take(quote(ns("16:00:00.5")))
+    times.take(quote(ts=ns("16:00:00.5")))
     assert [event["channel"] for event in times.events] == [TIMER, "quotes"]
 
 
 def test_what_comes_after_the_clock_has_told_a_timer_is_late(world: Any) -> None:
     times = world(HOURLY)
-    times.take(quote(ns("15:30")))
+    times.take(quote(ts=ns("15:30")))
     times.at("16:00:01")
-    assert times.take(quote(ns("15:59:59"), 7.0)) == []
+    assert times.take(quote(7.0, ns("15:59:59"))) == []
     assert times.session.engine.told == {"late quote": 1}
     assert dict(times.session.engine.account.marks) == {"A": 7.0}
-    [fill] = times.take(quote(ns("16:00:02"), 11.0))
+    [fill] = times.take(quote(11.0, ns("16:00:02")))
     assert (fill["type"], fill["price"]) == ("fill", 11.0)
     assert times.replayed() == hashed(times.records)
 
@@ -208,7 +205,7 @@ def test_what_comes_after_the_clock_has_told_a_timer_is_late(world: Any) -> None
 )
 def test_what_fell_due_while_the_session_was_down(world: Any, missed: Any, told: Any) -> None:
     times = world(read_timer("t", every="1h", missed=missed))
-    times.take(quote(ns("15:30")))
+    times.take(quote(ts=ns("15:30")))
     times.at("16:00:01")
     times.now = ns("20:30")
     times.start()
@@ -224,7 +221,7 @@ def test_what_fell_due_while_the_session_was_down(world: Any, missed: Any, told:
 @pytest.mark.parametrize("missed", ["once", "skip", "all"])
 def test_a_moment_whose_grace_had_not_ended_at_the_start_is_not_missed(world: Any, missed: Any) -> None:
     times = world(read_timer("t", every="1h", missed=missed), grace=30 * SECOND)
-    times.take(quote(ns("15:30")))
+    times.take(quote(ts=ns("15:30")))
     times.now = ns("16:00:20")
     times.start()
     times.at("16:00:50")
@@ -233,13 +230,13 @@ def test_a_moment_whose_grace_had_not_ended_at_the_start_is_not_missed(world: An
 
 def test_what_was_kept_while_the_session_was_down_has_its_timers_in_their_places(world: Any) -> None:
     times = world(HOURLY)
-    times.take(quote(ns("15:30")))
+    times.take(quote(ts=ns("15:30")))
     times.now = ns("18:30")
     times.start()
     for n, text in enumerate(("15:45", "16:30", "16:50", "17:10")):
         times.now = ns("18:30") + n * SECOND * 3 // 4
         times.session.tell_timers()
-        times.take(quote(ns(text)))
+        times.take(quote(ts=ns(text)))
     times.at("18:30:05")
     assert times.told == [("16:00:00", 0), ("17:00:00", 0), ("18:00:00", 0)]
     assert [event["ts"] for event in times.events] == sorted(event["ts"] for event in times.events)
@@ -247,10 +244,10 @@ def test_what_was_kept_while_the_session_was_down_has_its_timers_in_their_places
 
 def test_what_is_to_be_skipped_is_so_too_where_events_come_before_the_clock_has_looked(world: Any) -> None:
     times = world(read_timer("t", every="1h", missed="skip"))
-    times.take(quote(ns("15:30")))
+    times.take(quote(ts=ns("15:30")))
     times.now = ns("18:30")
     times.start()
-    times.take(quote(ns("16:30")), quote(ns("18:30:01")))
+    times.take(quote(ts=ns("16:30")), quote(ts=ns("18:30:01")))
     assert times.told == []
 
 
@@ -284,7 +281,7 @@ def test_a_part_that_is_slow_does_not_keep_the_next_moment_from_being_told(world
 )
 def test_by_events_several_moments_between_two_of_them_are_skipped(course: list[str], told: list[str]) -> None:
     engine = TradingEngine(recipe(read_timer("t", every="1h", missed="skip")), run=RUN)
-    events = engine.with_timers([quote(ns(text)) for text in course])
+    events = engine.with_timers([quote(ts=ns(text)) for text in course])
     for event in events:
         engine.step(event)
     given = [clock(event["ts"]) for event in events if event["channel"] == TIMER]
@@ -322,22 +319,22 @@ def test_records_of_the_clock_are_everybodys_and_in_their_place(world: Any) -> N
     times = world(HOURLY)
     session = times.session
     attached = session.attach("c")
-    session.deliver([Item([quote(ns("15:30"))])], client="c", heard=(0, 0))
+    session.deliver([Item([quote(ts=ns("15:30"))])], client="c", heard=(0, 0))
     times.at("16:00:01")
     [decision] = [record for record in times.records if record["type"] == "decision"]
     assert session.outbox("c", 10) == [decision]
     assert list(session.controls((0, 0))) == [decision]
     with pytest.raises(Unheard):
-        session.deliver([Item([quote(ns("16:01"))])], client="c", heard=(0, 0))
+        session.deliver([Item([quote(ts=ns("16:01"))])], client="c", heard=(0, 0))
     place = (decision["seq"], 0)
-    [[fill]] = session.deliver([Item([quote(ns("16:01"))])], client="c", heard=place)  # type: ignore[misc]  # no ids
+    [[fill]] = session.deliver([Item([quote(ts=ns("16:01"))])], client="c", heard=place)  # type: ignore[misc]  # no ids
     assert session.outbox("c", 10) == [decision, fill]
     session.confirm("c", published=decision["id"])
     times.start()
     assert times.session.outbox("c", 10) == [fill]
     assert list(times.session.controls(place)) == []
     with pytest.raises(Unheard):
-        times.session.deliver([Item([quote(ns("16:02"))])], client="c", heard=(0, 0))
+        times.session.deliver([Item([quote(ts=ns("16:02"))])], client="c", heard=(0, 0))
     assert attached.epoch == 1
 
 
@@ -345,7 +342,7 @@ def test_a_kill_takes_back_what_a_timer_has_decided(world: Any) -> None:
     times = world(HOURLY)
     session = times.session
     session.attach("c")
-    times.take(quote(ns("15:30")))
+    times.take(quote(ts=ns("15:30")))
     times.at("16:00:01")
     [decision] = [record for record in times.records if record["type"] == "decision"]
     event = control.kill("enough", ts=times.now, by="test", flatten=False)
@@ -353,9 +350,9 @@ def test_a_kill_takes_back_what_a_timer_has_decided(world: Any) -> None:
     assert decision["id"] in {record.get("cause") for record in killed}
     assert list(session.controls((0, 0))) == killed == session.outbox("c", 10)
     with pytest.raises(Unheard):
-        session.deliver([Item([quote(ns("16:01"))])], client="c", heard=(decision["seq"], 0))
+        session.deliver([Item([quote(ts=ns("16:01"))])], client="c", heard=(decision["seq"], 0))
     place = record_key(killed[-1]["id"])
-    assert session.deliver([Item([quote(ns("16:01"))])], client="c", heard=place) == [[]]
+    assert session.deliver([Item([quote(ts=ns("16:01"))])], client="c", heard=place) == [[]]
 
 
 def test_where_there_are_no_timers_no_clock_is_asked(world: Any) -> None:
@@ -363,7 +360,7 @@ def test_where_there_are_no_timers_no_clock_is_asked(world: Any) -> None:
     asked = []
     times.session.go_by(Wall(lambda: asked.append(1) or times.now, grace=SECOND, begun=times.begun))
     asked.clear()
-    times.take(*(quote(times.now + n) for n in range(100)))
+    times.take(*(quote(ts=times.now + n) for n in range(100)))
     assert asked == []
 
 
@@ -377,11 +374,11 @@ def test_what_a_timer_refuses_takes_nothing_back(world: Any) -> None:
             )
 
     times = world(read_timer("t", every="1s", missed="all"), algorithm=Replaces)
-    times.take(quote(ns("15:00:00.5")))
+    times.take(quote(ts=ns("15:00:00.5")))
     times.at("15:00:01")
-    times.take(quote(ns("15:00:01.5")))
+    times.take(quote(ts=ns("15:00:01.5")))
     times.at("15:00:04")
-    times.take(quote(ns("15:00:04.5")))
+    times.take(quote(ts=ns("15:00:04.5")))
     replaced = [record["cause"] for record in times.records if record["type"] == "rejection"]
     assert replaced
     decided = {record["id"] for found in times.session.decisions((0, 0)) for record in found}
@@ -405,7 +402,7 @@ def test_a_timer_that_could_not_be_kept_is_told_once(world: Any) -> None:
             return getattr(self.db, name)
 
     times = world(HOURLY)
-    times.take(quote(ns("15:30")))
+    times.take(quote(ts=ns("15:30")))
     real = times.journal._db
     times.journal._db = Full(real)  # type: ignore[assignment]  # as good as one
     with pytest.raises(JournalFailed):
@@ -443,7 +440,7 @@ def test_a_part_at_whose_timer_the_process_ended_is_spared_that_timer_alone(
     world: Any, missed: Any, back: str, then: str, told: Any, failures: Any
 ) -> None:
     times = world(read_timer("t", every="1h", missed=missed), algorithm=Keeps)
-    times.take(quote(ns("15:30")))
+    times.take(quote(ts=ns("15:30")))
     event = {"channel": TIMER, "name": "t", "ts": ns("16:00"), "missed": 0}
     times.now = ns(back)
     times.start(WorkerCrash(2, 1, "the process hung", event))
@@ -504,7 +501,7 @@ def _check_any_course(times: Times, timers: list[Timer], steps: list[tuple[str, 
         elif step == "restart":
             times.start()
         else:
-            times.take(quote(times.now - (later if step == "late" else 0)))
+            times.take(quote(ts=times.now - (later if step == "late" else 0)))
     times.now += 1000 * SECOND
     times.session.tell_timers()
     times.now += 1000 * SECOND
