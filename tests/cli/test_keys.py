@@ -266,7 +266,7 @@ def test_what_the_document_says_works(start: Any, tmp_path: Path, broker: str) -
     for line in "".join(blocks("sh")).splitlines():
         words = next((ready[command] for command in ready if line.startswith(command)), None)
         if words is None:
-            subprocess.run(["sh", "-ec", line], cwd=tmp_path, env=environment(tmp_path), check=True, timeout=60)
+            subprocess.run(["sh", "-ec", line], cwd=tmp_path, env=at_home(tmp_path), check=True, timeout=60)
         else:
             started.append(start(*line.split()[1:], **variables))
             started[-1].wait_for(words)
@@ -280,7 +280,7 @@ def test_what_the_document_says_works(start: Any, tmp_path: Path, broker: str) -
         shown = subprocess.run(
             [*command, text.replace("tcp://127.0.0.1:4242", address)],
             cwd=tmp_path,
-            env=environment(tmp_path, NODE_PATH=str(NODE_MODULES)),
+            env=at_home(tmp_path, NODE_PATH=str(NODE_MODULES)),
             capture_output=True,
             text=True,
             check=True,
