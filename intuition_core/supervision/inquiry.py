@@ -22,7 +22,7 @@ _PATIENCE: Final = 0.5
 _LAST: Final = 1.0
 """Seconds that anything may go on once the end was asked for twice."""
 
-_CORE: Final = f"{Path(__file__).parent}{os.sep}"
+_CORE: Final = f"{Path(__file__).parent.parent}{os.sep}"
 _FRAME: Final = re.compile(r'  File "(.*)", line (\d+) in ')
 
 
