@@ -13,7 +13,7 @@ from pathlib import Path
 import nox
 
 nox.options.default_venv_backend = "none"
-nox.options.sessions = ["lint", "types", "layers", "constraints", "docs", "tests"]
+nox.options.sessions = ["lint", "types", "layers", "deps", "constraints", "docs", "tests"]
 
 PYTHON = ("python", "-W", "error::SyntaxWarning")
 
@@ -36,6 +36,7 @@ PROGRAMS = (
     "tests/backtest/test_several.py",
     "tests/chaos",
     "tests/docs",
+    "tests/install/test_path.py",
     "tests/main_job",
     "tests/cli/test_keys.py",
     "tests/cli/test_list_plugins.py",
@@ -62,6 +63,18 @@ def types(session: nox.Session) -> None:
 def layers(session: nox.Session) -> None:
     """The import rule: model below session below edges (import-linter)."""
     session.run("lint-imports", "--no-cache")
+
+
+@nox.session
+def deps(session: nox.Session) -> None:
+    """Hold what each distribution imports against what it declares (deptry).
+
+    What is declared and never imported is named with its reason in the distribution's pyproject.toml.
+    """
+    session.run("deptry", "intuition_core")
+    for project in sorted(Path("plugins").glob("*/pyproject.toml")):
+        with session.chdir(project.parent):
+            session.run("deptry", ".")
 
 
 @nox.session
