@@ -14,7 +14,7 @@ from typing import Any
 import gevent
 import pytest
 import zerorpc
-from support.nodejs import node_modules
+from support.nodejs import node_client, node_modules
 
 from intuition_core.rpc.client import Client
 from intuition_core.rpc.keys import new_pair
@@ -22,7 +22,7 @@ from intuition_core.rpc.server import Method, Server
 
 HERE = Path(__file__).parent
 
-__all__ = ["node_modules"]
+__all__ = ["node_client", "node_modules"]
 
 Serve = Callable[..., str]
 

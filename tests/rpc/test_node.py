@@ -1,8 +1,6 @@
 """Node.js on either end, with the npm package zerorpc."""
 
-import json
 import logging
-import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -16,20 +14,11 @@ from intuition_core.rpc.server import Method
 
 pytestmark = pytest.mark.node
 
+NodeClient = Callable[..., list[dict[str, Any]]]
 Program = Callable[..., tuple[subprocess.Popen[str], str]]
 
 
-def lines_of(
-    node_modules: Path, address: str, *args: object, stdin: str = "", **variables: object
-) -> list[dict[str, Any]]:
-    """What the article's client prints."""
-    command = ["node", str(node_modules.parent / "client.js"), address, *map(json.dumps, args)]
-    environment = os.environ | {name: str(value) for name, value in variables.items()}
-    run = subprocess.run(command, input=stdin, capture_output=True, text=True, check=True, timeout=60, env=environment)
-    return [json.loads(line) for line in run.stdout.splitlines()]
-
-
-def test_a_node_client_is_served(node_modules: Path, serve: Callable[..., str]) -> None:
+def test_a_node_client_is_served(node_client: NodeClient, serve: Callable[..., str]) -> None:
     confs: list[object] = []
 
     def initialize(conf: object) -> list[str]:
@@ -37,7 +26,7 @@ def test_a_node_client_is_served(node_modules: Path, serve: Callable[..., str]) 
         return ["quotes"]
 
     methods = {"initialize": Method(initialize, queued=True), "event": Method(lambda data: [data], queued=True)}
-    answers = lines_of(node_modules, serve(methods), {"cash": 50_000}, {"goog": 3.45}, {"sid": "GOOG", "quote": "345"})
+    answers = node_client(serve(methods), {"cash": 50_000}, {"goog": 3.45}, {"sid": "GOOG", "quote": "345"})
     assert confs == [{"cash": 50_000}]
     assert answers == [
         {"call": "initialize", "answer": ["quotes"]},
@@ -46,18 +35,18 @@ def test_a_node_client_is_served(node_modules: Path, serve: Callable[..., str]) 
     ]
 
 
-def test_a_node_client_sees_errors(node_modules: Path, serve: Callable[..., str]) -> None:
+def test_a_node_client_sees_errors(node_client: NodeClient, serve: Callable[..., str]) -> None:
     def event(data: object) -> None:
         raise ValueError("odd")
 
     methods = {"event": Method(event, queued=True)}
-    answers = lines_of(node_modules, serve(methods), {}, stdin='{"goog": 1}\n')
+    answers = node_client(serve(methods), {}, stdin='{"goog": 1}\n')
     assert [answer["error"]["name"] for answer in answers] == ["NameError", "InternalError"]
     assert answers[1]["error"]["message"] == "`event` failed: ValueError: odd"
 
 
 def test_a_node_client_is_served_with_keys(
-    node_modules: Path, serve: Callable[..., str], keyring: Any, warnings_of: Callable[[int], list[str]]
+    node_client: NodeClient, serve: Callable[..., str], keyring: Any, warnings_of: Callable[[int], list[str]]
 ) -> None:
     keyring.allow("desk")
     keyring.allow("monitor", '[monitor]\nmay = "read"\n')
@@ -70,7 +59,7 @@ def test_a_node_client_is_served_with_keys(
 
     def answers(name: str, **variables: object) -> list[dict[str, Any]]:
         keys = {"KEYS": keyring.folder / name, "SERVER_KEY": keyring.folder / "server.public"} if name else {}
-        return lines_of(node_modules, address, {}, {"goog": 3.45}, **keys, **variables)
+        return node_client(address, {}, {"goog": 3.45}, **keys, **variables)
 
     assert [answer.get("answer") for answer in answers("desk")] == [["quotes"], [{"goog": 3.45}]]
     may, may_not = answers("monitor")
