@@ -186,7 +186,7 @@ class Ledger:
         self.market = Market() if market is None else market
         self.marks = self.market.marks
         self.margin = margin
-        # Floats are made of them when somebody asks, which at most trades nobody does.
+        # Exact; converted to floats when `closed` is asked for, which is rare.
         self._closed: deque[tuple[str, Decimal, Decimal, Decimal, int, bool]] = deque(maxlen=_KEPT_TRADES)
 
     def position(self, sid: str) -> Position | None:

@@ -534,7 +534,7 @@ _TABLES: Final = {
 
 
 def _read(values: Configuration, catalogue: Catalogue) -> Configuration:
-    """Read what was typed for the parts as what they take; only the parts that something was typed for are loaded."""
+    """Convert typed parameters to the types that the parts declare, loading only the parts concerned."""
 
     def read(kind: str, use: str, params: Mapping[str, Any]) -> dict[str, Any]:
         return read_params(catalogue.load(kind, use), params) if _is_typed(params) else dict(params)

@@ -34,7 +34,7 @@ _ENDINGS: Final[dict[int, str]] = {
 _SIGNS_OF_LIFE: Final = frozenset({wire.HEARTBEAT, "_zpc_more"})
 """What a server says besides its answer; the second gives room for requests in parts, of which we send none."""
 
-_SOON: Final = 0.001  # zerorpc takes no time at all for all the time in the world
+_SOON: Final = 0.001  # in zerorpc a timeout of 0 means none
 
 _LAST_WORDS: Final = 0.05
 """Seconds in which an answer is still read that came before the connection ended."""

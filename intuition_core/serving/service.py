@@ -254,7 +254,7 @@ class Service:
             self._journal.note(renewals=list(dict.fromkeys(renewals)))
 
     def hand_over(self) -> None:
-        """Keep on closing what another process needs to go on with changed files."""
+        """Write a snapshot when the session closes, from which the next worker goes on with the changed files."""
         if self._renewal is not None:
             self._renewal.over = True
 

@@ -161,7 +161,7 @@ class Journal:
                 stack.enter_context(closing(self._db))
                 self._db.isolation_level = None
                 self._open(read_only=read_only)
-                # In WAL mode who reads waits for nobody who writes, and the other way round.
+                # In WAL mode readers and the writer do not block each other.
                 self._reader = self._db if read_only or self.path == MEMORY else self._connect_to_read()
             except sqlite3.DatabaseError as error:
                 if isinstance(error, sqlite3.OperationalError) and not read_only:
@@ -453,7 +453,7 @@ class Journal:
     def outbox(self, client: str, after: tuple[int, int], limit: int) -> list[Record]:
         """Give what a client is to publish after a (seq, n), oldest first.
 
-        That are the records of its own items, of each event that has a control record, whoever sent it, and of timers
+        These are the records of its own items, of each event that has a control record, whoever sent it, and of timers
         that the clock told.
         """
         found: list[Record] = []

@@ -473,7 +473,7 @@ class Session:
         return replies
 
     def _heed_swaps(self, records: Iterable[Record], run: "_Run") -> None:
-        """Hold nothing against a part for what the one did whose place it took."""
+        """Clear the crash records of parts that were swapped out."""
         for record in swapped(records):
             run.settled += [n for n, casualty in self._casualties.items() if casualty.part == record["place"]]
             self._watch.introduce(self._engine.parts)
@@ -642,7 +642,7 @@ class Session:
         """
         self._write_what_was_not()
         seq = self._engine.seq
-        # What was decided before it came for the first time is none of its business.
+        # A new client receives only records that were written after it first attached.
         before = f"{self._engine.run}:{seq}:{sys.maxsize}" if seq else None
         epoch = self._journal.attach(client, before=before)
         self._clients = {**self._clients, client: epoch}

@@ -1,4 +1,4 @@
-"""What is held against parts: deaths of the process while one of them ran, and the consequences."""
+"""Worker crashes attributed to a part, and the decisions that followed."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple

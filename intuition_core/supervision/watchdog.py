@@ -1,6 +1,6 @@
 """The supervisor of one worker process, in which parts run that nobody vouches for.
 
-The worker is not argued with: when a part takes too long or the process uses too much memory, it is killed. The next
+A worker that exceeds its time or memory limit is killed. The next
 one is told what happened, and applies the part's policy. If the supervisor dies, the worker ends as well.
 """
 
@@ -226,7 +226,7 @@ class Watchdog:
         return WorkerCrash(call.seq, abs(call.part), f"the process {how}", state=call.part < 0)
 
     def _cannot_start(self, problem: str | None, code: int) -> bool:
-        """Say whether the worker ended for a reason that another one would have as well, and that was told."""
+        """Return whether the failure is permanent and was reported, so that a restart would not help."""
         if problem is None and code in (1, 2) and self._status.call is None and self._status.importing is None:
             return True  # it has said why
         return self._import_failed(problem, code)

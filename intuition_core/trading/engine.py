@@ -90,7 +90,7 @@ class Quarantine(NamedTuple):
 
 
 class _Ready(NamedTuple):
-    """A part that has been started to take the place of another at the next event, if that is the one."""
+    """A prepared replacement of a part, applied at the next event if that event is its swap."""
 
     seq: int
     event: Data
@@ -550,7 +550,7 @@ class TradingEngine:
         return data
 
     def _control(self, data: Data) -> None:
-        """Do what people decide."""
+        """Apply a control event."""
         if data["action"] == "swap":
             self._swap(data)
         elif data["action"] == "rules":
@@ -572,7 +572,7 @@ class TradingEngine:
         self._recorder.write("control", None, action="rules", by=data.get("by"), rules=rules, before=before)
 
     def _swap(self, data: Data) -> None:
-        """Let another part take the place of one."""
+        """Replace a part by the one that a swap names."""
         ready, self._ready = self._ready, None
         swap = msgspec.convert(data, Swap)
         if ready is not None and ready.event == data and ready.seq == self.seq - 1:
@@ -594,7 +594,7 @@ class TradingEngine:
         )
 
     def _start_instead(self, number: int, swap: Swap) -> StartedPart:
-        """Make the part that is to take a place, and see that it can."""
+        """Create and check the part that a swap names."""
         before, maker = self.parts[number - 1], self.composition.maker
         if maker is None:
             raise BadSwap(swap.kind, swap.name, "this composition was made of parts at hand, and knows no others")
@@ -627,7 +627,7 @@ class TradingEngine:
         return drawn, own
 
     def _seat(self, started: StartedPart) -> None:
-        """Call a part from now on, in its place."""
+        """Install a started part in its place."""
         number = started.number
         self._status[1] = self._first
         self.parts[number - 1] = started.part
@@ -750,7 +750,7 @@ class TradingEngine:
     # -- from an event to answers
 
     def _tell(self, channel: str, data: Data) -> None:
-        """Give an event to those who listen."""
+        """Call the parts that listen to a channel with an event."""
         for listener in self._listeners.get(channel, _NOBODY):
             if self._several:
                 self._status[1] = listener.number
@@ -765,7 +765,7 @@ class TradingEngine:
                     self._hear(listener, outcome, data)
 
     def _rest(self, data: Data) -> Sequence[Record]:
-        """Do what an event leads to after those who listen have had it, and give its records."""
+        """Process derived messages and rebalancing after the listeners, and return the records of the event."""
         if self._fills:
             self._tell_fills(data)
         derived = self._derived
@@ -778,7 +778,7 @@ class TradingEngine:
         return self._recorder.take() if self._written else _NOTHING
 
     def _tell_fills(self, data: Data) -> None:
-        """Tell parts the fills of their orders, and do what they answer; it is for later events to fill."""
+        """Call `filled` of the parts whose orders were filled; orders they answer with fill at later events."""
         fills, manager = self._fills, self._manager
         self._event_id = data.get("id")
         told = 0
@@ -821,7 +821,7 @@ class TradingEngine:
             self._guard(ts, data, changed=bool(monitor.held))
 
     def _mark(self, data: Data) -> None:
-        """Let a quote fill orders, and mark its symbol."""
+        """Fill orders with a quote, and set the mark of its symbol."""
         sid = data["sid"]
         if self._guarded:
             self._mark_guarded(sid, data)
@@ -899,7 +899,7 @@ class TradingEngine:
         self._guard(ts, data, changed=filled or sid in monitor.held)
 
     def _guard(self, ts: int, data: Data, *, changed: bool) -> None:
-        """Call margins, and let risk parts look where an event has changed what the account is worth."""
+        """Check margins, and show the account to risk parts if the event may have crossed a threshold."""
         monitor = self._manager.monitor
         if self.composition.margin is not None:
             self._recorder.open(self.seq, ts)
@@ -909,7 +909,7 @@ class TradingEngine:
             self._watch(ts, data)
 
     def _watch(self, ts: int, data: Data) -> None:
-        """Let risk parts see how the account fares."""
+        """Show the account to risk parts."""
         self._recorder.open(self.seq, data["ts"])
         self._event_id = data.get("id")
         self._manager.monitor.show(ts, data.get("sid"))
@@ -921,7 +921,7 @@ class TradingEngine:
         self._record_failure(listener.number, "event", error, data.get("sid"))
 
     def _hear(self, listener: BoundLine | BoundIndicator, outcome: Any, data: Data) -> None:
-        """Do what a part's answer to an event asks for."""
+        """Process what a part has answered to an event."""
         if os.getpid() != self._process:
             leave_if_forked(self._process, self.parts[listener.number - 1].label)
         self._recorder.open(self.seq, data["ts"])

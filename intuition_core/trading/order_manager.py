@@ -166,7 +166,7 @@ class OrderManager:
         )
 
     def open(self, lines: Sequence[BoundLine], risks: Sequence[BoundRisk]) -> None:
-        """Begin to trade for these."""
+        """Trade for these lines, under these risk parts, from now on."""
         self.lines = lines
         self._told = {
             line.names[0]: line for line in lines if line.filled is not None or line.portfolio_filled is not None
@@ -177,7 +177,7 @@ class OrderManager:
     # -- what algorithms and portfolios ask for
 
     def answer_all(self, line: BoundLine, given: Sequence[Signal | Cancel | Message | Targets], data: Data) -> None:
-        """Do what an algorithm's answers to one event ask for: what closes positions before what it is to pay for."""
+        """Process an algorithm's answers to one event: closing orders before the opening ones they pay for."""
         self._settled.clear()
         if len(given) > 1 and self.rules > 1:
             signals = [answer for answer in given if isinstance(answer, Signal)]
@@ -192,7 +192,7 @@ class OrderManager:
             self.answer(line, answer, data)
 
     def answer(self, line: BoundLine, answer: Signal | Cancel | Message | Targets, data: Data) -> None:
-        """Do what an algorithm's answer asks for."""
+        """Process one answer of an algorithm."""
         if isinstance(answer, Signal):
             self.signal(line, answer, data)
         elif isinstance(answer, Targets):
@@ -203,7 +203,7 @@ class OrderManager:
             self._cancel(line, answer, data)
 
     def signal(self, line: BoundLine, signal: Signal, data: Data) -> None:
-        """Size a signal and place what comes of it."""
+        """Size a signal by its portfolio, and place the resulting orders."""
         quote = signal.quote
         if not (
             quote is not None
@@ -260,7 +260,7 @@ class OrderManager:
         self._bet_all(line, [(signal, bet) for bet in staked])
 
     def _bet_all(self, line: BoundLine, staked: Sequence[tuple[Signal, Bet]]) -> None:
-        """Place what one decision of a portfolio bets: what closes positions before what it is to pay for."""
+        """Place the bets of one decision: closing orders before the opening ones they pay for."""
         opening = []
         if len(staked) > 1 and self.rules > 1:
             opening = [
@@ -277,7 +277,7 @@ class OrderManager:
                 self._bet(line, signal, bet)
 
     def _closes(self, line: BoundLine, sid: str, side: Side) -> bool:
-        """Say whether a side of a symbol closes what a line has of it."""
+        """Return whether an order of a side closes the line's position in a symbol."""
         if self._margin is None:
             return side == "sell"
         held = line.ledger.positions.get(sid)
@@ -285,7 +285,7 @@ class OrderManager:
 
     @contextmanager
     def _together(self, line: BoundLine) -> Iterator[None]:
-        """Let orders that open positions wait, meanwhile, for the sales placed before them that are to pay for them."""
+        """Make opening orders placed within wait for the sales placed before them that are to pay for them."""
         if self._sales is not None or self.rules == 1:
             yield
             return
@@ -297,7 +297,7 @@ class OrderManager:
             line.ledger.expected = _ZERO
 
     def _aim(self, line: BoundLine, targets: Targets, number: int, method: str, sid: str | None) -> None:
-        """Place the orders that bring a line to its targets.
+        """Place the orders that bring a line's positions to its targets.
 
         Args:
             line: whose.
@@ -408,11 +408,11 @@ class OrderManager:
             self._recall(each, _REPLACED)
 
     def rebalance(self, line: BoundLine, data: Data) -> None:
-        """Show a portfolio a quote, and place what it bets of its own accord."""
+        """Call a portfolio's `observe` with a quote, and place its bets."""
         self._rebalance(line, "observe", lambda: line.observe(data, line.account), data["sid"])  # type: ignore[misc]  # only those that have it are asked
 
     def _rebalance(self, line: BoundLine, method: str, ask: Callable[[], Any], sid: str) -> None:
-        """Place what a portfolio bets of its own accord."""
+        """Place the bets that a portfolio makes without a signal."""
         self._status[1] = line.number + 1
         try:
             stake = ask()
@@ -438,7 +438,7 @@ class OrderManager:
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Have orders wait for a later event meanwhile, also with ``fill = "same"``."""
+        """Fill orders placed within at later events, also with ``fill = "same"``."""
         at_once, self._at_once = self._at_once, False
         try:
             yield
@@ -446,7 +446,7 @@ class OrderManager:
             self._at_once = at_once
 
     def tell(self, line: BoundLine, fill: Fill, data: Data) -> None:
-        """Tell a line's parts a fill of theirs, and do what they answer."""
+        """Call `filled` of a line's parts, and process their answers."""
         if line.filled is not None:
             self._status[1] = line.number
             try:
@@ -472,7 +472,7 @@ class OrderManager:
         self.recorder.write("message", data.get("sid"), channel=channel, data=content, algorithm=line.algorithm.name)
 
     def _cancel(self, line: BoundLine, wish: Cancel, data: Data) -> None:
-        """Take back what a line has open and names."""
+        """Cancel the open orders of a line that a `Cancel` names."""
         try:
             check_terms("a Cancel", None, None, "gtc", None, wish.tag)
             if wish.sid is not None:
@@ -542,7 +542,7 @@ class OrderManager:
         return None if seen is None else max(seen, self._bar_length())
 
     def _checked(self, line: BoundLine, signal: Signal, data: Data) -> Signal | None:
-        """Give the signal with its quote, or record why it makes no sense."""
+        """Return the signal with its quote; None, with a record, if it is invalid."""
         quote = signal.quote
         problem = None
         unquoted = False
@@ -692,7 +692,7 @@ class OrderManager:
             return _ZERO
 
     def _close(self, line: BoundLine, signal: Signal) -> None:
-        """Close what a line has of a symbol."""
+        """Place an order that closes a line's position in a symbol."""
         sid, side = signal.sid, signal.side
         quantity = self._closable(line, sid, side, signal.group) or _ZERO
         quote, short = float(signal.quote or 0.0), side == "buy"
@@ -703,7 +703,7 @@ class OrderManager:
             self._refuse(line, order, _NOTHING_TO_CLOSE[side].format(sid))
 
     def _place(self, line: BoundLine, order: Order) -> None:
-        """Put an order to the risk parts, and place what they let pass."""
+        """Check an order with the risk parts, and place what passes."""
         if self.killed is not None:
             self._refuse(line, order, f"the kill switch is on: {self.killed}")
             return
@@ -714,7 +714,7 @@ class OrderManager:
             self._book(line, passed)
 
     def _passed(self, line: BoundLine, order: Order) -> Order | None:
-        """Give what the risk parts let pass of an order; None, with a record, where one of them refuses it."""
+        """Return the order as the risk parts allow it; None, with a record, if one refuses it."""
         status, account, closing = self._status, self.account, order.closing
         for risk in self.risks:
             if closing and risk.opening_only:
@@ -741,7 +741,7 @@ class OrderManager:
         return order
 
     def _book(self, line: BoundLine, order: Order) -> None:
-        """Place an order that nobody objects to."""
+        """Place an order that has passed all checks."""
         side = order.side
         try:
             quantity, cash = self.broker.estimate(order)
@@ -802,7 +802,7 @@ class OrderManager:
         return held is not None and (held.quantity > 0) is order.short
 
     def _expect(self, line: BoundLine, sale: OpenOrder, cash: Decimal) -> None:
-        """Count on what a sale brings, unless it is filled at once."""
+        """Expect the proceeds of a sale, unless it is filled at once."""
         if not (self._at_once and self._price_now(sale) is not None):
             assert self._sales is not None  # noqa: S101  # as it was asked
             self._sales.append(sale.id)
@@ -810,7 +810,7 @@ class OrderManager:
                 line.ledger.expected = EXACT.add(line.ledger.expected, max(cash, _ZERO))
 
     def _unblock(self, order_id: str) -> None:
-        """Let orders go that waited for a sale which is over now, and for no other."""
+        """Release the orders that waited for a sale that has ended, and for no other."""
         if self._ended is not None:
             self._ended.append(order_id)
             return
@@ -997,7 +997,7 @@ class OrderManager:
     # -- what events bring about
 
     def fill(self, sid: str, data: Data) -> None:
-        """Fill a symbol's open orders against its next quote; the recorder is at its event.
+        """Fill a symbol's open orders with a quote; the recorder is at its event.
 
         Orders that have ended by its time are taken back. Where the symbol's exchange is closed by its calendar, its
         orders wait. What a fill brings to life is held against the same quote, as far as it may have of it.
@@ -1070,7 +1070,7 @@ class OrderManager:
             self.monitor.invalidate()
 
     def call_margins(self) -> None:
-        """Buy back what is short where too little stands behind it; the recorder is at the event."""
+        """Buy back short positions of ledgers with a margin call; the recorder is at the event."""
         for line in self.lines:
             ledger = line.ledger
             if not ledger.margin_call:
@@ -1083,14 +1083,14 @@ class OrderManager:
         self.recorder.write("rejection", data.get("sid"), reason=f"an event of `{data['channel']}`: {reason}")
 
     def _liquidate(self, line: BoundLine, sid: str, side: Side, quantity: Decimal, reason: str) -> None:
-        """Place an order that no part was asked about: it ends a position."""
+        """Place an order that closes a position without asking any part."""
         quote, ts = self._marks.get(sid, 0.0), self.recorder.ts
         short = side == "buy"
         order = Order(sid, side, quote, None, quantity, reason, ts, line.names[0], short)
         self._book(line, order)
 
     def end(self) -> None:
-        """Take back every open order, as no event comes any more."""
+        """Cancel every open order at the end of the events."""
         for open_order in self.broker.cancel_all():
             sid, reason = open_order.order.sid, NO_MORE
             if open_order.recalled is not None:
@@ -1101,14 +1101,14 @@ class OrderManager:
             self._reject(open_order, reason)
 
     def cancel_all(self, reason: str) -> None:
-        """Take back every open order."""
+        """Cancel every open order."""
         for open_order in self.broker.cancel_all():
             self._reject(open_order, reason)
 
     # -- what people decide
 
     def control(self, data: Data) -> None:
-        """Do what an event of the channel ``$control`` says; `intuition_core.session.control` makes these."""
+        """Apply an event of the channel ``$control``; `intuition_core.session.control` makes these."""
         action = data["action"]
         more: dict[str, Any] = {}
         if action == "kill":
@@ -1132,12 +1132,12 @@ class OrderManager:
             self._flatten()
 
     def _kill_for(self, risk: BoundRisk, reason: str) -> None:
-        """Turn the kill switch on for a risk part, unless it is on."""
+        """Turn the kill switch on at a risk part's request, unless it is on."""
         if self.killed is None:
             self.control({"action": "kill", "reason": reason, "flatten": False, "by": f"risk {risk.part.name}"})
 
     def _flatten(self) -> None:
-        """Sell all that is held, and buy back all that was sold short."""
+        """Place orders that close every position."""
         for line in self.lines:
             for sid, position in list(line.ledger.positions.items()):
                 side: Side = "sell" if position.quantity > 0 else "buy"

@@ -1,4 +1,4 @@
-"""The risk monitor: shows risk parts how the account fares, and only when it may matter to them."""
+"""The risk monitor: shows risk parts the account, and only when it may matter to them."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -32,7 +32,7 @@ Fail = Callable[[int, str, BaseException, str | None], None]
 
 
 class RiskMonitor:
-    """Keeps what risk parts wait for, all together, so that most quotes need no more than a comparison.
+    """Combines the thresholds of all risk parts, so that most quotes need one comparison.
 
     Attributes:
         needed: whether any risk part wants to see how the account fares; without one it does nothing.
@@ -106,7 +106,7 @@ class RiskMonitor:
         self._seen: dict[str, float] = {}
 
     def open(self, risks: Sequence[BoundRisk]) -> None:
-        """Begin to look out for these."""
+        """Observe the account for these risk parts from now on."""
         self._observers = [risk for risk in risks if risk.observe is not None]
         self.needed = bool(self._observers)
         self.settle()
@@ -123,12 +123,12 @@ class RiskMonitor:
         self._aim()
 
     def invalidate(self) -> None:
-        """Show the account at the next occasion, whatever is waited for."""
+        """Show the account to all risk parts at the next event, whatever their thresholds."""
         if self.needed:
             self.watch = _EVERYTHING
 
     def settle(self, sid: str | None = None) -> None:
-        """Read what is held: something was booked.
+        """Update the positions after a booking.
 
         Args:
             sid: the only symbol of which a position has changed; None for any.
@@ -145,7 +145,7 @@ class RiskMonitor:
             self.held[each] = float(position.quantity)
 
     def within_thresholds(self, quoted: str | None = None) -> bool:
-        """Say whether the account fares so that there is nothing that is waited for.
+        """Return whether the equity is within the thresholds of all risk parts.
 
         Args:
             quoted: the only symbol whose mark has changed since this was asked last; None for any.
@@ -245,7 +245,7 @@ class RiskMonitor:
         self._aim()
 
     def _aim(self) -> None:
-        """Find between which quotes of what is held nobody waits for anything; nowhere, if there are several."""
+        """Set `low` and `high`: the quotes of a single position between which no threshold is crossed."""
         self._aimed = True
         self.low, self.high = _ALWAYS, -_ALWAYS
         if len(self.held) == 1 and self._market.plain and self._below < self._above:

@@ -31,7 +31,7 @@ def merge(files: Sequence[Iterator[Piece]]) -> Iterator[list[Event]]:
             return
         end = min(ends)
         parts: list[Piece] = []
-        # What is of the very time of that end can be given, too, of each file until one has more of it than is held.
+        # Events with a ts equal to that end are safe to give until a file may still hold more of that ts.
         side: Literal["left", "right"] = "right"
         for index, head in enumerate(heads):
             if head is None or head.ts[0] > end:
