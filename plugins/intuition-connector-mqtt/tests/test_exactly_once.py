@@ -476,7 +476,7 @@ def test_kills_of_the_connector_lose_nothing_and_repeat_nothing(
             connector = start("connected to the broker", *connect)
     for info in infos:
         info.wait_for_publish(20)
-    until(lambda: len(decided(observer)) >= 2000, "all decisions", 30)
+    until(lambda: len(decided(observer)) >= 2000, "all decisions")
     decisions = {decision["id"]: decision for decision in observer.on("decisions")}
     assert len(decisions) == 2000
     for position, symbol in enumerate(symbols):

@@ -171,7 +171,7 @@ def test_what_is_under_way_is_neither_lost_nor_doubled(
             served.hear(*(("quotes", "news", "rumours"), ("quotes",))[n // 200 % 2])
     for info in infos:
         info.wait_for_publish(20)
-    until(lambda: decided(observer, "A") >= 1200, "all decisions", 30)
+    until(lambda: decided(observer, "A") >= 1200, "all decisions")
     # Those that a session has taken and that nobody hears have numbers, too.
     assert served.describe()["last_seq"] == 1206
     assert observer.on("dead") == []
