@@ -32,8 +32,8 @@ _NEVER: Final = -(2**63)
 _ONE: Final = Decimal(1)
 
 _FEW: Final = 16
-"""Positions, at least one, up to which the account is read anew whenever one has changed. Of more, only what has changed
-is read; what that adds up to drifts, and is read anew at the end of each slice."""
+"""Positions, at least one, up to which the account is read anew whenever one has changed. Of more, only what has
+changed is read; what that adds up to drifts, and is read anew at the end of each slice."""
 
 _ts = itemgetter("ts")
 _quote = itemgetter("quote")
