@@ -150,18 +150,15 @@ class RiskMonitor:
         Args:
             quoted: the only symbol whose mark has changed since this was asked last; None for any.
         """
-        held, marks = self.held, self._marks
-        equity = self._cash
-        if held:
-            [sid, *others] = held if len(held) == 1 else (None, None)
-            if others or sid not in marks or not self._market.plain:
-                if quoted is not None and self._counted and self._is_clear(quoted):
-                    self._aimed = True  # at several there is nothing to aim at
-                    return True
-                equity = self._account.equity
-                self._count(equity)
-            else:
-                equity += held[sid] * marks[sid]
+        held, equity = self.held, self._cash
+        if len(held) == 1 and self._market.plain and (mark := self._marks.get(sid := next(iter(held)))) is not None:
+            equity += held[sid] * mark
+        elif held:
+            if quoted is not None and self._counted and self._is_clear(quoted):
+                self._aimed = True  # at several there is nothing to aim at
+                return True
+            equity = self._account.equity
+            self._count(equity)
         within_thresholds = self._below < equity < self._above
         if within_thresholds and not self._aimed:
             self._aim()
