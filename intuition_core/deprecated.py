@@ -82,13 +82,25 @@ MOVED = {
 
 RENAMED = {
     "cell": {"Cell": "supervision.shared_status:SharedStatus"},
+    "compose": {"exchange": "config.compose:substitute_parts"},
     "curve": {"Curve": "backtest.equity:EquityCurve"},
     "desk": {"Desk": "trading.order_manager:OrderManager"},
     "journal": {"position": "trading.records:record_key"},
-    "ledger": {"Statement": "account.statement:Statement"},
+    "ledger": {
+        "LedgerView": "trading.view:LedgerView",
+        "Statement": "account.statement:Statement",
+        "floor_to_step": "account.amounts:floor_to_step",
+    },
     "lookout": {"Lookout": "trading.risk_monitor:RiskMonitor"},
     "reading": {"Merged": "sources.reading:MergedReader", "Opened": "sources.reading:SourceReader"},
-    "strategy": {"Strategy": "trading.engine:TradingEngine"},
+    "seats": {
+        "IndicatorSeat": "trading.parts:BoundIndicator",
+        "LineSeat": "trading.parts:BoundLine",
+        "RiskSeat": "trading.parts:BoundRisk",
+        "Seat": "trading.parts:BoundPart",
+        "Started": "trading.parts:StartedPart",
+    },
+    "strategy": {"Cell": "trading.engine:CallStatus", "Strategy": "trading.engine:TradingEngine"},
     "verdicts": {"Casualty": "supervision.crashes:WorkerCrash", "Verdict": "supervision.crashes:FailureDecision"},
 }
 """Names that modules had under their old names, and what they are called; importing the old module brings them back."""

@@ -11,8 +11,8 @@ from typing import Final
 import msgspec
 
 from intuition_core.account.actions import Action, Booked, Split
-from intuition_core.account.amounts import total
-from intuition_core.account.ledger import EXACT, Ledger, LedgerState, Position, Reservation
+from intuition_core.account.amounts import EXACT, total
+from intuition_core.account.ledger import Ledger, LedgerState, Position, Reservation
 from intuition_core.account.margin import Margin
 from intuition_core.account.market import Market
 from intuition_core.contracts import ClosedTrade

@@ -18,10 +18,7 @@ from weakref import ref
 import msgspec
 
 from intuition_core.account.actions import Action, Booked, Dividend, Split
-from intuition_core.account.amounts import EXACT as EXACT
-from intuition_core.account.amounts import ROUNDING, part_of_cost, plain_decimal, rounded
-from intuition_core.account.amounts import exact as exact
-from intuition_core.account.amounts import floor_to_step as floor_to_step
+from intuition_core.account.amounts import EXACT, ROUNDING, exact, part_of_cost, plain_decimal, rounded
 from intuition_core.account.margin import Margin
 from intuition_core.account.market import Market, Unbookable
 from intuition_core.contracts import ClosedTrade

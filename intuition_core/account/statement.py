@@ -4,10 +4,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
-from intuition_core.account.amounts import EXACT as EXACT
-from intuition_core.account.amounts import exact as exact
-from intuition_core.account.amounts import floor_to_step as floor_to_step
-from intuition_core.account.amounts import plain_decimal
+from intuition_core.account.amounts import EXACT, exact, plain_decimal
 from intuition_core.account.ledger import Position, Readable
 
 _ZERO: Final = Decimal(0)

@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, get_args
 
-from intuition_core.account.amounts import total
-from intuition_core.account.ledger import exact
+from intuition_core.account.amounts import exact, total
 from intuition_core.contracts import Bet, Cancel, Message, Signal, Targets, Tif
 from intuition_core.data import MAX_PRICE, MIN_PRICE, check_sid
 

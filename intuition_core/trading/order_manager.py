@@ -14,9 +14,9 @@ from typing import Any, Final
 import msgspec
 
 from intuition_core.account.actions import Dividend, Split, read_action
-from intuition_core.account.amounts import plain_decimal, total
+from intuition_core.account.amounts import EXACT, exact, floor_to_step, plain_decimal, total
 from intuition_core.account.books import Books
-from intuition_core.account.ledger import EXACT, NoMargin, NotEnough, Readable, Reservation, exact, floor_to_step
+from intuition_core.account.ledger import NoMargin, NotEnough, Readable, Reservation
 from intuition_core.account.market import BEGINNING, DEFAULT_STEP, Unbookable
 from intuition_core.contracts import Account, Bet, Cancel, Data, Fill, Message, Order, Rejection, Side, Signal, Targets
 from intuition_core.data import DEFAULT_CHANNEL, MAX_PRICE, MIN_PRICE, check_channel, check_sid, plain
@@ -101,6 +101,7 @@ class OrderManager:
         "_marks",
         "_sales",
         "_settled",
+        "_settled_at",
         "_shut",
         "_status",
         "_told",
@@ -141,7 +142,8 @@ class OrderManager:
         self._told: dict[str, BoundLine] = {}
         self._sales: list[str] | None = None
         self._ended: list[str] | None = None  # sales that are over, while what else was booked is not recorded yet
-        self._settled: set[tuple[int, str, str]] = set()  # groups of which an order was filled at once, and when
+        self._settled: set[tuple[str, str]] = set()  # groups of which an order was filled at once, at that event
+        self._settled_at = 0
         self.fills: deque[tuple[BoundLine, Fill]] = deque()
         self.broker = PaperBroker(
             self.books.ledgers,
@@ -793,8 +795,15 @@ class OrderManager:
             outcome = self.broker.fill_now(open_order, price, self.recorder.ts)
             if outcome is not None:
                 if order.group is not None and isinstance(outcome, Filled):
-                    self._settled.add((self.recorder.seq, algorithm, order.group))
+                    self._settle_at_once(algorithm, order.group)
                 self._record_outcome(open_order, outcome)
+
+    def _settle_at_once(self, algorithm: str, group: str) -> None:
+        """Note that an order of a group was filled at the event of its decision: the rest of the group is refused."""
+        if self._settled_at != self.recorder.seq:
+            self._settled.clear()
+            self._settled_at = self.recorder.seq
+        self._settled.add((algorithm, group))
 
     def _turns(self, line: BoundLine, order: Order) -> bool:
         """Say whether an order opens a position on one side of a symbol while there are units on the other."""
@@ -882,7 +891,7 @@ class OrderManager:
         if (problem := misplaced(order)) is not None:
             self._refuse(line, order, problem)
             return None
-        if order.group is not None and (self.recorder.seq, open_order.algorithm, order.group) in self._settled:
+        if (open_order.algorithm, order.group) in self._settled and self._settled_at == self.recorder.seq:
             self._refuse(line, order, _GROUPED)
             return None
         if order.closing and bracket:

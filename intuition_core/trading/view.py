@@ -5,10 +5,7 @@ from decimal import Decimal
 from math import nan
 from types import MappingProxyType
 
-from intuition_core.account.amounts import EXACT as EXACT
-from intuition_core.account.amounts import ROUNDING
-from intuition_core.account.amounts import exact as exact
-from intuition_core.account.amounts import floor_to_step as floor_to_step
+from intuition_core.account.amounts import EXACT, ROUNDING, exact
 from intuition_core.account.ledger import Readable
 from intuition_core.account.market import NoRate
 from intuition_core.contracts import ClosedTrade, Holding, Order

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from intuition_core.account.actions import Dividend, Split
+from intuition_core.account.amounts import EXACT, exact, floor_to_step
 from intuition_core.account.books import BadShares, Books
 from intuition_core.account.costs import Costs
 from intuition_core.account.instruments import Instrument
-from intuition_core.account.ledger import EXACT, Position, exact, floor_to_step
+from intuition_core.account.ledger import Position
 from intuition_core.account.margin import Margin
 from intuition_core.account.market import Market, NoRate
 from intuition_core.contracts import Bet, Data, Order, Signal

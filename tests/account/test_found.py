@@ -179,3 +179,10 @@ def test_records_of_an_event_come_in_the_order_in_which_they_were_booked() -> No
     # The first sale is over, the second one is filled, and then the buy has what there is.
     last = [(each["type"], each["side"], each.get("quantity")) for each in records if each["seq"] == 5]
     assert last == [("rejection", "sell", None), ("fill", "sell", "10"), ("fill", "buy", "20")]
+
+
+def test_groups_that_were_filled_at_once_are_forgotten_with_their_event() -> None:
+    live = strategy("one", fill="same")
+    for ts in range(1, 20):
+        live.step(quote(10.0, ts, do={"one": [{"sid": "A", "side": "buy", "win": 1, "group": f"g{ts}"}]}))
+    assert live._manager._settled == {("one", "g19")}

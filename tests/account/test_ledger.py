@@ -10,19 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from intuition_core.account.actions import Dividend, Split
-from intuition_core.account.amounts import plain_decimal
+from intuition_core.account.amounts import EXACT, exact, floor_to_step, plain_decimal
 from intuition_core.account.instruments import Instrument
-from intuition_core.account.ledger import (
-    EXACT,
-    Ledger,
-    LedgerState,
-    NoMargin,
-    NotEnough,
-    Position,
-    WrongSide,
-    exact,
-    floor_to_step,
-)
+from intuition_core.account.ledger import Ledger, LedgerState, NoMargin, NotEnough, Position, WrongSide
 from intuition_core.account.margin import Margin
 from intuition_core.account.market import Market, NoRate
 from intuition_core.account.statement import Statement

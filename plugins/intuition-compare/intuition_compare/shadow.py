@@ -9,7 +9,7 @@ import msgspec
 
 from intuition_compare.places import Places, places
 from intuition_compare.runs import Run, run_of
-from intuition_core.account.ledger import EXACT
+from intuition_core.account.amounts import EXACT
 from intuition_core.account.statement import Statement
 from intuition_core.backtest.equity import EquityCurve
 from intuition_core.cli.monitor import Monitor
