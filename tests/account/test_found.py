@@ -182,7 +182,7 @@ def test_records_of_an_event_come_in_the_order_in_which_they_were_booked() -> No
 
 
 def test_groups_that_were_filled_at_once_are_forgotten_with_their_event() -> None:
-    live = strategy("one", fill="same")
+    live = engine("one", fill="same")
     for ts in range(1, 20):
         live.step(quote(10.0, ts, do={"one": [{"sid": "A", "side": "buy", "win": 1, "group": f"g{ts}"}]}))
     assert live._manager._settled == {("one", "g19")}
