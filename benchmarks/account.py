@@ -20,7 +20,7 @@ from intuition_algorithms import SmaCross
 from intuition_portfolio_fixed import Fixed
 
 from intuition_core.backtest.run import Backtest
-from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.composition import Composition, Part, Sleeve
 
 BARS: Final = 100_000
 TEN: Final = 10
@@ -40,7 +40,7 @@ def ten() -> Composition:
     """Give the recipe with ten algorithms, whose averages differ a little so that they do not all act at once."""
     units = Fixed.Params(units=Decimal(UNITS))
     lines = tuple(
-        Line(
+        Sleeve(
             algorithm=Part(
                 kind="algorithm", name=f"cross-{number}", factory=SmaCross, params=SmaCross.Params(slow=25 + number)
             ),
@@ -48,7 +48,7 @@ def ten() -> Composition:
         )
         for number in range(TEN)
     )
-    return msgspec.structs.replace(composition(), lines=lines)
+    return msgspec.structs.replace(composition(), sleeves=lines)
 
 
 def limited() -> Composition:

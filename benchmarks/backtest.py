@@ -34,7 +34,7 @@ from intuition_algorithms import SmaCross
 from intuition_portfolio_fixed import Fixed
 
 from intuition_core.backtest.run import Backtest
-from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.composition import Composition, Part, Sleeve
 
 ROUNDS: Final = 5
 BARS: Final = 1_000_000
@@ -144,11 +144,11 @@ class Silent(SmaCross):
 
 def composition(algorithm: type[SmaCross] = SmaCross) -> Composition:
     """Give the workload's recipe."""
-    line = Line(
+    line = Sleeve(
         algorithm=Part(kind="algorithm", name="sma-cross", factory=algorithm, params=SmaCross.Params()),
         portfolio=Part(kind="portfolio", name="fixed", factory=Fixed, params=Fixed.Params(units=Decimal(UNITS))),
     )
-    return Composition(lines=(line,), seed=0, cash=Decimal(CASH))
+    return Composition(sleeves=(line,), seed=0, cash=Decimal(CASH))
 
 
 def ours(bars: Columns, recipe: Composition) -> tuple[int, float]:

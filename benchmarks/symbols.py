@@ -22,7 +22,7 @@ from intuition_algorithms import SmaCross
 from intuition_portfolio_fixed import Fixed
 
 from intuition_core.backtest.run import Backtest
-from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.composition import Composition, Part, Sleeve
 
 EVENTS: Final = 1_000_000
 SYMBOLS: Final = (1, 1_000, 10_000)
@@ -56,7 +56,7 @@ def batches(symbols: int, count: int) -> Iterator[list[dict[str, Any]]]:
 
 def composition(*, limits: bool = False) -> Composition:
     """Give the workload's recipe, with cash for all symbols at once."""
-    line = Line(
+    line = Sleeve(
         algorithm=Part(kind="algorithm", name="sma-cross", factory=SmaCross, params=SmaCross.Params()),
         portfolio=Part(kind="portfolio", name="fixed", factory=Fixed, params=Fixed.Params(units=Decimal(100))),
     )
@@ -64,7 +64,7 @@ def composition(*, limits: bool = False) -> Composition:
         Part(kind="risk", name=name, factory=limit, params=msgspec.convert(params, limit.Params))
         for name, limit, params in ((name, getattr(intuition_risk, name), params) for name, params in LIMITS.items())
     )
-    return Composition(lines=(line,), risks=risks if limits else (), seed=0, cash=Decimal(10**12))
+    return Composition(sleeves=(line,), risks=risks if limits else (), seed=0, cash=Decimal(10**12))
 
 
 def run(events: list[list[dict[str, Any]]], recipe: Composition) -> tuple[float, Backtest]:

@@ -487,7 +487,7 @@ class Metric(NamedTuple):
         """Whether the value is a fraction of one, which people are shown in per cent."""
         return self.unit in ("fraction", "%")
 
-    def plain(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Give the value, its unit and its convention in plain JSON types, for programs."""
         unit = "fraction" if self.is_fraction else self.unit
         return {"value": self.value, "unit": unit, "convention": self.convention}

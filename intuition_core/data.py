@@ -129,7 +129,7 @@ def _field(key: object, value: object) -> Any:
         raise BadData(f"expected text as a key, got {_name(key)}")
     if not key or len(key) > 128 or not key.isprintable():
         raise BadData(f"expected a key of 1 to 128 printable characters, got {_shown(key)}")
-    return _plain(key, value, MAX_DEPTH)
+    return _as_json(key, value, MAX_DEPTH)
 
 
 def _price(key: str, value: object) -> float:
@@ -255,16 +255,16 @@ def check_channel(value: object) -> str:
     return value
 
 
-def plain(key: str, value: object) -> Any:
+def as_json(key: str, value: object) -> Any:
     """Copy a value that is plain JSON; ``key`` names it in the error.
 
     Raises:
         BadData: it cannot cross a process boundary unchanged.
     """
-    return _plain(key, value, MAX_DEPTH)
+    return _as_json(key, value, MAX_DEPTH)
 
 
-def _plain(key: str, value: object, depth: int) -> Any:
+def _as_json(key: str, value: object, depth: int) -> Any:
     if value is None or type(value) is bool:
         return value
     if type(value) is str:
@@ -280,9 +280,9 @@ def _plain(key: str, value: object, depth: int) -> Any:
     if depth == 0:
         raise BadData(f"nested deeper than {MAX_DEPTH} levels", field=key)
     if isinstance(value, list | tuple):
-        return [_plain(key, inner, depth - 1) for inner in value]
+        return [_as_json(key, inner, depth - 1) for inner in value]
     if isinstance(value, Mapping):
-        return {_name_within(key, name): _plain(key, inner, depth - 1) for name, inner in value.items()}
+        return {_name_within(key, name): _as_json(key, inner, depth - 1) for name, inner in value.items()}
     raise BadData(f"expected plain JSON, got {_name(value)}", field=key)
 
 

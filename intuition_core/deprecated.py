@@ -83,6 +83,7 @@ MOVED = {
 RENAMED = {
     "cell": {"Cell": "supervision.shared_status:SharedStatus"},
     "compose": {"exchange": "config.compose:substitute_parts"},
+    "composition": {"Line": "trading.composition:Sleeve"},
     "curve": {"Curve": "backtest.equity:EquityCurve"},
     "desk": {"Desk": "trading.order_manager:OrderManager"},
     "journal": {"position": "trading.records:record_key"},
@@ -95,7 +96,7 @@ RENAMED = {
     "reading": {"Merged": "sources.reading:MergedReader", "Opened": "sources.reading:SourceReader"},
     "seats": {
         "IndicatorSeat": "trading.parts:BoundIndicator",
-        "LineSeat": "trading.parts:BoundLine",
+        "LineSeat": "trading.parts:BoundSleeve",
         "RiskSeat": "trading.parts:BoundRisk",
         "Seat": "trading.parts:BoundPart",
         "Started": "trading.parts:StartedPart",

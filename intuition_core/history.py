@@ -75,7 +75,7 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     """The composition in a few words, such as ``sma-cross with fixed``."""
     composition: Mapping[str, Any]
-    """The recipe in plain types, see `Composition.plain`."""
+    """The recipe in plain types, see `Composition.to_json`."""
     source: str
     """Where the events came from, in a few words."""
     events: int
@@ -98,7 +98,7 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     """How many records of each type there were. Of rejections, those that ended an order which had been placed, as
     it was replaced or its time was over, are counted as ``ended``."""
     statement: Mapping[str, Any]
-    """The account at the end, see `Statement.plain`."""
+    """The account at the end, see `Statement.to_json`."""
     complete: bool
     """Whether all events were taken, rather than a person having ended it."""
     refusals: Mapping[str, int] = {}

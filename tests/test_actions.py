@@ -13,7 +13,7 @@ from intuition_core.account.instruments import Instrument
 from intuition_core.backtest.run import Backtest
 from intuition_core.cli.failures import Failures
 from intuition_core.contracts import Bet, Signal
-from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.engine import TradingEngine
 
 MINUTE = 60 * 10**9
@@ -40,7 +40,9 @@ class Ten:
 def recipe(**more: Any) -> Composition:
     algorithm = Part(kind="algorithm", name="obeys", factory=Obeys, params={})
     portfolio = Part(kind="portfolio", name="ten", factory=Ten, params={})
-    return Composition(lines=(Line(algorithm=algorithm, portfolio=portfolio),), cash=Decimal(10_000), seed=1, **more)
+    return Composition(
+        sleeves=(Sleeve(algorithm=algorithm, portfolio=portfolio),), cash=Decimal(10_000), seed=1, **more
+    )
 
 
 def quote(sid: str, price: float, ts: int, **more: Any) -> Event:

@@ -58,7 +58,7 @@ class Booked(msgspec.Struct, frozen=True, kw_only=True):
     cash: Decimal
     profit: Decimal
 
-    def plain(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Describe it in plain JSON types, for a record."""
         return {key: plain_decimal(amount) for key, amount in msgspec.structs.asdict(self).items()}
 

@@ -54,7 +54,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
         return any(value for name, value in msgspec.structs.asdict(self).items() if name != "commission_max")
 
     @property
-    def plain_rates(self) -> bool:
+    def is_proportional(self) -> bool:
         """Whether there is nothing but rates of the amount and amounts per trade."""
         return self.linear and not self.commission_per_unit and not self.slippage_impact
 
@@ -120,7 +120,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
             below = bound
         return paid, EXACT.subtract(amount, below)
 
-    def plain(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Describe the costs in plain JSON types; two that compare equal are the same."""
         # The first four are always there, as in journals of earlier versions; the others only where they are set.
         plain: dict[str, Any] = {name: plain_decimal(getattr(self, name)) for name in _FIRST}

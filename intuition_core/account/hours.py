@@ -69,7 +69,7 @@ class Hours:
         n = bisect_right(self._closes, ts)
         return self._closes[n] if n < len(self._closes) else None
 
-    def plain(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Describe the hours in plain JSON types; two that compare equal are open at the same times."""
         digest = sha256()
         for edges in (self._opens, self._closes, *self._breaks):

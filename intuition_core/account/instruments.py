@@ -44,7 +44,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     multiplier: Decimal = _ONE
     calendar: str | None = None
 
-    def plain(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Describe the instrument in plain JSON types, without what it does not say."""
         told = msgspec.structs.asdict(self)
         if self.multiplier == 1:

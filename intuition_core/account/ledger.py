@@ -246,12 +246,12 @@ class Ledger:
         So does one in a currency of which no rate is known. What was sold short counts negative.
         """
         total = self.cash
-        plain = self.market.plain
+        no_instruments = not self.market.has_instruments
         for sid, position in self.positions.items():
             mark = self.marks.get(sid)
             if mark is None:
                 worth: Decimal | None = position.cost
-            elif plain:
+            elif no_instruments:
                 worth = EXACT.multiply(position.quantity, exact(mark))
             else:
                 worth = self.market.worth(sid, position.quantity)

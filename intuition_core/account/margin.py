@@ -28,6 +28,6 @@ class Margin(msgspec.Struct, frozen=True, kw_only=True):
         """
         return EXACT.add(EXACT.subtract(EXACT.multiply(self.initial, EXACT.abs(proceeds)), proceeds), fees)
 
-    def plain(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Describe the margin in plain JSON types."""
         return {"initial": plain_decimal(self.initial), "maintenance": plain_decimal(self.maintenance)}

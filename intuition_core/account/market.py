@@ -88,7 +88,7 @@ class Market:
         moved: the symbols of which a position has changed since a backtest's equity was read; it clears them.
         now: the session's time: the largest ``ts`` of all events but those of people, nanoseconds UTC.
         splits: how many units there are now for one at a symbol's first quote, for symbols that were split since.
-        plain: whether there are no instruments at all. Then `unit`, `step`, `tick` and `value` need not be asked.
+        has_instruments: whether there are any. Without them `unit`, `step`, `tick` and `value` need not be asked.
         currency: the account's; None where nothing is in another.
 
     Args:
@@ -111,10 +111,10 @@ class Market:
         "_step",
         "acted_at",
         "currency",
+        "has_instruments",
         "marks",
         "moved",
         "now",
-        "plain",
         "quoted_at",
         "splits",
     )
@@ -136,7 +136,7 @@ class Market:
         self.currency = currency
         self._step = step
         self._instruments = {instrument.symbol: instrument for instrument in instruments}
-        self.plain = not self._instruments
+        self.has_instruments = bool(self._instruments)
         self._foreign: set[str] = set()
         self._pairs: dict[tuple[str, str], Decimal] = {}
         self._rates: dict[str, Decimal] = {}

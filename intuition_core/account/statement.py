@@ -40,10 +40,10 @@ class Statement(NamedTuple):
             dict(ledger.marks),
             {name: cls.of(own, seq) for name, own in ledger.ledgers.items()},
             ledger.margin_held,
-            {} if ledger.market.plain else dict(_worth(ledger)),
+            dict(_worth(ledger)) if ledger.market.has_instruments else {},
         )
 
-    def plain(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Give the statement as plain JSON types: amounts in the account's currency and units as decimal strings."""
         equity = self.cash
         positions = {}
@@ -68,7 +68,11 @@ class Statement(NamedTuple):
             "realised": plain_decimal(self.realised),
             "equity": plain_decimal(equity),
             "positions": positions,
-            **({"algorithms": {name: own.plain() for name, own in self.algorithms.items()}} if self.algorithms else {}),
+            **(
+                {"algorithms": {name: own.to_json() for name, own in self.algorithms.items()}}
+                if self.algorithms
+                else {}
+            ),
         }
 
 

@@ -60,7 +60,7 @@ class EquityCurve:
         self.priced: list[str] = []
         self._ledger = ledger
         self._quoted = ledger.marks
-        self._plain = ledger.market.plain
+        self._no_instruments = not ledger.market.has_instruments
         self._quantity, self._units = _ONE, 1.0
         self._benchmark = benchmark
         self._width = _SECOND
@@ -219,7 +219,7 @@ class EquityCurve:
         units = self._units
         if not units:  # one algorithm owes what another holds
             return 0.0
-        if sid not in self._quoted or (rate := 1.0 if self._plain else self._rate(sid)) is None:
+        if sid not in self._quoted or (rate := 1.0 if self._no_instruments else self._rate(sid)) is None:
             mark = float(position.cost) / units
         else:
             mark, units = self._quoted[sid], units * rate
@@ -297,7 +297,7 @@ class EquityCurve:
 
     def _worth(self, sid: str, price: float) -> float:
         """Give what a unit is worth at a price, in the account's currency; nan while no rate is known."""
-        if self._plain:
+        if self._no_instruments:
             return price
         try:
             return float(self._ledger.market.unit(sid, exact(price)))
@@ -312,7 +312,9 @@ class EquityCurve:
         marks, first, units, paid = self._quoted, self._first, self._grown_to, self._paid
         if self._benchmark is not None:
             first = {sid: begun for sid, begun in first.items() if sid == self._benchmark}
-        if self._plain and not units and not paid:  # most of the time, and for all symbols at each end of a slice
+        if (
+            self._no_instruments and not units and not paid
+        ):  # most of the time, and for all symbols at each end of a slice
             return added([marks.get(sid, begun) / begun - 1.0 for sid, begun in first.items()])
         return added(
             [

@@ -121,7 +121,7 @@ class Backtest:
         before = engine.seq + 1
         seen = 0
         kept = self._kept
-        if not books.market.plain:  # a rate changes what everything is worth, and leaves no record
+        if books.market.has_instruments:  # a rate changes what everything is worth, and leaves no record
             self._run_each(events)
             return
         for records in engine.run_through(events):
@@ -192,10 +192,10 @@ class Backtest:
             self._count(engine.cancel_open_orders(self._last_ts))
         self._curve.finish()
         composition = engine.composition
-        names = " and ".join(f"{line.algorithm.name} with {line.portfolio.name}" for line in composition.lines)
+        names = " and ".join(f"{line.algorithm.name} with {line.portfolio.name}" for line in composition.sleeves)
         return History(
             title=names,
-            composition=composition.plain(),
+            composition=composition.to_json(),
             source=source,
             events=events,
             first_ts=self._first_ts,
@@ -208,7 +208,7 @@ class Backtest:
             benchmark=self._benchmark or "equal amounts of all symbols, held",
             trades=[_trade(fill) for fill in self._fills],
             counts=self.counts,
-            statement=Statement.of(engine.ledger, events).plain(),
+            statement=Statement.of(engine.ledger, events).to_json(),
             complete=complete,
             notices=engine.told,
             unquoted=engine.unquoted,

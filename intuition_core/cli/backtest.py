@@ -389,7 +389,7 @@ def _told(
         "final_equity": history.statement["equity"],
         "cash": history.statement["cash"],
         "positions": history.statement["positions"],
-        "metrics": {metric.name: metric.plain() for metric in metrics},
+        "metrics": {metric.name: metric.to_json() for metric in metrics},
         "decisions_sha256": sha256,
     }
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from intuition_core.errors import IntuitionError, did_you_mean
-from intuition_core.params.checking import plain_params
+from intuition_core.params.checking import json_params
 
 if TYPE_CHECKING:
     from intuition_core.plugins.catalogue import Catalogue
@@ -39,7 +39,7 @@ def check_channels(engine: "TradingEngine", catalogue: "Catalogue") -> None:
     known = [*_BOOKED, *engine.timer_names]
     for part in engine.parts:
         if part.kind == "indicator":
-            channel = plain_params(part.params).get("channel")
+            channel = json_params(part.params).get("channel")
             known += [part.name, *([channel] if isinstance(channel, str) else [])]
     indicators = {plugin.name for plugin in catalogue.plugins if plugin.kind == "indicator"}
     for channel in engine.channels:

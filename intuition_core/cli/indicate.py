@@ -85,7 +85,7 @@ def indicate(
 
     from intuition_core.config.compose import connector as make_connector
     from intuition_core.config.compose import located
-    from intuition_core.params.checking import check_params, plain_params
+    from intuition_core.params.checking import check_params, json_params
     from intuition_core.plugins.catalogue import Catalogue, discover
     from intuition_core.serving.local import Local
     from intuition_core.serving.service import Service
@@ -95,8 +95,8 @@ def indicate(
     settings = replace(settings, origins={**settings.origins, **origins})
     with located(settings, "algorithm.params"):
         checked = check_params(f"indicator {plugin.name}", catalogue.load("indicator", name), typed)
-    speaks_on = plain_params(checked).get("channel") or plugin.name
-    settings = _alone(settings, plugin, plain_params(checked), session or _session_of(str(speaks_on)))
+    speaks_on = json_params(checked).get("channel") or plugin.name
+    settings = _alone(settings, plugin, json_params(checked), session or _session_of(str(speaks_on)))
     with ExitStack() as stack:
         # An indicator is an algorithm that gives nothing but messages.
         parts = (replace(plugin, kind="algorithm"), *_of_kind(catalogue, "portfolio"))

@@ -111,7 +111,7 @@ def _run(
         "events": engine.seq - begun,
         "records": counts.total(),
         "by_type": dict(counts),
-        "account": Statement.of(engine.ledger, engine.seq).plain(),
+        "account": Statement.of(engine.ledger, engine.seq).to_json(),
     }
 
 
@@ -126,7 +126,7 @@ def _tell_of_files(meta: Mapping[str, Any], composition: "Composition") -> None:
     if renewals := meta.get("renewals"):
         events = ", ".join(map(str, renewals))
         click.echo(f"parts that keep no state began anew after event {events}; a replay does not know that", err=True)
-    for each in changed_files(meta["composition"], composition.plain()):
+    for each in changed_files(meta["composition"], composition.to_json()):
         click.echo(
             f"{each['kind']} {each['name']}: run from the file as it is now ({each['version']}), which is not what the "
             f"session ran last ({each['before']})",

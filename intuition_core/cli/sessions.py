@@ -197,7 +197,7 @@ def release(*, name: str, part: str) -> None:
 
 def _changed(composition: Mapping[str, Any], changes: "Iterable[Record]") -> dict[str, Any]:
     """Give what swaps, newer versions and moved shares have made of a plain composition."""
-    from intuition_core.trading.composition import plain_parts
+    from intuition_core.trading.composition import json_parts
 
     plain = deepcopy(dict(composition))
     lines = {line["algorithm"]["name"]: line for line in plain["algorithms"]}
@@ -206,7 +206,7 @@ def _changed(composition: Mapping[str, Any], changes: "Iterable[Record]") -> dic
             for name, share in record["shares"].items():
                 lines[name]["share"] = share
         elif record["action"] == "swap":
-            _, part = list(plain_parts(plain))[record["place"] - 1]
+            _, part = list(json_parts(plain))[record["place"] - 1]
             part.update(record["after"])
         elif record["kind"] in ("algorithm", "portfolio"):
             lines[record["name"]][record["kind"]].update(record["after"])

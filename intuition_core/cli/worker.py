@@ -181,5 +181,5 @@ def _tell_recovery(log: logging.Logger, service: "Service", seconds: float) -> N
 
 
 def _composed(service: "Service") -> str:
-    lines = service.session.engine.composition.lines
+    lines = service.session.engine.composition.sleeves
     return " and ".join(f"{line.algorithm.name} with {line.portfolio.name}" for line in lines)

@@ -34,7 +34,7 @@ from intuition_core.params.checking import check_params, parameter_names, read_p
 from intuition_core.params.durations import read_duration
 from intuition_core.params.typed import Typed
 from intuition_core.plugins.catalogue import Catalogue
-from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.orders import FillRules
 from intuition_core.trading.timers import read_timer
 
@@ -194,7 +194,7 @@ def part_faults(config: Config, catalogue: Catalogue) -> Iterator[IntuitionError
 def _composed(config: Config, catalogue: Catalogue, *, seed: int) -> Composition:
     values = config.values
     composition = Composition(
-        lines=tuple(_line(config, catalogue, table, number) for number, table in enumerate(values.algorithms)),
+        sleeves=tuple(_line(config, catalogue, table, number) for number, table in enumerate(values.algorithms)),
         risks=tuple(
             _part(config, catalogue, "risk", risk, risk.name, number=number) for number, risk in enumerate(values.risks)
         ),
@@ -413,14 +413,14 @@ def portable(config: Config, composition: Composition) -> dict[str, Any]:
         *zip(tree["risks"], composition.risks, strict=True),
         *zip(tree["indicators"], composition.indicators, strict=True),
     ]
-    for table, line in zip(tree["algorithms"], composition.lines, strict=True):
+    for table, line in zip(tree["algorithms"], composition.sleeves, strict=True):
         tables += ((table, line.algorithm), (table["portfolio"], line.portfolio))
     if config.values.margin is not None:
         tree["margin"] = msgspec.to_builtins(config.values.margin)
     if config.values.currency is not None:
         tree["currency"] = config.values.currency
     if composition.instruments:  # as they are now: a file may say something else tomorrow
-        table = [instrument.plain() for instrument in composition.instruments]
+        table = [instrument.to_json() for instrument in composition.instruments]
         tree["instruments"] = {"calendars": config.values.instruments.calendars, "table": table}
     for table, part in tables:
         table["params"] = redact_params(part.factory, table["params"])
@@ -456,9 +456,9 @@ def recorded(
     return msgspec.structs.replace(composition, rules=rules)
 
 
-def _line(config: Config, catalogue: Catalogue, table: AlgorithmTable, number: int) -> Line:
+def _line(config: Config, catalogue: Catalogue, table: AlgorithmTable, number: int) -> Sleeve:
     portfolio = _portfolio(table)
-    return Line(
+    return Sleeve(
         algorithm=_part(config, catalogue, "algorithm", table, table.use or table.name, table.name, number=number),
         portfolio=_part(config, catalogue, "portfolio", portfolio, portfolio.use, number=number),
         share=table.share,

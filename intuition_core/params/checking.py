@@ -69,7 +69,7 @@ def check_params(label: str, part: object, values: Mapping[str, Any]) -> Any:
         raise BadParameter(label, key or None, redacted(problem, secrets)) from None
 
 
-def plain_params(params: Any) -> dict[str, Any]:
+def json_params(params: Any) -> dict[str, Any]:
     """Give the parameters a part was initialised with as plain JSON types, defaults filled in, secrets included."""
     plain = msgspec.to_builtins(params, str_keys=True)
     return dict(plain)
@@ -77,7 +77,7 @@ def plain_params(params: Any) -> dict[str, Any]:
 
 def shown_params(params: Any) -> dict[str, Any]:
     """Give the parameters a part was initialised with as plain JSON types that may be shown to anybody."""
-    plain = plain_params(params)
+    plain = json_params(params)
     return _shown(plain, _shape_of(params))
 
 

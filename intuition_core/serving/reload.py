@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from intuition_core.config.loading import Configuration
 from intuition_core.plugins.files import FILE, BadFile, check_syntax, is_file, part_file, version_of
-from intuition_core.trading.composition import Composition, Part, plain_parts
+from intuition_core.trading.composition import Composition, Part, json_parts
 
 PartKey = tuple[str, str]
 """The kind and the name of a part."""
@@ -30,10 +30,10 @@ def changed_files(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[dic
     """Give the parts from files that are of another version now: their kind and name, and both versions.
 
     Args:
-        before: the composition in plain types, as `Composition.plain` gives it.
+        before: the composition in plain types, as `Composition.to_json` gives it.
         now: another, alike but for versions.
     """
-    pairs = zip(plain_parts(before), plain_parts(now), strict=True)
+    pairs = zip(json_parts(before), json_parts(now), strict=True)
     return [
         {"kind": kind, "name": part["name"], "before": old["version"], "version": part["version"]}
         for (kind, old), (_, part) in pairs

@@ -20,7 +20,7 @@ from intuition_core.contracts import CONTRACT_VERSION
 from intuition_core.data import Event, normalise
 from intuition_core.determinism.hashing import is_seeded
 from intuition_core.errors import BadData, IntuitionError
-from intuition_core.params.checking import plain_params
+from intuition_core.params.checking import json_params
 from intuition_core.params.durations import read_duration
 from intuition_core.plugins.catalogue import Catalogue, Plugin, check, discover
 from intuition_core.plugins.files import FILE, is_file
@@ -29,8 +29,17 @@ from intuition_core.rpc.wire import MAX_MESSAGE
 from intuition_core.serving.reload import Renewal, changed_files
 from intuition_core.session import control
 from intuition_core.session.journal import MEMORY, Delivery, Journal, JournalFailed
-from intuition_core.session.session import Halted, IdReused, Item, Session, Stopping, Watch, identity_of, swapped
-from intuition_core.trading.composition import RULES, Composition, Part, difference, plain_parts, rules_of
+from intuition_core.session.session import (
+    Halted,
+    IdReused,
+    Item,
+    Session,
+    Stopping,
+    WorkerMonitor,
+    identity_of,
+    swapped,
+)
+from intuition_core.trading.composition import RULES, Composition, Part, difference, json_parts, rules_of
 from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.records import Record, record_key
 from intuition_core.trading.wall import Wall
@@ -137,7 +146,7 @@ class Service:
         *,
         journal: Callable[[str], Journal] | None = None,
         now: Callable[[], int] = time.time_ns,
-        watch: Watch | None = None,
+        watch: WorkerMonitor | None = None,
         reload: bool = False,
         engine: Callable[..., TradingEngine] = TradingEngine,
         restart: Callable[[], None] | None = None,
@@ -172,7 +181,7 @@ class Service:
         reloads: list[dict[str, Any]] = []
         if "run" in noted:
             composition = self._begun(name, noted)
-            reloads = changed_files(noted["composition"], composition.plain())
+            reloads = changed_files(noted["composition"], composition.to_json())
             if reloads:
                 self._renew(name, reloads)
             self._run = noted["run"]
@@ -202,7 +211,7 @@ class Service:
     def _begun(self, name: str, noted: Mapping[str, Any]) -> Composition:
         """Give the recipe that the session was begun with, whether that is configured or what swaps have made of it."""
         composition = self._composition
-        now = _comparable(composition.plain())
+        now = _comparable(composition.to_json())
         swaps = {swap["place"]: swap for swap in swapped(self._journal.records_of(self._journal.control_events()))}
         if swaps and difference(_comparable(_swapped(noted["composition"], swaps)), now) is None:
             uses = {number: composition.parts[number - 1].use for number in swaps}
@@ -302,7 +311,7 @@ class Service:
 
     def _recipe(self, composition: Composition) -> dict[str, Any]:
         return {
-            "composition": composition.plain(),
+            "composition": composition.to_json(),
             "seed": composition.seed,
             "configuration": portable(self._config, composition),
         }
@@ -344,10 +353,10 @@ class Service:
             asked = replace(asked, rules=self._composition.rules)
             config = overlay(self._config, conf, self._catalogue)
             composition = replace(compose(config, self._catalogue), rules=self._composition.rules)
-            stays = difference(asked.plain(), composition.plain())
+            stays = difference(asked.to_json(), composition.to_json())
             if stays is not None:
                 _log.info("initialize: `%s` stays as it was given by flag", stays)
-            changed = difference(self._composition.plain(), composition.plain())
+            changed = difference(self._composition.to_json(), composition.to_json())
             changed = changed or difference(_parameters(self._composition), _parameters(composition))
             if config.values.negative_prices != self._config.values.negative_prices:
                 changed = "negative_prices"
@@ -617,7 +626,7 @@ class Service:
         from intuition_core import __version__
 
         session = self.session
-        composition = session.engine.composition.plain()
+        composition = session.engine.composition.to_json()
         for line in composition["algorithms"]:
             if "share" in line:  # as it is now: shares move while the session runs
                 line["share"] = format(session.engine.books.shares[line["algorithm"]["name"]], "f")
@@ -643,7 +652,7 @@ class Service:
 
     def account(self) -> dict[str, Any]:
         """Give the account as last committed, amounts and quantities as decimal strings."""
-        return self.session.statement.plain()
+        return self.session.statement.to_json()
 
     def decisions(self, since_seq: Any = 0, limit: Any = 1000) -> list[Record]:
         """Give decisions of events after a sequence number, oldest first; go on from the last one's ``seq``.
@@ -780,8 +789,8 @@ def _entry(reply: list[Record] | IntuitionError) -> Any:
 
 
 def _parameters(composition: Composition) -> dict[str, Any]:
-    """Give the parameters of all parts with the secrets, which `Composition.plain` leaves out, by part."""
-    return {f"{part.kind} {part.name}": plain_params(part.params) for part in composition.parts}
+    """Give the parameters of all parts with the secrets, which `Composition.to_json` leaves out, by part."""
+    return {f"{part.kind} {part.name}": json_params(part.params) for part in composition.parts}
 
 
 def _comparable(composition: Mapping[str, Any]) -> dict[str, Any]:
@@ -800,7 +809,7 @@ def _comparable(composition: Mapping[str, Any]) -> dict[str, Any]:
 def _swapped(composition: Mapping[str, Any], swaps: Mapping[int, Record]) -> dict[str, Any]:
     """Give what swaps have made of a plain composition."""
     plain = deepcopy(dict(composition))
-    for number, (_, part) in enumerate(plain_parts(plain), 1):
+    for number, (_, part) in enumerate(json_parts(plain), 1):
         if number in swaps:
             part |= swaps[number]["after"]
     return plain

@@ -8,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from intuition_core.account.books import BadShares, check_shares
-from intuition_core.data import Event, plain
+from intuition_core.data import Event, as_json
 from intuition_core.errors import BadData, IntuitionError, did_you_mean
 from intuition_core.trading.composition import RULES, Part
 from intuition_core.trading.engine import CONTROL
@@ -148,7 +148,7 @@ def swap(
     if not isinstance(params, Mapping | None):
         raise BadControl("swap", f"expected a table of parameters, got {params!r:.60}")
     try:
-        given = plain("params", {} if params is None else params)
+        given = as_json("params", {} if params is None else params)
     except BadData as error:
         raise BadControl("swap", str(error)) from None
     return {
@@ -179,7 +179,7 @@ def upgrade(kind: object, name: object, *, before: Part, version: str, ts: int, 
         BadControl: one of these is not what it should be.
     """
     kind, name = check_place("upgrade", kind, name)
-    old = before.plain()
+    old = before.to_json()
     return {
         "channel": CONTROL,
         "ts": ts,

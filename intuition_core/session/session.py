@@ -140,7 +140,7 @@ class Halted(IntuitionError):
         super().__init__(f"the session takes no more events: {problem}{why}, and start the session again")
 
 
-class Watch(Protocol):
+class WorkerMonitor(Protocol):
     """Those who watch from outside what the parts do, and know how the last process ended."""
 
     casualty: WorkerCrash | None
@@ -233,7 +233,7 @@ class Session:
     """
 
     def __init__(
-        self, build: Callable[[], TradingEngine], *, journal: Journal, name: str, watch: Watch | None = None
+        self, build: Callable[[], TradingEngine], *, journal: Journal, name: str, watch: WorkerMonitor | None = None
     ) -> None:
         self.name = name
         self._watch = watch if watch is not None else Unwatched()

@@ -7,7 +7,7 @@ from intuition_core.contracts import Signal
 from intuition_core.params.checking import check_params
 from intuition_core.testing.contract import SEED, must, skip
 from intuition_core.testing.listening import ListeningContract
-from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.naive import Naive
 
 
@@ -40,7 +40,7 @@ class AlgorithmContract(ListeningContract):
         """With the rows of each moment reversed and shuffled, it comes to the same; each fill has a price it may."""
         algorithm = Part(kind="algorithm", name="under-test", factory=self.factory, params=self.parameters())
         naive = Part(kind="portfolio", name="naive", factory=Naive, params=check_params("portfolio naive", Naive, {}))
-        recipe = Composition(lines=(Line(algorithm=algorithm, portfolio=naive),), seed=SEED)
+        recipe = Composition(sleeves=(Sleeve(algorithm=algorithm, portfolio=naive),), seed=SEED)
         others, misplaced = check_rows(recipe, lambda: [self.questions()])
         must(not misplaced, f"an order is filled at a price from before it was decided: {', '.join(misplaced[:1])}")
         if others:

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from intuition_core.account.costs import NO_COSTS, Costs
 from intuition_core.params.checking import check_params
 from intuition_core.testing.contract import SEED
-from intuition_core.trading.composition import DEFAULT_CASH, Composition, Fill, Line, Part
+from intuition_core.trading.composition import DEFAULT_CASH, Composition, Fill, Part, Sleeve
 from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.naive import Naive
 
@@ -46,9 +46,9 @@ def strategy_of(
         BadParameter: a part does not take a parameter.
         PartFailed: a part cannot be made or initialised.
     """
-    line = Line(algorithm=_part("algorithm", algorithm), portfolio=_part("portfolio", portfolio))
+    line = Sleeve(algorithm=_part("algorithm", algorithm), portfolio=_part("portfolio", portfolio))
     composition = Composition(
-        lines=(line,),
+        sleeves=(line,),
         risks=tuple(_part("risk", risk) for risk in risks),
         indicators=tuple(_part("indicator", indicator) for indicator in indicators),
         seed=seed,

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from intuition_core.contracts import Message
 from intuition_core.data import DEFAULT_CHANNEL
-from intuition_core.params.checking import plain_params
+from intuition_core.params.checking import json_params
 from intuition_core.testing.asked import plain_number
 from intuition_core.testing.contract import must, skip
 from intuition_core.testing.listening import ListeningContract
@@ -69,7 +69,7 @@ class IndicatorContract(ListeningContract):
     def _least(self) -> int:
         if self.warmup is not None:
             return self.warmup
-        window = plain_params(self.parameters()).get("window")
+        window = json_params(self.parameters()).get("window")
         if not isinstance(window, int):
             skip("how many events it needs is not known; set `warmup` in this class")
         return window

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from intuition_core.contracts import Cancel, Message, Signal, Targets
-from intuition_core.data import DEFAULT_CHANNEL, check_channel, check_sid, normalise, plain
+from intuition_core.data import DEFAULT_CHANNEL, as_json, check_channel, check_sid, normalise
 from intuition_core.errors import BadData
 from intuition_core.testing.asked import AskedContract, copies, plain_number
 from intuition_core.testing.contract import Made, must, spread
@@ -82,7 +82,7 @@ class ListeningContract(AskedContract):
                 _plainly(check_sid, answer.sid)
         else:
             _plainly(check_channel, answer.channel)
-            _plainly(lambda data: plain("data", data), answer.data)
+            _plainly(lambda data: as_json("data", data), answer.data)
         super().check(answer)
 
     # -- the checks

@@ -57,7 +57,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
         origin = f" ({self.distribution} {self.version})" if self.distribution else ""
         return f"{self.kind} {self.name}{origin}"
 
-    def plain(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Describe the part in plain JSON types, without secrets."""
         return {
             "name": self.name,
@@ -72,7 +72,7 @@ Maker: TypeAlias = Callable[[str, str, str, Mapping[str, Any]], Part]
 `IntuitionError` where there is no such plugin, or it does not take these parameters."""
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
+class Sleeve(msgspec.Struct, frozen=True, kw_only=True):
     """An algorithm and the portfolio that sizes its signals; ``share`` is theirs of the capital, None an even one."""
 
     algorithm: Part
@@ -93,7 +93,7 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
     place of these while a session runs; without one none can.
     """
 
-    lines: tuple[Line, ...]
+    sleeves: tuple[Sleeve, ...]
     risks: tuple[Part, ...] = ()
     indicators: tuple[Part, ...] = ()
     seed: int
@@ -123,14 +123,14 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def parts(self) -> tuple[Part, ...]:
         """The parts in the order in which they are started."""
-        lines = (part for line in self.lines for part in (line.algorithm, line.portfolio))
-        return (*self.risks, *self.indicators, *lines)
+        sleeves = (part for sleeve in self.sleeves for part in (sleeve.algorithm, sleeve.portfolio))
+        return (*self.risks, *self.indicators, *sleeves)
 
     @property
     def places(self) -> tuple[tuple[str, str], ...]:
         """The kind and the name of each part's place, in the same order: a portfolio's is called as its algorithm."""
-        lines = (place for line in self.lines for place in _places_of(line.algorithm.name))
-        return (*((part.kind, part.name) for part in (*self.risks, *self.indicators)), *lines)
+        sleeves = (place for sleeve in self.sleeves for place in _places_of(sleeve.algorithm.name))
+        return (*((part.kind, part.name) for part in (*self.risks, *self.indicators)), *sleeves)
 
     def with_part(self, number: int, part: Part) -> "Composition":
         """Give the same recipe with another part in a place, counted from 1 in the order of `parts`."""
@@ -151,58 +151,58 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
             self,
             risks=tuple(parts[:risks]),
             indicators=tuple(parts[risks : risks + indicators]),
-            lines=tuple(
-                replace(line, algorithm=algorithm, portfolio=portfolio)
-                for line, algorithm, portfolio in zip(self.lines, rest[::2], rest[1::2], strict=True)
+            sleeves=tuple(
+                replace(sleeve, algorithm=algorithm, portfolio=portfolio)
+                for sleeve, algorithm, portfolio in zip(self.sleeves, rest[::2], rest[1::2], strict=True)
             ),
         )
 
     @property
     def shares(self) -> dict[str, Decimal]:
         """Which share of the capital each algorithm has; those that name none share what is left evenly."""
-        named = {line.algorithm.name: line.share for line in self.lines if line.share is not None}
-        rest = [line.algorithm.name for line in self.lines if line.share is None]
+        named = {sleeve.algorithm.name: sleeve.share for sleeve in self.sleeves if sleeve.share is not None}
+        rest = [sleeve.algorithm.name for sleeve in self.sleeves if sleeve.share is None]
         left = max(Decimal(0), EXACT.subtract(Decimal(1), total(named.values())))
         each = left
         if len(rest) > 1:
             each = ROUNDING.divide(left, Decimal(len(rest))).quantize(Decimal("0.0001"), ROUND_FLOOR, ROUNDING)
-        return {line.algorithm.name: named.get(line.algorithm.name, each) for line in self.lines}
+        return {sleeve.algorithm.name: named.get(sleeve.algorithm.name, each) for sleeve in self.sleeves}
 
-    def plain(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Describe the composition in plain JSON types; two that compare equal decide the same."""
         # What a session of an earlier version could not have is only there if it is: its journal still compares equal.
         more: dict[str, Any] = {}
         if self.indicators:
-            more["indicators"] = [indicator.plain() for indicator in self.indicators]
+            more["indicators"] = [indicator.to_json() for indicator in self.indicators]
         if self.costs:
-            more["costs"] = self.costs.plain()
+            more["costs"] = self.costs.to_json()
         if self.fills:
-            more["fills"] = self.fills.plain()
+            more["fills"] = self.fills.to_json()
         if self.margin is not None:
-            more["margin"] = self.margin.plain()
+            more["margin"] = self.margin.to_json()
         if self.currency is not None:
             more["currency"] = self.currency
         if self.instruments:
-            more["instruments"] = [instrument.plain() for instrument in self.instruments]
+            more["instruments"] = [instrument.to_json() for instrument in self.instruments]
         if self.hours:
-            more["hours"] = [hours.plain() for hours in self.hours]
+            more["hours"] = [hours.to_json() for hours in self.hours]
         if self.bars:
             more["bars"] = dict(self.bars)
         if self.timers:
-            more["timers"] = [timer.plain() for timer in self.timers]
+            more["timers"] = [timer.to_json() for timer in self.timers]
         if self.rules != 1:
             more["rules"] = self.rules
-        shares = {} if len(self.lines) == 1 else {name: format(share, "f") for name, share in self.shares.items()}
+        shares = {} if len(self.sleeves) == 1 else {name: format(share, "f") for name, share in self.shares.items()}
         return {
             "algorithms": [
                 {
-                    "algorithm": line.algorithm.plain(),
-                    "portfolio": line.portfolio.plain(),
-                    **({"share": shares[line.algorithm.name]} if shares else {}),
+                    "algorithm": sleeve.algorithm.to_json(),
+                    "portfolio": sleeve.portfolio.to_json(),
+                    **({"share": shares[sleeve.algorithm.name]} if shares else {}),
                 }
-                for line in self.lines
+                for sleeve in self.sleeves
             ],
-            "risks": [risk.plain() for risk in self.risks],
+            "risks": [risk.to_json() for risk in self.risks],
             "seed": self.seed,
             "cash": format(self.cash, "f"),
             "fill": self.fill,
@@ -216,14 +216,14 @@ def rules_of(composition: Mapping[str, Any]) -> int:
     return int(composition.get("rules", 1))
 
 
-def plain_parts(composition: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def json_parts(composition: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Give the kind and the description of each part of a plain composition, in the order of `Composition.parts`."""
     for kind in ("risk", "indicator"):
         for part in composition.get(f"{kind}s", ()):
             yield kind, part
-    for line in composition["algorithms"]:
+    for sleeve in composition["algorithms"]:
         for kind in ("algorithm", "portfolio"):
-            yield kind, line[kind]
+            yield kind, sleeve[kind]
 
 
 def difference(one: Mapping[str, Any], other: Mapping[str, Any], path: str = "") -> str | None:

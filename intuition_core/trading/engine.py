@@ -19,23 +19,23 @@ from intuition_core.account.actions import ACTIONS
 from intuition_core.account.books import BooksState
 from intuition_core.account.market import BEGINNING
 from intuition_core.contracts import Account, Data, Message, Order, Rejection, Signal, Watch
-from intuition_core.data import DEFAULT_CHANNEL, RATES, check_channel, check_sid, plain
+from intuition_core.data import DEFAULT_CHANNEL, RATES, as_json, check_channel, check_sid
 from intuition_core.determinism.apart import leave_if_forked
 from intuition_core.errors import BadData, PartFailed, did_you_mean
 from intuition_core.trading.answers import answers
-from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.matching import loses_open
 from intuition_core.trading.order_manager import OrderManager
 from intuition_core.trading.orders import OpenOrder
 from intuition_core.trading.parts import (
     BoundIndicator,
-    BoundLine,
     BoundPart,
     BoundRisk,
-    Kept,
+    BoundSleeve,
     NoSnapshot,
     PartState,
     StartedPart,
+    StateKeeper,
     check_seatable,
     start,
 )
@@ -172,19 +172,19 @@ class TradingEngine:
         self._last = 0
         self._last_ts: int | None = None
         self._log = log
-        self._kept: list[Kept] = []
+        self._kept: list[StateKeeper] = []
         self._accounts: list[Account] = []
         self._swaps: dict[int, Swap] = {}
         self._ready: _Ready | None = None
         self._risks = [BoundRisk(self._start(part)) for part in composition.risks]
         self._indicators = [BoundIndicator(self._start(part)) for part in composition.indicators]
-        self._lines = [self._start_line(line) for line in composition.lines]
-        manager.open(self._lines, self._risks)
+        self._sleeves = [self._start_sleeve(sleeve) for sleeve in composition.sleeves]
+        manager.open(self._sleeves, self._risks)
         self._guarded = bool(self._risks) or composition.margin is not None
-        self._several = bool(self._indicators) or len(self._lines) > 1
+        self._several = bool(self._indicators) or len(self._sleeves) > 1
         self._first = self._status[1] = self._heard_by[0].number
         self._listeners = self._by_channel()
-        self._rebalanced = [line for line in self._lines if line.observe is not None]
+        self._rebalanced = [sleeve for sleeve in self._sleeves if sleeve.observe is not None]
 
     @property
     def killed(self) -> str | None:
@@ -360,7 +360,7 @@ class TradingEngine:
     # Ways to take quotes that one part hears. Each gives the event at which it stopped, and what the part answered to
     # it; no event where none is left. An event of another channel is given untouched.
 
-    def _quiet_stretch(self, only: BoundLine | BoundIndicator, left: Iterator[Data], last: int) -> _Stopped:
+    def _quiet_stretch(self, only: BoundSleeve | BoundIndicator, left: Iterator[Data], last: int) -> _Stopped:
         """Take quotes while no order is open, nobody watches the account, and the part is silent."""
         event, marks, channel = only.event, self._marks, DEFAULT_CHANNEL
         market, quoted_at = self._market, self._quoted_at
@@ -389,7 +389,7 @@ class TradingEngine:
             market.now = now
         return None, None
 
-    def _watched_stretch(self, only: BoundLine | BoundIndicator, left: Iterator[Data], last: int) -> _Stopped:
+    def _watched_stretch(self, only: BoundSleeve | BoundIndicator, left: Iterator[Data], last: int) -> _Stopped:
         """Take quotes while no order is open, risk parts see nothing that matters to them, and the part is silent."""
         event, marks, channel, written = only.event, self._marks, DEFAULT_CHANNEL, self._written
         market, quoted_at, monitor, before = self._market, self._quoted_at, self._manager.monitor, self._last_ts
@@ -428,7 +428,7 @@ class TradingEngine:
             self._last_ts, market.now = before, now
         return None, None
 
-    def _one(self, only: BoundLine | BoundIndicator, left: Iterator[Data], last: int) -> _Stopped:
+    def _one(self, only: BoundSleeve | BoundIndicator, left: Iterator[Data], last: int) -> _Stopped:
         """Take one quote, which may fill orders."""
         data = next(left, None)
         if data is None or data["channel"] != DEFAULT_CHANNEL:
@@ -543,8 +543,8 @@ class TradingEngine:
         data |= {
             **msgspec.to_builtins(swap),
             "place": number,
-            "before": before.plain(),
-            "after": after.plain(),
+            "before": before.to_json(),
+            "after": after.to_json(),
         }
         self._ready = _Ready(self.seq, data, started)
         return data
@@ -636,8 +636,8 @@ class TradingEngine:
         self.composition = self.composition.with_part(number, started.part)
         self.quarantined.pop(number, None)
         self._listeners = self._by_channel()
-        self._rebalanced = [line for line in self._lines if line.observe is not None]
-        self._manager.open(self._lines, self._risks)
+        self._rebalanced = [sleeve for sleeve in self._sleeves if sleeve.observe is not None]
+        self._manager.open(self._sleeves, self._risks)
         if self._manager.monitor.needed:
             self._manager.monitor.settle()
 
@@ -784,22 +784,22 @@ class TradingEngine:
         told = 0
         with manager.waiting():
             while fills:
-                line, fill = fills.popleft()
+                sleeve, fill = fills.popleft()
                 told += 1
                 if told > MAX_TOLD:
                     fills.clear()
                     problem = RecursionError(f"more than {MAX_TOLD} fills at one event answer one another")
-                    self._record_failure(line.number, "filled", problem, fill.sid)
+                    self._record_failure(sleeve.number, "filled", problem, fill.sid)
                     break
-                manager.tell(line, fill, data)
+                manager.tell(sleeve, fill, data)
         self._status[1] = self._first
 
     def _rebalance(self, data: Data) -> None:
         """Show a quote to the portfolios that bet of their own accord."""
         self._recorder.open(self.seq, data["ts"])
         self._event_id = data.get("id")
-        for line in self._rebalanced:
-            self._manager.rebalance(line, data)
+        for sleeve in self._rebalanced:
+            self._manager.rebalance(sleeve, data)
         self._status[1] = self._first
 
     def _book(self, channel: str, data: Data) -> None:
@@ -915,18 +915,18 @@ class TradingEngine:
         self._manager.monitor.show(ts, data.get("sid"))
         self._status[1] = self._first
 
-    def _fail(self, listener: BoundLine | BoundIndicator, error: BaseException, data: Data) -> None:
+    def _fail(self, listener: BoundSleeve | BoundIndicator, error: BaseException, data: Data) -> None:
         self._recorder.open(self.seq, data["ts"])
         self._event_id = data.get("id")
         self._record_failure(listener.number, "event", error, data.get("sid"))
 
-    def _hear(self, listener: BoundLine | BoundIndicator, outcome: Any, data: Data) -> None:
+    def _hear(self, listener: BoundSleeve | BoundIndicator, outcome: Any, data: Data) -> None:
         """Process what a part has answered to an event."""
         if os.getpid() != self._process:
             leave_if_forked(self._process, self.parts[listener.number - 1].label)
         self._recorder.open(self.seq, data["ts"])
         self._event_id = data.get("id")
-        if type(outcome) is Signal and type(listener) is BoundLine:
+        if type(outcome) is Signal and type(listener) is BoundSleeve:
             self._manager.signal(listener, outcome, data)
             self._status[1] = listener.number
             return
@@ -956,7 +956,7 @@ class TradingEngine:
                 raise TypeError("an indicator's message is a mapping")  # noqa: TRY301
             if self._answered >= MAX_DERIVED:
                 raise RecursionError(f"more than {MAX_DERIVED} messages from one event")  # noqa: TRY301
-            content = plain("data", answer.data)
+            content = as_json("data", answer.data)
             if "sid" in content:
                 check_sid(content["sid"])
         except (BadData, TypeError, ValueError, RecursionError) as error:
@@ -1009,33 +1009,33 @@ class TradingEngine:
         """The places of the parts in the order of `parts`."""
         seats = [BoundPart(risk, ("check", "observe")) for risk in self._risks]
         seats += [BoundPart(indicator, ("event",)) for indicator in self._indicators]
-        for line in self._lines:
+        for sleeve in self._sleeves:
             seats += (
-                BoundPart(line, ("event", "filled")),
-                BoundPart(line, ("optimize", "release", "observe", "portfolio_filled")),
+                BoundPart(sleeve, ("event", "filled")),
+                BoundPart(sleeve, ("optimize", "release", "observe", "portfolio_filled")),
             )
         return seats
 
     @property
-    def _heard_by(self) -> Sequence[BoundLine | BoundIndicator]:
+    def _heard_by(self) -> Sequence[BoundSleeve | BoundIndicator]:
         """Who hears of events, in the order in which they do."""
-        return [*self._indicators, *self._lines]
+        return [*self._indicators, *self._sleeves]
 
-    def _by_channel(self) -> dict[str, list[BoundLine | BoundIndicator]]:
-        listeners: dict[str, list[BoundLine | BoundIndicator]] = {}
+    def _by_channel(self) -> dict[str, list[BoundSleeve | BoundIndicator]]:
+        listeners: dict[str, list[BoundSleeve | BoundIndicator]] = {}
         for listener in self._heard_by:
             for channel in listener.channels:
                 listeners.setdefault(channel, []).append(listener)
         return listeners
 
-    def _start_line(self, line: Line) -> BoundLine:
-        ledger = self.books.ledgers[line.algorithm.name]
+    def _start_sleeve(self, sleeve: Sleeve) -> BoundSleeve:
+        ledger = self.books.ledgers[sleeve.algorithm.name]
         account = self.account
         if ledger is not self.ledger:
-            working, name = self._manager.broker.open, line.algorithm.name
+            working, name = self._manager.broker.open, sleeve.algorithm.name
             account = LedgerView(ledger, quoted_at=self._quoted_at, working=working, algorithm=name)
-        algorithm = self._start(line.algorithm, account)
-        return BoundLine(algorithm, self._start(line.portfolio, account), ledger, account)
+        algorithm = self._start(sleeve.algorithm, account)
+        return BoundSleeve(algorithm, self._start(sleeve.portfolio, account), ledger, account)
 
     def _start(self, part: Part, account: Account | None = None) -> StartedPart:
         """Take a part on: make it, and give it with what `initialize` answered."""

@@ -19,14 +19,14 @@ from intuition_core.account.books import Books
 from intuition_core.account.ledger import NoMargin, NotEnough, Readable, Reservation
 from intuition_core.account.market import BEGINNING, DEFAULT_STEP, Unbookable
 from intuition_core.contracts import Account, Bet, Cancel, Data, Fill, Message, Order, Rejection, Side, Signal, Targets
-from intuition_core.data import DEFAULT_CHANNEL, MAX_PRICE, MIN_PRICE, check_channel, check_sid, plain
+from intuition_core.data import DEFAULT_CHANNEL, MAX_PRICE, MIN_PRICE, as_json, check_channel, check_sid
 from intuition_core.errors import BadData
 from intuition_core.trading.answers import answers, bets, check_bracket, check_targets, check_terms, check_text
 from intuition_core.trading.composition import Composition
 from intuition_core.trading.matching import close_of, outside
 from intuition_core.trading.orders import Filled, OpenOrder, misplaced
 from intuition_core.trading.paper_broker import OVER, Outcome, PaperBroker
-from intuition_core.trading.parts import BoundLine, BoundRisk
+from intuition_core.trading.parts import BoundRisk, BoundSleeve
 from intuition_core.trading.records import Record, Recorder
 from intuition_core.trading.risk_monitor import Fail, RiskMonitor
 from intuition_core.trading.targets import Leg
@@ -111,13 +111,13 @@ class OrderManager:
         "fills",
         "killed",
         "ledger",
-        "lines",
         "monitor",
         "reach",
         "recorder",
         "risks",
         "root",
         "rules",
+        "sleeves",
         "unquoted",
     )
 
@@ -139,12 +139,12 @@ class OrderManager:
         self._delay = composition.fills.delay
         self._born: list[str] = []
         self._shut: set[str] = set()  # symbols with open orders that were not traded at their last event
-        self._told: dict[str, BoundLine] = {}
+        self._told: dict[str, BoundSleeve] = {}
         self._sales: list[str] | None = None
         self._ended: list[str] | None = None  # sales that are over, while what else was booked is not recorded yet
         self._settled: set[tuple[str, str]] = set()  # groups of which an order was filled at once, at that event
         self._settled_at = 0
-        self.fills: deque[tuple[BoundLine, Fill]] = deque()
+        self.fills: deque[tuple[BoundSleeve, Fill]] = deque()
         self.broker = PaperBroker(
             self.books.ledgers,
             step=composition.step,
@@ -155,7 +155,7 @@ class OrderManager:
         self.account: Account = LedgerView(self.ledger, quoted_at=self._market.quoted_at, working=self.broker.open)
         self.recorder = Recorder(run)
         self.killed: str | None = None
-        self.lines: Sequence[BoundLine] = ()
+        self.sleeves: Sequence[BoundSleeve] = ()
         self.risks: Sequence[BoundRisk] = ()
         self._marks = self.books.marks
         self._aside: Sequence[OpenOrder] = ()
@@ -167,44 +167,46 @@ class OrderManager:
             self.ledger, self.account, self._market, status=status, fail=fail, alarm=self._kill_for
         )
 
-    def open(self, lines: Sequence[BoundLine], risks: Sequence[BoundRisk]) -> None:
+    def open(self, sleeves: Sequence[BoundSleeve], risks: Sequence[BoundRisk]) -> None:
         """Trade for these lines, under these risk parts, from now on."""
-        self.lines = lines
+        self.sleeves = sleeves
         self._told = {
-            line.names[0]: line for line in lines if line.filled is not None or line.portfolio_filled is not None
+            sleeve.names[0]: sleeve
+            for sleeve in sleeves
+            if sleeve.filled is not None or sleeve.portfolio_filled is not None
         }
         self.risks = risks
         self.monitor.open(risks)
 
     # -- what algorithms and portfolios ask for
 
-    def answer_all(self, line: BoundLine, given: Sequence[Signal | Cancel | Message | Targets], data: Data) -> None:
+    def answer_all(self, sleeve: BoundSleeve, given: Sequence[Signal | Cancel | Message | Targets], data: Data) -> None:
         """Process an algorithm's answers to one event: closing orders before the opening ones they pay for."""
         self._settled.clear()
         if len(given) > 1 and self.rules > 1:
             signals = [answer for answer in given if isinstance(answer, Signal)]
-            opening = [each for each in signals if not self._closes(line, each.sid, each.side)]
+            opening = [each for each in signals if not self._closes(sleeve, each.sid, each.side)]
             if opening and len(opening) < len(signals):
                 ordered = iter((*(each for each in signals if each not in opening), *opening))
-                with self._together(line):
+                with self._together(sleeve):
                     for answer in given:
-                        self.answer(line, next(ordered) if isinstance(answer, Signal) else answer, data)
+                        self.answer(sleeve, next(ordered) if isinstance(answer, Signal) else answer, data)
                 return
         for answer in given:
-            self.answer(line, answer, data)
+            self.answer(sleeve, answer, data)
 
-    def answer(self, line: BoundLine, answer: Signal | Cancel | Message | Targets, data: Data) -> None:
+    def answer(self, sleeve: BoundSleeve, answer: Signal | Cancel | Message | Targets, data: Data) -> None:
         """Process one answer of an algorithm."""
         if isinstance(answer, Signal):
-            self.signal(line, answer, data)
+            self.signal(sleeve, answer, data)
         elif isinstance(answer, Targets):
-            self._aim(line, answer, line.number, "event", data.get("sid"))
+            self._aim(sleeve, answer, sleeve.number, "event", data.get("sid"))
         elif isinstance(answer, Message):
-            self._publish(line, answer, data)
+            self._publish(sleeve, answer, data)
         else:
-            self._cancel(line, answer, data)
+            self._cancel(sleeve, answer, data)
 
-    def signal(self, line: BoundLine, signal: Signal, data: Data) -> None:
+    def signal(self, sleeve: BoundSleeve, signal: Signal, data: Data) -> None:
         """Size a signal by its portfolio, and place the resulting orders."""
         quote = signal.quote
         if not (
@@ -222,71 +224,71 @@ class OrderManager:
             and signal.take_profit is None
             and signal.group is None
         ):
-            checked = self._checked(line, signal, data)
+            checked = self._checked(sleeve, signal, data)
             if checked is None:
                 return
             signal = checked
-            if signal.tag is not None and (replaced := self._tagged(line, signal)):
-                self._replace(line, signal, replaced, data)
+            if signal.tag is not None and (replaced := self._tagged(sleeve, signal)):
+                self._replace(sleeve, signal, replaced, data)
                 return
         closing = signal.side == "sell"
         if self._margin is not None:
-            held = line.ledger.positions.get(signal.sid)
+            held = sleeve.ledger.positions.get(signal.sid)
             closing = held is not None and (held.quantity > 0) is closing
         if closing:
-            size, method = line.release, "release"
+            size, method = sleeve.release, "release"
             if size is None:
-                self._close(line, signal)
+                self._close(sleeve, signal)
                 return
         else:
-            size, method = line.optimize, "optimize"
-        self._status[1] = line.number + 1
+            size, method = sleeve.optimize, "optimize"
+        self._status[1] = sleeve.number + 1
         try:
-            stake = size(signal, line.account)
+            stake = size(signal, sleeve.account)
             if stake is None:
                 return
             if type(stake) is Targets:
-                self._aim(line, stake, line.number + 1, method, signal.sid)
+                self._aim(sleeve, stake, sleeve.number + 1, method, signal.sid)
                 return
-            if stake is not line.checked:  # one that is given again and again need not be looked at again
+            if stake is not sleeve.checked:  # one that is given again and again need not be looked at again
                 staked = bets(stake)
-                line.checked = stake if type(stake) is Bet else None
+                sleeve.checked = stake if type(stake) is Bet else None
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001  # a part may raise anything; the others go on
-            self._fail(line.number + 1, method, error, signal.sid)
+            self._fail(sleeve.number + 1, method, error, signal.sid)
             return
-        if line.checked is not None:
-            self._bet(line, signal, line.checked)
+        if sleeve.checked is not None:
+            self._bet(sleeve, signal, sleeve.checked)
             return
-        self._bet_all(line, [(signal, bet) for bet in staked])
+        self._bet_all(sleeve, [(signal, bet) for bet in staked])
 
-    def _bet_all(self, line: BoundLine, staked: Sequence[tuple[Signal, Bet]]) -> None:
+    def _bet_all(self, sleeve: BoundSleeve, staked: Sequence[tuple[Signal, Bet]]) -> None:
         """Place the bets of one decision: closing orders before the opening ones they pay for."""
         opening = []
         if len(staked) > 1 and self.rules > 1:
             opening = [
                 pair
                 for pair in staked
-                if not self._closes(line, pair[1].sid or pair[0].sid, pair[1].side or pair[0].side)
+                if not self._closes(sleeve, pair[1].sid or pair[0].sid, pair[1].side or pair[0].side)
             ]
         if not opening or len(opening) == len(staked):
             for signal, bet in staked:
-                self._bet(line, signal, bet)
+                self._bet(sleeve, signal, bet)
             return
-        with self._together(line):
+        with self._together(sleeve):
             for signal, bet in (*(pair for pair in staked if pair not in opening), *opening):
-                self._bet(line, signal, bet)
+                self._bet(sleeve, signal, bet)
 
-    def _closes(self, line: BoundLine, sid: str, side: Side) -> bool:
+    def _closes(self, sleeve: BoundSleeve, sid: str, side: Side) -> bool:
         """Return whether an order of a side closes the line's position in a symbol."""
         if self._margin is None:
             return side == "sell"
-        held = line.ledger.positions.get(sid)
+        held = sleeve.ledger.positions.get(sid)
         return held is not None and (held.quantity > 0) is (side == "sell")
 
     @contextmanager
-    def _together(self, line: BoundLine) -> Iterator[None]:
+    def _together(self, sleeve: BoundSleeve) -> Iterator[None]:
         """Make opening orders placed within wait for the sales placed before them that are to pay for them."""
         if self._sales is not None or self.rules == 1:
             yield
@@ -296,13 +298,13 @@ class OrderManager:
             yield
         finally:
             self._sales = None
-            line.ledger.expected = _ZERO
+            sleeve.ledger.expected = _ZERO
 
-    def _aim(self, line: BoundLine, targets: Targets, number: int, method: str, sid: str | None) -> None:
-        """Place the orders that bring a line's positions to its targets.
+    def _aim(self, sleeve: BoundSleeve, targets: Targets, number: int, method: str, sid: str | None) -> None:
+        """Place the orders that bring a sleeve's positions to its targets.
 
         Args:
-            line: whose.
+            sleeve: whose.
             targets: what it is to hold.
             number: the part that named them.
             method: what it was asked.
@@ -313,7 +315,7 @@ class OrderManager:
         except (BadData, TypeError, ValueError) as error:
             self._fail(number, method, error, sid)
             return
-        name, held = line.names[0], line.ledger.positions
+        name, held = sleeve.names[0], sleeve.ledger.positions
         mine = [
             each
             for there in self.broker.open.values()
@@ -332,7 +334,7 @@ class OrderManager:
             there = units.get(order.sid, _ZERO)
             units[order.sid] = EXACT.add(there, come) if order.side == "buy" else EXACT.subtract(there, come)
         sids = list(dict.fromkeys((*numbers, *(sorted(units) if targets.others == "close" else ()))))
-        equity = line.ledger.equity
+        equity = sleeve.ledger.equity
         orders: list[Order] = []
         refused = False
         for each in sids:
@@ -344,42 +346,42 @@ class OrderManager:
             except Unbookable as error:
                 refused = True
                 side: Side = "buy" if wanted > 0 else "sell"
-                self._refuse(line, Order(each, side, self._marks.get(each, 0.0)), str(error))
+                self._refuse(sleeve, Order(each, side, self._marks.get(each, 0.0)), str(error))
         passed: list[Order] = []
         for order in orders:
             if self.killed is not None:
-                self._refuse(line, order, f"the kill switch is on: {self.killed}")
+                self._refuse(sleeve, order, f"the kill switch is on: {self.killed}")
                 refused = True
                 continue
-            allowed = self._passed(line, order) if self.risks else order
+            allowed = self._passed(sleeve, order) if self.risks else order
             if allowed is None:
                 refused = True
             else:
                 passed.append(allowed)
         if refused and not targets.partial:
             for order in passed:
-                self._refuse(line, order, "another order of the same targets is refused")
+                self._refuse(sleeve, order, "another order of the same targets is refused")
             return
-        with self._together(line):
+        with self._together(sleeve):
             for each in coming:
                 if self._sales is not None and each.order.closing:
-                    self._expect(line, each, self.broker.estimate(each.order)[1])
+                    self._expect(sleeve, each, self.broker.estimate(each.order)[1])
             for order in sorted(passed, key=lambda order: not order.closing):
-                self._book(line, order)
+                self._book(sleeve, order)
 
-    def _replace(self, line: BoundLine, signal: Signal, replaced: Sequence[OpenOrder], data: Data) -> None:
+    def _replace(self, sleeve: BoundSleeve, signal: Signal, replaced: Sequence[OpenOrder], data: Data) -> None:
         """Trade on a signal as if the orders that it replaces were not there; where no order comes of it, they stay.
 
         Parts see the account without them: their cash can be bet, their units can be closed, and nothing is ordered
         twice.
         """
-        ledger, sid = line.ledger, signal.sid
+        ledger, sid = sleeve.ledger, signal.sid
         places = {each.id: place for place, each in enumerate(self.broker.open[sid])}
         reserved = [(each, ledger.reservations.get(each.id)) for each in replaced]
         for each in replaced:
             self.broker.cancel(each)
         self._aside = replaced
-        self.signal(line, signal, data)
+        self.signal(sleeve, signal, data)
         if not self._aside:
             self._leave_recalled(reserved, places)
             return
@@ -409,19 +411,19 @@ class OrderManager:
             self.broker.open[sid].sort(key=lambda each: places.get(each.id, len(places)))
             self._recall(each, _REPLACED)
 
-    def rebalance(self, line: BoundLine, data: Data) -> None:
+    def rebalance(self, sleeve: BoundSleeve, data: Data) -> None:
         """Call a portfolio's `observe` with a quote, and place its bets."""
-        self._rebalance(line, "observe", lambda: line.observe(data, line.account), data["sid"])  # type: ignore[misc]  # only those that have it are asked
+        self._rebalance(sleeve, "observe", lambda: sleeve.observe(data, sleeve.account), data["sid"])  # type: ignore[misc]  # only those that have it are asked
 
-    def _rebalance(self, line: BoundLine, method: str, ask: Callable[[], Any], sid: str) -> None:
+    def _rebalance(self, sleeve: BoundSleeve, method: str, ask: Callable[[], Any], sid: str) -> None:
         """Place the bets that a portfolio makes without a signal."""
-        self._status[1] = line.number + 1
+        self._status[1] = sleeve.number + 1
         try:
             stake = ask()
             if not stake:
                 return
             if type(stake) is Targets:
-                self._aim(line, stake, line.number + 1, method, sid)
+                self._aim(sleeve, stake, sleeve.number + 1, method, sid)
                 return
             staked = bets(stake)
             for bet in staked:
@@ -430,13 +432,13 @@ class OrderManager:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001  # the same
-            self._fail(line.number + 1, method, error, sid)
+            self._fail(sleeve.number + 1, method, error, sid)
             return
         pairs = []
         for bet in staked:
             about, side = bet.sid or sid, bet.side or "buy"
             pairs.append((Signal(about, side, self._marks.get(about)), bet))
-        self._bet_all(line, pairs)
+        self._bet_all(sleeve, pairs)
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
@@ -447,33 +449,33 @@ class OrderManager:
         finally:
             self._at_once = at_once
 
-    def tell(self, line: BoundLine, fill: Fill, data: Data) -> None:
+    def tell(self, sleeve: BoundSleeve, fill: Fill, data: Data) -> None:
         """Call `filled` of a line's parts, and process their answers."""
-        if line.filled is not None:
-            self._status[1] = line.number
+        if sleeve.filled is not None:
+            self._status[1] = sleeve.number
             try:
-                outcome = line.filled(fill)
+                outcome = sleeve.filled(fill)
                 given = answers(outcome) if outcome is not None else ()
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # noqa: BLE001  # a part may raise anything; the others go on
-                self._fail(line.number, "filled", error, fill.sid)
+                self._fail(sleeve.number, "filled", error, fill.sid)
             else:
                 for answer in given:
-                    self.answer(line, answer, data)
-        if line.portfolio_filled is not None:
-            self._rebalance(line, "filled", lambda: line.portfolio_filled(fill, line.account), fill.sid)  # type: ignore[misc]  # it is there
+                    self.answer(sleeve, answer, data)
+        if sleeve.portfolio_filled is not None:
+            self._rebalance(sleeve, "filled", lambda: sleeve.portfolio_filled(fill, sleeve.account), fill.sid)  # type: ignore[misc]  # it is there
 
-    def _publish(self, line: BoundLine, message: Message, data: Data) -> None:
+    def _publish(self, sleeve: BoundSleeve, message: Message, data: Data) -> None:
         """Record a copy of a message: the part may go on changing what it gave."""
         try:
-            channel, content = check_channel(message.channel), plain("data", message.data)
+            channel, content = check_channel(message.channel), as_json("data", message.data)
         except BadData as error:
-            self._fail(line.number, "event", error, data.get("sid"))
+            self._fail(sleeve.number, "event", error, data.get("sid"))
             return
-        self.recorder.write("message", data.get("sid"), channel=channel, data=content, algorithm=line.algorithm.name)
+        self.recorder.write("message", data.get("sid"), channel=channel, data=content, algorithm=sleeve.algorithm.name)
 
-    def _cancel(self, line: BoundLine, wish: Cancel, data: Data) -> None:
+    def _cancel(self, sleeve: BoundSleeve, wish: Cancel, data: Data) -> None:
         """Cancel the open orders of a line that a `Cancel` names."""
         try:
             check_terms("a Cancel", None, None, "gtc", None, wish.tag)
@@ -481,9 +483,9 @@ class OrderManager:
                 check_sid(wish.sid)
         except (BadData, TypeError, ValueError) as error:
             problem = f"a Cancel's {error}" if isinstance(error, BadData) else str(error)
-            self._fail(line.number, "event", TypeError(problem), data.get("sid"))
+            self._fail(sleeve.number, "event", TypeError(problem), data.get("sid"))
             return
-        algorithm = line.names[0]
+        algorithm = sleeve.names[0]
         self._take_back(
             [
                 open_order
@@ -543,7 +545,7 @@ class OrderManager:
         seen = self.reach.get(sid)
         return None if seen is None else max(seen, self._bar_length())
 
-    def _checked(self, line: BoundLine, signal: Signal, data: Data) -> Signal | None:
+    def _checked(self, sleeve: BoundSleeve, signal: Signal, data: Data) -> Signal | None:
         """Return the signal with its quote; None, with a record, if it is invalid."""
         quote = signal.quote
         problem = None
@@ -570,14 +572,14 @@ class OrderManager:
             problem = f"a signal's quote is from {MIN_PRICE:g} to {MAX_PRICE:g}, not {quote!r}"
         if unquoted:
             quoted = f"no quote of {signal.sid} is known yet; give the signal one"
-            self._refuse(line, Order(signal.sid, signal.side, 0.0), quoted)
+            self._refuse(sleeve, Order(signal.sid, signal.side, 0.0), quoted)
             return None
         if problem is not None:
-            self._fail(line.number, "event", TypeError(problem), data.get("sid"))
+            self._fail(sleeve.number, "event", TypeError(problem), data.get("sid"))
             return None
         if self._at_once and self.rules > 1 and quote is not None and self._is_about_root(signal.sid):
             if (told := outside(self.root, quote)) is not None:
-                self._refuse(line, Order(signal.sid, signal.side, float(quote)), told)
+                self._refuse(sleeve, Order(signal.sid, signal.side, float(quote)), told)
                 return None
             quote = self.root["quote"]
         if signal.quote is quote:
@@ -591,7 +593,7 @@ class OrderManager:
 
     # -- from a bet to an order
 
-    def _bet(self, line: BoundLine, signal: Signal, bet: Bet) -> None:
+    def _bet(self, sleeve: BoundSleeve, signal: Signal, bet: Bet) -> None:
         sid = signal.sid
         side = bet.side or signal.side
         if bet.sid is None or bet.sid == sid:
@@ -609,12 +611,12 @@ class OrderManager:
             problem = bet.reason
         elif quote <= 0 and bet.units is None:
             problem = f"a bet cannot be sized at a price of {mark}"
-        elif (closable := self._closable(line, sid, side, bet.group or signal.group)) is not None:
+        elif (closable := self._closable(sleeve, sid, side, bet.group or signal.group)) is not None:
             units = self._units(bet, sid, quote)
             if closable:
                 short = side == "buy"
                 self._place(
-                    line, self._order(line, signal, bet, sid, side, quote, None, min(units, closable), short=short)
+                    sleeve, self._order(sleeve, signal, bet, sid, side, quote, None, min(units, closable), short=short)
                 )
                 return
             problem = _NOTHING_TO_CLOSE[side].format(sid)
@@ -622,31 +624,31 @@ class OrderManager:
             problem = f"a bet cannot be sized at a price of {mark}"
         elif side == "sell":
             units = self._units(bet, sid, quote)
-            self._place(line, self._order(line, signal, bet, sid, side, quote, None, units, short=True))
+            self._place(sleeve, self._order(sleeve, signal, bet, sid, side, quote, None, units, short=True))
             return
         if problem is not None:
-            self._refuse(line, Order(sid, side, quote, reason=bet.reason), problem)
+            self._refuse(sleeve, Order(sid, side, quote, reason=bet.reason), problem)
         elif bet.units is not None:
-            self._place(line, self._order(line, signal, bet, sid, side, quote, None, exact(bet.units)))
+            self._place(sleeve, self._order(sleeve, signal, bet, sid, side, quote, None, exact(bet.units)))
         else:
             cash = exact(bet.cash or 0)
-            there = EXACT.add(line.ledger.available, line.ledger.expected)
+            there = EXACT.add(sleeve.ledger.available, sleeve.ledger.expected)
             if there < cash <= EXACT.multiply(there, _ROUNDING_SLACK):
                 cash = there
-            self._place(line, self._order(line, signal, bet, sid, side, quote, cash, None))
+            self._place(sleeve, self._order(sleeve, signal, bet, sid, side, quote, cash, None))
 
-    def _closable(self, line: BoundLine, sid: str, side: Side, group: str | None = None) -> Decimal | None:
+    def _closable(self, sleeve: BoundSleeve, sid: str, side: Side, group: str | None = None) -> Decimal | None:
         """Give the units of a position that a side closes and no open order closes already; None where it opens one."""
         if self._margin is None:
-            return self.broker.sellable(line.names[0], sid, group) if side == "sell" else None
-        held = line.ledger.positions.get(sid)
+            return self.broker.sellable(sleeve.names[0], sid, group) if side == "sell" else None
+        held = sleeve.ledger.positions.get(sid)
         if held is None or (held.quantity > 0) is (side == "buy"):
             return None
-        return (self.broker.sellable if side == "sell" else self.broker.coverable)(line.names[0], sid, group)
+        return (self.broker.sellable if side == "sell" else self.broker.coverable)(sleeve.names[0], sid, group)
 
     def _order(
         self,
-        line: BoundLine,
+        sleeve: BoundSleeve,
         signal: Signal,
         bet: Bet,
         sid: str,
@@ -673,7 +675,7 @@ class OrderManager:
             quantity,
             bet.reason,
             self.recorder.ts,
-            line.names[0],
+            sleeve.names[0],
             short,
             limit,
             stop,
@@ -693,29 +695,29 @@ class OrderManager:
         except Unbookable:  # the order will be refused for it
             return _ZERO
 
-    def _close(self, line: BoundLine, signal: Signal) -> None:
+    def _close(self, sleeve: BoundSleeve, signal: Signal) -> None:
         """Place an order that closes a line's position in a symbol."""
         sid, side = signal.sid, signal.side
-        quantity = self._closable(line, sid, side, signal.group) or _ZERO
+        quantity = self._closable(sleeve, sid, side, signal.group) or _ZERO
         quote, short = float(signal.quote or 0.0), side == "buy"
-        order = self._order(line, signal, _CLOSING, sid, side, quote, None, quantity, short=short)
+        order = self._order(sleeve, signal, _CLOSING, sid, side, quote, None, quantity, short=short)
         if quantity:
-            self._place(line, order)
+            self._place(sleeve, order)
         else:
-            self._refuse(line, order, _NOTHING_TO_CLOSE[side].format(sid))
+            self._refuse(sleeve, order, _NOTHING_TO_CLOSE[side].format(sid))
 
-    def _place(self, line: BoundLine, order: Order) -> None:
+    def _place(self, sleeve: BoundSleeve, order: Order) -> None:
         """Check an order with the risk parts, and place what passes."""
         if self.killed is not None:
-            self._refuse(line, order, f"the kill switch is on: {self.killed}")
+            self._refuse(sleeve, order, f"the kill switch is on: {self.killed}")
             return
         passed: Order | None = order
         if self.risks:
-            passed = self._passed(line, order)
+            passed = self._passed(sleeve, order)
         if passed is not None:
-            self._book(line, passed)
+            self._book(sleeve, passed)
 
-    def _passed(self, line: BoundLine, order: Order) -> Order | None:
+    def _passed(self, sleeve: BoundSleeve, order: Order) -> Order | None:
         """Return the order as the risk parts allow it; None, with a record, if one refuses it."""
         status, account, closing = self._status, self.account, order.closing
         for risk in self.risks:
@@ -734,15 +736,15 @@ class OrderManager:
                 raise
             except BaseException as error:  # noqa: BLE001  # the same
                 self._fail(risk.number, "check", error, order.sid)
-                self._refuse(line, order, f"{risk.part.label} failed, and what cannot be checked is not placed")
+                self._refuse(sleeve, order, f"{risk.part.label} failed, and what cannot be checked is not placed")
                 return None
             if isinstance(verdict, Rejection):
-                self._refuse(line, order, verdict.reason, risk=risk.part.name)
+                self._refuse(sleeve, order, verdict.reason, risk=risk.part.name)
                 return None
             order = verdict
         return order
 
-    def _book(self, line: BoundLine, order: Order) -> None:
+    def _book(self, sleeve: BoundSleeve, order: Order) -> None:
         """Place an order that has passed all checks."""
         side = order.side
         try:
@@ -750,20 +752,20 @@ class OrderManager:
             if order.short and side == "sell":
                 cash = self._to_short(order, quantity, cash)
         except Unbookable as error:
-            self._refuse(line, order, str(error))
+            self._refuse(sleeve, order, str(error))
             return
         if not quantity:
             step = plain_decimal(self._market.step(order.sid))
             costs = " with its costs" if self._costly else ""
             what = f"{plain_decimal(cash)} comes to less than {step} {order.sid} at {order.quote}{costs}"
-            self._refuse(line, order, what)
+            self._refuse(sleeve, order, what)
             return
         if order.quantity is not None and order.quantity is not quantity:
             order = msgspec.structs.replace(order, quantity=quantity)
-        algorithm, portfolio = line.names
+        algorithm, portfolio = sleeve.names
         since = self._since if self.rules > 1 else None
         open_order = OpenOrder(self.recorder.next_id, order, algorithm, portfolio, None, False, since)  # noqa: FBT003  # by place, for speed
-        if self._sales and not order.closing and (cash > line.ledger.available or self._turns(line, order)):
+        if self._sales and not order.closing and (cash > sleeve.ledger.available or self._turns(sleeve, order)):
             open_order = msgspec.structs.replace(open_order, waits=tuple(self._sales))
         # A plain order, as nearly all are; written out, since each call counts here.
         if (
@@ -779,18 +781,18 @@ class OrderManager:
             and order.group is None
         ):
             try:
-                self.broker.place_plain(open_order, cash)
+                self.broker.place_market(open_order, cash)
             except NotEnough as error:
-                self._refuse(line, order, str(error))
+                self._refuse(sleeve, order, str(error))
                 return
             self.recorder.decision(open_order, quantity, cash)
         else:
-            placed = self._place_on_terms(line, open_order, quantity, cash)
+            placed = self._place_on_terms(sleeve, open_order, quantity, cash)
             if placed is None:
                 return
             open_order = placed
         if self._sales is not None and order.closing:
-            self._expect(line, open_order, cash)
+            self._expect(sleeve, open_order, cash)
         if self._at_once and not open_order.waits and (price := self._price_now(open_order)) is not None:
             outcome = self.broker.fill_now(open_order, price, self.recorder.ts)
             if outcome is not None:
@@ -805,18 +807,18 @@ class OrderManager:
             self._settled_at = self.recorder.seq
         self._settled.add((algorithm, group))
 
-    def _turns(self, line: BoundLine, order: Order) -> bool:
+    def _turns(self, sleeve: BoundSleeve, order: Order) -> bool:
         """Say whether an order opens a position on one side of a symbol while there are units on the other."""
-        held = line.ledger.positions.get(order.sid)
+        held = sleeve.ledger.positions.get(order.sid)
         return held is not None and (held.quantity > 0) is order.short
 
-    def _expect(self, line: BoundLine, sale: OpenOrder, cash: Decimal) -> None:
+    def _expect(self, sleeve: BoundSleeve, sale: OpenOrder, cash: Decimal) -> None:
         """Expect the proceeds of a sale, unless it is filled at once."""
         if not (self._at_once and self._price_now(sale) is not None):
             assert self._sales is not None  # noqa: S101  # as it was asked
             self._sales.append(sale.id)
             if sale.order.side == "sell":
-                line.ledger.expected = EXACT.add(line.ledger.expected, max(cash, _ZERO))
+                sleeve.ledger.expected = EXACT.add(sleeve.ledger.expected, max(cash, _ZERO))
 
     def _unblock(self, order_id: str) -> None:
         """Release the orders that waited for a sale that has ended, and for no other."""
@@ -876,26 +878,26 @@ class OrderManager:
         return close_of(self.root, order.side) if self._is_about_root(order.sid) else None
 
     def _place_on_terms(
-        self, line: BoundLine, open_order: OpenOrder, quantity: Decimal, cash: Decimal
+        self, sleeve: BoundSleeve, open_order: OpenOrder, quantity: Decimal, cash: Decimal
     ) -> OpenOrder | None:
         """Place an order that is no plain one, and give it as it is kept; None where the account does not have it."""
-        order, there = open_order.order, line.ledger.available
-        if not order.closing and cash > EXACT.add(there, line.ledger.expected):
-            self._refuse(line, order, str(NotEnough("cash", cash, EXACT.add(there, line.ledger.expected))))
+        order, there = open_order.order, sleeve.ledger.available
+        if not order.closing and cash > EXACT.add(there, sleeve.ledger.expected):
+            self._refuse(sleeve, order, str(NotEnough("cash", cash, EXACT.add(there, sleeve.ledger.expected))))
             return None
         reserve = min(cash, max(there, _ZERO)) if open_order.waits else cash
         bracket = order.stop_loss is not None or order.take_profit is not None
         if self.rules == 1 and (bracket or order.group is not None):
-            self._refuse(line, order, "brackets and groups come with rules 2, and the session goes by rules 1")
+            self._refuse(sleeve, order, "brackets and groups come with rules 2, and the session goes by rules 1")
             return None
         if (problem := misplaced(order)) is not None:
-            self._refuse(line, order, problem)
+            self._refuse(sleeve, order, problem)
             return None
         if (open_order.algorithm, order.group) in self._settled and self._settled_at == self.recorder.seq:
-            self._refuse(line, order, _GROUPED)
+            self._refuse(sleeve, order, _GROUPED)
             return None
         if order.closing and bracket:
-            self._refuse(line, order, "an order that closes a position has nothing left to protect")
+            self._refuse(sleeve, order, "an order that closes a position has nothing left to protect")
             return None
         if open_order.since is not None:
             open_order = msgspec.structs.replace(open_order, gone=self._bar_length())
@@ -997,10 +999,10 @@ class OrderManager:
         needed = EXACT.subtract(EXACT.multiply(self._margin.initial, value), proceeds)
         return max(_ZERO, needed)  # at a price below 0 nothing is sold short, nor does it make room for other orders
 
-    def _tagged(self, line: BoundLine, signal: Signal) -> list[OpenOrder]:
+    def _tagged(self, sleeve: BoundSleeve, signal: Signal) -> list[OpenOrder]:
         """Give a line's open orders with the symbol and the tag of a signal."""
         there = self.broker.open.get(signal.sid, ())
-        name, tag = line.names[0], signal.tag
+        name, tag = sleeve.names[0], signal.tag
         return [each for each in there if each.order.tag == tag and each.algorithm == name and each.recalled is None]
 
     # -- what events bring about
@@ -1016,7 +1018,7 @@ class OrderManager:
             reach = self._market.now - data.get("start", ts)
             if reach > self.reach.get(sid, -1):
                 self.reach[sid] = reach
-        traded = sid in broker.open and (self._market.plain or self._is_traded(sid, data))
+        traded = sid in broker.open and (not self._market.has_instruments or self._is_traded(sid, data))
         if broker.expiring:
             for open_order in broker.expire(ts, sid=sid if traded else None):
                 self._reject(open_order, open_order.why or OVER)
@@ -1071,7 +1073,7 @@ class OrderManager:
             if key in data:
                 what[key] = str(data[key])
         for algorithm, done in booked.items():
-            self.recorder.write("action", action.sid, algorithm=algorithm, **what, **done.plain())
+            self.recorder.write("action", action.sid, algorithm=algorithm, **what, **done.to_json())
             if not done.after:
                 self._end_orphans(algorithm, action.sid)
         if self.monitor.needed:
@@ -1080,23 +1082,23 @@ class OrderManager:
 
     def call_margins(self) -> None:
         """Buy back short positions of ledgers with a margin call; the recorder is at the event."""
-        for line in self.lines:
-            ledger = line.ledger
+        for sleeve in self.sleeves:
+            ledger = sleeve.ledger
             if not ledger.margin_call:
                 continue
             for sid, position in list(ledger.positions.items()):
-                if position.quantity < 0 and (owed := self.broker.coverable(line.names[0], sid)):
-                    self._liquidate(line, sid, "buy", owed, "margin call")
+                if position.quantity < 0 and (owed := self.broker.coverable(sleeve.names[0], sid)):
+                    self._liquidate(sleeve, sid, "buy", owed, "margin call")
 
     def _refuse_event(self, data: Data, reason: str) -> None:
         self.recorder.write("rejection", data.get("sid"), reason=f"an event of `{data['channel']}`: {reason}")
 
-    def _liquidate(self, line: BoundLine, sid: str, side: Side, quantity: Decimal, reason: str) -> None:
+    def _liquidate(self, sleeve: BoundSleeve, sid: str, side: Side, quantity: Decimal, reason: str) -> None:
         """Place an order that closes a position without asking any part."""
         quote, ts = self._marks.get(sid, 0.0), self.recorder.ts
         short = side == "buy"
-        order = Order(sid, side, quote, None, quantity, reason, ts, line.names[0], short)
-        self._book(line, order)
+        order = Order(sid, side, quote, None, quantity, reason, ts, sleeve.names[0], short)
+        self._book(sleeve, order)
 
     def end(self) -> None:
         """Cancel every open order at the end of the events."""
@@ -1147,10 +1149,10 @@ class OrderManager:
 
     def _flatten(self) -> None:
         """Place orders that close every position."""
-        for line in self.lines:
-            for sid, position in list(line.ledger.positions.items()):
+        for sleeve in self.sleeves:
+            for sid, position in list(sleeve.ledger.positions.items()):
                 side: Side = "sell" if position.quantity > 0 else "buy"
-                self._liquidate(line, sid, side, position.quantity.copy_abs(), "kill switch")
+                self._liquidate(sleeve, sid, side, position.quantity.copy_abs(), "kill switch")
 
     # -- records
 
@@ -1187,8 +1189,8 @@ class OrderManager:
         order = open_order.order
         if open_order.ordered is not None:
             fill.update(_ordered(open_order, open_order.ordered))
-        if self._told and (line := self._told.get(open_order.algorithm)) is not None:
-            self._note(line, open_order, outcome)
+        if self._told and (sleeve := self._told.get(open_order.algorithm)) is not None:
+            self._note(sleeve, open_order, outcome)
         if open_order.since is None:
             return
         if order.closing and outcome.left_quantity is None:
@@ -1198,7 +1200,7 @@ class OrderManager:
         if order.group is not None or order.closing:
             self._settle_group(open_order, outcome)
 
-    def _note(self, line: BoundLine, open_order: OpenOrder, filled: Filled) -> None:
+    def _note(self, sleeve: BoundSleeve, open_order: OpenOrder, filled: Filled) -> None:
         """Note a fill, to tell it to those whose order it filled."""
         order = open_order.order
         fill = Fill(
@@ -1214,7 +1216,7 @@ class OrderManager:
             tag=order.tag,
             ts=self.recorder.ts,
         )
-        self.fills.append((line, fill))
+        self.fills.append((sleeve, fill))
 
     def _reject(self, open_order: OpenOrder, reason: str) -> None:
         order = open_order.order
@@ -1232,15 +1234,15 @@ class OrderManager:
         if order.closing and open_order.since is not None:
             self._unblock(open_order.id)
 
-    def _refuse(self, line: BoundLine, order: Order, reason: str, **more: Any) -> None:
+    def _refuse(self, sleeve: BoundSleeve, order: Order, reason: str, **more: Any) -> None:
         self.recorder.write(
             "rejection",
             order.sid,
             side=order.side,
             quote=order.quote,
             reason=reason,
-            algorithm=line.algorithm.name,
-            portfolio=line.portfolio.name,
+            algorithm=sleeve.algorithm.name,
+            portfolio=sleeve.portfolio.name,
             **more,
         )
 

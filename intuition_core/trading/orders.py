@@ -101,7 +101,7 @@ class FillRules(msgspec.Struct, frozen=True, kw_only=True):
         """Whether anything is limited."""
         return self.volume_share is not None or self.delay != 0
 
-    def plain(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Describe the rules in plain JSON types; what is not limited is not there."""
         plain: dict[str, Any] = {}
         if self.volume_share is not None:

@@ -114,7 +114,7 @@ class PaperBroker:
         self._rules = rules
         self._market = market if market is not None else Market(step=step)
         # Plain orders on a plain market take the short way, `_fill`, as long as no open order needs `_trade`.
-        self._always = rules.volume_share is not None or not costs.plain_rates or not self._market.plain
+        self._always = rules.volume_share is not None or not costs.is_proportional or self._market.has_instruments
         self._careful = self._always
         self._working: set[str] = set()
         self._next_end = 0
@@ -156,7 +156,7 @@ class PaperBroker:
 
     def fit(self, order: Order) -> Order:
         """Give an order with its limit and its stop on whole ticks of its symbol, rounded towards not trading."""
-        tick = None if self._market.plain else self._market.tick(order.sid)
+        tick = self._market.tick(order.sid) if self._market.has_instruments else None
         if tick is None or _is_plain(order):
             return order
         buying = order.side == "buy"
@@ -227,7 +227,7 @@ class PaperBroker:
         self.open.setdefault(order.sid, []).append(open_order)
         return open_order
 
-    def place_plain(self, open_order: OpenOrder, reserve: Decimal) -> None:
+    def place_market(self, open_order: OpenOrder, reserve: Decimal) -> None:
         """Take an order that fills at whatever its symbol's next quote is, as `place` does.
 
         Raises:
@@ -555,7 +555,7 @@ class PaperBroker:
         Those without a group or a parent keep the order in which they were placed. Where some have one, what gets the
         open goes before what is reached later in the bar, and of a group only one order has a price.
         """
-        traded = self._market.traded_until(orders[0].order.sid, data) if not self._market.plain else data["ts"]
+        traded = self._market.traded_until(orders[0].order.sid, data) if self._market.has_instruments else data["ts"]
         turns = []
         grouped = False
         for placed in orders:
@@ -784,13 +784,13 @@ class PaperBroker:
     def _terms(self, order: Order, price: Decimal, volume: Decimal | None) -> Terms:
         limit = None if order.limit is None else exact(order.limit)
         market = self._market
-        if market.plain:
+        if not market.has_instruments:
             return Terms(self._every_cost, order.side, price, limit, None, volume)
         worth = partial(market.unit, order.sid)
         return Terms(self._every_cost, order.side, price, limit, market.tick(order.sid), volume, worth)
 
     def _step_of(self, sid: str) -> Decimal:
-        return self._step if self._market.plain else self._market.step(sid)
+        return self._market.step(sid) if self._market.has_instruments else self._step
 
     def _room(self, sid: str, volume: Decimal | None) -> Decimal | None:
         """Give how many units can still be filled at an event, in whole steps; None for any number."""

@@ -26,7 +26,7 @@ class NoSnapshot(Exception):
     """A part keeps state and cannot say which."""
 
 
-class Kept:
+class StateKeeper:
     """A live part and its generator, as far as they are state."""
 
     __slots__ = ("_live", "_part", "_rng")
@@ -96,7 +96,7 @@ class StartedPart(NamedTuple):
     part: Part
     live: Any
     answer: Any
-    kept: Kept
+    kept: StateKeeper
 
 
 def start(
@@ -136,7 +136,7 @@ def _started(
     except BaseException as error:
         raise PartFailed(part.label, "__init__", f"{type(error).__name__}: {error}") from error
     rng = Random(f"{seed}:{part.kind}:{part.name}")  # noqa: S311  # draws, not secrets
-    kept = Kept(part, live, rng)
+    kept = StateKeeper(part, live, rng)
     initialize = getattr(live, "initialize", None)
     if initialize is None:
         return StartedPart(number, part, live, None, kept)
@@ -179,7 +179,7 @@ def check_seatable(started: StartedPart) -> None:
 _CALLED_BY: Final = {"algorithm": "event", "portfolio": "optimize", "indicator": "event", "risk": "check"}
 
 
-class BoundLine:
+class BoundSleeve:
     """An algorithm and its portfolio, with their methods looked up once, and the book that is theirs."""
 
     __slots__ = (
@@ -275,7 +275,7 @@ class BoundRisk:
 class BoundPart(NamedTuple):
     """Where the methods of a part were put."""
 
-    holder: BoundLine | BoundIndicator | BoundRisk
+    holder: BoundSleeve | BoundIndicator | BoundRisk
     methods: tuple[str, ...]
 
     def set_aside(self, stand_in: Callable[..., Any]) -> Callable[[], None]:

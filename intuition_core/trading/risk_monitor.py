@@ -151,7 +151,11 @@ class RiskMonitor:
             quoted: the only symbol whose mark has changed since this was asked last; None for any.
         """
         held, equity = self.held, self._cash
-        if len(held) == 1 and self._market.plain and (mark := self._marks.get(sid := next(iter(held)))) is not None:
+        if (
+            len(held) == 1
+            and not self._market.has_instruments
+            and (mark := self._marks.get(sid := next(iter(held)))) is not None
+        ):
             equity += held[sid] * mark
         elif held:
             if quoted is not None and self._counted and self._is_clear(quoted):
@@ -169,7 +173,7 @@ class RiskMonitor:
     def _count(self, equity: float) -> None:
         """Go on from an equity that was added up."""
         held, marks = self.held, self._marks
-        self._counted = len(held) > 1 and self._market.plain and all(sid in marks for sid in held)
+        self._counted = len(held) > 1 and not self._market.has_instruments and all(sid in marks for sid in held)
         if not self._counted:
             return
         self._seen = {sid: marks[sid] for sid in held}
@@ -245,7 +249,7 @@ class RiskMonitor:
         """Set `low` and `high`: the quotes of a single position between which no threshold is crossed."""
         self._aimed = True
         self.low, self.high = _ALWAYS, -_ALWAYS
-        if len(self.held) == 1 and self._market.plain and self._below < self._above:
+        if len(self.held) == 1 and not self._market.has_instruments and self._below < self._above:
             [units] = self.held.values()
             if not units:  # one algorithm holds what another has sold short
                 return

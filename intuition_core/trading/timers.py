@@ -56,7 +56,7 @@ class Timer(msgspec.Struct, frozen=True, kw_only=True):
     calendar: str | None = None
     missed: Missed = "once"
 
-    def plain(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Describe the timer in plain JSON types; what is not said is not there."""
         plain = msgspec.structs.asdict(self)
         return {key: value for key, value in plain.items() if value not in (None, 0)}

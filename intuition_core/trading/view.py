@@ -59,7 +59,7 @@ class LedgerView:
         positions = ledger.positions
         if not positions:
             return total
-        if not self._market.plain:
+        if self._market.has_instruments:
             for worth in self.values.values():
                 total += worth
             return total
@@ -80,7 +80,7 @@ class LedgerView:
             return values
         marks, market = self._market.marks, self._market
         for sid, position in positions.items():
-            if market.plain and sid in marks:
+            if not market.has_instruments and sid in marks:
                 values[sid] = float(position.quantity) * marks[sid]
             else:
                 worth = market.worth(sid, position.quantity)
@@ -91,7 +91,7 @@ class LedgerView:
         """Give what one unit is worth at a price, or at its latest mark; nan where that or a rate is not known."""
         if price is None:
             price = self.marks.get(sid, nan)
-        if self._market.plain:
+        if not self._market.has_instruments:
             return price
         try:
             return float(self._market.unit(sid, exact(price)))

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from intuition_core.contracts import Account, Bet, Cancel, Context, Data, Message, Order, Rejection, Signal, Watch
-from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.composition import Composition, Part, Sleeve
 
 RUN = "test.1"
 Wish = Mapping[str, Any]
@@ -110,12 +110,12 @@ def part(kind: str, name: str, use: str, params: Mapping[str, Any]) -> Part:
     return Part(kind=kind, name=name, factory=PARTS[kind, use], params=dict(params), use=use)
 
 
-def line(name: str, portfolio: str, channels: Sequence[str], **more: Any) -> Line:
+def line(name: str, portfolio: str, channels: Sequence[str], **more: Any) -> Sleeve:
     """Make an algorithm and its portfolio."""
     algorithm = part("algorithm", name, "scripted", {"channels": list(channels)})
-    return Line(algorithm=algorithm, portfolio=part("portfolio", portfolio, portfolio, {}), **more)
+    return Sleeve(algorithm=algorithm, portfolio=part("portfolio", portfolio, portfolio, {}), **more)
 
 
-def composed(lines: Sequence[Line], **recipe: Any) -> Composition:
+def composed(lines: Sequence[Sleeve], **recipe: Any) -> Composition:
     """Make a composition whose parts can be swapped."""
-    return Composition(lines=tuple(lines), seed=1, maker=part, **recipe)
+    return Composition(sleeves=tuple(lines), seed=1, maker=part, **recipe)

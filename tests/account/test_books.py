@@ -23,7 +23,7 @@ from intuition_core.account.margin import Margin
 from intuition_core.account.market import Market, NoRate
 from intuition_core.contracts import Bet, Data, Order, Signal
 from intuition_core.session import control
-from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.view import LedgerView
 
@@ -271,8 +271,8 @@ class Broken:
 
 def engine(*risks: type, algorithms: Sequence[str] = NAMES, **more: Any) -> TradingEngine:
     recipe = Composition(
-        lines=tuple(
-            Line(
+        sleeves=tuple(
+            Sleeve(
                 algorithm=Part(kind="algorithm", name=name, factory=Scripted, params=name),
                 portfolio=Part(kind="portfolio", name="half", factory=Half, params={}),
             )

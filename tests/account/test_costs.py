@@ -165,14 +165,14 @@ def test_a_part_of_the_volume_has_twelve_decimals(quantity: str, volume: str | N
 def test_what_is_not_set_is_not_described(costs: Costs) -> None:
     old = {"commission_bps", "commission_per_trade", "slippage_bps", "slippage_per_trade"}
     new = {name for name, value in msgspec.structs.asdict(costs).items() if value not in (0, None, ())} - old
-    assert set(costs.plain()) == old | new
+    assert set(costs.to_json()) == old | new
     assert bool(costs) is any(
         value for name, value in msgspec.structs.asdict(costs).items() if name != "commission_max"
     )
 
 
 def test_costs_of_earlier_versions_are_described_as_they_were() -> None:
-    plain: dict[str, Any] = Costs(commission_bps=Decimal("2.50")).plain()
+    plain: dict[str, Any] = Costs(commission_bps=Decimal("2.50")).to_json()
     assert plain == {
         "commission_bps": "2.5",
         "commission_per_trade": "0",
@@ -183,5 +183,5 @@ def test_costs_of_earlier_versions_are_described_as_they_were() -> None:
 
 def test_costs_that_differ_are_described_differently() -> None:
     tiered = Costs(commission_tiers=((Decimal(1000), Decimal(10)),))
-    assert tiered.plain()["commission_tiers"] == [["1000", "10"]]
-    assert Costs(commission_max=Decimal(0), commission_bps=Decimal(1)).plain()["commission_max"] == "0"
+    assert tiered.to_json()["commission_tiers"] == [["1000", "10"]]
+    assert Costs(commission_max=Decimal(0), commission_bps=Decimal(1)).to_json()["commission_max"] == "0"

@@ -186,7 +186,7 @@ class Oracle:
         self.equities: list[Fraction] = []
         self.held: list[Fraction] = []
         self.traded = Fraction(0)
-        books = Recomputed(story.composition.plain())
+        books = Recomputed(story.composition.to_json())
         benchmark = Benchmark()
         for event in story.events:
             records = live.step(event)

@@ -25,12 +25,12 @@ def judge(changes: Mapping[tuple[int, int], dict[str, Any]], account: Mapping[st
     """Let an account be judged by its records, some of them changed: the number of the event and of its record."""
     recipe = composed([line("one", "sized", ["quotes"])])
     live = TradingEngine(recipe, run=RUN)
-    recomputed, promises = Recomputed(recipe.plain()), Promises(recipe.plain())
+    recomputed, promises = Recomputed(recipe.to_json()), Promises(recipe.to_json())
     for n, event in enumerate(EVENTS):
         records = [{**record, **changes.get((n, at), {})} for at, record in enumerate(live.step(event))]
         promises.take(event, records)
         recomputed.take(event, records)
-    recomputed.check({**Statement.of(live.ledger, live.seq).plain(), **(account or {})})
+    recomputed.check({**Statement.of(live.ledger, live.seq).to_json(), **(account or {})})
     assert promises.open.keys() == {order.id for order in live.open_orders}
 
 

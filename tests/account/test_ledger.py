@@ -85,7 +85,7 @@ class Books(RuleBasedStateMachine):
 
     @invariant()
     def the_statement_tells_the_same(self) -> None:
-        plain = Statement.of(self.ledger, 0).plain()
+        plain = Statement.of(self.ledger, 0).to_json()
         assert Decimal(plain["equity"]) == self.ledger.equity
         assert EXACT.add(Decimal(plain["cash"]), Decimal(plain["reserved"])) == self.ledger.cash
         assert LedgerView(self.ledger).equity == pytest.approx(float(self.ledger.equity))
@@ -430,7 +430,7 @@ class Shorts(RuleBasedStateMachine):
     @invariant()
     def views_and_statements_tell_the_same(self) -> None:
         ledger, view = self.ledger, LedgerView(self.ledger)
-        plain = Statement.of(ledger, 0).plain()
+        plain = Statement.of(ledger, 0).to_json()
         assert Decimal(plain["equity"]) == ledger.equity
         assert Decimal(plain["cash"]) == ledger.available
         parts = (plain["cash"], plain["reserved"], plain.get("margin", "0"))
@@ -537,7 +537,7 @@ def test_a_reverse_split_can_leave_nothing() -> None:
     ledger.marks["GOOG"] = 12.0
     booked = ledger.act(Split("GOOG", 1, 10))
     assert booked is not None
-    assert booked.plain() == {"before": "3", "after": "0", "paid_out": "0.3", "cash": "36", "profit": "6"}
+    assert booked.to_json() == {"before": "3", "after": "0", "paid_out": "0.3", "cash": "36", "profit": "6"}
     assert (ledger.positions, ledger.cash, ledger.realised) == ({}, 106, 6)
 
 

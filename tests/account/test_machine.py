@@ -147,7 +147,7 @@ def compositions(draw: st.DrawFn) -> Composition:
 
 def stated(engine: TradingEngine) -> dict[str, Any]:
     """Give the account's statement."""
-    return Statement.of(engine.ledger, engine.seq).plain()
+    return Statement.of(engine.ledger, engine.seq).to_json()
 
 
 def kept(engine: TradingEngine) -> Any:
@@ -185,7 +185,7 @@ class Account(RuleBasedStateMachine):
     def begin(self, composition: Composition, sizes: list[int], rates: dict[str, float]) -> None:
         self.composition, self.sizes = composition, sizes
         self.engine = TradingEngine(composition, run=RUN)
-        self.recomputed, self.promises = Recomputed(composition.plain()), Promises(composition.plain())
+        self.recomputed, self.promises = Recomputed(composition.to_json()), Promises(composition.to_json())
         self.events: list[dict[str, Any]] = []
         self.records: list[Sequence[Record]] = []
         self.ts = 20_000 * 86_400 * SECOND
@@ -210,7 +210,7 @@ class Account(RuleBasedStateMachine):
     def meant(self, do: dict[str, list[dict[str, Any]]], sid: str, *quoted: str) -> dict[str, list[dict[str, Any]]]:
         """Make wishes of what was drawn: of algorithms that are there, about symbols that have a quote."""
         marks = {*quoted, *self.engine.account.marks}
-        there = [each.algorithm.name for each in self.composition.lines]
+        there = [each.algorithm.name for each in self.composition.sleeves]
         meant: dict[str, list[dict[str, Any]]] = {}
         for drawn, wishes in do.items():
             name = there[NAMES.index(drawn) % len(there)]
@@ -325,7 +325,7 @@ class Account(RuleBasedStateMachine):
         shares=st.lists(st.sampled_from(["0", "0.1", "0.25", "0.333"]), min_size=3, max_size=3),
     )
     def decide(self, action: str, flatten: bool, shares: list[str]) -> None:
-        there = [each.algorithm.name for each in self.composition.lines]
+        there = [each.algorithm.name for each in self.composition.sleeves]
         if action == "kill":
             self.take(CONTROL, action="kill", reason="x", by="test", flatten=flatten)
         elif action == "clear" or len(there) == 1:
@@ -345,7 +345,7 @@ class Account(RuleBasedStateMachine):
         most=st.sampled_from([5, 15]),
     )
     def swap(self, place: tuple[str, str] | None, keep_state: bool, which: int, most: int) -> None:
-        lines = self.composition.lines
+        lines = self.composition.sleeves
         params: dict[str, Any] = {"channels": ["quotes", "orders"]}
         if place is not None:
             name, (kind, use) = lines[which % len(lines)].algorithm.name, place

@@ -32,7 +32,7 @@ FUTURE = Instrument(symbol="FUT", currency="USD", multiplier=Decimal(50))
 
 def test_without_instruments_everything_is_plain() -> None:
     market = Market(step=Decimal("0.5"))
-    assert market.plain
+    assert not market.has_instruments
     assert market.unit("A", Decimal("1.1")) == Decimal("1.1")
     assert (market.step("A"), market.grain("A"), market.tick("A")) == (Decimal("0.5"), Decimal("0.5"), None)
     assert market.value("A") is None
@@ -44,7 +44,7 @@ def test_without_instruments_everything_is_plain() -> None:
 def test_a_unit_is_worth_its_price_times_the_multiplier_times_the_rate() -> None:
     market = euro(DOLLAR, FUTURE, Instrument(symbol="DE", currency="EUR", multiplier=Decimal(2)))
     market.rate("USD/EUR", 0.9)
-    assert not market.plain
+    assert market.has_instruments
     assert market.unit("US", Decimal("10.1")) == Decimal("9.09")
     assert market.unit("FUT", Decimal("10.1")) == Decimal("454.5")
     assert market.convert("FUT", Decimal("10.1")) == Decimal("9.09")
@@ -209,10 +209,10 @@ def test_hours_that_cannot_be_are_refused(sessions: list[tuple[int, int]]) -> No
 
 
 def test_hours_are_told_apart_by_their_hash() -> None:
-    plain = Hours("X", [(1, 2), (3, 4)]).plain()
-    assert plain == Hours("X", [(1, 2), (3, 4)]).plain()
+    plain = Hours("X", [(1, 2), (3, 4)]).to_json()
+    assert plain == Hours("X", [(1, 2), (3, 4)]).to_json()
     others = (Hours("X", [(1, 2), (3, 5)]), Hours("X", [(1, 2)], [(3, 4)]), Hours("X", [(1, 2), (3, 4)], [(1, 2)]))
-    assert len({plain["sha256"], *(other.plain()["sha256"] for other in others)}) == 4
+    assert len({plain["sha256"], *(other.to_json()["sha256"] for other in others)}) == 4
 
 
 def test_a_calendar_without_hours_is_refused() -> None:
@@ -266,4 +266,4 @@ def test_what_an_action_did_is_told_in_plain_text() -> None:
     booked = Booked(
         before=Decimal(-3), after=Decimal("-1.50"), paid_out=Decimal(0), cash=Decimal("1E+2"), profit=Decimal(0)
     )
-    assert booked.plain() == {"before": "-3", "after": "-1.5", "paid_out": "0", "cash": "100", "profit": "0"}
+    assert booked.to_json() == {"before": "-3", "after": "-1.5", "paid_out": "0", "cash": "100", "profit": "0"}

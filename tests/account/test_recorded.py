@@ -154,7 +154,7 @@ def test_the_books_of_recorded_prices_are_those_that_were_recomputed(recorded: C
     assert len(events) > 2000
     recipe = composition(sids)
     live = TradingEngine(recipe, run=RUN)
-    recomputed, promises = Recomputed(recipe.plain()), Promises(recipe.plain())
+    recomputed, promises = Recomputed(recipe.to_json()), Promises(recipe.to_json())
     every: list[Record] = []
     for n, event in enumerate(events):
         records = live.step(event)
@@ -162,8 +162,8 @@ def test_the_books_of_recorded_prices_are_those_that_were_recomputed(recorded: C
         recomputed.take(event, records)
         every += records
         if n % 100 == 0:
-            recomputed.check(Statement.of(live.ledger, live.seq).plain())
-    recomputed.check(Statement.of(live.ledger, live.seq).plain())
+            recomputed.check(Statement.of(live.ledger, live.seq).to_json())
+    recomputed.check(Statement.of(live.ledger, live.seq).to_json())
     assert promises.open.keys() == {order.id for order in live.open_orders}
     fills = [record for record in every if record["type"] == "fill"]
     assert {record["algorithm"] for record in fills} == {"one", "two", "three"}

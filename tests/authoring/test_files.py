@@ -120,7 +120,7 @@ def test_both_parts_of_a_line_can_be_in_one_file_which_is_run_once(catalogue: Ca
     )
     config = settle(load_config(flags={"algorithm.name": "both.py", "portfolio.name": "./both.py:P"}), catalogue)
     try:
-        (line,) = compose(config, catalogue).lines
+        (line,) = compose(config, catalogue).sleeves
         assert (line.algorithm.label, line.portfolio.name) == (
             f"algorithm both (file {line.algorithm.version})",
             "both",
@@ -218,7 +218,7 @@ def test_paths_in_a_configuration_are_relative_to_it_and_those_of_flags_to_the_w
     ]
     write("there/intuition.toml", '[algorithm]\nname = "algo.py"')
     monkeypatch.setenv("INTUITION_PORTFOLIO__NAME", "bets.py")
-    (line,) = compose(settle(load_config(file), catalogue), catalogue).lines
+    (line,) = compose(settle(load_config(file), catalogue), catalogue).sleeves
     assert (line.algorithm.name, line.portfolio.name) == ("algo", "bets")
     with pytest.raises(NoSuchFile):
         compose(settle(load_config(file, flags={"algorithm.name": "algo.py"}), catalogue), catalogue)
@@ -230,8 +230,8 @@ def test_what_is_known_of_symbols_can_be_in_files_beside_the_configuration(folde
     write("there/hours.py", "class H:\n    def sessions(self, name):\n        return [(1, 2)]")
     tables = '[algorithm]\nname = "random"\n[instruments]\nname = "table.py"\ncalendars = "./hours.py"\n'
     composition = compose(settle(load_config(write("there/intuition.toml", tables)), catalogue), catalogue)
-    assert [each.plain() for each in composition.instruments] == [{"symbol": "A", "calendar": "OURS"}]
-    assert [hours.plain()["sessions"] for hours in composition.hours] == [1]
+    assert [each.to_json() for each in composition.instruments] == [{"symbol": "A", "calendar": "OURS"}]
+    assert [hours.to_json()["sessions"] for hours in composition.hours] == [1]
 
 
 def test_callers_of_a_session_cannot_have_a_file_run(catalogue: Catalogue) -> None:

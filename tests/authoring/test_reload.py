@@ -220,4 +220,4 @@ def test_a_session_with_a_file_replays_from_any_folder(served: Served, monkeypat
     monkeypatch.chdir(served.folder)
     catalogue = discover()
     composition = compose(settle(load_config(flags={"algorithm.name": "../follow.py"}), catalogue), catalogue)
-    assert composition.lines[0].algorithm.version == version
+    assert composition.sleeves[0].algorithm.version == version

@@ -13,7 +13,7 @@ from intuition_core.account.instruments import Instrument
 from intuition_core.backtest.run import Backtest
 from intuition_core.contracts import Bet, Data, Signal
 from intuition_core.history import History
-from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.composition import Composition, Part, Sleeve
 
 HOUR = 3_600 * 10**9
 DAY = 24 * HOUR
@@ -50,8 +50,8 @@ class Equal:
 
 def composition(algorithm: Any, cash: str = "10000", **more: Any) -> Composition:
     return Composition(
-        lines=(
-            Line(
+        sleeves=(
+            Sleeve(
                 algorithm=Part(kind="algorithm", name="a", factory=algorithm, params={}),
                 portfolio=Part(kind="portfolio", name="p", factory=Equal, params={"cash": cash}),
             ),

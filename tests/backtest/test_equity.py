@@ -12,7 +12,7 @@ from intuition_core.account.margin import Margin
 from intuition_core.backtest import equity
 from intuition_core.backtest.run import Backtest
 from intuition_core.contracts import Bet, Signal, Watch
-from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.engine import TradingEngine
 
 HOUR = 3600 * 10**9
@@ -36,11 +36,11 @@ class Ten:
 
 
 def recipe(**more: Any) -> Composition:
-    line = Line(
+    line = Sleeve(
         algorithm=Part(kind="algorithm", name="trader", factory=Trader, params={}),
         portfolio=Part(kind="portfolio", name="ten", factory=Ten, params={}),
     )
-    return Composition(lines=(line,), seed=0, margin=Margin(), **more)
+    return Composition(sleeves=(line,), seed=0, margin=Margin(), **more)
 
 
 def quote(sid: str, price: float, do: str | None, tif: str) -> dict[str, Any]:
@@ -121,9 +121,9 @@ class Floor:
 
 
 def test_a_rate_that_takes_the_equity_to_a_limit_is_seen_at_once() -> None:
-    line = recipe().lines
+    line = recipe().sleeves
     foreign = Composition(
-        lines=line,
+        sleeves=line,
         risks=(Part(kind="risk", name="floor", factory=Floor, params={}),),
         seed=0,
         cash=Decimal(1000),
@@ -154,7 +154,7 @@ def test_a_price_that_is_no_price_fails_its_algorithm_and_nothing_else(what: str
 
     tiny = Part(kind="algorithm", name="tiny", factory=Tiny, params={})
     live = TradingEngine(
-        Composition(lines=(Line(algorithm=tiny, portfolio=recipe().lines[0].portfolio),), seed=0), run="r"
+        Composition(sleeves=(Sleeve(algorithm=tiny, portfolio=recipe().sleeves[0].portfolio),), seed=0), run="r"
     )
     [error] = live.step({**quote("A", 50.0, None, "gtc"), "ts": 1})
     assert error["type"] == "error"

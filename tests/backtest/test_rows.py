@@ -9,7 +9,7 @@ import pytest
 from intuition_core.backtest.rows import check_rows, reordered
 from intuition_core.contracts import Bet, Signal
 from intuition_core.trading import order_manager as manager
-from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.composition import Composition, Part, Sleeve
 
 HOUR = 3600 * 10**9
 DAY = 19_000 * 24 * HOUR
@@ -67,11 +67,11 @@ class AllThereIs(Some):
 
 
 def recipe(portfolio: type = Some, algorithm: type = Follows, **more: Any) -> Composition:
-    line = Line(
+    line = Sleeve(
         algorithm=Part(kind="algorithm", name="follows", factory=algorithm, params={}),
         portfolio=Part(kind="portfolio", name="some", factory=portfolio, params={}),
     )
-    return Composition(lines=(line,), seed=1, cash=Decimal(1000), **more)
+    return Composition(sleeves=(line,), seed=1, cash=Decimal(1000), **more)
 
 
 def quotes(events: list[dict[str, Any]]) -> list[dict[str, Any]]:

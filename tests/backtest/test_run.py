@@ -21,7 +21,7 @@ from intuition_core.cli.failures import Failures
 from intuition_core.contracts import Bet, Message, Signal
 from intuition_core.errors import PartFailed
 from intuition_core.history import Slice
-from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.digest import Digest
 from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.records import without_run
@@ -77,9 +77,11 @@ def part(kind: str, factory: Any, **params: Any) -> Part:
 def composition(*, algorithm: Any = Scripted, indicators: Sequence[Any] = (), **more: Any) -> Composition:
     policy = more.pop("policy", "skip")
     stake = more.pop("stake", {"units": 3})
-    lines = (Line(algorithm=part("algorithm", algorithm, policy=policy), portfolio=part("portfolio", Stake, **stake)),)
+    lines = (
+        Sleeve(algorithm=part("algorithm", algorithm, policy=policy), portfolio=part("portfolio", Stake, **stake)),
+    )
     return Composition(
-        lines=lines,
+        sleeves=lines,
         indicators=tuple(part("indicator", each) for each in indicators),
         seed=1,
         cash=Decimal(1000),

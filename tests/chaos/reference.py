@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from intuition_core.account.statement import Statement
 from intuition_core.data import normalise
-from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.engine import TradingEngine
 
 NUMBERED: Final = Path(__file__).parent / "numbered"
@@ -36,11 +36,11 @@ def composition(*, saved: bool = True) -> Composition:
     """Give the recipe; the parts save their state or they do not."""
     module = parts()
     algorithm, portfolio = ("SavedNumbered", "SavedCounted") if saved else ("Numbered", "Counted")
-    line = Line(
+    line = Sleeve(
         algorithm=Part(kind="algorithm", name="numbered", factory=getattr(module, algorithm), params={}),
         portfolio=Part(kind="portfolio", name="counted", factory=getattr(module, portfolio), params={}),
     )
-    return Composition(lines=(line,), seed=7, cash=Decimal(CASH))
+    return Composition(sleeves=(line,), seed=7, cash=Decimal(CASH))
 
 
 def account(events: Iterable[Any]) -> dict[str, Any]:
@@ -50,4 +50,4 @@ def account(events: Iterable[Any]) -> dict[str, Any]:
     for event in events:
         for data in normalise(event, now=lambda: next(moments)):
             engine.step(data)
-    return Statement.of(engine.ledger, engine.seq).plain()
+    return Statement.of(engine.ledger, engine.seq).to_json()

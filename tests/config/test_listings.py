@@ -73,7 +73,7 @@ rows = st.builds(
 
 @given(table=st.lists(rows, max_size=5, unique_by=lambda row: row.symbol))
 def test_what_an_instrument_says_of_itself_reads_as_the_same(table: list[Instrument]) -> None:
-    assert read_instruments((str(n), row.plain()) for n, row in enumerate(table)) == tuple(table)
+    assert read_instruments((str(n), row.to_json()) for n, row in enumerate(table)) == tuple(table)
 
 
 def test_all_mistakes_are_told_at_once_with_their_row(tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def composed(folder: Path, catalogue: Catalogue, text: str) -> Composition:
     config = settle(load_config(file, environment={}), catalogue)
     composition = compose(config, catalogue)
     again = recorded(portable(config, composition), catalogue, {}, rules=composition.rules)
-    assert again.plain() == composition.plain()
+    assert again.to_json() == composition.to_json()
     return composition
 
 
@@ -238,14 +238,14 @@ def test_instruments_of_a_file_of_a_plugin_and_of_the_configuration_come_togethe
     market = composition.market()
     assert (market.day_end("A", 5), market.is_open("A", 5), market.tick("B")) == (11, False, Decimal("0.05"))
     assert market.currency == "EUR"
-    assert composition.plain()["hours"][0]["sessions"] == 2
+    assert composition.to_json()["hours"][0]["sessions"] == 2
 
 
 def test_a_configuration_without_any_of_it_is_as_it_was(tmp_path: Path, catalogue: Catalogue) -> None:
     composition = composed(tmp_path, catalogue, "")
     assert composition.margin is None
     assert composition.market().plain
-    assert not {"margin", "currency", "instruments", "hours"} & composition.plain().keys()
+    assert not {"margin", "currency", "instruments", "hours"} & composition.to_json().keys()
 
 
 def test_the_table_margin_is_the_permission_to_sell_short(tmp_path: Path, catalogue: Catalogue) -> None:
@@ -253,7 +253,7 @@ def test_the_table_margin_is_the_permission_to_sell_short(tmp_path: Path, catalo
     margin = composed(tmp_path, catalogue, "[margin]\ninitial = 2\nmaintenance = '1.25'").margin
     assert margin == Margin(initial=Decimal(2), maintenance=Decimal("1.25"))
     assert margin is not None
-    assert margin.plain() == {"initial": "2", "maintenance": "1.25"}
+    assert margin.to_json() == {"initial": "2", "maintenance": "1.25"}
 
 
 @pytest.mark.parametrize(

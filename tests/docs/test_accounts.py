@@ -18,7 +18,7 @@ from intuition_core.contracts import Bet, Signal
 from intuition_core.params.durations import read_duration
 from intuition_core.plugins.catalogue import discover
 from intuition_core.serving.service import Service
-from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.orders import FillRules
 
@@ -81,7 +81,7 @@ def engine(bet: Bet, number: int = COSTS, **more: Any) -> TradingEngine:
             return bet
 
     values = convert(table(number), origin="docs/accounts.md")
-    line = Line(
+    line = Sleeve(
         algorithm=Part(kind="algorithm", name="trader", factory=Trader, params={}),
         portfolio=Part(kind="portfolio", name="staking", factory=Staking, params={}),
     )
@@ -91,7 +91,7 @@ def engine(bet: Bet, number: int = COSTS, **more: Any) -> TradingEngine:
         "fills": FillRules(volume_share=values.fills.volume_share, delay=read_duration(values.fills.delay)),
         **more,
     }
-    return TradingEngine(Composition(lines=(line,), seed=0, **recipe), run="r")
+    return TradingEngine(Composition(sleeves=(line,), seed=0, **recipe), run="r")
 
 
 def step(at: TradingEngine, quote: float, do: str | Signal | None = None, **more: Any) -> list[dict[str, Any]]:

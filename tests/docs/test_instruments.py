@@ -19,7 +19,7 @@ from intuition_core.account.margin import Margin
 from intuition_core.config.listings import read_listing
 from intuition_core.config.loading import convert
 from intuition_core.contracts import Bet, Signal
-from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.engine import TradingEngine
 
 GUIDE = Path(__file__).parent.parent.parent / "docs" / "instruments.md"
@@ -60,11 +60,11 @@ class Ten:
 
 
 def engine(**more: Any) -> TradingEngine:
-    line = Line(
+    line = Sleeve(
         algorithm=Part(kind="algorithm", name="trader", factory=Trader, params={}),
         portfolio=Part(kind="portfolio", name="ten", factory=Ten, params={}),
     )
-    return TradingEngine(Composition(lines=(line,), seed=0, fill="same", **more), run="r")
+    return TradingEngine(Composition(sleeves=(line,), seed=0, fill="same", **more), run="r")
 
 
 def quote(sid: str, price: float, **more: Any) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from intuition_core.config import loading as config
 from intuition_core.contracts import Bet, Cancel, Fill, Message, Rejection, Signal, Targets
 from intuition_core.data import MAX_BATCH, MAX_PRICE, MIN_PRICE, RESERVED
 from intuition_core.session.control import clear, kill, rules, share_out
-from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.orders import FillRules
 from intuition_core.trading.records import TYPES
@@ -261,8 +261,8 @@ def part(kind: str, factory: Any) -> Part:
 
 def written_records() -> Iterator[dict[str, Any]]:
     """Give records of sessions in which all kinds of things happen."""
-    line = Line(algorithm=part("algorithm", Scripted), portfolio=part("portfolio", Few))
-    recipe: dict[str, Any] = {"lines": (line,), "risks": (part("risk", Careful),), "seed": 1, "cash": Decimal(1000)}
+    line = Sleeve(algorithm=part("algorithm", Scripted), portfolio=part("portfolio", Few))
+    recipe: dict[str, Any] = {"sleeves": (line,), "risks": (part("risk", Careful),), "seed": 1, "cash": Decimal(1000)}
     recipe |= {"costs": Costs(commission_bps=Decimal(1)), "fills": FillRules(volume_share=Decimal("0.5"))}
     at = TradingEngine(Composition(**recipe, margin=Margin()), run="s.r")
 
@@ -290,8 +290,10 @@ def written_records() -> Iterator[dict[str, Any]]:
     yield from map(dict, at.step({"channel": "raise", "ts": (at.seq + 1) * DAY, "id": "e"}))
     yield from map(dict, at.step(kill("enough", flatten=True, by="p", ts=(at.seq + 1) * DAY)))
     yield from map(dict, at.step(clear("again", by="p", ts=(at.seq + 1) * DAY)))
-    other = Line(algorithm=Part(kind="algorithm", name="other", factory=Scripted, params={}), portfolio=line.portfolio)
-    both = TradingEngine(Composition(lines=(line, other), seed=1), run="s.r")
+    other = Sleeve(
+        algorithm=Part(kind="algorithm", name="other", factory=Scripted, params={}), portfolio=line.portfolio
+    )
+    both = TradingEngine(Composition(sleeves=(line, other), seed=1), run="s.r")
     halves = {"scripted": Decimal("0.5"), "other": Decimal("0.5")}
     yield from map(dict, both.step(share_out({"scripted": 0.25}, there=halves, by="p", ts=DAY)))
     older = TradingEngine(Composition(**recipe, rules=1), run="s.r")

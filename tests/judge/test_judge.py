@@ -23,7 +23,7 @@ from intuition_core.contracts import Bet, Targets
 from intuition_core.trading import matching as bars
 from intuition_core.trading import order_manager as manager
 from intuition_core.trading import paper_broker as paper
-from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.orders import OpenOrder
 
@@ -46,11 +46,11 @@ class OneUnit:
 
 def gain(adversary: Adversary, seed: int, *, rules: int = 2) -> float:
     """Give what an adversary gains in one market, with what it holds at the end at the latest quote."""
-    line = Line(
+    line = Sleeve(
         algorithm=Part(kind="algorithm", name="adversary", factory=adversary.algorithm, params={}),
         portfolio=Part(kind="portfolio", name="one", factory=OneUnit, params={}),
     )
-    recipe = Composition(lines=(line,), seed=1, cash=Decimal(1_000_000), rules=rules, **adversary.recipe)
+    recipe = Composition(sleeves=(line,), seed=1, cash=Decimal(1_000_000), rules=rules, **adversary.recipe)
     engine = TradingEngine(recipe, run="r")
     for sid in ("A", "B"):
         engine.step(markets.tick(sid, markets.BEGIN, 10_000.0))
@@ -229,11 +229,11 @@ class Wants:
 @pytest.mark.parametrize("row", ["A", "B"])
 def test_targets_are_reached_at_whatever_row_of_a_moment_they_are_named(row: str) -> None:
     algorithm = type("Row", (Wants,), {"row": row})
-    line = Line(
+    line = Sleeve(
         algorithm=Part(kind="algorithm", name="wants", factory=algorithm, params={}),
         portfolio=Part(kind="portfolio", name="one", factory=OneUnit, params={}),
     )
-    engine = TradingEngine(Composition(lines=(line,), seed=1, cash=Decimal(1_000_000)), run="r")
+    engine = TradingEngine(Composition(sleeves=(line,), seed=1, cash=Decimal(1_000_000)), run="r")
     told: Counter[tuple[str, str]] = Counter()
     for sid in ("A", "B"):
         engine.step(markets.tick(sid, markets.BEGIN, 10_000.0))

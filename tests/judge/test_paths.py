@@ -21,7 +21,7 @@ from intuition_core.contracts import Bet, Cancel, Side, Signal, Targets
 from intuition_core.trading import matching as bars
 from intuition_core.trading import order_manager as manager
 from intuition_core.trading import paper_broker as paper
-from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.orders import FillRules
 
@@ -130,12 +130,12 @@ def trespasses(seed: int, *, hours: int = 96, **more: Any) -> Counter[str]:
     """Count the fills at prices, and of volumes, that their orders could not have had; and all fills."""
     random = AnyOrder.random = Random(seed)
     courses = {sid: course(sid, random, hours) for sid in LENGTHS}
-    line = Line(
+    line = Sleeve(
         algorithm=Part(kind="algorithm", name="any", factory=AnyOrder, params={}),
         portfolio=Part(kind="portfolio", name="any", factory=AnySize, params={}),
     )
     rules = FillRules(volume_share=SHARE, delay=random.choice((0, 0, DELAY)))
-    recipe = Composition(lines=(line,), seed=1, cash=Decimal(10**8), fills=rules, **more)
+    recipe = Composition(sleeves=(line,), seed=1, cash=Decimal(10**8), fills=rules, **more)
     engine = TradingEngine(recipe, run="r")
     found: Counter[str] = Counter()
     decided: dict[str, tuple[int, Any]] = {}

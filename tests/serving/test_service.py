@@ -184,7 +184,7 @@ def test_a_parameter_of_two_parts_must_be_qualified(tmp_path: Path) -> None:
     with pytest.raises(BadConfiguration, match=r"`algorithm\.max_fraction` or `portfolio\.max_fraction`"):
         settle(config, shelf)
     config = load_config(file, environment={}, flags=flags, flat={"portfolio.max_fraction": 0.5})
-    line = compose(settle(config, shelf), shelf).lines[0]
+    line = compose(settle(config, shelf), shelf).sleeves[0]
     assert (line.portfolio.params.max_fraction, line.algorithm.params.max_fraction) == (0.5, 1.0)
 
 
@@ -193,7 +193,7 @@ def test_the_long_form_of_an_algorithm_names_it(tmp_path: Path) -> None:
     file = tmp_path / "intuition.toml"
     file.write_text(toml)
     config = load_config(file, environment={})
-    line = compose(settle(config, discover()), discover()).lines[0]
+    line = compose(settle(config, discover()), discover()).sleeves[0]
     assert (line.algorithm.name, line.algorithm.distribution, line.portfolio.name) == (
         "mine",
         "intuition-random",
@@ -266,12 +266,12 @@ def test_what_was_typed_for_a_part_is_read_as_what_it_takes_and_kept_so(tmp_path
     }
     flat = {"level": Typed("0.5"), "mode": Typed('"slow"')}
     config = settle(load_config(_empty(tmp_path), environment=variables, flat=flat), shelf)
-    params = compose(config, shelf).lines[0].algorithm.params
+    params = compose(config, shelf).sleeves[0].algorithm.params
     assert params == Texts.Params(secret="12345", level=0.5, mode="slow", inner={"x": "0.5"})
     kept = portable(config, compose(config, shelf))
     assert compose(settle(Config(values=convert(kept, origin="journal")), shelf), shelf) == compose(config, shelf)
     free = load_config(_empty(tmp_path), environment={}, flags={"algorithm.name": "contrarian"}, flat={"n": Typed("3")})
-    assert compose(settle(free, shelf), shelf).lines[0].algorithm.params == {"n": 3}
+    assert compose(settle(free, shelf), shelf).sleeves[0].algorithm.params == {"n": 3}
 
 
 def _empty(tmp_path: Path) -> Path:

@@ -17,7 +17,7 @@ from intuition_core.session.journal import MEMORY, Journal
 from intuition_core.session.session import Halted, Item, Session, Unwatched, replayed_events
 from intuition_core.supervision.crashes import FailureDecision, Release, WorkerCrash, in_quarantine
 from intuition_core.supervision.shared_status import SharedStatus
-from intuition_core.trading.composition import Composition, Line, Part, Policy
+from intuition_core.trading.composition import Composition, Part, Policy, Sleeve
 from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.records import Record
 
@@ -83,8 +83,8 @@ def builder(policy: Policy = "skip", algorithm: type = Algorithm) -> Callable[[]
     def part(kind: str, factory: type) -> Part:
         return Part(kind=kind, name=kind, factory=factory, params={}, distribution="acme", version="1", policy=policy)
 
-    line = Line(algorithm=part("algorithm", algorithm), portfolio=part("portfolio", Portfolio))
-    recipe = Composition(lines=(line,), risks=(part("risk", Risk),), seed=1)
+    line = Sleeve(algorithm=part("algorithm", algorithm), portfolio=part("portfolio", Portfolio))
+    recipe = Composition(sleeves=(line,), risks=(part("risk", Risk),), seed=1)
     return lambda: TradingEngine(recipe, run="test.1")
 
 
@@ -151,7 +151,7 @@ def test_a_part_in_quarantine_is_not_called() -> None:
     assert engine.step(quote(1, algorithm="raise"))
     for n in range(2, 5):
         assert not engine.step(quote(n))
-    assert engine._lines[0].number == ALGORITHM
+    assert engine._sleeves[0].number == ALGORITHM
     assert list(engine.quarantined) == [ALGORITHM]
 
 
@@ -461,8 +461,8 @@ def test_the_cell_shows_the_call_that_goes_on() -> None:
     def part(kind: str, factory: type) -> Part:
         return Part(kind=kind, name=kind, factory=factory, params={}, deadline=3)
 
-    line = Line(algorithm=part("algorithm", Looking), portfolio=part("portfolio", LookingPortfolio))
-    recipe = Composition(lines=(line,), risks=(part("risk", LookingRisk),), seed=1)
+    line = Sleeve(algorithm=part("algorithm", Looking), portfolio=part("portfolio", LookingPortfolio))
+    recipe = Composition(sleeves=(line,), risks=(part("risk", LookingRisk),), seed=1)
     with status() as shared:
         watch = shared.watch()
         watch.introduce(recipe.parts)

@@ -25,7 +25,7 @@ from intuition_core.session.session import (
     identity_of,
     replayed_events,
 )
-from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.naive import Naive
 from intuition_core.trading.records import Record, record_key
@@ -58,8 +58,8 @@ class Forgetful(Turns):
 
 def builder(algorithm: type = Turns) -> Callable[[], TradingEngine]:
     composition = Composition(
-        lines=(
-            Line(
+        sleeves=(
+            Sleeve(
                 algorithm=Part(kind="algorithm", name="turns", factory=algorithm, params={}),
                 portfolio=Part(kind="portfolio", name="naive", factory=Naive, params=Naive.Params(max_fraction=0.2)),
             ),

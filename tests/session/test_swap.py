@@ -30,7 +30,7 @@ from intuition_core.session.session import (
     restored,
 )
 from intuition_core.supervision.crashes import WorkerCrash
-from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.engine import CONTROL, TradingEngine
 from intuition_core.trading.swaps import BadSwap
 
@@ -214,9 +214,11 @@ def part(kind: str, name: str, use: str, params: Mapping[str, Any], **more: Any)
 
 def composition(**recipe: Any) -> Composition:
     recipe = {
-        "lines": (
-            Line(algorithm=part("algorithm", "one", "nth", {}), portfolio=part("portfolio", "one", "units", {})),
-            Line(algorithm=part("algorithm", "two", "nth", {"n": 2}), portfolio=part("portfolio", "two", "units", {})),
+        "sleeves": (
+            Sleeve(algorithm=part("algorithm", "one", "nth", {}), portfolio=part("portfolio", "one", "units", {})),
+            Sleeve(
+                algorithm=part("algorithm", "two", "nth", {"n": 2}), portfolio=part("portfolio", "two", "units", {})
+            ),
         ),
         "risks": (part("risk", "at-most", "at-most", {}),),
         "indicators": (part("indicator", "slow", "slow", {}),),
@@ -279,8 +281,8 @@ def test_a_swap_is_recorded_and_the_account_stays_with_the_line() -> None:
     assert (before.cash, before.positions, engine.open_orders) == (cash, held, placed)
     told = [record for record in engine.step(quote(21)) if record["type"] == "message"]
     assert [(record["algorithm"], record["data"]["on"]) for record in told] == [("one", "quotes"), ("one", "slow")]
-    assert engine.composition.plain()["algorithms"][0]["algorithm"]["name"] == "one"
-    assert engine.composition.lines[0].algorithm.factory is Telling
+    assert engine.composition.to_json()["algorithms"][0]["algorithm"]["name"] == "one"
+    assert engine.composition.sleeves[0].algorithm.factory is Telling
 
 
 def test_what_a_portfolio_or_a_risk_part_does_is_done_by_the_one_that_took_its_place() -> None:
@@ -387,7 +389,7 @@ def test_a_swap_ends_a_quarantine() -> None:
 
 
 def test_a_swap_within_a_stretch_of_events_is_heeded_by_the_next_one() -> None:
-    alone = {"lines": composition().lines[:1], "indicators": ()}
+    alone = {"sleeves": composition().sleeves[:1], "indicators": ()}
     events = [quote(n) for n in range(40)]
     for event in (swap("algorithm", "one", "telling"), swap("portfolio", "one", "rebalancing")):
         one, other = strategy_of(**alone), strategy_of(**alone)
@@ -452,8 +454,8 @@ SWAPS = st.sampled_from(
 def test_swaps_anywhere_come_back_from_snapshots_and_replays(tmp_path_factory: Any, course: list[Any]) -> None:
     path = tmp_path_factory.mktemp("swaps") / "s.journal"
     policy = [part("algorithm", name, "nth", {"n": 2}, policy="quarantine") for name in ("one", "two")]
-    lines = tuple(Line(algorithm=each, portfolio=part("portfolio", "", "units", {})) for each in policy)
-    session = session_of(path, lines=lines)
+    lines = tuple(Sleeve(algorithm=each, portfolio=part("portfolio", "", "units", {})) for each in policy)
+    session = session_of(path, sleeves=lines)
     n = 0
     for step in course:
         if isinstance(step, int):
@@ -475,19 +477,19 @@ def test_swaps_anywhere_come_back_from_snapshots_and_replays(tmp_path_factory: A
             event = {"channel": CONTROL, "ts": n, "action": step, "reason": "x", "by": "test", "flatten": False}
             session.deliver([Item([event])], control=True)
         else:
-            seq, account, parts = session.last_seq, session.statement, session.engine.composition.plain()
+            seq, account, parts = session.last_seq, session.statement, session.engine.composition.to_json()
             quarantined = dict(session.engine.quarantined)
             session.close() if step == "end" else session._journal.close()
-            session = session_of(path, lines=lines)
+            session = session_of(path, sleeves=lines)
             assert (session.last_seq, session.statement) == (seq, account)
-            assert session.engine.composition.plain() == parts
+            assert session.engine.composition.to_json() == parts
             assert session.engine.quarantined == quarantined
     account = session.statement
-    whole = sum((each.ledger.cash for each in session.engine._lines), Decimal(0))
+    whole = sum((each.ledger.cash for each in session.engine._sleeves), Decimal(0))
     assert whole + session.engine.books.idle == account.cash
     session.close()
     journal = Journal(path)
-    again = TradingEngine(composition(lines=lines), run="test.1")
+    again = TradingEngine(composition(sleeves=lines), run="test.1")
     for _ in replayed_events(again, journal):
         pass
     assert again.ledger.cash == account.cash

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from intuition_core import Bet, Message, Order, Rejection, Signal
 from intuition_core.errors import PartFailed
-from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.records import without_run
 
@@ -52,7 +52,7 @@ def strategy_of(algo: type, port: type, *, risks: Iterable[type] = (), **recipe:
 
     return TradingEngine(
         Composition(
-            lines=(Line(algorithm=part("algorithm", algo), portfolio=part("portfolio", port)),),
+            sleeves=(Sleeve(algorithm=part("algorithm", algo), portfolio=part("portfolio", port)),),
             risks=tuple(part("risk", risk) for risk in risks),
             **recipe,
         ),

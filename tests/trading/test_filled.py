@@ -7,7 +7,7 @@ import pytest
 
 from intuition_core.account.costs import Costs
 from intuition_core.contracts import Bet, Cancel, Context, Fill, Signal
-from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.engine import MAX_TOLD, TradingEngine
 
 SECOND = 10**9
@@ -22,8 +22,8 @@ def engine(algorithm: Any, portfolio: Any = Units, **more: Any) -> TradingEngine
     def part(kind: str, factory: Any) -> Part:
         return Part(kind=kind, name=kind, factory=factory, params={})
 
-    line = Line(algorithm=part("algorithm", algorithm), portfolio=part("portfolio", portfolio))
-    return TradingEngine(Composition(lines=(line,), seed=1, cash=Decimal(1000), **more), run="r")
+    line = Sleeve(algorithm=part("algorithm", algorithm), portfolio=part("portfolio", portfolio))
+    return TradingEngine(Composition(sleeves=(line,), seed=1, cash=Decimal(1000), **more), run="r")
 
 
 def quote(second: int, price: float, sid: str = "A") -> dict[str, Any]:

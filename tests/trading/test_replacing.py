@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from intuition_core.account.margin import Margin
 from intuition_core.contracts import Account, Bet, Cancel, Order, Rejection, Signal
-from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.orders import FillRules
 
@@ -53,12 +53,12 @@ class Trader:
 
     def __init__(self, **terms: Any) -> None:
         self.stakes, self.gate = Stakes(), Gate()
-        line = Line(
+        line = Sleeve(
             algorithm=Part(kind="algorithm", name="scripted", factory=Scripted, params={}),
             portfolio=Part(kind="portfolio", name="stakes", factory=lambda: self.stakes, params={}),
         )
         risk = Part(kind="risk", name="gate", factory=lambda: self.gate, params={})
-        composition = Composition(lines=(line,), risks=(risk,), seed=1, cash=Decimal(1000), **terms)
+        composition = Composition(sleeves=(line,), risks=(risk,), seed=1, cash=Decimal(1000), **terms)
         self.engine = TradingEngine(composition, run="r")
         self.ts = 0
 
@@ -269,8 +269,8 @@ class _Sizes:
 
 
 def _recipe_of_sizes() -> Composition:
-    line = Line(
+    line = Sleeve(
         algorithm=Part(kind="algorithm", name="scripted", factory=Scripted, params={}),
         portfolio=Part(kind="portfolio", name="sizes", factory=_Sizes, params={}),
     )
-    return Composition(lines=(line,), seed=1, cash=Decimal(1000))
+    return Composition(sleeves=(line,), seed=1, cash=Decimal(1000))

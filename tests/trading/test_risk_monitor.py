@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from intuition_core.account.margin import Margin
 from intuition_core.contracts import Bet, Signal, Watch
 from intuition_core.trading import risk_monitor
-from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.engine import TradingEngine
 
 SYMBOLS = "ABCD"
@@ -53,7 +53,7 @@ class Near:
 
 def recipe(seen: list[Any], *, by: float, every: int | None, several: bool, **more: Any) -> Composition:
     lines = tuple(
-        Line(
+        Sleeve(
             algorithm=Part(kind="algorithm", name=name, factory=Trader, params={"name": name}),
             portfolio=Part(kind="portfolio", name="ten", factory=Ten, params={}),
             share=Decimal("0.4") if several else None,
@@ -61,7 +61,7 @@ def recipe(seen: list[Any], *, by: float, every: int | None, several: bool, **mo
         for name in ("one", "two")[: 2 if several else 1]
     )
     near = Part(kind="risk", name="near", factory=Near, params={"seen": seen, "by": by, "every": every})
-    return Composition(lines=lines, risks=(near,), seed=0, cash=Decimal(10_000), margin=Margin(), **more)
+    return Composition(sleeves=lines, risks=(near,), seed=0, cash=Decimal(10_000), margin=Margin(), **more)
 
 
 events = st.fixed_dictionaries(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from intuition_core.account.costs import Costs
 from intuition_core.account.margin import Margin
 from intuition_core.contracts import Order, Rejection, Signal, Targets
-from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.orders import FillRules
 
@@ -35,10 +35,10 @@ def engine(script: Callable[[dict[str, Any]], Any], *, risks: Iterable[type] = (
     def part(kind: str, factory: type) -> Part:
         return Part(kind=kind, name=factory.__name__.lower(), factory=factory, params={})
 
-    line = Line(algorithm=part("algorithm", Algorithm), portfolio=part("portfolio", Nobody))
+    line = Sleeve(algorithm=part("algorithm", Algorithm), portfolio=part("portfolio", Nobody))
     recipe = {"cash": Decimal(1000), "seed": 1, **recipe}
     return TradingEngine(
-        Composition(lines=(line,), risks=tuple(part("risk", risk) for risk in risks), **recipe), run="r"
+        Composition(sleeves=(line,), risks=tuple(part("risk", risk) for risk in risks), **recipe), run="r"
     )
 
 
@@ -289,9 +289,9 @@ def test_signals_of_one_decision_pay_for_each_other() -> None:
     at = engine(script)
     at = TradingEngine(
         Composition(
-            lines=(
-                Line(
-                    algorithm=at.composition.lines[0].algorithm,
+            sleeves=(
+                Sleeve(
+                    algorithm=at.composition.sleeves[0].algorithm,
                     portfolio=Part(kind="portfolio", name="everything", factory=Everything, params={}),
                 ),
             ),

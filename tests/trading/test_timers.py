@@ -15,7 +15,7 @@ from intuition_core.backtest.run import Backtest
 from intuition_core.contracts import Context, Signal, Targets
 from intuition_core.session.journal import MEMORY, Journal
 from intuition_core.session.session import Item, Session
-from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.timers import TIMER, BadTimer, Clock, Timer, read_timer
 
@@ -177,7 +177,7 @@ class One:
 def recipe(algorithm: type = Hourly, **more: Any) -> Composition:
     part = Part(kind="algorithm", name="hourly", factory=algorithm, params={})
     portfolio = Part(kind="portfolio", name="one", factory=One, params={})
-    return Composition(lines=(Line(algorithm=part, portfolio=portfolio),), seed=1, cash=Decimal(1000), **more)
+    return Composition(sleeves=(Sleeve(algorithm=part, portfolio=portfolio),), seed=1, cash=Decimal(1000), **more)
 
 
 COURSE = [quote(10.0 + minutes / 100, HOUR * 10 + minutes * 60 * SECOND) for minutes in (10, 59, 61, 130, 131, 400)]
@@ -264,7 +264,7 @@ def test_only_parts_that_hear_events_ask_for_timers() -> None:
 
     ask: Callable[[], Any] = Asking
     composition = recipe()
-    line = composition.lines[0]
+    line = composition.sleeves[0]
     portfolio = Part(kind="portfolio", name="asking", factory=ask, params={})
     with pytest.raises(Exception, match="of an algorithm or an indicator"):
-        TradingEngine(Composition(lines=(Line(algorithm=line.algorithm, portfolio=portfolio),), seed=1), run="r")
+        TradingEngine(Composition(sleeves=(Sleeve(algorithm=line.algorithm, portfolio=portfolio),), seed=1), run="r")

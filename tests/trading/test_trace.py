@@ -19,7 +19,7 @@ from intuition_core import Message, Rejection, Signal
 from intuition_core.cli import main
 from intuition_core.contracts import Account, Context, Data, Order
 from intuition_core.rpc.client import Client
-from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.trace import Trace
 
@@ -82,7 +82,7 @@ def composition(algorithm: Callable[[], Any] = Turning) -> Composition:
         return Part(kind=kind, name=factory.__name__.lower(), factory=factory, params=params or {})
 
     return Composition(
-        lines=(Line(algorithm=part("algorithm", algorithm, {"last": None}), portfolio=part("portfolio", Tenth)),),
+        sleeves=(Sleeve(algorithm=part("algorithm", algorithm, {"last": None}), portfolio=part("portfolio", Tenth)),),
         risks=(part("risk", Careful),),
         indicators=(part("indicator", Doubling),),
         seed=3,
@@ -179,7 +179,7 @@ def test_what_is_traced_decides_and_keeps_the_same(values: list[int]) -> None:
     assert again.restore(state)
     assert [*plain.run_through(events[half:])] == [*again.run_through(events[half:])]
     assert plain.seq == again.seq == len(values)
-    assert plain.composition.plain() == watched.composition.plain()
+    assert plain.composition.to_json() == watched.composition.to_json()
 
 
 def test_a_part_that_does_not_say_what_it_keeps_is_still_found_out() -> None:

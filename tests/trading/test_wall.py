@@ -21,7 +21,7 @@ from intuition_core.session import control
 from intuition_core.session.journal import MEMORY, Journal, JournalFailed
 from intuition_core.session.session import Halted, Item, Session, Unheard, Unwatched, replayed_events
 from intuition_core.supervision.crashes import WorkerCrash
-from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.digest import Digest
 from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.records import Record, record_key
@@ -58,8 +58,8 @@ HOURLY = read_timer("t", every="1h")
 
 def recipe(*timers: Timer, algorithm: Callable[[], Any] = Buys, policy: Any = "skip") -> Composition:
     part = Part(kind="algorithm", name="buys", factory=algorithm, params={}, policy=policy)
-    line = Line(algorithm=part, portfolio=Part(kind="portfolio", name="one", factory=One, params={}))
-    return Composition(lines=(line,), seed=1, cash=Decimal(1_000_000), timers=timers)
+    line = Sleeve(algorithm=part, portfolio=Part(kind="portfolio", name="one", factory=One, params={}))
+    return Composition(sleeves=(line,), seed=1, cash=Decimal(1_000_000), timers=timers)
 
 
 class Times:

@@ -47,7 +47,7 @@ def test_the_hours_do_not_depend_on_the_day_on_which_they_are_asked_for() -> Non
     assert next(Exchange().sessions("XNYS")) == (at("1990-01-02T14:30:00"), at("1990-01-02T21:00:00"))
     assert hours("XNYS").end(at("2040-12-31T23:00:00")) is None
     assert hours("XNYS").end(at("2040-12-31T20:00:00")) is not None
-    assert hours("NYSE").plain()["sha256"] == hours("XNYS").plain()["sha256"]
+    assert hours("NYSE").to_json()["sha256"] == hours("XNYS").to_json()["sha256"]
 
 
 def test_a_calendar_that_reaches_less_far_gives_what_it_has() -> None:

@@ -36,7 +36,7 @@ class Comparison(NamedTuple):
         first, *others = (run.history.equity for run in self.runs)
         return [EXACT.subtract(equity, first) for equity in others]
 
-    def plain(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Give it in plain JSON types: exact amounts as decimal text, rates as fractions of one, times in ns UTC."""
         history = self.history
         return {
@@ -71,7 +71,7 @@ def _variant(run: Run) -> dict[str, Any]:
         "fills": history.counts.get("fill", 0),
         "rejections": history.counts.get("rejection", 0),
         "errors": history.counts.get("error", 0),
-        "metrics": {name: metric.plain() for name, metric in run.metrics.items()},
+        "metrics": {name: metric.to_json() for name, metric in run.metrics.items()},
         "decisions_sha256": run.sha256,
     }
 

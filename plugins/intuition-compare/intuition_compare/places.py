@@ -37,9 +37,9 @@ def places(variant: Composition, session: Composition) -> Places:
     """Say how a variant stands to the session that it was made from: it has as many algorithms, in the same order."""
     names: dict[str, str] = {}
     own: set[tuple[str, str]] = set()
-    for mine, theirs in zip(variant.lines, session.lines, strict=True):
+    for mine, theirs in zip(variant.sleeves, session.sleeves, strict=True):
         place = theirs.algorithm.name
         names[place] = mine.algorithm.name
         pairs: Any = (("algorithm", mine.algorithm, theirs.algorithm), ("portfolio", mine.portfolio, theirs.portfolio))
-        own |= {(kind, place) for kind, one, other in pairs if one.plain() != other.plain()}
+        own |= {(kind, place) for kind, one, other in pairs if one.to_json() != other.to_json()}
     return Places(names, frozenset(own))

@@ -140,7 +140,7 @@ class Shadow:
         engine = self._engine
         history = History(
             title=self.name,
-            composition=engine.composition.plain(),
+            composition=engine.composition.to_json(),
             source=source if not self._begun else f"{source} from event {self._begun + 1} on, with another version",
             events=engine.seq - self._begun,
             first_ts=self._first_ts,
@@ -153,7 +153,7 @@ class Shadow:
             benchmark="equal amounts of all symbols, held",
             trades=(),  # no figure of a comparison is about single trades
             counts=dict(self._counts),
-            statement=Statement.of(engine.ledger, engine.seq).plain(),
+            statement=Statement.of(engine.ledger, engine.seq).to_json(),
             complete=True,
         )
         return run_of(self.name, history, self._digest.hexdigest())
@@ -161,8 +161,8 @@ class Shadow:
     def _begin_at(self, boundary: int, journal: Journal) -> None:
         """Begin with what the session had come to when another version of a part was taken up."""
         session, own = self._session or self._composition, self._composition
-        terms = msgspec.structs.replace(own, lines=session.lines)
-        if (key := difference(session.plain(), terms.plain())) is not None:
+        terms = msgspec.structs.replace(own, sleeves=session.sleeves)
+        if (key := difference(session.to_json(), terms.to_json())) is not None:
             raise NotAtBoundary(self.name, boundary, key)
         self._open(session)
         engine = self._engine

@@ -28,7 +28,7 @@ def tell(comparison: Comparison, *, as_json: bool) -> None:
     """Write a comparison to standard output: as a table, or as one line of JSON."""
     if as_json:
         # JSON is UTF-8 whatever the locale.
-        sys.stdout.buffer.write(msgspec.json.encode(comparison.plain()) + b"\n")
+        sys.stdout.buffer.write(msgspec.json.encode(comparison.to_json()) + b"\n")
         sys.stdout.buffer.flush()
         return
     out = console()

@@ -177,8 +177,8 @@ def beside(
             spelled={label: choice.key for label, choice in parts.items()},
         )
         begun.append(_Begun(choices, config, config))
-    itself = original.composition.plain()
-    variants = [each for each, _ in _composed(begun, flat, catalogue) if each.composition.plain() != itself]
+    itself = original.composition.to_json()
+    variants = [each for each, _ in _composed(begun, flat, catalogue) if each.composition.to_json() != itself]
     if not variants:
         raise NotComparable(
             f"{original.name} runs that already; name what else to try: --portfolio kelly, --algo b or --vary KEY=1,2"
@@ -201,7 +201,7 @@ def check_distinct(variants: Sequence[Variant]) -> None:
     """
     known: list[tuple[str, dict[str, Any]]] = []
     for name, composition in variants:
-        plain = composition.plain()
+        plain = composition.to_json()
         for other, before in known:
             if plain == before:
                 raise NotComparable(

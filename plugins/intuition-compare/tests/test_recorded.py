@@ -15,7 +15,7 @@ from intuition_compare.variants import Variant
 
 from intuition_core import Signal
 from intuition_core.backtest.run import Backtest
-from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.naive import Naive
 
 SAMPLE = ("--source", "sample", "--from", "2005-01-01", "--to", "2008-01-01")
@@ -91,11 +91,11 @@ class Honest(Meddler):
 
 
 def composition(algorithm: type, fraction: float) -> Composition:
-    line = Line(
+    line = Sleeve(
         algorithm=Part(kind="algorithm", name=algorithm.__name__, factory=algorithm, params={}),
         portfolio=Part(kind="portfolio", name="naive", factory=Naive, params=Naive.Params(max_fraction=fraction)),
     )
-    return Composition(lines=(line,), seed=1)
+    return Composition(sleeves=(line,), seed=1)
 
 
 EVENTS = st.lists(st.tuples(st.sampled_from("AB"), st.integers(1, 9_000), st.integers(0, 10**14)), max_size=60)

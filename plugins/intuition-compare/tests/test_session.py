@@ -23,7 +23,7 @@ from intuition_core.backtest.run import Backtest
 from intuition_core.rpc.client import Client
 from intuition_core.session.journal import MEMORY, Journal
 from intuition_core.session.session import Item, Session
-from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.engine import UNHEARD, TradingEngine
 from intuition_core.trading.naive import Naive
 
@@ -279,7 +279,7 @@ def session_kept(data_folder: Path) -> None:
     journal.note(
         session="first",
         run="first.1",
-        composition=composition.plain(),
+        composition=composition.to_json(),
         configuration=portable(config, composition),
     )
     journal.close()
@@ -304,7 +304,7 @@ class Turns:
 def recipe(fraction: float) -> Composition:
     portfolio = Part(kind="portfolio", name="naive", factory=Naive, params=Naive.Params(max_fraction=fraction))
     algorithm = Part(kind="algorithm", name="turns", factory=Turns, params={})
-    return Composition(lines=(Line(algorithm=algorithm, portfolio=portfolio),), seed=1)
+    return Composition(sleeves=(Sleeve(algorithm=algorithm, portfolio=portfolio),), seed=1)
 
 
 EVENTS = st.lists(
@@ -348,11 +348,13 @@ def test_a_shadow_that_follows_is_a_backtest_however_often_it_is_looked_at(
 
 def test_what_people_decided_about_parts_is_for_those_who_have_them() -> None:
     session = recipe(0.5)
-    [line] = session.lines
+    [line] = session.sleeves
     kelly = msgspec.structs.replace(line.portfolio, name="kelly")
     other = msgspec.structs.replace(line.algorithm, name="other")
-    variant = msgspec.structs.replace(session, lines=(msgspec.structs.replace(line, algorithm=other, portfolio=kelly),))
-    renamed = msgspec.structs.replace(session, lines=(msgspec.structs.replace(line, algorithm=other),))
+    variant = msgspec.structs.replace(
+        session, sleeves=(msgspec.structs.replace(line, algorithm=other, portfolio=kelly),)
+    )
+    renamed = msgspec.structs.replace(session, sleeves=(msgspec.structs.replace(line, algorithm=other),))
     swap = {"channel": "$control", "action": "swap", "kind": "portfolio", "name": "turns", "use": "fixed", "ts": 1}
     shares = {"channel": "$control", "action": "shares", "shares": {"turns": "0.5"}, "ts": 2}
     kill = {"channel": "$control", "action": "kill", "reason": "why not", "flatten": True, "ts": 3}

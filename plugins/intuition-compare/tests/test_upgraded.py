@@ -24,7 +24,7 @@ from intuition_core.rpc.client import Client
 from intuition_core.session import control
 from intuition_core.session.journal import Journal
 from intuition_core.session.session import Item, Session
-from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.naive import Naive
 
@@ -64,7 +64,7 @@ class Newer(Turns):
 def recipe(factory: type[Turns] = Turns, fraction: float = 0.5, **more: Any) -> Composition:
     portfolio = Part(kind="portfolio", name="naive", factory=Naive, params=Naive.Params(max_fraction=fraction))
     algorithm = Part(kind="algorithm", name="turns", factory=factory, params={}, version=more.pop("version", "1"))
-    return Composition(lines=(Line(algorithm=algorithm, portfolio=portfolio),), seed=1, **more)
+    return Composition(sleeves=(Sleeve(algorithm=algorithm, portfolio=portfolio),), seed=1, **more)
 
 
 NEWER = recipe(Newer, version="2")
@@ -98,7 +98,7 @@ def session_of(path: Path, composition: Composition) -> Session:
 
 
 def hand_over(session: Session) -> None:
-    part = recipe().lines[0].algorithm
+    part = recipe().sleeves[0].algorithm
     ts = BEGIN + (session.last_seq + 1) * HOUR
     session.hand_over(control.upgrade("algorithm", "turns", before=part, version="2", ts=ts, by="test"))
     session._journal.close()
@@ -125,7 +125,7 @@ def test_they_begin_where_the_newer_version_did_as_if_they_were_swapped_in_there
     # The same by hand: the old parts, then the others in their places, with what the account had come to.
     expected, course = {}, {}
     for name, composition in {"s": NEWER, "v": recipe(Turns, fraction)}.items():
-        [line] = composition.lines
+        [line] = composition.sleeves
         made = {"algorithm": line.algorithm, "portfolio": line.portfolio}
         engine = TradingEngine(recipe(maker=lambda kind, *_, made=made: made[kind]), run="s.1")
         for event in before:

@@ -12,7 +12,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from intuition_connector_mqtt.delivery import Delivery
-from intuition_connector_mqtt.line import Line
+from intuition_connector_mqtt.line import MqttSocket
 from intuition_connector_mqtt.window import Window
 
 COMMAND_CLIENT: Final = "mqtt-control"
@@ -34,18 +34,18 @@ class Commands:
         self.inbox: deque[Delivery] = deque()
         """What has arrived and is not settled; the oldest first."""
         self._probe = probe
-        self._line: Line | None = None
+        self._line: MqttSocket | None = None
         self._subscription: int | None = None
         self._asked: int | None = None
         self._question = 0
 
-    def greet(self, line: Line) -> None:
+    def greet(self, line: MqttSocket) -> None:
         """Begin with a line, before its first message, which may come together with the broker's welcome."""
         if self._line is not line:
             self._line = line
             self.window.connect(resumed=line.resumed)
 
-    def subscribe(self, line: Line) -> None:
+    def subscribe(self, line: MqttSocket) -> None:
         """Ask the broker for what is published from now on."""
         if line.client.protocol == MQTTv5:
             # What is retained is refused anyway; once is enough.
@@ -69,7 +69,7 @@ class Commands:
         if self.window.receive(delivery):
             self.inbox.append(delivery)
 
-    def flush(self, line: Line) -> None:
+    def flush(self, line: MqttSocket) -> None:
         """Acknowledge what is done, and have the broker say that it knows."""
         for receipt in self.window.acknowledge():
             line.client.ack(receipt.packet, 1)

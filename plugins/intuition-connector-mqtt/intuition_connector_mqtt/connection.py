@@ -32,7 +32,7 @@ from intuition_connector_mqtt.commands import Commands
 from intuition_connector_mqtt.delivery import Delivery
 from intuition_connector_mqtt.errors import BrokerRefused, PublishRefused, SessionTaken, SubscribeRefused
 from intuition_connector_mqtt.filters import Filters
-from intuition_connector_mqtt.line import Line
+from intuition_connector_mqtt.line import MqttSocket
 from intuition_connector_mqtt.presence import Presence, Publication
 from intuition_connector_mqtt.sending import Sending
 from intuition_connector_mqtt.waker import Waker
@@ -107,8 +107,8 @@ class Connection:
         self.window = window
         self.commands = commands
         self._withheld: set[str] = set()  # records in flight that are not to be published again
-        self._ungranted: set[Line] = set()
-        self._unsubscribed: list[Line] = []
+        self._ungranted: set[MqttSocket] = set()
+        self._unsubscribed: list[MqttSocket] = []
         self._probe = probe
         self._aside = f"{probe}/aside"
         self._probe_mid: int | None = None
@@ -127,8 +127,8 @@ class Connection:
         self._keepalive = keepalive
         self._expiry = expiry
         self._max_payload = max_payload
-        self._inlet: Line | None = None
-        self._outlet: Line | None = None
+        self._inlet: MqttSocket | None = None
+        self._outlet: MqttSocket | None = None
         self._protocol = MQTTv5
         self._backoff = Backoff()
         self._retry_at = 0.0
@@ -140,7 +140,7 @@ class Connection:
         self._fatal: Exception | None = None
         self._received = 0
         self._waiting_bytes = 0
-        self._greeted: Line | None = None
+        self._greeted: MqttSocket | None = None
         self._outgoing: deque[Sending] = deque()
         self._records: deque[Sending] = deque()  # those that carry records, in order
         self._retained: dict[str, Publication] = {}
@@ -321,8 +321,8 @@ class Connection:
         except (OSError, ValueError) as error:
             self._lose(getattr(error, "strerror", None) or str(error))
 
-    def _line(self, client_id: str, *, persistent: bool) -> Line:
-        return Line(
+    def _line(self, client_id: str, *, persistent: bool) -> MqttSocket:
+        return MqttSocket(
             make_client(
                 self._address, client_id=client_id, protocol=self._protocol, tls=self._tls, persistent=persistent
             )
@@ -341,7 +341,7 @@ class Connection:
             client.connect(self._address.host, self._address.port, self._keepalive)
         client.loop_write()
 
-    def _welcome(self, inlet: Line, outlet: Line) -> None:
+    def _welcome(self, inlet: MqttSocket, outlet: MqttSocket) -> None:
         """Begin, now that both ways are open."""
         self._open = True
         self._greet(inlet)
@@ -370,13 +370,13 @@ class Connection:
             else:
                 self._unsubscribed.append(line)
 
-    def _subscribe(self, line: Line) -> None:
+    def _subscribe(self, line: MqttSocket) -> None:
         if line is self._inlet:
             self._filters.ask(line.client)
         elif self.commands is not None:
             self.commands.subscribe(line)
 
-    def _greet(self, inlet: Line) -> None:
+    def _greet(self, inlet: MqttSocket) -> None:
         """Begin before the first message, which may come together with the broker's welcome."""
         if self._greeted is not inlet:
             self._greeted = inlet
@@ -394,7 +394,7 @@ class Connection:
             self._filters.ask(self._inlet.client)
         self._granted(self._inlet if self._filters.granted else None, granted)
 
-    def _granted(self, line: Line | None, answers: Iterable[tuple[str, ReasonCode]]) -> None:
+    def _granted(self, line: MqttSocket | None, answers: Iterable[tuple[str, ReasonCode]]) -> None:
         """Take note of what the broker says of subscriptions.
 
         Args:
@@ -454,13 +454,13 @@ class Connection:
                 self._lose("it does not answer")
                 return
 
-    def _may_read(self, line: Line) -> bool:
+    def _may_read(self, line: MqttSocket) -> bool:
         """Tell whether what a line brings can be taken; the broker's welcome always can."""
         if line is not self._inlet or not line.accepted:
             return True
         return len(self.inbox) < MAX_WAITING and self._waiting_bytes < MAX_WAITING_BYTES
 
-    def _flush(self, inlet: Line, outlet: Line) -> None:
+    def _flush(self, inlet: MqttSocket, outlet: MqttSocket) -> None:
         if self._open:
             while self._retained and len(self._in_flight) < self._limit:
                 self._publish(outlet, Sending(self._retained.pop(next(iter(self._retained)))))
@@ -475,12 +475,12 @@ class Connection:
         outlet.write()
         inlet.write()
 
-    def _publish(self, outlet: Line, sending: Sending) -> None:
+    def _publish(self, outlet: MqttSocket, sending: Sending) -> None:
         publication = sending.publication
         info = outlet.client.publish(publication.topic, publication.payload, qos=1, retain=publication.retain)
         self._in_flight[info.mid] = sending
 
-    def _ask(self, inlet: Line, outlet: Line) -> None:
+    def _ask(self, inlet: MqttSocket, outlet: MqttSocket) -> None:
         """Have the broker answer something, if it is time: what it did with all that was sent before is known then."""
         if not self.window.asks:
             self._ask_aside(inlet, outlet)
@@ -493,7 +493,7 @@ class Connection:
             self._probe_at = None
             self._probe_question = self.window.ask()
 
-    def _ask_aside(self, inlet: Line, outlet: Line) -> None:
+    def _ask_aside(self, inlet: MqttSocket, outlet: MqttSocket) -> None:
         """Have the broker answer on the other connection, if its answer on this one is late.
 
         Here it comes behind all messages that the broker has sent before, and some brokers send all that they have,
@@ -576,7 +576,7 @@ class Connection:
 
     # Losing
 
-    def _closed(self, line: Line) -> None:
+    def _closed(self, line: MqttSocket) -> None:
         code = None if line.said is None else line.said.value
         reason = "the connection was closed" if line.said is None else str(line.said)
         if not line.accepted and self._protocol == MQTTv5 and code in (None, _UNSUPPORTED_VERSION):

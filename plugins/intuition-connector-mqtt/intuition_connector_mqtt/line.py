@@ -15,7 +15,7 @@ from intuition_connector_mqtt.client import CONNECT_TIMEOUT
 _PATIENCE = 2 * CONNECT_TIMEOUT
 
 
-class Line:
+class MqttSocket:
     """A paho client turned by its owner: it reads and writes only when told to, and keeps no thread.
 
     Its owner may set the callbacks for messages, publications and subscriptions. They must only take notes: an

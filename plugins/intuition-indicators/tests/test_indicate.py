@@ -27,7 +27,7 @@ from intuition_core.params.checking import check_params
 from intuition_core.plugins.catalogue import Catalogue, Plugin
 from intuition_core.serving.local import Local
 from intuition_core.serving.service import Service
-from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.engine import TradingEngine
 
 WINDOW = 3
@@ -185,8 +185,8 @@ def quotes(count: int) -> list[dict[str, Any]]:
 def in_process(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Give the records of the same parts in one composition."""
     composition = Composition(
-        lines=(
-            Line(
+        sleeves=(
+            Sleeve(
                 algorithm=Part(kind="algorithm", name="cross", factory=Cross, params={}),
                 portfolio=Part(kind="portfolio", name="units", factory=Units, params={}),
             ),

@@ -18,7 +18,7 @@ from intuition_indicators.indicator import Indicator
 from intuition_core.contracts import Context, Message
 from intuition_core.errors import BadParameter
 from intuition_core.params.checking import check_params
-from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.engine import TradingEngine
 
 Numbers = Sequence[float]
@@ -381,8 +381,8 @@ def test_in_a_composition_algorithms_hear_them() -> None:
         return Part(kind=kind, name=name, factory=factory, params=check_params(f"{kind} {name}", factory, params))
 
     composition = Composition(
-        lines=(
-            Line(
+        sleeves=(
+            Sleeve(
                 algorithm=part("algorithm", "listener", Listener),
                 portfolio=part("portfolio", "none", type("None", (), {"optimize": lambda *_: None})),
             ),

@@ -12,9 +12,9 @@ from intuition_portfolio_fixed import Fixed
 
 from intuition_core.contracts import Account, Bet, ClosedTrade, Data, Holding, Order, Signal
 from intuition_core.errors import BadParameter
-from intuition_core.params.checking import check_params, plain_params
+from intuition_core.params.checking import check_params, json_params
 from intuition_core.params.typed import Typed
-from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.engine import TradingEngine
 
 
@@ -163,7 +163,7 @@ def test_parameters_that_make_no_sense_are_refused(params: dict[str, object], sa
 
 def test_parameters_survive_the_journal() -> None:
     params = check_params("portfolio fixed", Fixed, {"units": "0.1"})
-    assert msgspec.convert(plain_params(params), Fixed.Params) == params
+    assert msgspec.convert(json_params(params), Fixed.Params) == params
 
 
 class Eager:
@@ -179,8 +179,8 @@ class Eager:
 def bought(quotes: Sequence[float], **params: object) -> list[tuple[str, str]]:
     """Run a composition, and give each record's type with its quantity or reason."""
     composition = Composition(
-        lines=(
-            Line(
+        sleeves=(
+            Sleeve(
                 algorithm=Part(kind="algorithm", name="eager", factory=Eager, params={}),
                 portfolio=Part(
                     kind="portfolio",

@@ -9,7 +9,7 @@ from intuition_portfolio_fixed import Fixed
 from intuition_core.account.margin import Margin
 from intuition_core.contracts import Data, Signal
 from intuition_core.params.checking import check_params
-from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.engine import TradingEngine
 
 
@@ -27,8 +27,8 @@ class Told:
 def test_it_bets_once(side: str, initial: str, params: dict[str, Any], units: int, at: dict[int, int]) -> None:
     engine = TradingEngine(
         Composition(
-            lines=(
-                Line(
+            sleeves=(
+                Sleeve(
                     algorithm=Part(kind="algorithm", name="told", factory=Told, params={}),
                     portfolio=Part(
                         kind="portfolio", name="fixed", factory=Fixed, params=check_params("fixed", Fixed, params)

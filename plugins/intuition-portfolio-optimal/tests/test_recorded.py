@@ -18,7 +18,7 @@ from intuition_core.account.costs import Costs
 from intuition_core.backtest.run import Backtest
 from intuition_core.contracts import Data
 from intuition_core.params.checking import check_params
-from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.records import Record
 
@@ -61,8 +61,8 @@ def composition(days: list[Day], **params: Any) -> Composition:
     symbols = [event["sid"] for event in days[0]]
     given = {"symbols": symbols, "window": WINDOW, "days": DAYS, **params}
     return Composition(
-        lines=(
-            Line(
+        sleeves=(
+            Sleeve(
                 algorithm=Part(kind="algorithm", name="silent", factory=Silent, params={}),
                 portfolio=Part(
                     kind="portfolio",

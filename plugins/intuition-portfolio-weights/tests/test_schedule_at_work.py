@@ -14,7 +14,7 @@ from intuition_core.account.instruments import Instrument
 from intuition_core.backtest.run import Backtest
 from intuition_core.contracts import Data, Signal
 from intuition_core.params.checking import check_params
-from intuition_core.trading.composition import Composition, Fill, Line, Part
+from intuition_core.trading.composition import Composition, Fill, Part, Sleeve
 from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.records import Record
 
@@ -43,8 +43,8 @@ class Early:
         return Signal(data["sid"], "buy") if data["ts"] < HOUR else None
 
 
-def line(number: int, algorithm: type, part: type, params: dict[str, Any]) -> Line:
-    return Line(
+def line(number: int, algorithm: type, part: type, params: dict[str, Any]) -> Sleeve:
+    return Sleeve(
         algorithm=Part(kind="algorithm", name=f"algorithm-{number}", factory=algorithm, params={}),
         portfolio=Part(
             kind="portfolio", name=f"portfolio-{number}", factory=part, params=check_params("portfolio", part, params)
@@ -54,7 +54,7 @@ def line(number: int, algorithm: type, part: type, params: dict[str, Any]) -> Li
 
 def recipe(*lines: tuple[type, type, dict[str, Any]], fill: Fill = "next") -> Composition:
     return Composition(
-        lines=tuple(line(number, *each) for number, each in enumerate(lines)),
+        sleeves=tuple(line(number, *each) for number, each in enumerate(lines)),
         costs=Costs(commission_bps=Decimal(10), commission_per_trade=Decimal("0.5")),
         fill=fill,
         seed=1,

@@ -12,7 +12,7 @@ from intuition_core.account.margin import Margin
 from intuition_core.contracts import Bet, Data, Order, Signal
 from intuition_core.params.checking import check_params
 from intuition_core.testing.account import FakeAccount
-from intuition_core.trading.composition import Composition, Fill, FillRules, Line, Part
+from intuition_core.trading.composition import Composition, Fill, FillRules, Part, Sleeve
 from intuition_core.trading.engine import TradingEngine
 
 HOUR = 3_600_000_000_000
@@ -36,7 +36,7 @@ def engine(fill: Fill = "next", initial: str = "1.5", share: str | None = None, 
     told = Part(kind="algorithm", name="told", factory=Told, params={})
     return TradingEngine(
         Composition(
-            lines=(Line(algorithm=told, portfolio=part),),
+            sleeves=(Sleeve(algorithm=told, portfolio=part),),
             seed=1,
             cash=Decimal(10_000),
             fill=fill,

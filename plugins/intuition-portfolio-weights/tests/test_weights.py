@@ -14,10 +14,10 @@ from intuition_portfolio_weights import EqualWeight, TargetWeights
 from intuition_core.account.costs import Costs
 from intuition_core.contracts import Account, Bet, Data, Order, Signal
 from intuition_core.errors import BadParameter
-from intuition_core.params.checking import check_params, plain_params
+from intuition_core.params.checking import check_params, json_params
 from intuition_core.testing.account import FakeAccount
 from intuition_core.testing.portfolio import PortfolioContract
-from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.engine import TradingEngine
 
 HOUR = 3_600_000_000_000
@@ -298,7 +298,7 @@ def test_ten_tenths_are_one() -> None:
     *_, whole = accumulate(weights.values())  # `sum` makes up for what is rounded away, from Python 3.12 on
     assert whole != 1
     params = check_params("portfolio", TargetWeights, {"weights": weights})
-    assert msgspec.convert(plain_params(params), TargetWeights.Params) == params
+    assert msgspec.convert(json_params(params), TargetWeights.Params) == params
 
 
 class TestEqualWeight(PortfolioContract):
@@ -335,8 +335,8 @@ class Watching:
 
 def engine(part: type, **params: Any) -> TradingEngine:
     recipe = Composition(
-        lines=(
-            Line(
+        sleeves=(
+            Sleeve(
                 algorithm=Part(kind="algorithm", name="both", factory=Both, params={}),
                 portfolio=Part(
                     kind="portfolio", name="weights", factory=part, params=check_params("portfolio", part, params)

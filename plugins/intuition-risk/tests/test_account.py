@@ -11,7 +11,7 @@ from intuition_core.account.margin import Margin
 from intuition_core.contracts import Bet, Data, Signal
 from intuition_core.params.checking import check_params
 from intuition_core.session import control
-from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.engine import TradingEngine
 
 SECOND = 1_000_000_000
@@ -60,8 +60,8 @@ def engine(
     *risks: tuple[type, dict[str, Any]], names: Sequence[str] = ("one",), stake: Any = None, **more: Any
 ) -> TradingEngine:
     recipe = Composition(
-        lines=tuple(
-            Line(
+        sleeves=tuple(
+            Sleeve(
                 algorithm=Part(kind="algorithm", name=name, factory=Scripted, params=name),
                 portfolio=Part(kind="portfolio", name="stake", factory=Stake, params=stake),
             )

@@ -15,7 +15,7 @@ from intuition_risk.days import day_of
 from intuition_core.contracts import Account, Order, Rejection, Signal, Watch
 from intuition_core.testing.account import FakeAccount
 from intuition_core.testing.risk import RiskContract
-from intuition_core.trading.composition import Composition, Line, Part
+from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.engine import TradingEngine
 
 DAY = 86_400_000_000_000
@@ -202,12 +202,12 @@ def impatient(part: type) -> type:
 
 def decided(risk: type, params: Any, events: list[dict[str, Any]], cut: int) -> list[Any]:
     """Run events under a limit, with a snapshot taken up at some event; give the records."""
-    line = Line(
+    line = Sleeve(
         algorithm=Part(kind="algorithm", name="trader", factory=Trader, params={}),
         portfolio=Part(kind="portfolio", name="half", factory=Half, params={}),
     )
     limit = Part(kind="risk", name="limit", factory=risk, params=params)
-    recipe = Composition(lines=(line,), risks=(limit,), seed=0, cash=Decimal(1000))
+    recipe = Composition(sleeves=(line,), risks=(limit,), seed=0, cash=Decimal(1000))
     engine = TradingEngine(recipe, run="r")
     records: list[Any] = []
     for number, data in enumerate(events):

@@ -22,7 +22,7 @@ from intuition_risk import (
 
 from intuition_core.contracts import Order, Rejection
 from intuition_core.errors import BadParameter
-from intuition_core.params.checking import check_params, plain_params
+from intuition_core.params.checking import check_params, json_params
 from intuition_core.testing.account import FakeAccount
 from intuition_core.testing.risk import RiskContract
 
@@ -629,7 +629,7 @@ EACH: dict[type, dict[str, Any]] = {
 @pytest.mark.parametrize("part", EACH)
 def test_parameters_survive_the_journal(part: Any) -> None:
     params = check_params("risk", part, EACH[part])
-    assert msgspec.convert(msgspec.json.decode(msgspec.json.encode(plain_params(params))), part.Params) == params
+    assert msgspec.convert(msgspec.json.decode(msgspec.json.encode(json_params(params))), part.Params) == params
 
 
 class TestMaxPosition(RiskContract):
