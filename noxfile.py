@@ -200,7 +200,7 @@ def chaos(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Figures, as ratios against a reference in the same run; arguments after ``--`` choose benchmarks by name."""
-    chosen = session.posargs or ["startup", "session", "mqtt", "backtest", "targets", "account"]
+    chosen = session.posargs or ["startup", "session", "mqtt", "backtest", "targets", "account", "symbols", "memory"]
     for name in chosen:
         session.run("python", f"benchmarks/{name}.py")
 
