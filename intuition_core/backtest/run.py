@@ -3,15 +3,15 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from operator import itemgetter
 from typing import Final
 
 from intuition_core.account.statement import Statement
 from intuition_core.backtest.equity import EquityCurve
+from intuition_core.backtest.trades import Trades
 from intuition_core.contracts import Data
 from intuition_core.determinism.apart import passing
-from intuition_core.history import History, Trade
+from intuition_core.history import History
 from intuition_core.trading.composition import Composition
 from intuition_core.trading.digest import Digest
 from intuition_core.trading.engine import TradingEngine
@@ -67,7 +67,7 @@ class Backtest:
         self._curve = EquityCurve(self.engine.ledger, benchmark=benchmark)
         self._digest = Digest(RUN)
         self._kept: list[Record] = []
-        self._fills: list[Record] = []
+        self._trades = Trades()
         self._expected = 0.0
         self._first_ts: int | None = None
         self._last_ts: int | None = None
@@ -153,7 +153,7 @@ class Backtest:
         kept = self._kept
         self._digest.add(kept)
         self._count(kept)
-        self._fills += [record for record in kept if record["type"] == "fill"]
+        self._trades.extend(record for record in kept if record["type"] == "fill")
         kept.clear()
 
     def _count(self, records: Sequence[Record]) -> None:
@@ -206,7 +206,7 @@ class Backtest:
             days=self._curve.days,
             priced=self._curve.priced,
             benchmark=self._benchmark or "equal amounts of all symbols, held",
-            trades=[_trade(fill) for fill in self._fills],
+            trades=self._trades,
             counts=self.counts,
             statement=Statement.of(engine.ledger, events).to_json(),
             complete=complete,
@@ -216,16 +216,3 @@ class Backtest:
             unbooked=dict(self.unbooked.most_common()),
             shut_out=dict(self.shut_out.most_common()),
         )
-
-
-def _trade(fill: Record) -> Trade:
-    return Trade(
-        ts=fill["ts"],
-        sid=fill["sid"],
-        side=fill["side"],
-        quantity=Decimal(fill["quantity"]),
-        price=Decimal(str(fill["price"])),
-        cash=Decimal(fill["cash"]),
-        commission=Decimal(fill.get("commission", 0)),
-        profit=Decimal(fill["profit"]) if "profit" in fill else None,
-    )
