@@ -82,7 +82,14 @@ MOVED = {
 
 RENAMED = {
     "cell": {"Cell": "supervision.shared_status:SharedStatus"},
-    "compose": {"exchange": "config.compose:substitute_parts"},
+    "compose": {
+        "DEFAULT_PORTFOLIO": "config.editing:DEFAULT_PORTFOLIO",
+        "exchange": "config.editing:substitute_parts",
+        "overlay": "config.editing:overlay",
+        "portable": "config.portable:portable",
+        "recorded": "config.portable:recorded",
+        "settle": "config.editing:settle",
+    },
     "composition": {"Line": "trading.composition:Sleeve"},
     "curve": {"Curve": "backtest.equity:EquityCurve"},
     "desk": {"Desk": "trading.order_manager:OrderManager"},
@@ -105,6 +112,18 @@ RENAMED = {
     "verdicts": {"Casualty": "supervision.crashes:WorkerCrash", "Verdict": "supervision.crashes:FailureDecision"},
 }
 """Names that modules had under their old names, and what they are called; importing the old module brings them back."""
+
+ELSEWHERE = {
+    "config": {
+        "tables": (
+            "ALIASES CORE_KEYS DEFAULT_ADDRESS Table PartTable PortfolioChoice AlgorithmTable IndicatorTable "
+            "SourceTable CostsTable FillsTable MarginTable InstrumentTable InstrumentsTable RpcTable JournalTable WorkerTable "
+            "HooksTable PluginsTable Configuration"
+        )
+    },
+    "plugins": {"first_party": "FIRST_PARTY how_to_install", "trial": "Check check"},
+}
+"""Packages that were modules: names that are in another module than most, by that module."""
 
 
 class Finder:
@@ -149,7 +168,7 @@ def names(old: str, new: str, name: str) -> "Any":
 
     Args:
         old: the package.
-        new: where the module is.
+        new: where the module is; `ELSEWHERE` says which names are in another one.
         name: what was asked for.
 
     Raises:
@@ -160,6 +179,9 @@ def names(old: str, new: str, name: str) -> "Any":
 
     if name.startswith("__"):
         raise AttributeError(f"module {old!r} has no attribute {name!r}")
+    for module, moved in ELSEWHERE.get(old.rpartition(".")[2], {}).items():
+        if name in moved.split():
+            new = f"{old}.{module}"
     try:
         found = getattr(import_module(new), name)
     except AttributeError:

@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from intuition_core.deprecated import MOVED, RENAMED
+from intuition_core.deprecated import ELSEWHERE, MOVED, RENAMED
 
 ROOT = Path(__file__).parent.parent
 
@@ -115,6 +115,18 @@ def test_a_name_of_a_module_that_is_a_package_now_warns_once(
     found, told = runs(statement.format(package, module, name))
     assert found is getattr(importlib.import_module(new), name)
     expect_one(told, f"intuition_core.{package}.{name}", f"{new}.{name}")
+
+
+@pytest.mark.parametrize(
+    ("package", "module", "name"),
+    [(package, *each) for package, modules in ELSEWHERE.items() for each in modules.items()],
+)
+def test_names_that_went_to_another_module_are_found_there(package: str, module: str, name: str) -> None:
+    new = f"intuition_core.{package}.{module}"
+    for each in name.split():
+        found, told = runs(f"from intuition_core.{package} import {each} as found")
+        assert found is getattr(importlib.import_module(new), each)
+        expect_one(told, f"intuition_core.{package}.{each}", f"{new}.{each}")
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -118,7 +118,7 @@ class Commands(click.Group):
                     yield plugin.name, f"{plugin.summary} ({source})" if alone else f"From {source}."
 
     def _hint(self, name: str) -> str:
-        from intuition_core.plugins.catalogue import FIRST_PARTY, how_to_install
+        from intuition_core.plugins.first_party import FIRST_PARTY, how_to_install
 
         distribution = FIRST_PARTY.get(("command", name))
         if distribution:

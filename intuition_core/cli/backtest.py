@@ -137,7 +137,8 @@ class _Command:
         config: Path | None,
         **flags: Any,
     ) -> None:
-        from intuition_core.config.compose import compose, settle
+        from intuition_core.config.compose import compose
+        from intuition_core.config.editing import settle
         from intuition_core.plugins.catalogue import discover
 
         if start is not None and end is not None and start >= end:

@@ -92,7 +92,7 @@ def _redacted(config: "Config", catalogue: "Catalogue") -> Any:
     """Give the configuration's values as plain types, without secrets; what cannot be imported shows no parameter."""
     import msgspec
 
-    from intuition_core.config.loading import HooksTable
+    from intuition_core.config.tables import HooksTable
     from intuition_core.errors import IntuitionError
     from intuition_core.params.checking import REDACTED, redact_params
 

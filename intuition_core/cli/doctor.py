@@ -69,7 +69,8 @@ def doctor(*, as_json: bool, config: Path | None, verbose: int) -> int:  # noqa:
 
 def examine(file: Path | None = None) -> Iterator[Finding]:
     """Look at everything, whatever comes of it."""
-    from intuition_core.config.loading import BadConfiguration, Config, Configuration, load_config
+    from intuition_core.config.loading import BadConfiguration, Config, load_config
+    from intuition_core.config.tables import Configuration
 
     yield _python()
     yield _libraries()

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from intuition_core.cli.logs import set_up_logging
 from intuition_core.cli.options import config_option, verbose_option
 from intuition_core.cli.serve import key_and_value
-from intuition_core.config.loading import AlgorithmTable, Config, load_config
+from intuition_core.config.loading import Config, load_config
+from intuition_core.config.tables import AlgorithmTable
 from intuition_core.params.typed import Typed
 from intuition_core.session.archive import held, session_file
 

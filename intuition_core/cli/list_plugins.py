@@ -9,8 +9,9 @@ import click
 import msgspec
 
 from intuition_core.cli.options import Seconds, blocked_plugins, config_option, verbose_option
-from intuition_core.plugins.catalogue import CORE, KINDS, Plugin, check, discover, how_to_install
+from intuition_core.plugins.catalogue import CORE, KINDS, Plugin, discover
 from intuition_core.plugins.distributions import normal
+from intuition_core.plugins.first_party import how_to_install
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -109,6 +110,8 @@ def _requirements(rows: Iterable[Row]) -> list[str]:
 def _checked(plugin: Plugin, deadline: float) -> Row:
     if plugin.status not in {"available", "conflict"}:
         return Row(plugin)
+    from intuition_core.plugins.trial import check
+
     outcome = check(plugin, deadline=deadline)
     if outcome.missing:
         lacks = " and ".join(f"no `{method}`" for method in outcome.missing)

@@ -38,7 +38,7 @@ def replay(*, session: str, until: int | None, changes: tuple[str, ...], as_json
     """
     set_up_logging(verbose=verbose)
     parts, values = _asked(changes)
-    from intuition_core.config.compose import recorded
+    from intuition_core.config.portable import recorded
     from intuition_core.plugins.catalogue import discover
     from intuition_core.session.archive import find_session
     from intuition_core.session.journal import Journal

@@ -10,18 +10,10 @@ import click
 from intuition_core.cli.options import blocked_plugins, config_option, verbose_option
 from intuition_core.contracts import CONTRACT_VERSION
 from intuition_core.errors import IntuitionError, did_you_mean
-from intuition_core.plugins.catalogue import (
-    FIRST_PARTY,
-    KINDS,
-    BrokenPlugin,
-    Catalogue,
-    Plugin,
-    PluginConflict,
-    discover,
-    how_to_install,
-)
+from intuition_core.plugins.catalogue import KINDS, BrokenPlugin, Catalogue, Plugin, PluginConflict, discover
 from intuition_core.plugins.distributions import normal
 from intuition_core.plugins.files import is_file
+from intuition_core.plugins.first_party import FIRST_PARTY, how_to_install
 
 if TYPE_CHECKING:
     from intuition_core.plugins.description import Parameter

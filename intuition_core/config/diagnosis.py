@@ -6,7 +6,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from intuition_core.config.compose import chosen, compose, connector_params, hook_factory, located, settle
+from intuition_core.config.compose import chosen, compose, connector_params, hook_factory, located
+from intuition_core.config.editing import settle
 from intuition_core.config.loading import BadConfiguration, Config, load_config
 from intuition_core.config.requirements import check_requirements
 from intuition_core.errors import BadParameter, IntuitionError, Mistakes

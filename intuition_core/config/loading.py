@@ -4,317 +4,27 @@ A value given by a variable or by ``--param`` is text: it stays as it was typed 
 a TOML value where it takes anything else (`Typed`).
 """
 
-import math
 import os
-import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_type_hints
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from msgspec import inspect as shapes
 
-from intuition_core.account.amounts import total
-from intuition_core.account.instruments import check_currency
-from intuition_core.account.margin import Margin
-from intuition_core.data import DEFAULT_CHANNEL, check_channel
-from intuition_core.errors import BadData, IntuitionError, did_you_mean
-from intuition_core.params.durations import read_duration
+from intuition_core.config.checks import range_at, unfit_keys, unfit_values
+from intuition_core.config.tables import ALIASES, Configuration
+from intuition_core.errors import IntuitionError
 from intuition_core.params.typed import Typed, complaint, resolve, shown
 from intuition_core.plugins.files import anchored
-from intuition_core.session.journal import Durability
-from intuition_core.trading.composition import (
-    DEFAULT_CASH,
-    DEFAULT_DEADLINE,
-    DEFAULT_POLICY,
-    DEFAULT_STEP,
-    Fill,
-    Policy,
-)
-from intuition_core.trading.timers import BadTimer, Missed, read_timer
-
-ClockTime: TypeAlias = Literal["events", "wall"]
 
 FILE: Final = "intuition.toml"
 PREFIX: Final = "INTUITION_"
-DEFAULT_ADDRESS: Final = "tcp://127.0.0.1:4242"
 FILE_VARIABLE: Final = "INTUITION_CONFIG"
 """Names the configuration file where no ``--config`` does."""
 NOT_SETTINGS: Final = frozenset({"INTUITION_TRACEBACK", FILE_VARIABLE})
 """Variables of ours that are no configuration keys."""
-
-
-class Table(msgspec.Struct, frozen=True, kw_only=True):
-    """A table of the configuration; unknown keys are found by `load_config`, with the nearest valid one."""
-
-
-class PartTable(Table, frozen=True, kw_only=True):
-    """``[algorithm]``, ``[portfolio]``, ``[[risks]]``: a plugin (``name`` or ``distribution:name``), its parameters.
-
-    ``policy`` and ``deadline`` are as in ``[worker]``, for this part.
-    """
-
-    name: str
-    params: dict[str, Any] = {}
-    policy: Policy | None = None
-    deadline: float | None = None
-
-
-class PortfolioChoice(Table, frozen=True, kw_only=True):
-    """``portfolio`` within ``[[algorithms]]``; without it ``[portfolio]`` counts, and without that `naive`."""
-
-    use: str
-    params: dict[str, Any] = {}
-    policy: Policy | None = None
-    deadline: float | None = None
-
-
-class AlgorithmTable(Table, frozen=True, kw_only=True):
-    """One of ``[[algorithms]]``: ``name`` is what records call it, ``use`` the plugin.
-
-    ``share`` is its part of the capital, from 0 to 1; those that name none share evenly what the others leave.
-    """
-
-    name: str
-    use: str | None = None
-    share: Decimal | None = None
-    params: dict[str, Any] = {}
-    policy: Policy | None = None
-    deadline: float | None = None
-    portfolio: PortfolioChoice | None = None
-
-
-class IndicatorTable(Table, frozen=True, kw_only=True):
-    """One of ``[[indicators]]``: ``name`` is what records call it, ``use`` the plugin."""
-
-    name: str
-    use: str | None = None
-    params: dict[str, Any] = {}
-    policy: Policy | None = None
-    deadline: float | None = None
-
-
-class SourceTable(Table, frozen=True, kw_only=True):
-    """``[source]``: where a backtest takes its events from; without ``name`` the data says which source reads it."""
-
-    name: str | None = None
-    params: dict[str, Any] = {}
-
-
-class CostsTable(Table, frozen=True, kw_only=True):
-    """``[costs]``: what every fill pays, see `intuition_core.account.costs`.
-
-    Shares of the amount traded are in basis points (hundredths of a percent), the others in the account's currency.
-    ``commission_min`` and ``commission_max`` are what the commission of one fill is at least and at most.
-    ``commission_tiers`` are pairs of an amount and the rate up to it, rising; ``commission_bps`` is the rate above.
-    ``slippage_impact`` is the part of the price that filling all of an event's volume moves it by, with the square of
-    the part that is filled.
-    """
-
-    commission_bps: Decimal = Decimal(0)
-    commission_per_trade: Decimal = Decimal(0)
-    slippage_bps: Decimal = Decimal(0)
-    slippage_per_trade: Decimal = Decimal(0)
-    commission_per_unit: Decimal = Decimal(0)
-    commission_min: Decimal = Decimal(0)
-    commission_max: Decimal | None = None
-    commission_tiers: tuple[tuple[Decimal, Decimal], ...] = ()
-    slippage_impact: Decimal = Decimal(0)
-
-
-class FillsTable(Table, frozen=True, kw_only=True):
-    """``[fills]``: how much of the market orders may have.
-
-    ``volume_share`` is the part of an event's ``volume`` that all orders for its symbol together can fill at that
-    event, above 0 and at most 1; without it there is no limit. ``delay`` is how long after its decision an order
-    reaches the market, such as ``"2s"``. Both are refused with ``fill = "same"``, which fills at the event of the
-    decision, whose volume was traded before; so is ``slippage_impact``.
-    """
-
-    volume_share: Decimal | None = None
-    delay: str = "0s"
-
-
-class TimeTable(Table, frozen=True, kw_only=True):
-    """``[time]``: which times of events are believed.
-
-    ``ahead`` is how far the ``ts`` of an event may be ahead of the moment at which it is received, such as ``"1h"``;
-    one further ahead is refused. ``bars`` says how long bars of a channel last that come without ``start``:
-    ``quotes = "1m"``. Without it, such a bar's close alone counts.
-    """
-
-    ahead: str = "1h"
-    bars: dict[str, str] = {}
-
-
-class MarginTable(Table, frozen=True, kw_only=True):
-    """``[margin]``: that the table is there permits short selling, see `intuition_core.account.margin`.
-
-    ``initial`` is how much cash covers a short position, in parts of what buying it back would take, the proceeds of
-    the sale included; below ``maintenance`` there is a margin call.
-    """
-
-    initial: Decimal = Margin().initial
-    maintenance: Decimal = Margin().maintenance
-
-
-class InstrumentTable(Table, frozen=True, kw_only=True):
-    """One of ``[[instruments.table]]``, see `intuition_core.account.instruments`."""
-
-    symbol: str
-    currency: str | None = None
-    lot: Decimal | None = None
-    tick: Decimal | None = None
-    multiplier: Decimal = Decimal(1)
-    calendar: str | None = None
-
-
-class InstrumentsTable(Table, frozen=True, kw_only=True):
-    """``[instruments]``: what is known of symbols: from a ``file`` (CSV or TOML), from ``table``, from a plugin.
-
-    A relative path starts from the folder of the file that names it. ``name`` and ``params`` choose a plugin of the
-    kind `instruments`, ``calendars`` the plugin of the kind `calendar` that knows the calendars which they name.
-    """
-
-    file: str | None = None
-    name: str | None = None
-    params: dict[str, Any] = {}
-    calendars: str = "exchange"
-    table: tuple[InstrumentTable, ...] = ()
-
-
-class ClockTable(Table, frozen=True, kw_only=True):
-    """``[clock]``: by which time a served session tells its timers.
-
-    ``time`` is ``events`` (a timer comes before the first event that is later) or ``wall`` (it also comes while there
-    are no events, ``grace`` after its moment, such as ``"1s"``). Backtests and replays read no clock.
-    """
-
-    time: ClockTime = "events"
-    grace: str = "1s"
-
-
-class TimerTable(Table, frozen=True, kw_only=True):
-    """One of ``[[timers]]``: an event that comes by the time of others, on the channel ``name``.
-
-    ``every`` is a length such as ``"1h"``, counted from the beginning of 1970 UTC. ``at`` is ``open`` or ``close`` of a
-    session, ``week end`` or ``month end``, with or without a distance: ``"close - 10m"``; ``calendar`` says whose.
-    ``missed`` says what becomes of several moments between two events, and of those at which a session that goes by the
-    clock was down: ``once`` (the last one comes), ``skip`` (none does) or ``all``.
-    """
-
-    name: str
-    every: str | None = None
-    at: str | None = None
-    calendar: str | None = None
-    missed: Missed = "once"
-
-
-class RpcTable(Table, frozen=True, kw_only=True):
-    """``[rpc]``: where the session is served, and who may call it (docs/security.md).
-
-    ``key`` is the file of one's own secret key. Who serves with one names with ``clients`` the folder of those who may
-    call; who calls names with ``server_key`` the server's public key, as text or as a file.
-    """
-
-    addr: str = DEFAULT_ADDRESS
-    key: str | None = None
-    clients: str | None = None
-    server_key: str | None = None
-
-
-class JournalTable(Table, frozen=True, kw_only=True):
-    """``[journal]``: where the session is kept, and what a commit survives.
-
-    ``path`` is a file; without it, one named after the session in the platform's data folder. ``durability`` is
-    ``process`` (a commit survives the end of the process, however it ends) or ``power`` (that of the machine's power
-    as well, for a few milliseconds a batch). ``enabled = false`` keeps the session in memory alone.
-    """
-
-    path: str | None = None
-    durability: Durability = "process"
-    enabled: bool = True
-
-
-class WorkerTable(Table, frozen=True, kw_only=True):
-    """``[worker]``: what the process in which the parts run is allowed, and what follows when a part fails.
-
-    A part fails when it raises, answers nonsense, ends the process, or takes longer than ``deadline`` seconds for one
-    call. Then, by its ``policy``: ``skip`` (the default): it has no say in that event; ``quarantine``: none from then
-    on; ``raise``: the session takes no more events until a person starts it again. ``memory`` is the most that the
-    process may use, in MiB; without it there is no limit. A plugin whose import takes longer than ``import_deadline``
-    seconds ends the start.
-    """
-
-    policy: Policy = DEFAULT_POLICY
-    deadline: float = DEFAULT_DEADLINE
-    import_deadline: float = 60.0
-    memory: int | None = None
-
-
-class HooksTable(Table, frozen=True, kw_only=True):
-    """``[hooks]``: which hook plugins listen, in which order.
-
-    ``essential`` are those without which there must be no trading: where one of them fails, the session takes no more
-    events. ``params`` has the parameters, by the plugin's name.
-    """
-
-    enabled: tuple[str, ...] = ()
-    essential: tuple[str, ...] = ()
-    params: dict[str, dict[str, Any]] = {}
-
-
-class PluginsTable(Table, frozen=True, kw_only=True):
-    """``[plugins]``: which plugins must not be used: ``name``, ``kind:name`` or a distribution."""
-
-    blocked: tuple[str, ...] = ()
-
-
-class Configuration(Table, frozen=True, kw_only=True):
-    """Everything that can be configured.
-
-    ``cash`` is in the account's currency; ``seed`` makes draws repeatable, and one is drawn where none is given;
-    ``fill`` says whether orders fill on the ``next`` quote or at the ``same`` one; ``quantity_step`` is the smallest
-    number of units; ``negative_prices`` lets zero and negative prices in; ``session`` names the session; ``requires``
-    says which distributions must be installed, as pip writes it (``intuition-random>=0.1``); ``currency`` is what the
-    account is kept in, and only needed where instruments are quoted in another.
-    """
-
-    requires: tuple[str, ...] = ()
-
-    seed: int | None = None
-    cash: Decimal = DEFAULT_CASH
-    fill: Fill = "next"
-    quantity_step: Decimal = DEFAULT_STEP
-    negative_prices: bool = False
-    session: str | None = None
-    algorithm: PartTable | None = None
-    algorithms: tuple[AlgorithmTable, ...] = ()
-    portfolio: PartTable | None = None
-    risks: tuple[PartTable, ...] = ()
-    indicators: tuple[IndicatorTable, ...] = ()
-    costs: CostsTable = CostsTable()
-    fills: FillsTable = FillsTable()
-    time: TimeTable = TimeTable()
-    clock: ClockTable = ClockTable()
-    timers: tuple[TimerTable, ...] = ()
-    margin: MarginTable | None = None
-    currency: str | None = None
-    instruments: InstrumentsTable = InstrumentsTable()
-    source: SourceTable = SourceTable()
-    rpc: RpcTable = RpcTable()
-    journal: JournalTable = JournalTable()
-    worker: WorkerTable = WorkerTable()
-    connectors: dict[str, dict[str, Any]] = {}
-    hooks: HooksTable = HooksTable()
-    plugins: PluginsTable = PluginsTable()
-
-
-ALIASES: Final = {"starting_cash": "cash"}
-CORE_KEYS: Final = frozenset({"seed", "cash", "fill", "quantity_step", "negative_prices", "starting_cash"})
-"""Flat keys, as `--param` and `initialize` take them, that are the core's own."""
 
 FLAGS: Final = {
     "algorithm.name": "--algo",
@@ -324,20 +34,6 @@ FLAGS: Final = {
 }
 """How the flags for these keys are typed; others are named after the last word of the key."""
 
-_EXPECTED: Final = {
-    "cash": 'an amount such as 10000 or "10000.50"',
-    "quantity_step": 'a number of units such as 1 or "0.001"',
-    "costs.commission_bps": "a number of basis points such as 5",
-    "costs.commission_per_trade": 'an amount such as 1 or "0.35"',
-    "costs.slippage_bps": "a number of basis points such as 2",
-    "costs.slippage_per_trade": 'an amount such as 1 or "0.35"',
-    "costs.commission_per_unit": 'an amount such as "0.005"',
-    "costs.commission_min": 'an amount such as 1 or "0.35"',
-    "costs.commission_max": 'an amount such as 30 or "29.90"',
-    "costs.slippage_impact": 'a part of the price such as "0.1"',
-    "fills.volume_share": 'a part of the volume such as "0.1"',
-}
-_SESSION: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _JOURNAL: Final = "journal"
 """The origin of what a session was run with: a combination that is refused by now is still run again as it was."""
 
@@ -441,7 +137,7 @@ def load_config(
     for layer in layers:
         tree = resolve({ALIASES.get(key, key): value for key, value in layer.tree.items()}, shape, later=True)
         tree = anchored(tree, Path() if chosen is None or layer.key else chosen.parent)
-        mistakes.extend(_mistakes(Configuration, tree, layer))
+        mistakes.extend(Mistake(layer.says(given), key, problem) for key, problem, given in unfit_keys(tree))
         mistakes.extend(_rivals(merged, origins, tree, layer))
         _merge(merged, tree)
         origins.update(_origins(tree, layer))
@@ -476,39 +172,10 @@ def convert(tree: Mapping[str, Any], *, origin: str, origins: Mapping[str, str] 
         values = msgspec.convert(resolve(tree, shape, later=True), Configuration)
     except msgspec.ValidationError as error:
         key, problem = complaint(error, shape)
-        if key in _EXPECTED:
-            problem = f"expected {_EXPECTED[key]}, got {shown(_found(tree, key))}"
+        if (wanted := range_at(key)) is not None:
+            problem = f"expected {wanted}, got {shown(_found(tree, key))}"
         raise BadConfiguration(mistake(key, problem)) from None
-    mistakes = [
-        mistake(key, f"expected {what} above 0, got {value}")
-        for key, what, value in _limits(values)
-        if value is not None and not 0 < value < math.inf
-    ]
-    if values.algorithm is not None and values.algorithms:
-        mistakes.append(mistake("algorithms", "[algorithm] is there too; use one or the other"))
-    if not values.cash.is_finite() or not 0 <= values.cash <= 10**18:
-        mistakes.append(mistake("cash", f"expected an amount from 0 to 1e18, got {values.cash}"))
-    step = values.quantity_step
-    if not step.is_finite() or not Decimal("1e-18") <= step <= 10**9:
-        mistakes.append(mistake("quantity_step", f"expected a step from 1e-18 to 1e9, got {step}"))
-    mistakes += [mistake(key, problem) for key, problem in _misnamed(values)]
-    for name in sorted({name for name in values.hooks.enabled if values.hooks.enabled.count(name) > 1}):
-        mistakes.append(mistake("hooks.enabled", f"`{name}` is there more than once; name it where it is to be called"))
-    for key, names in (("essential", values.hooks.essential), ("params", values.hooks.params)):
-        for name in names:
-            if name not in values.hooks.enabled:
-                problem = f"`{name}` is not enabled; add it to `enabled`, or take it out here"
-                mistakes.append(mistake(f"hooks.{key}", problem))
-    mistakes += [mistake(key, problem) for key, problem in _mispriced(values)]
-    mistakes += [mistake(key, problem) for key, problem in _mistimed(values)]
-    if origin != _JOURNAL:
-        mistakes += [mistake(key, problem) for key, problem in _unheeded(values)]
-    mistakes += [mistake(key, problem) for key, problem in _uncovered(values)]
-    if values.seed is not None and not -(2**63) <= values.seed < 2**63:
-        mistakes.append(mistake("seed", "expected a whole number of at most 64 bits"))
-    if values.session is not None and not _SESSION.fullmatch(values.session):
-        wanted = "1 to 64 letters (a to z), digits, `.`, `_` and `-`, as topics and files are named after the session"
-        mistakes.append(mistake("session", f"expected {wanted}; got {shown(values.session)}"))
+    mistakes = [mistake(key, problem) for key, problem in unfit_values(values, recorded=origin == _JOURNAL)]
     if mistakes:
         raise BadConfiguration(*mistakes)
     return values
@@ -517,139 +184,8 @@ def convert(tree: Mapping[str, Any], *, origin: str, origins: Mapping[str, str] 
 def _found(tree: Mapping[str, Any], key: str) -> Any:
     value: Any = tree
     for word in key.split("."):
-        value = value[word]
+        value = value[word] if isinstance(value, Mapping) else value[int(word)]
     return value
-
-
-def _misnamed(values: Configuration) -> Iterator[tuple[str, str]]:
-    """Find algorithms and indicators that cannot be told apart, and shares that cannot be."""
-    for key, names in (
-        ("algorithms", [table.name for table in values.algorithms]),
-        ("indicators", [table.name for table in values.indicators]),
-    ):
-        for n, name in enumerate(names):
-            if name in names[:n]:
-                yield f"{key}.{n}.name", f"another is called `{name}` too; give one another name, and `use`"
-    shares = [table.share for table in values.algorithms if table.share is not None]
-    for n, table in enumerate(values.algorithms):
-        if table.share is not None and not (table.share.is_finite() and 0 <= table.share <= 1):
-            yield f"algorithms.{n}.share", f"expected a number from 0 to 1, got {table.share}"
-            return
-    if (whole := total(shares)) > 1:
-        yield "algorithms", f"the shares come to {whole}, which is more than 1"
-
-
-def _mispriced(values: Configuration) -> Iterator[tuple[str, str]]:
-    """Find costs and limits of fills that cannot be."""
-    costs = values.costs
-    for name in CostsTable.__struct_fields__:
-        if name == "commission_tiers":
-            continue
-        amount: Decimal | None = getattr(costs, name)
-        most = 9999 if name.endswith("_bps") else 1 if name == "slippage_impact" else 10**9
-        if amount is not None and not (amount.is_finite() and 0 <= amount <= most):
-            yield f"costs.{name}", f"expected a number from 0 to {most}, got {amount}"
-        elif name == "commission_max" and amount is not None:
-            least = costs.commission_min
-            if least.is_finite() and amount < least:
-                yield "costs.commission_max", f"expected at least the {least} of `commission_min`, got {amount}"
-    below = Decimal(0)
-    for bound, rate in costs.commission_tiers:
-        if not (bound.is_finite() and below < bound <= 10**18):
-            problem = f"expected amounts that rise, each above 0 and at most 1e18; got {bound} after {below}"
-        elif not (rate.is_finite() and 0 <= rate <= 9999):
-            problem = f"expected rates from 0 to 9999 basis points, got {rate}"
-        else:
-            below = bound
-            continue
-        yield "costs.commission_tiers", problem
-        return
-    share = values.fills.volume_share
-    if share is not None and not (share.is_finite() and 0 < share <= 1):
-        yield "fills.volume_share", f"expected a number above 0 and at most 1, got {share}"
-    lengths = {"fills.delay": values.fills.delay, "time.ahead": values.time.ahead, "clock.grace": values.clock.grace}
-    lengths |= {f"time.bars.{channel}": length for channel, length in values.time.bars.items()}
-    for key, text in lengths.items():
-        try:
-            length = read_duration(text)
-        except BadData as error:
-            yield key, error.problem
-            continue
-        if not length and key not in ("fills.delay", "clock.grace"):
-            yield key, f"expected a length of time above 0, got {text}"
-    for channel in values.time.bars:
-        if channel != DEFAULT_CHANNEL:
-            yield f"time.bars.{channel}", f"only bars on `{DEFAULT_CHANNEL}` fill orders; name that channel"
-
-
-def _mistimed(values: Configuration) -> Iterator[tuple[str, str]]:
-    """Find timers that are never due, or that nobody could tell from something else."""
-    taken = {DEFAULT_CHANNEL: "quotes", "actions": "splits and dividends", "rates": "rates"}
-    taken |= {table.name: "an indicator" for table in values.indicators}
-    for n, table in enumerate(values.timers):
-        if table.name in taken:
-            yield f"timers.{n}.name", f"`{table.name}` is the channel of {taken[table.name]}; choose another name"
-            continue
-        taken[table.name] = "another timer"
-        try:
-            check_channel(table.name)
-            read_timer(**msgspec.structs.asdict(table))
-        except BadData as error:
-            yield f"timers.{n}.name", error.problem
-        except BadTimer as error:
-            yield f"timers.{n}", error.problem
-
-
-def _unheeded(values: Configuration) -> Iterator[tuple[str, str]]:
-    """Find what depends on the volume of an event where orders fill without one."""
-    if values.fill != "same":
-        return
-    for key, given in (
-        ("fills.volume_share", values.fills.volume_share),
-        ("costs.slippage_impact", values.costs.slippage_impact),
-    ):
-        if given:
-            problem = (
-                'with `fill = "same"` an order fills at the quote of its own signal, which has no volume to hold it '
-                f'against; choose `fill = "next"`, or leave `{key}` out'
-            )
-            yield key, problem
-    if values.fills.delay != FillsTable().delay:
-        problem = 'with `fill = "same"` an order fills at once; choose `fill = "next"`, or leave `fills.delay` out'
-        yield "fills.delay", problem
-
-
-def _uncovered(values: Configuration) -> Iterator[tuple[str, str]]:
-    """Find margins that would cover nothing, and a currency that is none."""
-    if values.margin is not None:
-        for name in MarginTable.__struct_fields__:
-            part = getattr(values.margin, name)
-            if not part.is_finite() or not 1 <= part <= 100:
-                yield f"margin.{name}", f"expected a number from 1 to 100, got {part}"
-                return
-        if values.margin.maintenance > values.margin.initial:
-            yield "margin.maintenance", f"{values.margin.maintenance} is more than `initial`, {values.margin.initial}"
-    if values.currency is not None:
-        try:
-            check_currency(values.currency)
-        except BadData as error:
-            yield "currency", error.problem
-
-
-def _limits(values: Configuration) -> Iterator[tuple[str, str, float | None]]:
-    yield "worker.memory", "MiB", values.worker.memory
-    yield "worker.deadline", "seconds", values.worker.deadline
-    yield "worker.import_deadline", "seconds", values.worker.import_deadline
-    tables = {"algorithm": values.algorithm, "portfolio": values.portfolio}
-    tables |= {f"risks.{n}": risk for n, risk in enumerate(values.risks)}
-    for key, table in tables.items():
-        yield f"{key}.deadline", "seconds", table.deadline if table is not None else None
-    for n, indicator in enumerate(values.indicators):
-        yield f"indicators.{n}.deadline", "seconds", indicator.deadline
-    for n, algorithm in enumerate(values.algorithms):
-        yield f"algorithms.{n}.deadline", "seconds", algorithm.deadline
-        if algorithm.portfolio is not None:
-            yield f"algorithms.{n}.portfolio.deadline", "seconds", algorithm.portfolio.deadline
 
 
 class _Layer(NamedTuple):
@@ -778,60 +314,3 @@ def _rivals(
             rival = _origin(origins, other) or next((at for at in origins if at.startswith(f"{other}.")), None)
             source = f", from {origins.get(rival or '', rival)}" if other in below and rival else ""
             yield Mistake(layer.says(key), key, f"{shown_as} is there too{source}; use one or the other")
-
-
-def _mistakes(table: type[Table], tree: Mapping[str, Any], layer: _Layer, path: str = "") -> Iterator[Mistake]:
-    """Find unknown keys and wrong types in one layer."""
-    hints = get_type_hints(table)
-    for key, value in tree.items():
-        here = f"{path}.{key}" if path else key
-        origin = layer.says(here)
-        if key not in hints:
-            known = ", ".join(f"`{name}`" for name in hints)
-            hint = did_you_mean(key, hints) or "; "
-            yield Mistake(origin, here, f"unknown{hint}{'' if hint == '; ' else ' '}valid are {known}")
-            continue
-        inner = _table_of(hints[key])
-        if inner is not None and isinstance(value, Mapping):
-            yield from _mistakes(inner, value, layer, here)
-        elif inner is not None and _is_array(hints[key]) and isinstance(value, list):
-            for n, element in enumerate(value):
-                if isinstance(element, Mapping):
-                    yield from _mistakes(inner, element, layer, f"{here}.{n}")
-                else:
-                    yield Mistake(layer.says(f"{here}.{n}"), f"{here}.{n}", f"expected a table, got {shown(element)}")
-        elif value == "" and here not in _EXPECTED:
-            yield Mistake(origin, here, "is empty; leave it out, or say what it is to be")
-        else:
-            yield from _misfit(value, hints[key], origin, here)
-
-
-def _misfit(value: Any, hint: Any, origin: str, key: str) -> Iterator[Mistake]:
-    if getattr(hint, "__origin__", None) is dict and isinstance(value, Mapping):
-        for name, content in value.items():
-            yield from _misfit(content, hint.__args__[1], origin, f"{key}.{name}")
-        return
-    try:
-        msgspec.convert(value, hint)
-    except msgspec.ValidationError as error:
-        rest, problem = complaint(error, shapes.type_info(hint))
-        if key in _EXPECTED:
-            problem = f"expected {_EXPECTED[key]}"
-        if not rest and ", got " in problem:
-            head, _, tail = problem.partition(", got ")
-            near = tail.partition("; ")
-            problem = f"{head}, got {shown(value)}{near[1]}{near[2]}"
-        elif not rest:
-            problem = f"{problem}, got {shown(value)}"
-        yield Mistake(origin, f"{key}.{rest}" if rest else key, problem)
-
-
-def _table_of(hint: Any) -> type[Table] | None:
-    for candidate in (hint, *getattr(hint, "__args__", ())):
-        if isinstance(candidate, type) and issubclass(candidate, Table):
-            return candidate
-    return None
-
-
-def _is_array(hint: Any) -> bool:
-    return getattr(hint, "__origin__", None) is tuple

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from intuition_core.config.loading import Configuration
+from intuition_core.config.tables import Configuration
 from intuition_core.plugins.catalogue import Catalogue, Plugin
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"

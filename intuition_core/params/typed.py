@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import inspect as shapes
@@ -76,11 +76,11 @@ def complaint(error: Exception, shape: shapes.Type) -> tuple[str, str]:
     if missing := re.fullmatch(r"Object missing required field `(.*)`", problem):
         return ".".join([*place, missing[1]]), "is missing"
     if invalid := re.fullmatch(r"Invalid enum value (.*)", problem):
-        wanted = _at(shape, place)
+        wanted = shape_at(shape, place)
         near = did_you_mean(invalid[1].strip("'"), map(str, _choices(wanted)))
         return ".".join(place), f"expected {expected(wanted)}, got {invalid[1]}{near}"
     if problem == "Invalid decimal string":
-        return ".".join(place), f"expected {expected(_at(shape, place))}"
+        return ".".join(place), f"expected {expected(shape_at(shape, place))}"
     words = re.sub(r"`([a-z_ |]+)`", _in_words, problem)
     return ".".join(place), words[:1].lower() + words[1:]
 
@@ -127,8 +127,8 @@ def _choices(shape: shapes.Type) -> tuple[Any, ...]:
     return tuple(found)
 
 
-def _at(shape: shapes.Type, place: list[str]) -> shapes.Type:
-    """Give what a value must be at a place within a value of that shape."""
+def shape_at(shape: shapes.Type, place: Sequence[str]) -> shapes.Type:
+    """Return the type of the value at a path of keys and indices within a value of type ``shape``."""
     for key in place:
         inner: shapes.Type | None = None
         for member in _members(shape):

@@ -10,9 +10,8 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import suppress
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -21,10 +20,8 @@ from intuition_core.determinism.apart import leave_if_forked, unchanged
 from intuition_core.errors import IntuitionError, did_you_mean
 from intuition_core.plugins.distributions import Distribution, distributions, headers, normal
 from intuition_core.plugins.files import FILE, is_file, load_part, module_name, part_file, version_of
+from intuition_core.plugins.first_party import FIRST_PARTY, OWN, how_to_install
 from intuition_core.supervision.stage import STAGE
-
-if TYPE_CHECKING:
-    import subprocess
 
 KINDS: Final = (
     "algorithm",
@@ -59,59 +56,6 @@ REQUIRED: Final = {
 
 CORE: Final = "intuition-core"
 """The distribution that holds the built-in parts."""
-
-_OWN: Final = {("portfolio", "naive"): "Bets a random fraction of the cash, to try an algorithm with"}
-"""What the core's own parts are; a distribution has but one summary for all that it brings."""
-
-_INDICATORS: Final = (
-    *("sma", "ema", "wma", "rsi", "roc", "stddev", "macd", "bollinger"),
-    *("atr", "donchian", "stochastic", "obv", "vwap"),
-)
-
-_RISKS: Final = (
-    "daily-loss",
-    "drawdown",
-    "exposure",
-    "max-position",
-    "order-rate",
-    "order-size",
-    "price-collar",
-    "stale-data",
-)
-
-FIRST_PARTY: Final = {
-    ("algorithm", "random"): "intuition-random",
-    ("algorithm", "sma-cross"): "intuition-algorithms",
-    ("algorithm", "buy-and-hold"): "intuition-algorithms",
-    ("portfolio", "kelly"): "intuition-portfolio-kelly",
-    ("portfolio", "fixed"): "intuition-portfolio-fixed",
-    ("portfolio", "optimal-weights"): "intuition-portfolio-optimal",
-    ("portfolio", "equal-weight"): "intuition-portfolio-weights",
-    ("portfolio", "target-weights"): "intuition-portfolio-weights",
-    **{("risk", name): "intuition-risk" for name in _RISKS},
-    ("connector", "mqtt"): "intuition-connector-mqtt",
-    **{("indicator", name): "intuition-indicators" for name in _INDICATORS},
-    ("source", "csv"): "intuition-source-files",
-    ("source", "parquet"): "intuition-source-files",
-    ("source", "jsonl"): "intuition-source-files",
-    ("source", "sample"): "intuition-source-sample",
-    ("report", "html"): "intuition-report",
-    ("source", "sql"): "intuition-source-sql",
-    ("source", "websocket"): "intuition-source-websocket",
-    ("calendar", "exchange"): "intuition-calendars",
-    ("command", "broker"): "intuition-connector-mqtt",
-    ("command", "compare"): "intuition-compare",
-    ("command", "publish"): "intuition-connector-mqtt",
-    ("hooks", "notify"): "intuition-notify",
-}
-"""The project's own plugins, by kind and name: the distribution that brings each."""
-
-
-def how_to_install(*distributions: str) -> str:
-    """Give the command that installs distributions of the project's own, also for those who have a clone of it."""
-    folders = " ".join(f"plugins/{distribution}" for distribution in distributions)
-    return f"`pip install {' '.join(distributions)}` (from a clone: `pip install {folders}`)"
-
 
 Status: TypeAlias = Literal["available", "broken", "blocked", "incompatible", "conflict"]
 
@@ -301,17 +245,6 @@ class Catalogue(msgspec.Struct, frozen=True):
             raise BrokenPlugin(plugin, f"importing `{plugin.target}` failed with {one_line(error)}") from error
 
 
-class Check(msgspec.Struct, frozen=True):
-    """What importing a plugin in a process of its own came to."""
-
-    seconds: float | None
-    """How long the import took; None where it did not come to an end."""
-    problem: str | None
-    """What went wrong, in one line; None where nothing did."""
-    missing: tuple[str, ...] = ()
-    """The methods of its kind that the class lacks."""
-
-
 def discover(*, blocked: Collection[str] = (), path: Sequence[str] | None = None) -> Catalogue:
     """List the plugins of all installed distributions, importing none of them.
 
@@ -328,50 +261,6 @@ def discover(*, blocked: Collection[str] = (), path: Sequence[str] | None = None
         for plugin in _plugins_of(distribution)
     ]
     return Catalogue(tuple(sorted(_conflicts(_blocked(plugins, blocked)), key=_rank)))
-
-
-def check(plugin: Plugin, *, deadline: float = 10.0, path: Sequence[str] | None = None) -> Check:
-    """Import a plugin in a process of its own, which is ended, with all it started, when it has answered.
-
-    Args:
-        plugin: what to import.
-        deadline: seconds after which the import is given up.
-        path: the import path, the interpreter's own by default.
-    """
-    import subprocess
-    import tempfile
-
-    from intuition_core.plugins import plugin_probe
-
-    required = REQUIRED.get(plugin.kind, ())
-    arguments = [
-        msgspec.json.encode(content).decode() for content in (list(sys.path if path is None else path), required)
-    ]
-    arguments.append(plugin.target)
-    hung = False
-    with tempfile.TemporaryFile() as report:
-        process = subprocess.Popen(  # noqa: S603  # our own program, with a path and a target, and no shell
-            [sys.executable, "-P", plugin_probe.__file__, str(report.fileno()), *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            pass_fds=(report.fileno(),),
-            start_new_session=True,
-        )
-        try:
-            process.wait(deadline)
-        except subprocess.TimeoutExpired:
-            hung = True
-        finally:
-            _end_group(process)
-        report.seek(0)
-        answer = report.read()
-    if hung:
-        return Check(None, f"still importing after {deadline:g} s")
-    try:
-        return msgspec.json.decode(answer, type=Check)
-    except msgspec.DecodeError:
-        return Check(None, f"the process {_ending(process.returncode)} while importing it")
 
 
 class _Entry(NamedTuple):
@@ -444,7 +333,7 @@ def _described(distribution: Distribution, entries: Iterable[_Entry]) -> list[Pl
         damage = f"its METADATA gives no {' and no '.join(missing)}"
     if damage:
         entries = [entry._replace(status="broken", reason=f"{damage}; reinstall {name}") for entry in entries]
-    own = _OWN if normal(name) == CORE else {}
+    own = OWN if normal(name) == CORE else {}
     summary = said.get("summary", "")
     return [
         Plugin(
@@ -559,20 +448,3 @@ def _conflicts(plugins: Iterable[Plugin]) -> Iterator[Plugin]:
                 yield msgspec.structs.replace(plugin, status="conflict", reason=reason)
             else:
                 yield plugin
-
-
-# Ending a process
-
-
-def _end_group(process: "subprocess.Popen[bytes]") -> None:
-    import signal
-
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def _ending(code: int) -> str:
-    import signal
-
-    return f"ended with exit code {code}" if code >= 0 else f"was killed by a signal ({signal.strsignal(-code)})"

@@ -1,6 +1,6 @@
 """Import one plugin in a process of its own, and say how that went.
 
-Run as a program by `intuition_core.plugins.catalogue.check`, with the number of an open file descriptor, the import
+Run as a program by `intuition_core.plugins.trial.check`, with the number of an open file descriptor, the import
 path and the methods of the plugin's kind as JSON, and the plugin's target as arguments. It imports nothing of the
 project, so that what it measures is the plugin.
 """

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from intuition_core.config.loading import Configuration
+from intuition_core.config.tables import Configuration
 from intuition_core.plugins.files import FILE, BadFile, check_syntax, is_file, part_file, version_of
 from intuition_core.trading.composition import Composition, Part, json_parts
 

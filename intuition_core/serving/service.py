@@ -14,16 +14,19 @@ import gevent
 import msgspec
 from msgspec.structs import replace
 
-from intuition_core.config.compose import compose, overlay, portable, recorded, session_name, settle
+from intuition_core.config.compose import compose, session_name
+from intuition_core.config.editing import overlay, settle
 from intuition_core.config.loading import BadConfiguration, Config, Mistake
+from intuition_core.config.portable import portable, recorded
 from intuition_core.contracts import CONTRACT_VERSION
 from intuition_core.data import Event, normalise
 from intuition_core.determinism.hashing import is_seeded
 from intuition_core.errors import BadData, IntuitionError
 from intuition_core.params.checking import json_params
 from intuition_core.params.durations import read_duration
-from intuition_core.plugins.catalogue import Catalogue, Plugin, check, discover
+from intuition_core.plugins.catalogue import Catalogue, Plugin, discover
 from intuition_core.plugins.files import FILE, is_file
+from intuition_core.plugins.trial import check
 from intuition_core.rpc.server import Method
 from intuition_core.rpc.wire import MAX_MESSAGE
 from intuition_core.serving.reload import Renewal, changed_files

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intuition_core.config.compose import compose, settle
+from intuition_core.config.compose import compose
+from intuition_core.config.editing import settle
 from intuition_core.config.loading import BadConfiguration, load_config
 from intuition_core.errors import IntuitionError
 from intuition_core.plugins.catalogue import REQUIRED, Catalogue, discover

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from support import eventually
 
-from intuition_core.config.compose import compose, settle
+from intuition_core.config.compose import compose
+from intuition_core.config.editing import settle
 from intuition_core.config.loading import load_config
 from intuition_core.plugins.catalogue import discover
 from intuition_core.rpc.client import Client

@@ -11,7 +11,7 @@ import pytest
 from support import environment
 
 from intuition_core.cli import BUILT_IN, main
-from intuition_core.plugins.catalogue import FIRST_PARTY
+from intuition_core.plugins.first_party import FIRST_PARTY
 
 INTUITION = Path(sys.executable).with_name("intuition")
 

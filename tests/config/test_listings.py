@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from intuition_core.account.instruments import BadInstrument, Instrument, read_instruments
 from intuition_core.account.margin import Margin
 from intuition_core.account.market import NoCurrency
-from intuition_core.config.compose import compose, portable, recorded, settle
+from intuition_core.config.compose import compose
+from intuition_core.config.editing import settle
 from intuition_core.config.listings import BadListing, read_listing
 from intuition_core.config.loading import BadConfiguration, load_config
+from intuition_core.config.portable import portable, recorded
 from intuition_core.errors import IntuitionError, Mistakes, PartFailed
 from intuition_core.plugins.catalogue import Catalogue, Plugin, discover
 from intuition_core.trading.composition import Composition
@@ -244,7 +246,7 @@ def test_instruments_of_a_file_of_a_plugin_and_of_the_configuration_come_togethe
 def test_a_configuration_without_any_of_it_is_as_it_was(tmp_path: Path, catalogue: Catalogue) -> None:
     composition = composed(tmp_path, catalogue, "")
     assert composition.margin is None
-    assert composition.market().plain
+    assert not composition.market().has_instruments
     assert not {"margin", "currency", "instruments", "hours"} & composition.to_json().keys()
 
 

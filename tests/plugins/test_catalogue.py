@@ -23,7 +23,6 @@ from intuition_core import contracts
 from intuition_core.errors import IntuitionError
 from intuition_core.plugins import catalogue as plugins
 from intuition_core.plugins.catalogue import (
-    FIRST_PARTY,
     KINDS,
     REQUIRED,
     BrokenPlugin,
@@ -33,9 +32,10 @@ from intuition_core.plugins.catalogue import (
     PluginConflict,
     PluginIncompatible,
     UnknownPlugin,
-    check,
     discover,
 )
+from intuition_core.plugins.first_party import FIRST_PARTY
+from intuition_core.plugins.trial import Check, check
 
 ALGORITHM = "[intuition.v1.algorithm]\n"
 
@@ -501,7 +501,7 @@ def test_listing_imports_no_plugin(tmp_path: Path, module: Callable[[str], str])
 # Checking one
 
 
-def checked(tmp_path: Path, code: str, *, deadline: float = 30.0) -> plugins.Check:
+def checked(tmp_path: Path, code: str, *, deadline: float = 30.0) -> Check:
     (tmp_path / "checked.py").write_text(code)
     plugin = Plugin("algorithm", "a", "acme-algos", "1.0", "checked:A", "")
     return check(plugin, deadline=deadline, path=[str(tmp_path), *sys.path])

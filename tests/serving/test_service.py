@@ -15,8 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intuition_core import Bet, Signal
-from intuition_core.config.compose import compose, portable, settle
+from intuition_core.config.compose import compose
+from intuition_core.config.editing import settle
 from intuition_core.config.loading import BadConfiguration, Config, convert, load_config
+from intuition_core.config.portable import portable
 from intuition_core.errors import BadData, BadParameter, IntuitionError
 from intuition_core.params.typed import Typed
 from intuition_core.plugins.catalogue import UnknownPlugin, discover

@@ -498,7 +498,8 @@ def test_the_next_worker_learns_which_event_it_was() -> None:
 
 
 def test_policies_and_deadlines_are_configured_for_all_parts_or_for_one(tmp_path: Path) -> None:
-    from intuition_core.config.compose import compose, settle
+    from intuition_core.config.compose import compose
+    from intuition_core.config.editing import settle
     from intuition_core.plugins.catalogue import discover
 
     file = tmp_path / "intuition.toml"

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from intuition_core.cli import main
-from intuition_core.config.compose import recorded
 from intuition_core.config.loading import Config, convert
+from intuition_core.config.portable import recorded
 from intuition_core.plugins.catalogue import discover
 from intuition_core.serving.service import Service
 from intuition_core.session import archive

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intuition_core import Bet, Message, Order, Rejection, Signal
-from intuition_core.config.compose import compose, settle
+from intuition_core.config.compose import compose
+from intuition_core.config.editing import settle
 from intuition_core.config.loading import load_config
 from intuition_core.errors import IntuitionError, PartFailed
 from intuition_core.plugins.catalogue import discover

@@ -11,9 +11,11 @@ import msgspec
 
 from intuition_core.cli.options import SETTINGS
 from intuition_core.cli.serve import BadFlag
-from intuition_core.config.compose import compose, settle, substitute_parts
+from intuition_core.config.compose import compose
 from intuition_core.config.diagnosis import read_config
-from intuition_core.config.loading import CORE_KEYS, BadConfiguration, Config, convert
+from intuition_core.config.editing import settle, substitute_parts
+from intuition_core.config.loading import BadConfiguration, Config, convert
+from intuition_core.config.tables import CORE_KEYS
 from intuition_core.errors import IntuitionError
 from intuition_core.params.checking import parameter_names
 from intuition_core.params.typed import Typed

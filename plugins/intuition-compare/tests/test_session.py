@@ -266,8 +266,10 @@ def test_what_makes_no_sense_is_answered_with_a_sentence(
 @pytest.fixture
 def session_kept(data_folder: Path) -> None:
     """A session that was begun and took nothing, without a process for it."""
-    from intuition_core.config.compose import compose, portable, settle
+    from intuition_core.config.compose import compose
+    from intuition_core.config.editing import settle
     from intuition_core.config.loading import load_config
+    from intuition_core.config.portable import portable
     from intuition_core.plugins.catalogue import discover
 
     catalogue = discover()

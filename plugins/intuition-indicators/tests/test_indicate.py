@@ -21,7 +21,8 @@ from paho.mqtt.client import Client, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion
 from support import PATIENCE, accepts, eventually
 
-from intuition_core.config.loading import Config, Configuration, PartTable
+from intuition_core.config.loading import Config
+from intuition_core.config.tables import Configuration, PartTable
 from intuition_core.contracts import Message, Signal
 from intuition_core.params.checking import check_params
 from intuition_core.plugins.catalogue import Catalogue, Plugin

@@ -1,0 +1,77 @@
+"""The part of a configuration that decides the records, as plain values; and the composition made of them again."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from intuition_core.config.compose import compose
+from intuition_core.config.editing import overlay, settle, substitute_parts
+from intuition_core.config.loading import Config, convert
+from intuition_core.params.checking import redact_params
+from intuition_core.plugins.catalogue import Catalogue
+from intuition_core.trading.composition import Composition, Part
+
+
+def portable(config: Config, composition: Composition) -> dict[str, Any]:
+    """Give what of a settled configuration decides the records, in plain types; no address and no secret."""
+    kept = (
+        "seed",
+        "cash",
+        "fill",
+        "quantity_step",
+        "negative_prices",
+        "algorithms",
+        "risks",
+        "indicators",
+        "costs",
+        "fills",
+        "time",
+        "timers",
+    )
+    tree: dict[str, Any] = {key: msgspec.to_builtins(getattr(config.values, key)) for key in kept}
+    tables: list[tuple[dict[str, Any], Part]] = [
+        *zip(tree["risks"], composition.risks, strict=True),
+        *zip(tree["indicators"], composition.indicators, strict=True),
+    ]
+    for table, line in zip(tree["algorithms"], composition.sleeves, strict=True):
+        tables += ((table, line.algorithm), (table["portfolio"], line.portfolio))
+    if config.values.margin is not None:
+        tree["margin"] = msgspec.to_builtins(config.values.margin)
+    if config.values.currency is not None:
+        tree["currency"] = config.values.currency
+    if composition.instruments:  # as they are now: a file may say something else tomorrow
+        table = [instrument.to_json() for instrument in composition.instruments]
+        tree["instruments"] = {"calendars": config.values.instruments.calendars, "table": table}
+    for table, part in tables:
+        table["params"] = redact_params(part.factory, table["params"])
+    return tree
+
+
+def recorded(
+    configuration: Mapping[str, Any],
+    catalogue: Catalogue,
+    changes: Mapping[str, Any],
+    *,
+    rules: int,
+    parts: Mapping[str, str] | None = None,
+    flag: str = "--with",
+) -> Composition:
+    """Compose again what `portable` kept, with other parts and other parameters.
+
+    Args:
+        configuration: as it was kept.
+        catalogue: the plugins there are.
+        changes: parameters by their flat or dotted keys, as `overlay` takes them.
+        rules: the number of the rules that it was begun under.
+        parts: other algorithms and portfolios, as `substitute_parts` takes them.
+        flag: the one with which changes and parts are typed, each as ``KEY=VALUE``.
+
+    Raises:
+        IntuitionError: a plugin is not there, or does not take its parameters.
+    """
+    config = settle(Config(values=convert(configuration, origin="journal")), catalogue)
+    if parts:
+        config = substitute_parts(config, parts, spelled={label: f"{flag} {label}" for label in parts})
+    composition = compose(overlay(config, changes, catalogue, origin=flag) if changes else config, catalogue)
+    return msgspec.structs.replace(composition, rules=rules)
