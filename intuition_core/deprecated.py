@@ -100,6 +100,11 @@ RENAMED = {
         "floor_to_step": "account.amounts:floor_to_step",
     },
     "lookout": {"Lookout": "trading.risk_monitor:RiskMonitor"},
+    "processes": {
+        "Backoff": "backoff:Backoff",
+        "LIFELINE": "supervision.lifeline:VARIABLE",
+        "end_with_parent": "supervision.lifeline:end_with_parent",
+    },
     "reading": {"Merged": "sources.reading:MergedReader", "Opened": "sources.reading:SourceReader"},
     "seats": {
         "IndicatorSeat": "trading.parts:BoundIndicator",
@@ -117,8 +122,8 @@ ELSEWHERE = {
     "config": {
         "tables": (
             "ALIASES CORE_KEYS DEFAULT_ADDRESS Table PartTable PortfolioChoice AlgorithmTable IndicatorTable "
-            "SourceTable CostsTable FillsTable MarginTable InstrumentTable InstrumentsTable RpcTable JournalTable WorkerTable "
-            "HooksTable PluginsTable Configuration"
+            "SourceTable CostsTable FillsTable MarginTable InstrumentTable InstrumentsTable RpcTable JournalTable "
+            "WorkerTable HooksTable PluginsTable Configuration"
         )
     },
     "plugins": {"first_party": "FIRST_PARTY how_to_install", "trial": "Check check"},

@@ -129,6 +129,13 @@ def test_names_that_went_to_another_module_are_found_there(package: str, module:
         expect_one(told, f"intuition_core.{package}.{each}", f"{new}.{each}")
 
 
+@pytest.mark.parametrize("name", ["BadFlag", "key_and_value"])
+def test_names_that_left_a_module_which_is_still_there(name: str) -> None:
+    found, told = runs(f"from intuition_core.cli.serve import {name} as found")
+    assert found is getattr(importlib.import_module("intuition_core.cli.options"), name)
+    expect_one(told, f"intuition_core.cli.serve.{name}", f"intuition_core.cli.options.{name}")
+
+
 @pytest.mark.parametrize("package", PACKAGES)
 def test_modules_of_a_package_that_was_a_module_do_not_warn(package: str) -> None:
     assert runs(f"from intuition_core.{package} import {PACKAGES[package][0]} as found")[1] == []

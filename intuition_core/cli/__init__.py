@@ -172,8 +172,8 @@ def main(arguments: Sequence[str] | None = None, *, ready: Callable[[], object] 
     A mistake of the user's is one line on stderr and exit code 1 (2 if the command line itself is wrong); an
     interruption gives 130. The traceback of a mistake is shown at ``-vv`` or with ``INTUITION_TRACEBACK=1``.
     """
-    if "INTUITION_LIFELINE" in os.environ:  # `processes.LIFELINE`, which takes time to import
-        from intuition_core.supervision.processes import end_with_parent
+    if "INTUITION_LIFELINE" in os.environ:  # `lifeline.VARIABLE`, which takes time to import
+        from intuition_core.supervision.lifeline import end_with_parent
 
         end_with_parent()
     invocation = Invocation(sys.argv[1:] if arguments is None else arguments)

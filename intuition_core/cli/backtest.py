@@ -313,7 +313,7 @@ def _settings(
     config: Path | None, params: tuple[str, ...], flags: Mapping[str, Any]
 ) -> "tuple[Config, dict[str, Any]]":
     """Read the configuration; give it, and what was given for the source."""
-    from intuition_core.cli.serve import key_and_value
+    from intuition_core.cli.options import key_and_value
     from intuition_core.config.diagnosis import read_config
 
     flat = dict(map(key_and_value, params))

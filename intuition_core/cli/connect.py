@@ -7,8 +7,7 @@ from typing import Any
 import click
 
 from intuition_core.cli.logs import set_up_logging
-from intuition_core.cli.options import Seconds, config_option, rpc_address, verbose_option
-from intuition_core.cli.serve import key_and_value
+from intuition_core.cli.options import Seconds, config_option, key_and_value, rpc_address, verbose_option
 from intuition_core.config.loading import load_config
 
 

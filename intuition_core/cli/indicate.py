@@ -10,8 +10,7 @@ import click
 from msgspec.structs import replace
 
 from intuition_core.cli.logs import set_up_logging
-from intuition_core.cli.options import config_option, verbose_option
-from intuition_core.cli.serve import key_and_value
+from intuition_core.cli.options import config_option, key_and_value, verbose_option
 from intuition_core.config.loading import Config, load_config
 from intuition_core.config.tables import AlgorithmTable
 from intuition_core.params.typed import Typed

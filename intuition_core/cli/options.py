@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from intuition_core.errors import IntuitionError
 from intuition_core.supervision.attended import ATTENDED
 
 if TYPE_CHECKING:
@@ -111,6 +112,29 @@ config_option = click.option(
 """``--config FILE``. The command receives ``config: Path | None``."""
 
 
+class BadFlag(IntuitionError):
+    """A flag's value that cannot be taken apart."""
+
+    def __init__(self, flag: str, text: str) -> None:
+        self.flag = flag
+        self.text = text
+        super().__init__(f"{flag} {text}: expected KEY=VALUE, such as threshold=0.7 or algorithm.threshold=0.7")
+
+
+def key_and_value(text: str) -> tuple[str, Any]:
+    """Take a ``--param`` apart.
+
+    Raises:
+        BadFlag: it has no key or no ``=``.
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise BadFlag("--param", text)
+    from intuition_core.params.typed import Typed  # imports msgspec, which `intuition --help` does without
+
+    return key.strip(), Typed(value)
+
+
 SETTINGS: Final = ("costs", "fills", "margin", "time")
 """Tables of the configuration whose keys ``--param`` takes as well, such as ``costs.commission_bps``."""
 
@@ -210,6 +234,36 @@ def call_deadline(config: Path | None = None) -> float:
 
 def _is_configured() -> bool:
     return os.path.lexists("intuition.toml")  # `config.FILE`, which takes time to import
+
+
+def session_settings(options: Mapping[str, Any]) -> "Config":
+    """Read the configuration, with the options of `serve` laid over it.
+
+    Args:
+        options: the options of the command, by name.
+
+    Raises:
+        IntuitionError: it has mistakes, or an option has.
+    """
+    from intuition_core.config.diagnosis import read_config
+
+    return read_config(
+        options["config"],
+        flags={
+            "algorithm.name": options["algo"],
+            "portfolio.name": options["portfolio"],
+            "cash": options["cash"],
+            "seed": options["seed"],
+            "session": options["session"],
+            "journal.path": options["journal"],
+            "journal.enabled": False if options["no_journal"] else None,
+            "journal.durability": options["durability"],
+            "rpc.addr": options["addr"],
+            "rpc.key": options["key"],
+            "rpc.clients": options["clients"],
+        },
+        flat=dict(map(key_and_value, options["params"])),
+    )
 
 
 def rpc_address(config: "Config", *, listening: bool = False) -> "Address":

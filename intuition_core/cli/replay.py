@@ -136,7 +136,7 @@ def _tell_of_files(meta: Mapping[str, Any], composition: "Composition") -> None:
 
 def _asked(changes: tuple[str, ...]) -> tuple[dict[str, str], dict[str, Any]]:
     """Take what is asked for apart: parts by their places, such as ``portfolio=kelly``, and everything else."""
-    from intuition_core.cli.serve import BadFlag, key_and_value
+    from intuition_core.cli.options import BadFlag, key_and_value
 
     parts: dict[str, str] = {}
     values: dict[str, Any] = {}

@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from intuition_core.cli.options import Invocation, config_option, trace_option, verbose_option
-from intuition_core.errors import IntuitionError
-from intuition_core.params.typed import Typed
+from intuition_core.cli.options import Invocation, config_option, session_settings, trace_option, verbose_option
 
 if TYPE_CHECKING:
     import logging
 
-    from intuition_core.config.loading import Config
     from intuition_core.serving.reload import SavedFiles
 
 
@@ -82,37 +79,10 @@ def serve(invocation: Invocation, /, *, supervised: tuple[int, int] | None, **op
     return watchdog.run()
 
 
-def settings(options: Mapping[str, Any]) -> "Config":
-    """Read the configuration, with these options of the command laid over it.
-
-    Raises:
-        IntuitionError: it has mistakes, or an option has.
-    """
-    from intuition_core.config.diagnosis import read_config
-
-    return read_config(
-        options["config"],
-        flags={
-            "algorithm.name": options["algo"],
-            "portfolio.name": options["portfolio"],
-            "cash": options["cash"],
-            "seed": options["seed"],
-            "session": options["session"],
-            "journal.path": options["journal"],
-            "journal.enabled": False if options["no_journal"] else None,
-            "journal.durability": options["durability"],
-            "rpc.addr": options["addr"],
-            "rpc.key": options["key"],
-            "rpc.clients": options["clients"],
-        },
-        flat=dict(map(key_and_value, options["params"])),
-    )
-
-
 def _saved_files(options: Mapping[str, Any], log: "logging.Logger") -> "SavedFiles":
     from intuition_core.serving.reload import SavedFiles, part_paths
 
-    values = settings(options).values
+    values = session_settings(options).values
     paths = part_paths(values)
     if not paths:
         raise click.UsageError("--reload: no part comes from a file; name one, as in --algo ./my_algo.py")
@@ -121,22 +91,8 @@ def _saved_files(options: Mapping[str, Any], log: "logging.Logger") -> "SavedFil
     return SavedFiles(paths, log=log)
 
 
-class BadFlag(IntuitionError):
-    """A flag's value that cannot be taken apart."""
+def __getattr__(name: str) -> Any:
+    """Give what was here in earlier releases."""
+    from intuition_core.deprecated import names
 
-    def __init__(self, flag: str, text: str) -> None:
-        self.flag = flag
-        self.text = text
-        super().__init__(f"{flag} {text}: expected KEY=VALUE, such as threshold=0.7 or algorithm.threshold=0.7")
-
-
-def key_and_value(text: str) -> tuple[str, Any]:
-    """Take a ``--param`` apart.
-
-    Raises:
-        BadFlag: it has no key or no ``=``.
-    """
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise BadFlag("--param", text)
-    return key.strip(), Typed(value)
+    return names(__name__, "intuition_core.cli.options", name)

@@ -48,7 +48,7 @@ def swap(
     With --restart the plugin stays, and its newer version is taken up: what the session has come to is kept, its
     process ends and another one goes on.
     """  # noqa: D301  # the backspace is click's mark, and no backslash
-    from intuition_core.cli.serve import key_and_value
+    from intuition_core.cli.options import key_and_value
     from intuition_core.config.loading import load_config
     from intuition_core.rpc.client import Client
     from intuition_core.session.console import sentence

@@ -14,8 +14,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from intuition_core.cli.options import config_option, rpc_address, verbose_option
-from intuition_core.cli.serve import key_and_value
+from intuition_core.cli.options import config_option, key_and_value, rpc_address, verbose_option
 from intuition_core.config.loading import Config, load_config
 from intuition_core.errors import IntuitionError
 from intuition_core.rpc.address import Address, Exposed

@@ -4,23 +4,23 @@ import logging
 import os
 import signal
 import sys
-import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from intuition_core.cli.logs import set_up_logging
-from intuition_core.cli.options import rpc_address, strategy_maker
-from intuition_core.cli.serve import settings as read_settings
+from intuition_core.cli.options import rpc_address, session_settings, strategy_maker
 from intuition_core.config.loading import Config
 from intuition_core.plugins.catalogue import Catalogue, discover
 from intuition_core.session.archive import held, session_file
 from intuition_core.session.journal import Journal
+from intuition_core.supervision.lifeline import follow
 from intuition_core.supervision.shared_status import SharedStatus
 
 if TYPE_CHECKING:
+    from intuition_core.plugins.hooks import Hooks
     from intuition_core.rpc.server import Server
     from intuition_core.serving.service import Service
 
@@ -30,79 +30,125 @@ def work(status: int, lifeline: int, options: Mapping[str, Any]) -> None:
 
     Args:
         status: the descriptor of the `SharedStatus` that the supervisor made.
-        lifeline: the descriptor of a pipe whose other end only the supervisor has.
+        lifeline: the descriptor of the lifeline that the supervisor holds.
         options: those of `serve`.
     """
     began = time.monotonic()
-    # A terminal sends Ctrl-C to us as well; the supervisor decides.
-    signal.signal(signal.SIGINT, lambda *_: None)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    _take_interrupts()
     _end_with(lifeline)
     shared = SharedStatus(status)
-    log_format = options["log_format"]
-    log = set_up_logging(log_format, options["verbose"])
-    settings = read_settings(options)
+    log = set_up_logging(options["log_format"], options["verbose"])
+    settings = session_settings(options)
     rpc_address(settings, listening=True)
 
-    import gevent
-
     from intuition_core.config.compose import hook_plugins
-    from intuition_core.plugins.hooks import Hooks
-    from intuition_core.rpc.server import Server
-    from intuition_core.serving.service import Service
-    from intuition_core.session.console import Console
 
-    rpc = settings.values.rpc
     catalogue = TimedCatalogue(
         discover(blocked=settings.values.plugins.blocked).plugins, shared, settings.values.worker.import_deadline
     )
     listening = hook_plugins(settings, catalogue)
     with ExitStack() as stack:
         stack.callback(shared.leave)
-        memory = settings.values.worker.memory
-        watch = shared.watch(memory=memory * 2**20 if memory else None)
-        service = Service(
-            settings,
-            catalogue,
-            journal=_journal(settings, stack),
-            watch=watch,
-            reload=options["reload"],
-            engine=strategy_maker(options["trace"]),
-            restart=lambda: server.stop(),
-        )
-        stack.callback(service.close)
-        name = service.session.name
-        hooks = Hooks(name, listening, essential=settings.values.hooks.essential, stop=service.session.halt)
-        service.session.listen(
-            Console(
-                sys.stdout,
-                json=log_format == "json",
-                messages=options["verbose"] > 0,
-                equity=lambda: str(service.account()["equity"]),
-            )
-        )
-        service.session.listen(hooks)
-        chore = None
+        service = _open_service(settings, catalogue, options, stack, restart=lambda: server.stop())
+        hooks = _listeners(service, settings, listening, options)
         if service.by_the_clock:
-            chore = service.tell_timers
             log.info("timers are told by the clock, too, %s after their moment", settings.values.clock.grace)
-        server = stack.enter_context(
-            Server(service.methods(), name=name, key=rpc.key, clients=rpc.clients, chore=chore)
-        )
-        address = server.bind(rpc.addr, insecure=options["insecure"])
-        stack.callback(gevent.signal_handler(signal.SIGTERM, server.stop).cancel)
-        if options["reload"]:
-            stack.callback(gevent.signal_handler(signal.SIGUSR1, _hand_over, service, server).cancel)
+        server, address = _open_server(service, settings, options, stack)
         hooks.session_started(service.describe())
         _tell_recovery(log, service, time.monotonic() - began)
         shared.serve()
-        log.info(
-            "ready: session %s serves %s at %s, cash %s", name, _composed(service), address, service.account()["cash"]
-        )
+        name, cash = service.session.name, service.account()["cash"]
+        log.info("ready: session %s serves %s at %s, cash %s", name, _composed(service), address, cash)
         server.run()
         hooks.session_finished()
         log.info("stopped: session %s after %d events", name, service.session.last_seq)
     shared.finish(hand_over=service.restarting)
+
+
+def _take_interrupts() -> None:
+    """Ignore Ctrl-C, which a terminal sends to this process as well: the supervisor decides."""
+    signal.signal(signal.SIGINT, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def _end_with(lifeline: int) -> None:
+    """End this process, and what it forks, when the supervisor ends."""
+
+    def follow_it() -> None:
+        follow(lifeline, lambda: os._exit(1))
+
+    follow_it()
+    os.register_at_fork(after_in_child=follow_it)  # what parts have forked would hold on to journal and address
+
+
+def _open_service(
+    settings: Config,
+    catalogue: "TimedCatalogue",
+    options: Mapping[str, Any],
+    stack: ExitStack,
+    *,
+    restart: Callable[[], None],
+) -> "Service":
+    from intuition_core.serving.service import Service
+
+    memory = settings.values.worker.memory
+    service = Service(
+        settings,
+        catalogue,
+        journal=_journal(settings, stack),
+        watch=catalogue.status.watch(memory=memory * 2**20 if memory else None),
+        reload=options["reload"],
+        engine=strategy_maker(options["trace"]),
+        restart=restart,
+    )
+    stack.callback(service.close)
+    return service
+
+
+def _listeners(
+    service: "Service", settings: Config, listening: Sequence[tuple[str, Any]], options: Mapping[str, Any]
+) -> "Hooks":
+    """Have records shown and hook plugins told of them; return the hooks, which hear of the session's ends too."""
+    from intuition_core.plugins.hooks import Hooks
+    from intuition_core.session.console import Console
+
+    session = service.session
+    hooks = Hooks(session.name, listening, essential=settings.values.hooks.essential, stop=session.halt)
+    session.listen(
+        Console(
+            sys.stdout,
+            json=options["log_format"] == "json",
+            messages=options["verbose"] > 0,
+            equity=lambda: str(service.account()["equity"]),
+        )
+    )
+    session.listen(hooks)
+    return hooks
+
+
+def _open_server(
+    service: "Service", settings: Config, options: Mapping[str, Any], stack: ExitStack
+) -> tuple["Server", str]:
+    """Bind the server, have signals end it, and return it with the address at which it listens."""
+    import gevent
+
+    from intuition_core.rpc.server import Server
+
+    rpc = settings.values.rpc
+    server = stack.enter_context(
+        Server(
+            service.methods(),
+            name=service.session.name,
+            key=rpc.key,
+            clients=rpc.clients,
+            chore=service.tell_timers if service.by_the_clock else None,
+        )
+    )
+    address = server.bind(rpc.addr, insecure=options["insecure"])
+    stack.callback(gevent.signal_handler(signal.SIGTERM, server.stop).cancel)
+    if options["reload"]:
+        stack.callback(gevent.signal_handler(signal.SIGUSR1, _hand_over, service, server).cancel)
+    return server, address
 
 
 class TimedCatalogue(Catalogue, frozen=True):
@@ -121,22 +167,6 @@ def _hand_over(service: "Service", server: "Server") -> None:
     """End, and leave to the next worker what it needs to go on with a changed file."""
     service.hand_over()
     server.stop()
-
-
-def _end_with(lifeline: int) -> None:
-    """End this process when the supervisor ends, however that came about."""
-
-    def wait() -> None:
-        os.read(lifeline, 1)
-        os._exit(1)
-
-    os.set_inheritable(lifeline, False)  # noqa: FBT003  # it takes no keyword
-
-    def follow() -> None:
-        threading.Thread(target=wait, name="lifeline", daemon=True).start()
-
-    follow()
-    os.register_at_fork(after_in_child=follow)  # what parts have forked would hold on to journal and address
 
 
 def _journal(settings: Config, stack: ExitStack) -> Callable[[str], Journal] | None:

@@ -3,7 +3,6 @@
 import faulthandler
 import os
 import signal
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
@@ -38,12 +37,13 @@ class Attended:
         memory, lifeline, front = map(int, os.environ.pop(VARIABLE, "0,0,0").split(","))
         if not front or os.getppid() != front:
             return False
+        from intuition_core.supervision.lifeline import killed_with
         from intuition_core.supervision.shared_status import SharedStatus
 
         self._pid = os.getpid()
         self._status = status = SharedStatus(memory)
         self._watch = status.watch()
-        _end_with(lifeline, front)
+        killed_with(lifeline, front)
         faulthandler.enable(status.last_words_begin())
         signal.signal(signal.SIGINT, self._interrupted)
         return True
@@ -121,29 +121,6 @@ class Attended:
     def _interrupted(self, _number: int, _frame: Any) -> None:
         self.heard()
         raise KeyboardInterrupt
-
-
-def _end_with(lifeline: int, front: int) -> None:
-    """Have this process killed when the one in front of it ends, however that came about.
-
-    The kernel does it where it can, as a part may keep this process from doing anything itself.
-    """
-    import fcntl
-
-    os.set_inheritable(lifeline, False)  # noqa: FBT003  # it takes no keyword
-    if hasattr(fcntl, "F_SETSIG"):
-        fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
-        fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
-        fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
-        if os.getppid() != front:  # it has ended in between
-            os._exit(1)
-        return
-
-    def wait() -> None:
-        os.read(lifeline, 1)
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    threading.Thread(target=wait, name="lifeline", daemon=True).start()
 
 
 ATTENDED: Final = Attended()

@@ -14,8 +14,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from intuition_core.supervision.endings import how_it_ended
 from intuition_core.supervision.shared_status import Beat, SharedStatus
-from intuition_core.supervision.watchdog import Pastime, how_it_ended
+from intuition_core.supervision.watchdog import Pastime
 
 _PATIENCE: Final = 0.5
 """Seconds that a call may go on once the end was asked for."""

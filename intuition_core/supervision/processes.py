@@ -16,41 +16,12 @@ from typing import IO, Final, TextIO
 
 import msgspec
 
-FIRST_PAUSE: Final = 0.5
-LONGEST_PAUSE: Final = 10.0
-STEADY_AFTER: Final = 10.0
-"""Seconds of life after which a death counts as the first one again."""
-PATIENCE: Final = 8.0
-"""Seconds that a child has to end by itself before it is killed."""
-LIFELINE: Final = "INTUITION_LIFELINE"
-"""The variable that tells a child which of its descriptors ends with its parent."""
+from intuition_core.backoff import Backoff
+from intuition_core.supervision.endings import STEADY, how_it_ended
+from intuition_core.supervision.lifeline import PATIENCE, VARIABLE, lifeline
 
-
-class Backoff:
-    """How long to wait before a process that died is started again: longer each time while it keeps dying young.
-
-    Args:
-        first: the first pause, in seconds.
-        longest: what it doubles up to.
-    """
-
-    def __init__(self, first: float = FIRST_PAUSE, longest: float = LONGEST_PAUSE) -> None:
-        self._first = first
-        self._longest = longest
-        self._pause = first
-        self._since = 0.0
-
-    def started(self) -> None:
-        """Note that the process lives."""
-        self._since = time.monotonic()
-
-    def next(self) -> float:
-        """Give the seconds to wait, now that it has died."""
-        if time.monotonic() - self._since > STEADY_AFTER:
-            self._pause = self._first
-        pause = self._pause
-        self._pause = min(pause * 2, self._longest)
-        return pause
+READY_WITHIN: Final = 30.0
+"""Seconds that a child has to become ready."""
 
 
 class Child(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,26 +36,6 @@ class Child(msgspec.Struct, frozen=True, kw_only=True):
     ready: str | None = None
     environment: Mapping[str, str] = {}
     finite: bool = False
-
-
-def end_with_parent() -> None:
-    """End this process when the `Supervisor` that started it ends, however that comes about.
-
-    It ends as by SIGTERM; if that does not help, its whole process group is killed. A child calls this first of all;
-    where no supervisor started the process, nothing happens.
-    """
-    lifeline = os.environ.pop(LIFELINE, None)  # it is not for children of this process, who do not have the descriptor
-    if lifeline is not None:
-        os.set_inheritable(int(lifeline), False)  # noqa: FBT003  # it takes no keyword
-        threading.Thread(target=_follow, args=(int(lifeline),), name="lifeline", daemon=True).start()
-
-
-def _follow(lifeline: int) -> None:
-    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are for the threads that expect them
-    os.read(lifeline, 1)
-    os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(PATIENCE)
-    os.killpg(os.getpid(), signal.SIGKILL)  # a child leads a group of its own
 
 
 class Supervisor:
@@ -121,41 +72,42 @@ class Supervisor:
         Args:
             started: called once all children are ready.
         """
-        lifeline, held = os.pipe()
-        try:
+        with lifeline() as held:
+            try:
+                return self._run(started, held)
+            finally:
+                for running in reversed(self._running):
+                    running.stop()
+
+    def _run(self, started: Callable[[], None], held: int) -> int:
+        for running in self._running:
+            running.start(held)
+            if not self._wait_until_ready(running):
+                return 0 if self._stopping else 1
+        started()
+        while not self._stopping:
+            time.sleep(0.1)
             for running in self._running:
-                running.start(lifeline)
-                if not self._wait_until_ready(running):
-                    return 0 if self._stopping else 1
-            started()
-            while not self._stopping:
-                time.sleep(0.1)
-                for running in self._running:
-                    self._look_after(running, lifeline)
-            return 0
-        finally:
-            for running in reversed(self._running):
-                running.stop()
-            os.close(lifeline)
-            os.close(held)
+                self._look_after(running, held)
+        return 0
 
     def _wait_until_ready(self, running: "_Running") -> bool:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + READY_WITHIN
         while not self._stopping:
             if running.ready.is_set():
                 return True
             code = running.exit_code()
             if code is not None:
                 running.drain()
-                self._say(running, f"ended with exit code {code} before it was ready; its last words are above")
+                self._say(running, f"{how_it_ended(None, code)} before it was ready; its last words are above")
                 return False
             if time.monotonic() > deadline:
-                self._say(running, "is not ready after 30 s")
+                self._say(running, f"is not ready after {READY_WITHIN:g} s")
                 return False
             time.sleep(0.05)
         return False
 
-    def _look_after(self, running: "_Running", lifeline: int) -> None:
+    def _look_after(self, running: "_Running", held: int) -> None:
         code = running.exit_code()
         if code is None or running.over:
             return
@@ -165,10 +117,9 @@ class Supervisor:
         elif running.restart_at is None:
             pause = running.backoff.next()
             running.restart_at = time.monotonic() + pause
-            how = f"exit code {code}" if code >= 0 else f"signal {-code}"
-            self._say(running, f"died ({how}); starting it again in {pause:g} s")
+            self._say(running, f"{how_it_ended(None, code)}; starting it again in {pause:g} s")
         elif time.monotonic() >= running.restart_at:
-            running.start(lifeline)
+            running.start(held)
 
     def _say(self, running: "_Running", sentence: str) -> None:
         self._err.write(f"{self._prefix(running.child.name)}{sentence}\n")
@@ -187,13 +138,13 @@ class _Running:
         self._prefix = prefix(child.name)
         self._process: subprocess.Popen[str] | None = None
         self._readers: list[threading.Thread] = []
-        self.backoff = Backoff()
+        self.backoff = Backoff(first=0.5, longest=10.0, steady=STEADY)
 
-    def start(self, lifeline: int) -> None:
+    def start(self, held: int) -> None:
         """Start the child in a process group of its own, so that the terminal's Ctrl-C reaches only us.
 
         Args:
-            lifeline: a descriptor that ends with this process.
+            held: the descriptor of the lifeline.
         """
         self._signal(signal.SIGKILL)  # what a predecessor that died has left behind would be in the way
         self.restart_at = None
@@ -205,8 +156,8 @@ class _Running:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", LIFELINE: str(lifeline), **self.child.environment},
-            pass_fds=(lifeline,),
+            env={**os.environ, "PYTHONUNBUFFERED": "1", VARIABLE: str(held), **self.child.environment},
+            pass_fds=(held,),
             text=True,
             errors="replace",
             start_new_session=True,

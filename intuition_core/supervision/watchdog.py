@@ -13,9 +13,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from intuition_core.backoff import Backoff
 from intuition_core.determinism.hashing import seeded_environment
 from intuition_core.supervision.crashes import WorkerCrash
-from intuition_core.supervision.processes import Backoff
+from intuition_core.supervision.endings import STEADY, exit_code, how_it_ended, is_from_outside
+from intuition_core.supervision.lifeline import lifeline
 from intuition_core.supervision.shared_status import Call, Import, SharedStatus
 from intuition_core.supervision.stage import STAGE
 
@@ -31,8 +33,6 @@ _QUIET: Final = 3.0
 """Seconds that an import may take before anybody is told to wait."""
 _LAST: Final = 8.0
 """Seconds that a worker may take to end once it has nothing left to do."""
-_FAULTS: Final = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL})
-"""Signals that a process brings upon itself."""
 
 
 class Watchdog:
@@ -73,7 +73,7 @@ class Watchdog:
 
     def run(self) -> int:
         """Keep a worker running until `stop`, or until it is no use, and give the exit code."""
-        backoff = Backoff(first=0.1, longest=2.0)
+        backoff = Backoff(first=0.1, longest=2.0, steady=STEADY)
         young = 0
         try:
             while self._stop_at is None:
@@ -92,7 +92,7 @@ class Watchdog:
                 casualty = None if told else self._casualty(problem, code)
                 if told or not self._goes_on(casualty, how_it_ended(problem, code), young):
                     if not self._mended():
-                        return 0 if self._stop_at is not None else _exit_code(code)
+                        return 0 if self._stop_at is not None else exit_code(code)
                     young = 0
                     continue
                 pause = backoff.next()
@@ -111,13 +111,9 @@ class Watchdog:
 
         Its end ends its lifeline too, and with that whatever parts have forked: it would hold on to the journal.
         """
-        lifeline, held = os.pipe()
-        try:
-            worker = self._start(lifeline)
+        with lifeline() as held:
+            worker = self._start(held)
             problem = self._attend(worker)
-        finally:
-            os.close(lifeline)
-            os.close(held)
         cut_short = self._status.finished and worker.returncode == -signal.SIGKILL
         return problem, 0 if cut_short else worker.returncode
 
@@ -140,14 +136,14 @@ class Watchdog:
             time.sleep(_TICK)
         return False
 
-    def _start(self, lifeline: int) -> subprocess.Popen[bytes]:
+    def _start(self, held: int) -> subprocess.Popen[bytes]:
         self._renewing = False
         # A terminal's Ctrl-C reaches the worker too, and must not hit it before it is able to leave it to us.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             return subprocess.Popen(  # noqa: S603  # our own command
-                self._command(self._status.descriptor, lifeline),
-                pass_fds=(self._status.descriptor, lifeline),
+                self._command(self._status.descriptor, held),
+                pass_fds=(self._status.descriptor, held),
                 stdout=STAGE.stdout,
                 env=seeded_environment(),
             )
@@ -218,7 +214,7 @@ class Watchdog:
         if call is None:
             return None
         how = how_it_ended(problem, code)
-        if problem is None and _from_outside(code):
+        if problem is None and is_from_outside(code):
             if call != self._suspect:
                 self._suspect = call
                 return None
@@ -234,7 +230,7 @@ class Watchdog:
     def _import_failed(self, problem: str | None, code: int) -> bool:
         """Say whether the worker ended because of a plugin that it imported; another one would fare no better."""
         load = self._status.importing
-        if load is None or (problem is None and _from_outside(code)):
+        if load is None or (problem is None and is_from_outside(code)):
             return False
         self._log.error(
             "%s: the process %s while it was imported; `intuition list-plugins --check` tries it by itself, and "
@@ -262,7 +258,7 @@ class Watchdog:
         if problem is None and -code in (signal.SIGTERM, signal.SIGINT):
             return 0  # it had not begun to serve
         self._log.error("the worker %s while it was to end", how_it_ended(problem, code))
-        return _exit_code(code)
+        return exit_code(code)
 
     def _label(self, part: int) -> str:
         parts = self._status.limits.parts
@@ -289,23 +285,3 @@ class Pastime:
         self.seconds = self.seconds + min(now - self._looked, _LONGEST_TICK) if same else 0.0
         self._doing, self._looked = doing, now
         return self.seconds
-
-
-def how_it_ended(problem: str | None, code: int) -> str:
-    """Say how a process ended: by whom it was ended for what it did, or by its exit code or signal."""
-    if problem is not None:
-        return f"{problem} and was ended"
-    if code >= 0:
-        return f"ended with exit code {code}"
-    try:
-        return f"ended by {signal.Signals(-code).name}"
-    except ValueError:  # one of those for programs' own use has no name
-        return f"ended by signal {-code}"
-
-
-def _from_outside(code: int) -> bool:
-    return code < 0 and -code not in _FAULTS
-
-
-def _exit_code(code: int) -> int:
-    return code if code > 0 else 1

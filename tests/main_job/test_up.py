@@ -129,7 +129,7 @@ def test_a_part_that_dies_is_started_again(terminal: Any, ports: tuple[str, str]
     up.expect("buying")
     backend = _child_of(up.pid, "serve")
     os.kill(backend, 9)
-    up.expect(r"backend +\| died \(signal 9\); starting it again")
+    up.expect(r"backend +\| ended by SIGKILL; starting it again")
     up.expect("ready: session")
     up.expect("buying")
 

@@ -21,7 +21,6 @@ from support import eventually
 
 from intuition_core import contracts
 from intuition_core.errors import IntuitionError
-from intuition_core.plugins import catalogue as plugins
 from intuition_core.plugins.catalogue import (
     KINDS,
     REQUIRED,

@@ -52,10 +52,10 @@ sys.exit(Supervisor([child]).run(lambda: print("started", flush=True)))
 """
 CHILD = """
 import os, signal, subprocess, sys, threading, time
-from intuition_core.supervision import processes
-processes.PATIENCE = 0.3
-processes.end_with_parent()
-assert processes.LIFELINE not in os.environ
+from intuition_core.supervision import lifeline
+lifeline.PATIENCE = 0.3
+lifeline.end_with_parent()
+assert lifeline.VARIABLE not in os.environ
 grandchild = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
 def end(*_):
     open("ended", "w").close()
@@ -126,7 +126,7 @@ def test_a_child_that_dies_is_started_again_and_the_death_is_told() -> None:
     os.kill(first, signal.SIGKILL)
     eventually(lambda: run.out.getvalue().count("ready") == 2)
     run.end()
-    assert "died (signal 9); starting it again in 0.5 s" in run.err.getvalue()
+    assert "ended by SIGKILL; starting it again in 0.5 s" in run.err.getvalue()
 
 
 def test_pauses_grow_while_a_child_keeps_dying() -> None:
@@ -134,7 +134,7 @@ def test_pauses_grow_while_a_child_keeps_dying() -> None:
         Child(name="good", command=python(STEADY), ready="ready"),
         Child(name="bad", command=python("raise SystemExit(3)")),
     )
-    eventually(lambda: run.err.getvalue().count("died (exit code 3)") >= 2)
+    eventually(lambda: run.err.getvalue().count("ended with exit code 3; starting") >= 2)
     run.end()
     assert "again in 0.5 s" in run.err.getvalue()
     assert "again in 1 s" in run.err.getvalue()

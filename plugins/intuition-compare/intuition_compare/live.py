@@ -19,8 +19,7 @@ from intuition_compare.variants import Variant, beside, combined
 from intuition_compare.watched import Watched
 from intuition_core.cli.interruption import Interruption, interruptible
 from intuition_core.cli.monitor import Monitor
-from intuition_core.cli.options import blocked_plugins
-from intuition_core.cli.serve import key_and_value
+from intuition_core.cli.options import blocked_plugins, key_and_value
 from intuition_core.config.portable import recorded
 from intuition_core.plugins.catalogue import discover
 from intuition_core.session.archive import find_session

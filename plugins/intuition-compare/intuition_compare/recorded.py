@@ -15,8 +15,7 @@ from intuition_compare.variants import combined, on_history
 from intuition_core.cli.failures import Failures
 from intuition_core.cli.interruption import Interruption, interruptible
 from intuition_core.cli.monitor import Monitor
-from intuition_core.cli.options import blocked_plugins, settings_of
-from intuition_core.cli.serve import key_and_value
+from intuition_core.cli.options import blocked_plugins, key_and_value, settings_of
 from intuition_core.config.compose import located
 from intuition_core.plugins.catalogue import discover
 from intuition_core.sources.opening import open_source

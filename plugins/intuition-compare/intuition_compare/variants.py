@@ -9,8 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from intuition_core.cli.options import SETTINGS
-from intuition_core.cli.serve import BadFlag
+from intuition_core.cli.options import SETTINGS, BadFlag
 from intuition_core.config.compose import compose
 from intuition_core.config.diagnosis import read_config
 from intuition_core.config.editing import settle, substitute_parts

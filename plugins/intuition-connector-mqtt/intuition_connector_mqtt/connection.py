@@ -26,7 +26,6 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from intuition_connector_mqtt.address import Address, remedy
-from intuition_connector_mqtt.backoff import Backoff
 from intuition_connector_mqtt.client import make_client, protocol_name
 from intuition_connector_mqtt.commands import Commands
 from intuition_connector_mqtt.delivery import Delivery
@@ -37,6 +36,7 @@ from intuition_connector_mqtt.presence import Presence, Publication
 from intuition_connector_mqtt.sending import Sending
 from intuition_connector_mqtt.waker import Waker
 from intuition_connector_mqtt.window import Window
+from intuition_core.backoff import Backoff
 from intuition_core.trading.records import record_key
 
 WINDOW: Final = 1000
@@ -130,7 +130,7 @@ class Connection:
         self._inlet: MqttSocket | None = None
         self._outlet: MqttSocket | None = None
         self._protocol = MQTTv5
-        self._backoff = Backoff()
+        self._backoff = Backoff(spread=0.5)
         self._retry_at = 0.0
         self._open = False  # both ways are
         self._ready_since: float | None = None

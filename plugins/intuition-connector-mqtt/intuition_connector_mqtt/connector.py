@@ -7,7 +7,6 @@ from ssl import SSLContext
 from typing import Final
 
 from intuition_connector_mqtt.address import DEFAULT_URL, Address, parse_address
-from intuition_connector_mqtt.backoff import Backoff
 from intuition_connector_mqtt.carrier import Carrier
 from intuition_connector_mqtt.commands import COMMAND_CLIENT, Commands
 from intuition_connector_mqtt.connection import Connection
@@ -20,6 +19,7 @@ from intuition_connector_mqtt.sequence import Sequences
 from intuition_connector_mqtt.topics import Topics, is_name, subscriptions
 from intuition_connector_mqtt.waker import Waker
 from intuition_connector_mqtt.window import Window
+from intuition_core.backoff import Backoff
 from intuition_core.contracts import Backend
 from intuition_core.errors import BackendLost, BackendRefused, BadParameter
 
@@ -76,7 +76,7 @@ class Mqtt:
             BadReply: the backend answers with what cannot be used.
         """
         waker = self._waker = Waker()
-        backoff = Backoff()
+        backoff = Backoff(spread=0.5)
         pace = Pace(self._params.max_batch)
         announce = True
         try:

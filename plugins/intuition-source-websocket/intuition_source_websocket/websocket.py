@@ -1,7 +1,6 @@
 """The source itself: a connection that is made again whenever it ends."""
 
 import logging
-import random
 import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
@@ -9,6 +8,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from intuition_core.backoff import Backoff
 from intuition_core.data import check_channel, check_sid
 from intuition_core.errors import BadData, BadParameter
 from intuition_core.rpc.throttle import Throttle
@@ -24,8 +24,6 @@ _log: Final = logging.getLogger(__name__)
 _PART: Final = "source websocket"
 _OWN: Final = frozenset({"channel", "sid", "quote", "ts", "id", "source", "seq"})
 _FIRST_DELAY: Final = 0.25
-_RANDOM: Final = random.SystemRandom()
-"""Draws that no seed makes the same for many."""
 
 _PASSING: Final = frozenset({408, 425, 429})
 """What a server may answer besides its own faults (500 and up), and let us in later."""
@@ -141,7 +139,7 @@ class WebSocket:
         from websockets.exceptions import ConnectionClosed
 
         reader = Reader(self._format, stray=self._note_stray, bad=self._note_bad)
-        fruitless = 0
+        backoff = Backoff(first=_FIRST_DELAY, longest=self._params.longest_delay, spread=0.5)
         lost: float | None = None
         while True:
             try:
@@ -150,7 +148,7 @@ class WebSocket:
                         _log.warning("%s: connected again after %.1f s", self, time.monotonic() - lost)
                     reader.connected()
                     for event in self._quotes(connection, reader):
-                        fruitless = 0
+                        backoff.reset()
                         yield event
                     problem = f"no quote for {self._params.silence:g} s"
             except ConnectionClosed as error:
@@ -159,10 +157,9 @@ class WebSocket:
                 raise
             except Exception as error:  # noqa: BLE001  # what a connection can fail with is for the next function to judge
                 problem = self._passing(error)
-            lost = time.monotonic() if lost is None or not fruitless else lost
-            delay = self._delay(fruitless)
+            lost = time.monotonic() if lost is None or backoff.fresh else lost
+            delay = backoff.next()
             _log.warning("%s: %s; connecting again in %.1f s", self, problem, delay)
-            fruitless += 1
             time.sleep(delay)
 
     def __str__(self) -> str:
@@ -196,11 +193,6 @@ class WebSocket:
             if events:
                 yield from events
                 silent_since = time.monotonic()
-
-    def _delay(self, fruitless: int) -> float:
-        """Give the seconds to wait; each wait is shortened by up to a half so that many do not come at once."""
-        longest = min(_FIRST_DELAY * 2.0 ** min(fruitless, 30), self._params.longest_delay)
-        return longest * _RANDOM.uniform(0.5, 1.0)
 
     def _passing(self, error: Exception) -> str:
         """Say why a connection could not be made, if it may be another time.
