@@ -163,14 +163,29 @@ class _Command:
 
     def run(self) -> int:
         """Run, tell, and give the exit code."""
-        from intuition_core.backtest.run import Backtest
-
         if self._report is not None:
             _check_report(self._report)
         report = _report_part(self._catalogue, required=self._report is not None)
         if self._report is not None:
             _check_folder(self._report)
         source = self._open()
+        backtest, history, seconds = self._measured(source)
+        quoted = backtest.engine.ledger.marks
+        if history.complete and quoted and self._benchmark is not None and self._benchmark not in quoted:
+            raise UnknownBenchmark(self._benchmark, quoted)
+        self._show(history, report, seconds, backtest.decisions_sha256)
+        self._hint(history, str(source))
+        if self._report is not None and report is not None:
+            _write_report(report, self._with_sections(history), self._report)
+        if not history.complete:
+            click.echo(f"interrupted after {history.events:,} events", err=True)
+            return 130
+        return self._tell_failures(backtest, history)
+
+    def _measured(self, source: "SourceReader | MergedReader") -> "tuple[Backtest, History, tuple[float, float]]":
+        """Run over the events of a source; the seconds are those of reading and those of running."""
+        from intuition_core.backtest.run import Backtest
+
         with ExitStack() as stack:
             listen = stack.enter_context(_written(self._decisions)) if self._decisions else None
             stack.enter_context(self._failures.told())
@@ -185,34 +200,36 @@ class _Command:
             check_channels(backtest.engine, self._catalogue)
             interruption = stack.enter_context(interruptible())
             stack.enter_context(monitor.running())
-            load_s, run_s = self._run(backtest, source, interruption)
+            seconds = self._run(backtest, source, interruption)
             complete = not interruption.asked
             with monitor.watching(backtest.engine):
                 history = backtest.finish(source=str(source), complete=complete)
-        quoted = backtest.engine.ledger.marks
-        if complete and quoted and self._benchmark is not None and self._benchmark not in quoted:
-            raise UnknownBenchmark(self._benchmark, quoted)
+        return backtest, history, seconds
+
+    def _show(self, history: "History", report: Any, seconds: tuple[float, float], sha256: str) -> None:
+        """Write the summary, or the JSON object, to standard output."""
         metrics = report.metrics(history) if report is not None else ()
-        told = _told(history, metrics, load_s=load_s, run_s=run_s, sha256=backtest.decisions_sha256)
+        told = _told(history, metrics, load_s=seconds[0], run_s=seconds[1], sha256=sha256)
         if self._as_json:
             import msgspec
 
             sys.stdout.buffer.write(msgspec.json.encode(told) + b"\n")  # JSON is UTF-8 whatever the locale
-        else:
-            from intuition_core.cli.summary import show_summary
+            return
+        from intuition_core.cli.summary import show_summary
 
-            show_summary(history, metrics, told)
-            if report is None:
-                click.echo("for more figures and --report: pip install intuition-report", err=True)
-        if not history.events and complete:
+        show_summary(history, metrics, told)
+        if report is None:
+            click.echo("for more figures and --report: pip install intuition-report", err=True)
+
+    def _hint(self, history: "History", source: str) -> None:
+        """Say what was asked for and is not there."""
+        if not history.events and history.complete:
             click.echo(f"{source}: no events, or none that --from, --to and --symbols leave", err=True)
         if self._trace is not None and self._trace > history.events:
             click.echo(f"--trace {self._trace}: there were {history.events:,} events only", err=True)
-        if self._report is not None and report is not None:
-            _write_report(report, self._with_sections(history), self._report)
-        if not complete:
-            click.echo(f"interrupted after {history.events:,} events", err=True)
-            return 130
+
+    def _tell_failures(self, backtest: "Backtest", history: "History") -> int:
+        """Say what went wrong or had no effect in a whole run, and return the exit code."""
         if self._as_json and history.shut_out:
             from intuition_core.cli.summary import advice
 

@@ -1,7 +1,8 @@
 """``intuition indicate``: an indicator between topics: quotes in, its values out, for any algorithm."""
 
+import logging
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +19,7 @@ from intuition_core.session.archive import held, session_file
 
 if TYPE_CHECKING:
     from intuition_core.plugins.catalogue import Catalogue, Plugin
+    from intuition_core.serving.service import Service
     from intuition_core.session.journal import Journal
 
 _CONNECTOR: Final = "connectors.mqtt"
@@ -40,20 +42,7 @@ _METHODS: Final = ("attach", "events", "confirm", "outbox", "describe", "initial
 @config_option
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", help="How to write logs.")
 @verbose_option
-def indicate(
-    *,
-    name: str,
-    on: str | None,
-    channel: str | None,
-    params: tuple[str, ...],
-    session: str | None,
-    journal: str | None,
-    no_journal: bool,
-    config: Path | None,
-    log_format: str,
-    verbose: int,
-    **broker: Any,
-) -> None:
+def indicate(*, name: str, log_format: str, verbose: int, **options: Any) -> None:
     """Publish an indicator's values on a channel, for any algorithm.
 
     For example, `intuition indicate sma --param window=20` listens to quotes at the broker and publishes each average
@@ -65,13 +54,44 @@ def indicate(
     `negative_prices`, [plugins] and the durability in [journal] count.
     """
     log = set_up_logging(log_format, verbose)
-    given = {"on": on, "channel": channel}
-    typed = {key: Typed(value) for key, value in given.items() if value is not None}
+    typed, origins = _parameters(options.pop("on"), options.pop("channel"), options.pop("params"))
+    settings = _settings(**options)
+    settings = replace(settings, origins={**settings.origins, **origins})
+
+    from intuition_core.config.compose import connector as make_connector
+    from intuition_core.plugins.catalogue import Catalogue, discover
+    from intuition_core.serving.service import Service
+
+    catalogue = discover(blocked=settings.values.plugins.blocked)
+    plugin = catalogue.find("indicator", name)
+    params = _checked(settings, catalogue, plugin, name, typed)
+    speaks_on = str(params.get("channel") or plugin.name)
+    settings = _alone(settings, plugin, params, options["session"] or _session_of(speaks_on))
+    with ExitStack() as stack:
+        # An indicator is an algorithm that gives nothing but messages.
+        parts = (replace(plugin, kind="algorithm"), *_of_kind(catalogue, "portfolio"))
+        service = Service(settings, Catalogue(parts), journal=_journal(settings, stack))
+        stack.callback(service.close)
+        _run(make_connector(settings, catalogue, "mqtt"), service, plugin.name, speaks_on, log)
+    log.info("stopped: indicator %s", plugin.name)
+
+
+def _parameters(on: str | None, channel: str | None, params: Iterable[str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the indicator's parameters as they were typed, and the flag that gave each, by its dotted key."""
+    typed: dict[str, Any] = {
+        key: Typed(value) for key, value in (("on", on), ("channel", channel)) if value is not None
+    }
     origins = {f"algorithm.params.{key}": f"--{key}" for key in typed}
     for key, value in map(key_and_value, params):
         typed[key] = value
         origins[f"algorithm.params.{key}"] = f"--param {key}"
-    settings = load_config(
+    return typed, origins
+
+
+def _settings(
+    *, session: str | None, journal: str | None, no_journal: bool, config: Path | None, **broker: Any
+) -> Config:
+    return load_config(
         config,
         flags={
             **{f"{_CONNECTOR}.{key}": value for key, value in broker.items()},
@@ -83,37 +103,36 @@ def indicate(
         spelled={f"{_CONNECTOR}.url": "--mqtt", f"{_CONNECTOR}.ca_file": "--ca"},
     )
 
-    from intuition_core.config.compose import connector as make_connector
+
+def _checked(
+    settings: Config, catalogue: "Catalogue", plugin: "Plugin", name: str, typed: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the parameters as the indicator takes them, in plain JSON types.
+
+    Raises:
+        BadParameter: it does not take one.
+    """
     from intuition_core.config.compose import located
     from intuition_core.params.checking import check_params, json_params
-    from intuition_core.plugins.catalogue import Catalogue, discover
-    from intuition_core.serving.local import Local
-    from intuition_core.serving.service import Service
 
-    catalogue = discover(blocked=settings.values.plugins.blocked)
-    plugin = catalogue.find("indicator", name)
-    settings = replace(settings, origins={**settings.origins, **origins})
     with located(settings, "algorithm.params"):
-        checked = check_params(f"indicator {plugin.name}", catalogue.load("indicator", name), typed)
-    speaks_on = json_params(checked).get("channel") or plugin.name
-    settings = _alone(settings, plugin, json_params(checked), session or _session_of(str(speaks_on)))
-    with ExitStack() as stack:
-        # An indicator is an algorithm that gives nothing but messages.
-        parts = (replace(plugin, kind="algorithm"), *_of_kind(catalogue, "portfolio"))
-        service = Service(settings, Catalogue(parts), journal=_journal(settings, stack))
-        stack.callback(service.close)
-        connector = make_connector(settings, catalogue, "mqtt")
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: connector.stop())
-        kept = service.journal
-        if kept is None:
-            log.info("no journal: after a restart the windows fill anew")
-        else:
-            log.info("journal %s: %d events so far", kept.path, service.session.last_seq)
-        methods = service.methods()
-        log.info("%s on %s, to %s", plugin.name, ", ".join(service.session.engine.channels), speaks_on)
-        connector.run(Local(service.session.name, {method: methods[method].function for method in _METHODS}))
-    log.info("stopped: indicator %s", plugin.name)
+        return json_params(check_params(f"indicator {plugin.name}", catalogue.load("indicator", name), typed))
+
+
+def _run(connector: Any, service: "Service", name: str, speaks_on: str, log: logging.Logger) -> None:
+    """Connect the session to the broker until SIGINT or SIGTERM."""
+    from intuition_core.serving.local import Local
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: connector.stop())
+    kept = service.journal
+    if kept is None:
+        log.info("no journal: after a restart the windows fill anew")
+    else:
+        log.info("journal %s: %d events so far", kept.path, service.session.last_seq)
+    methods = service.methods()
+    log.info("%s on %s, to %s", name, ", ".join(service.session.engine.channels), speaks_on)
+    connector.run(Local(service.session.name, {method: methods[method].function for method in _METHODS}))
 
 
 def _alone(settings: Config, plugin: "Plugin", params: dict[str, Any], session: str) -> Config:

@@ -7,17 +7,22 @@ import shutil
 import signal
 import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from secrets import token_hex
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import click
+import msgspec
 
 from intuition_core.cli.options import config_option, key_and_value, rpc_address, verbose_option
 from intuition_core.config.loading import Config, load_config
 from intuition_core.errors import IntuitionError
 from intuition_core.rpc.address import Address, Exposed
+
+if TYPE_CHECKING:
+    from intuition_core.supervision.processes import Child
 
 MQTT_PORT: Final = 1883
 _CONNECT: Final = b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x05\x00\x00"
@@ -58,115 +63,158 @@ class PortTaken(IntuitionError):
 @config_option
 @verbose_option
 @click.option("--insecure", is_flag=True, help="Allow an --addr that other machines can reach, without keys.")
-def up(
-    *,
-    algo: str | None,
-    portfolio: str | None,
-    params: tuple[str, ...],
-    cash: str | None,
-    seed: int | None,
-    session: str | None,
-    no_journal: bool,
-    reload: bool,
-    url: str | None,
-    mqtt_port: int,
-    embedded: bool,
-    addr: str | None,
-    demo: bool,
-    config: Path | None,
-    verbose: int,
-    insecure: bool,
-) -> None:
+def up(**options: Any) -> None:
     """Run broker, backend and connector together, and show the decisions live.
 
     A broker that listens already is used; else mosquitto is started where it is installed; else the embedded broker.
     Ctrl-C stops them all.
     """
-    settings = load_config(
-        config,
+    chosen = _Options(**options)
+    settings = _settings(chosen)
+    if settings.values.algorithm is None and not settings.values.algorithms:
+        chosen = msgspec.structs.replace(chosen, algo="random")
+    _look_for_plugins(settings, chosen.algo, demo=chosen.demo)
+    _refuse_address(settings, insecure=chosen.insecure)
+
+    from intuition_core.supervision.processes import Supervisor
+
+    url, broker = _broker(settings, chosen)
+    supervisor = Supervisor([*broker, *_children(settings, chosen, url)], prefix=_prefix)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, supervisor.stop)
+    publish = ["publish", *(_file_flag(settings) if chosen.config is not None else [])]
+    if settings.where("connectors.mqtt.url") in (None, "--mqtt") and url != f"mqtt://127.0.0.1:{MQTT_PORT}":
+        publish += ["--mqtt", _without_password(url)]
+    code = supervisor.run(lambda: _tell_what_next(publish))
+    _say("stopped")
+    raise SystemExit(code)
+
+
+class _Options(msgspec.Struct, frozen=True, kw_only=True):
+    """The options of the command."""
+
+    algo: str | None
+    portfolio: str | None
+    params: tuple[str, ...]
+    cash: str | None
+    seed: int | None
+    session: str | None
+    no_journal: bool
+    reload: bool
+    url: str | None
+    mqtt_port: int
+    embedded: bool
+    addr: str | None
+    demo: bool
+    config: Path | None
+    verbose: int
+    insecure: bool
+
+
+def _settings(options: _Options) -> Config:
+    return load_config(
+        options.config,
         flags={
-            "algorithm.name": algo,
-            "portfolio.name": portfolio,
-            "cash": cash,
-            "seed": seed,
-            "session": session,
-            "rpc.addr": addr,
-            "connectors.mqtt.url": url,
+            "algorithm.name": options.algo,
+            "portfolio.name": options.portfolio,
+            "cash": options.cash,
+            "seed": options.seed,
+            "session": options.session,
+            "rpc.addr": options.addr,
+            "connectors.mqtt.url": options.url,
         },
-        flat=dict(map(key_and_value, params)),
+        flat=dict(map(key_and_value, options.params)),
         spelled={"connectors.mqtt.url": "--mqtt"},
     )
-    if settings.values.algorithm is None and not settings.values.algorithms:
-        algo = "random"
-    _look_for_plugins(settings, algo, demo=demo)
+
+
+def _refuse_address(settings: Config, *, insecure: bool) -> None:
+    """Check where the backend is to listen.
+
+    Raises:
+        Exposed: other machines could reach it, and it has no keys.
+        PortTaken: something else listens there.
+    """
     rpc = rpc_address(settings)
     address = settings.values.rpc.addr
     if not (rpc.loopback or insecure or settings.values.rpc.key):
         raise Exposed(address)
     _refuse_taken(rpc, address)
 
-    from intuition_core.supervision.processes import Child, Supervisor
 
-    def command(*words: str) -> tuple[str, ...]:
-        return (sys.executable, "-m", "intuition_core", *words)
+def _broker(settings: Config, options: _Options) -> "tuple[str, list[Child]]":
+    """Return the broker's address and, where none listens there yet, the process that is to be started.
 
-    children: list[Child] = []
-    chosen = settings.values.connectors.get("mqtt", {}).get("url")
-    if chosen is None:
-        chosen = f"mqtt://127.0.0.1:{mqtt_port}"
-        if speaks_mqtt("127.0.0.1", mqtt_port):
-            _say(f"using the broker that listens at {chosen} already")
-        else:
-            _refuse_taken_broker(mqtt_port)
-            children.append(
-                Child(
-                    name="broker",
-                    command=command("broker", "--port", str(mqtt_port), *(["--embedded"] if embedded else [])),
-                    ready="ready",
-                )
-            )
-    file = ["--config", str(settings.file)] if settings.file else []
-    common = [*file, "-" + "v" * verbose] if verbose else file
-    options = [("--algo", algo), ("--portfolio", portfolio), ("--cash", cash), ("--seed", seed), ("--addr", addr)]
-    options.append(("--session", session or ("demo" if demo and settings.values.session is None else None)))
-    given = [word for flag, value in options if value is not None for word in (flag, str(value))]
-    given += [word for param in params for word in ("--param", param)]
-    given += ["--no-journal"] if no_journal else []
-    given += ["--reload"] if reload else []
-    given += ["--insecure"] if insecure else []
-    if demo and settings.values.portfolio is None and not settings.values.algorithms:
-        given += ["--param", "portfolio.max_fraction=0.02"]
-        _say("demo: naive bets at most 2 % of the cash at a time, so that it lasts")
+    Raises:
+        PortTaken: something else listens there.
+    """
+    from intuition_core.supervision.processes import Child
+
+    configured = settings.values.connectors.get("mqtt", {}).get("url")
+    if configured is not None:
+        return str(configured), []
+    port = options.mqtt_port
+    url = f"mqtt://127.0.0.1:{port}"
+    if speaks_mqtt("127.0.0.1", port):
+        _say(f"using the broker that listens at {url} already")
+        return url, []
+    _refuse_taken_broker(port)
+    embedded = ["--embedded"] if options.embedded else []
+    return url, [Child(name="broker", command=_command("broker", "--port", str(port), *embedded), ready="ready")]
+
+
+def _children(settings: Config, options: _Options, url: str) -> "Iterator[Child]":
+    """Yield the other processes, in the order in which they are to be started."""
+    from intuition_core.supervision.processes import Child
+
+    file = _file_flag(settings)
+    common = [*file, "-" + "v" * options.verbose] if options.verbose else file
     # By variable, not by argument: the address may hold a password, and arguments show in the process list.
-    environment = {"INTUITION_CONNECTORS__MQTT__URL": chosen}
-    children.append(Child(name="backend", command=command("serve", *given, *common), ready="ready: "))
-    children.append(
-        Child(
-            name="connector",
-            command=command("connect", *(["--rpc", addr] if addr else []), *common),
-            environment=environment,
-            ready="connected to the broker",
-        )
+    environment = {"INTUITION_CONNECTORS__MQTT__URL": url}
+    yield Child(name="backend", command=_command("serve", *_serve_flags(settings, options), *common), ready="ready: ")
+    yield Child(
+        name="connector",
+        command=_command("connect", *(["--rpc", options.addr] if options.addr else []), *common),
+        environment=environment,
+        ready="connected to the broker",
     )
-    if demo:
-        children.append(
-            Child(
-                name="demo",
-                # Under a name of its own each time: a session that knew the last demo would take it for a repetition.
-                command=command("publish", "--source", "sample", "--rate", "5", "--as", f"demo-{token_hex(4)}", *file),
-                environment=environment,
-                finite=True,
-            )
+    if options.demo:
+        yield Child(
+            name="demo",
+            # Under a name of its own each time: a session that knew the last demo would take it for a repetition.
+            command=_command("publish", "--source", "sample", "--rate", "5", "--as", f"demo-{token_hex(4)}", *file),
+            environment=environment,
+            finite=True,
         )
-    supervisor = Supervisor(children, prefix=_prefix)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, supervisor.stop)
-    publish = ["publish", *(file if config is not None else [])]
-    if settings.where("connectors.mqtt.url") in (None, "--mqtt") and chosen != f"mqtt://127.0.0.1:{MQTT_PORT}":
-        publish += ["--mqtt", _without_password(chosen)]
-    code = supervisor.run(lambda: _tell_what_next(publish))
-    _say("stopped")
-    raise SystemExit(code)
+
+
+def _serve_flags(settings: Config, options: _Options) -> list[str]:
+    """Return the flags of `serve`; what the configuration says, `serve` reads there itself."""
+    session = options.session or ("demo" if options.demo and settings.values.session is None else None)
+    named = {
+        "--algo": options.algo,
+        "--portfolio": options.portfolio,
+        "--cash": options.cash,
+        "--seed": options.seed,
+        "--addr": options.addr,
+        "--session": session,
+    }
+    flags = [word for flag, value in named.items() if value is not None for word in (flag, str(value))]
+    flags += [word for param in options.params for word in ("--param", param)]
+    switches = {"--no-journal": options.no_journal, "--reload": options.reload, "--insecure": options.insecure}
+    flags += [flag for flag, is_on in switches.items() if is_on]
+    if options.demo and settings.values.portfolio is None and not settings.values.algorithms:
+        flags += ["--param", "portfolio.max_fraction=0.02"]
+        _say("demo: naive bets at most 2 % of the cash at a time, so that it lasts")
+    return flags
+
+
+def _file_flag(settings: Config) -> list[str]:
+    return ["--config", str(settings.file)] if settings.file else []
+
+
+def _command(*words: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", "intuition_core", *words)
 
 
 def speaks_mqtt(host: str, port: int) -> bool:
