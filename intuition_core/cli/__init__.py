@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class BuiltIn(NamedTuple):
-    """Where a command of our own is, and the line that ``--help`` gives for it without importing it."""
+    """A command of our own: the module that holds it, and its line in ``--help``, which does not import it."""
 
     module: str
     summary: str
@@ -55,14 +55,14 @@ BUILT_IN: Final = {
 
 
 class Commands(click.Group):
-    """A group whose commands are imported when they are run, and named without being imported."""
+    """A group whose commands are imported only when they are run."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
-        """Name all commands, ours first."""
+        """Return the names of all commands, ours first."""
         return [name for name, _ in self._summaries()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a command; None where there is none of that name.
+        """Return a command, which is imported; None where there is none of that name.
 
         Raises:
             IntuitionError: a plugin brings the command, and cannot be used.
@@ -163,7 +163,7 @@ def cli(verbose: int) -> None:
 
 
 def main(arguments: Sequence[str] | None = None, *, ready: Callable[[], object] | None = None) -> int:
-    """Run the command line, and give the exit code.
+    """Run the command line, and return the exit code.
 
     Args:
         arguments: those of the process where None.

@@ -44,7 +44,7 @@ _SPELLED: Final = {"source.name": "--source"}
 
 
 class UnknownBenchmark(IntuitionError):
-    """A symbol to compare with of which there was no quote."""
+    """A benchmark symbol of which there was no quote."""
 
     def __init__(self, symbol: str, quoted: Iterable[str]) -> None:
         self.symbol = symbol
@@ -113,7 +113,7 @@ def backtest(*, as_json: bool, verbose: int, **options: Any) -> int:
 
 
 _SHOWN: Final = 5
-"""How many fills are shown whose prices they may not have."""
+"""How many of the fills with impossible prices are shown."""
 
 
 class _Command:
@@ -162,7 +162,7 @@ class _Command:
         self._composition: Composition = self._failures.heeded(compose(self._settings, self._catalogue))
 
     def run(self) -> int:
-        """Run, tell, and give the exit code."""
+        """Run, write the results, and return the exit code."""
         if self._report is not None:
             _check_report(self._report)
         report = _report_part(self._catalogue, required=self._report is not None)
@@ -222,14 +222,14 @@ class _Command:
             click.echo("for more figures and --report: pip install intuition-report", err=True)
 
     def _hint(self, history: "History", source: str) -> None:
-        """Say what was asked for and is not there."""
+        """Write hints about options that had no effect."""
         if not history.events and history.complete:
             click.echo(f"{source}: no events, or none that --from, --to and --symbols leave", err=True)
         if self._trace is not None and self._trace > history.events:
             click.echo(f"--trace {self._trace}: there were {history.events:,} events only", err=True)
 
     def _tell_failures(self, backtest: "Backtest", history: "History") -> int:
-        """Say what went wrong or had no effect in a whole run, and return the exit code."""
+        """Write what failed or had no effect in a complete run, and return the exit code."""
         if self._as_json and history.shut_out:
             from intuition_core.cli.summary import advice
 
@@ -244,7 +244,7 @@ class _Command:
         return failed
 
     def _with_sections(self, history: "History") -> "History":
-        """Let the hook plugins that are enabled add to the report; they are told of nothing else in a backtest."""
+        """Return the history with the sections that enabled hook plugins add to the report."""
         if not self._settings.values.hooks.enabled:
             return history
         import msgspec
@@ -276,7 +276,7 @@ class _Command:
     def _run(
         self, backtest: "Backtest", source: "SourceReader | MergedReader", interruption: Interruption
     ) -> tuple[float, float]:
-        """Take all events; give the seconds that reading them took, and those that running them took."""
+        """Run all events, and return the seconds of reading and of running."""
         clock = time.perf_counter
         load_s = run_s = 0.0
         gc.collect()
@@ -329,7 +329,7 @@ class _Command:
 def _settings(
     config: Path | None, params: tuple[str, ...], flags: Mapping[str, Any]
 ) -> "tuple[Config, dict[str, Any]]":
-    """Read the configuration; give it, and what was given for the source."""
+    """Return the configuration, and the parameters of the source."""
     from intuition_core.cli.options import key_and_value
     from intuition_core.config.diagnosis import read_config
 
@@ -343,7 +343,7 @@ def _settings(
 
 
 def _report_part(catalogue: "Catalogue", *, required: bool) -> Any:
-    """Give the report that is installed; None where none is, and none is required."""
+    """Return the report that is installed; None where none is, and none is required."""
     reports = [plugin for plugin in catalogue.plugins if plugin.kind == "report" and plugin.status == "available"]
     if not reports and not required:
         return None
@@ -352,10 +352,10 @@ def _report_part(catalogue: "Catalogue", *, required: bool) -> Any:
 
 
 def _check_report(path: Path) -> None:
-    """Refuse a file that a report is no page in, before the run rather than after it.
+    """Check, before the run, that the report has a file name that it can be written to.
 
     Raises:
-        UsageError: its ending says so.
+        UsageError: its ending is not that of an HTML page.
     """
     if path.suffix.lower() not in (".html", ".htm"):
         raise click.UsageError(
@@ -364,7 +364,7 @@ def _check_report(path: Path) -> None:
 
 
 def _check_folder(path: Path) -> None:
-    """Refuse a file whose folder does not exist before the run rather than after it.
+    """Check, before the run, that the folder of the report exists.
 
     Raises:
         CannotWrite: there is no such folder.
@@ -387,7 +387,7 @@ def _write_report(report: Any, history: "History", path: Path) -> None:
 
 @contextmanager
 def _written(path: Path) -> "Iterator[Callable[[Sequence[Mapping[str, Any]]], None]]":
-    """Open the file for the records, and give what takes them."""
+    """Open the file for the records; the value is called with them."""
     from intuition_core.cli.tables import RECORD_COLUMNS, format_of, open_table
 
     with open_table(format_of(path), path, RECORD_COLUMNS) as table:
@@ -414,7 +414,7 @@ def _told(
 
 @contextmanager
 def _progress(source: "SourceReader | MergedReader", *, quiet: bool) -> Iterator[Callable[[int], None]]:
-    """Show how far it is, on a terminal; give what is told of each batch."""
+    """Show the progress on a terminal; the value is called with each batch."""
     if quiet or not sys.stderr.isatty():
         yield lambda _: None
         return

@@ -29,7 +29,7 @@ class NobodySends(IntuitionError):
 
 
 def check_channels(engine: "TradingEngine", catalogue: "Catalogue") -> None:
-    """Refuse a channel that nobody can send: that of an indicator which is not configured, or one that is misspelt.
+    """Check that each channel that a part listens to can have events: an indicator must be configured for it.
 
     A channel of a name of its own may be in the data; what has come of it is known at the end alone.
 
@@ -50,6 +50,6 @@ def check_channels(engine: "TradingEngine", catalogue: "Catalogue") -> None:
 
 
 def silent_channels(engine: "TradingEngine") -> list[str]:
-    """Give the channels that parts listen to and on which nothing has come, timers and what is booked left out."""
+    """Return the channels that parts listen to and on which no event came, but for quotes, rates, actions and timers."""
     booked = {*_BOOKED, *engine.timer_names}
     return [channel for channel in engine.channels if channel not in booked and channel not in engine.came]

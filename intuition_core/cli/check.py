@@ -94,7 +94,7 @@ def _typed(text: str) -> tuple[str, Any]:
 
 
 def _meant(reference: str, kind: str | None, catalogue: Catalogue) -> Iterator[Subject]:
-    """Give the plugins that a reference means."""
+    """Yield the plugins that a reference means."""
     prefix, _, rest = reference.partition(":")
     if prefix in KINDS and rest:
         kind, reference = prefix, rest
@@ -125,7 +125,7 @@ def _meant(reference: str, kind: str | None, catalogue: Catalogue) -> Iterator[S
 
 
 def _in_folder(folder: Path, kind: str | None) -> Iterator[Subject]:
-    """Give the plugins of a project, installed or not."""
+    """Yield the plugins of a project, installed or not."""
     file = folder / "pyproject.toml"
     try:
         project = tomllib.loads(file.read_text("utf-8")).get("project", {})

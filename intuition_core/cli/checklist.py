@@ -169,7 +169,7 @@ def examine(
 
 
 def _compared(job: Mapping[str, Any], deadline: float, marks: Mapping[str, Mark]) -> Item:
-    """Let the part work in two processes whose sets have other orders, and compare what it said."""
+    """Run the part in two processes with different hash seeds, and compare its answers."""
     if marks.get(_REPEATS) == "fail":
         return Item(_HASHED, "skip", "it cannot be judged before the part answers the same twice in one process")
     with ThreadPoolExecutor(len(_SEEDS)) as pool:
@@ -187,7 +187,7 @@ def _compared(job: Mapping[str, Any], deadline: float, marks: Mapping[str, Mark]
 
 
 def _said(job: Mapping[str, Any], deadline: float, seed: str) -> list[dict[str, str]] | None:
-    """Give what the part said in a process with a hash seed; None where it did not come to an end."""
+    """Return what the part said in a process with a hash seed; None where it did not come to an end."""
     answer, ending = _tried({**job, "course": True}, deadline, seed)
     said = []
     for line in answer.splitlines():
@@ -197,7 +197,7 @@ def _said(job: Mapping[str, Any], deadline: float, seed: str) -> list[dict[str, 
 
 
 def _short(said: Mapping[str, str]) -> str:
-    """Tell a record by what differs most likely: what is done with what."""
+    """Return an answer on one short line: of a record its type, side, symbol, quantity, reason and data."""
     text = said.get("said")
     if text is None:
         return "nothing"
@@ -230,7 +230,7 @@ def _judged(check: str, holds: object, advice: str, *, fatal: bool = False) -> I
 
 
 def _tried(job: Mapping[str, Any], deadline: float, seed: str = HASH_SEED) -> tuple[bytes, str | None]:
-    """Give what the process wrote, and why it ended if it should not have."""
+    """Return what the process wrote, and why it ended if it should not have."""
     ending = None
     with tempfile.TemporaryFile() as report:
         arguments = [str(report.fileno()), msgspec.json.encode(job).decode()]

@@ -37,7 +37,7 @@ class PluginName(click.ParamType):  # type: ignore[type-arg]  # it takes a type 
 
 
 def complete_names(command: click.Command) -> None:
-    """Let the options of a command that choose a plugin complete the names there are."""
+    """Make the options that choose a plugin complete the names of installed plugins."""
     for parameter in command.params:
         kind = _KINDS.get(parameter.name or "")
         if command.name == "indicate" and parameter.name == "name":

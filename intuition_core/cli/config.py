@@ -72,7 +72,7 @@ def check(
 
 
 def _rows(config: "Config", catalogue: "Catalogue") -> Iterator[tuple[str, Any, str]]:
-    """Give each key that something was said about, its value without secrets, and where it comes from."""
+    """Yield each key that something was said about, its value without secrets, and where it comes from."""
     flattened = dict(_flat(_redacted(config, catalogue)))
     given = {key: origin for key in flattened if (origin := _origin(config, key)) is not None}
     yield from ((key, flattened[key], origin) for key, origin in given.items())
@@ -82,14 +82,14 @@ def _rows(config: "Config", catalogue: "Catalogue") -> Iterator[tuple[str, Any, 
 
 
 def _origin(config: "Config", key: str) -> str | None:
-    """Say where a key was given; what is in a list was given with the list."""
+    """Return where a key was given; what is in a list was given with the list."""
     words = key.split(".")
     index = next((n for n, word in enumerate(words) if word.isdigit()), None)
     return config.origins.get(key if index is None else ".".join(words[:index]))
 
 
 def _redacted(config: "Config", catalogue: "Catalogue") -> Any:
-    """Give the configuration's values as plain types, without secrets; what cannot be imported shows no parameter."""
+    """Return the configuration's values as plain types, without secrets; what cannot be imported shows no parameter."""
     import msgspec
 
     from intuition_core.config.tables import HooksTable

@@ -193,7 +193,7 @@ def _clock() -> Finding:
 
 
 def _synchronised() -> bool | None:
-    """Say whether the system says that it keeps the network's time; None where it does not say."""
+    """Return whether the system's clock is synchronised; None where that is unknown."""
     program = shutil.which("timedatectl")
     if program is None:
         return None

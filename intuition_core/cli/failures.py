@@ -39,7 +39,7 @@ class Failures:
         self._first: dict[str, tuple[int, str]] = {}
 
     def heeded(self, composition: "Composition") -> "Composition":
-        """Give a composition whose parts end the run when they fail, unless it is to go on."""
+        """Return the composition with the policy that `--on-error` asks for."""
         if self._skipping:
             return composition
         return composition.mapped(lambda part: msgspec.structs.replace(part, policy="raise"))
@@ -57,7 +57,7 @@ class Failures:
                 log.setLevel(level)
 
     def listening(self, listen: Listener | None) -> Listener:
-        """Give who is to be told of records: `listen`, after what failed was counted."""
+        """Return a listener that counts failures and passes records on to ``listen``."""
 
         def told(records: Sequence[Mapping[str, Any]]) -> None:
             for record in records:
@@ -81,7 +81,7 @@ class Failures:
 
     @staticmethod
     def tell_unquoted(history: "History") -> None:
-        """Tell which splits and dividends were of symbols that were never quoted."""
+        """Write which splits and dividends were of symbols that were never quoted."""
         for sid, count in itertools.islice(history.unquoted.items(), _NAMED):
             what = "a split or dividend" if count == 1 else f"{count:,} splits and dividends"
             click.echo(f"{what} of {sid}, which was never quoted{did_you_mean(sid, history.priced)}", err=True)
@@ -89,7 +89,7 @@ class Failures:
             click.echo(f"splits and dividends of {more:,} more symbols that were never quoted", err=True)
 
     def tell(self) -> int:
-        """Tell each kind of failure with its count, and give the exit code."""
+        """Write each kind of failure with its count, and return the exit code."""
         for key, count in self._counts.most_common():
             seq, message = self._first[key]
             times = "once" if count == 1 else f"{count:,} times, first"

@@ -136,7 +136,7 @@ def _run(connector: Any, service: "Service", name: str, speaks_on: str, log: log
 
 
 def _alone(settings: Config, plugin: "Plugin", params: dict[str, Any], session: str) -> Config:
-    """Give a configuration of the indicator alone; the other parts, and where they are kept, are another process's."""
+    """Return a configuration with the indicator as its only part, and with a session of its own."""
     values = settings.values
     path = values.journal.path if "journal.path" in settings.pinned else None
     return replace(
@@ -163,7 +163,7 @@ def _of_kind(catalogue: "Catalogue", kind: str) -> "list[Plugin]":
 
 
 def _journal(settings: Config, stack: ExitStack) -> "Callable[[str], Journal] | None":
-    """Say how to open the session's journal, and hold its file for this process."""
+    """Return a function that opens the session's journal and locks its file; None where there is to be none."""
     from intuition_core.session.journal import Journal
 
     table = settings.values.journal

@@ -23,7 +23,7 @@ class Interruption:
         self._waiting = False
 
     def __call__(self, _number: int, _frame: Any) -> None:
-        """Take the signal.
+        """Handle the signal.
 
         Raises:
             KeyboardInterrupt: it comes for the second time, or while nothing but waiting is done.
@@ -35,9 +35,9 @@ class Interruption:
             raise KeyboardInterrupt
 
     def unless_asked(self, wait: Callable[[], _Waited]) -> _Waited | None:
-        """Do what may take long and leaves nothing half done, as Ctrl-C ends it there and then; give what it gives.
+        """Return the result of a call that may take long; Ctrl-C ends it at once, so it must leave nothing half done.
 
-        None stands for an end that was asked for, before or meanwhile.
+        Returns None if Ctrl-C came before or during the call.
         """
         try:
             self._waiting = True  # from here on the signal raises, so that none comes between the question and the wait
@@ -52,7 +52,7 @@ class Interruption:
 
 @contextmanager
 def interruptible() -> Iterator[Interruption]:
-    """Take Ctrl-C as a wish to end, meanwhile; what parts change of the process is put back at the end."""
+    """Treat Ctrl-C in the block as a request to end the run; handlers that parts change are restored afterwards."""
     taken = Interruption()
     before = signal.signal(signal.SIGINT, taken)
     try:

@@ -102,7 +102,7 @@ def list_plugins(
 
 
 def _requirements(rows: Iterable[Row]) -> list[str]:
-    """Give the distributions that bring the plugins, pinned as pip writes it."""
+    """Return the distributions that bring the plugins, pinned as pip writes it."""
     brought = {(normal(row.plugin.distribution), row.plugin.version) for row in rows if row.plugin.version}
     return [f"{name}=={version}" for name, version in sorted(brought)]
 

@@ -23,11 +23,11 @@ _TICK: Final = 0.05
 """Seconds between two looks."""
 
 _DEBUGGERS: Final = frozenset({"bdb", "pdb", "cmd", "code", "pydevd"})
-"""Who is in one of these reads what a person types, and may take long."""
+"""Modules of debuggers, which wait for a person."""
 
 
 class Monitor:
-    """Shows one strategy at a time."""
+    """Reports the progress of one engine at a time."""
 
     def __init__(self) -> None:
         self._engine: TradingEngine | None = None
@@ -36,21 +36,21 @@ class Monitor:
 
     @property
     def words(self) -> Any:
-        """The ``cell`` of a strategy that is to be shown; None where nobody looks."""
+        """The words of memory in which an engine notes its calls; None where no process looks."""
         return ATTENDED.words
 
     def maker(self, engine: "Callable[..., TradingEngine]") -> "Callable[..., TradingEngine]":
-        """Give what makes live parts that note who is called."""
+        """Return a function that makes engines which note the part that is called."""
         return partial(engine, status=ATTENDED.words)
 
     @contextmanager
     def starting(self, composition: "Composition") -> Iterator[None]:
-        """Show the parts of a composition while they are made, and what they do then where nothing else is watched."""
+        """Report calls of the parts of a composition in the block, in which they are made."""
         with ATTENDED.calling(composition.parts, seq=0, part=0):
             yield
 
     def read(self, batches: "Iterable[Sequence[Data]]") -> "Iterator[Sequence[Data]]":
-        """Give batches; reading them is nobody's call."""
+        """Yield batches; the time of reading them is counted to no part."""
         reading = iter(batches)
         while True:
             with ATTENDED.aside():
@@ -61,7 +61,7 @@ class Monitor:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Tell, meanwhile, how far what `watching` names is."""
+        """Report in the block how far the run is that `watching` names."""
         if ATTENDED.words is None:
             yield
             return
@@ -110,7 +110,7 @@ class Monitor:
                 ATTENDED.note(Beat(engine.position, count, awaited=self._is_debugged()))
 
     def _is_debugged(self) -> bool:
-        """Say whether the main thread waits for what a person types into a debugger."""
+        """Return whether the main thread waits for what a person types into a debugger."""
         if _DEBUGGERS.isdisjoint(sys.modules):
             return False
         frame: FrameType | Any = sys._current_frames().get(self._main or 0)  # there is no other way

@@ -159,7 +159,7 @@ def new(
 
 
 def _words(kind: str, name: str, *, description: str | None, author: str | None) -> dict[str, str]:
-    """Give what the templates leave open.
+    """Return what the templates leave open.
 
     Raises:
         BadName: the name cannot be a plugin's.
@@ -187,7 +187,7 @@ def _words(kind: str, name: str, *, description: str | None, author: str | None)
 
 
 def _compatible(version: str) -> str:
-    """Give the releases of the core that a plugin begun with this one can expect to work with."""
+    """Return the releases of the core that a plugin begun with this one can expect to work with."""
     major, minor = map(int, version.split(".")[:2])
     return f">={major}.{minor},<{major}.{minor + 1}" if major == 0 else f">={major}.{minor},<{major + 1}"
 

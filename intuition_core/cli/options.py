@@ -75,11 +75,11 @@ class EventNumber(click.ParamType):  # type: ignore[type-arg]  # the same
 
 
 class Invocation:
-    """What is known about one run of the command line, from its first option on; click's ``ctx.obj``."""
+    """The state of one run of the command line; click's ``ctx.obj``."""
 
     def __init__(self, arguments: Sequence[str] = ()) -> None:
         self.arguments = tuple(arguments)
-        """What followed the program's name."""
+        """The arguments after the program's name."""
         self.verbosity = 0
         """How often ``-v`` was given, before the command or after it."""
 
@@ -113,7 +113,7 @@ config_option = click.option(
 
 
 class BadFlag(IntuitionError):
-    """A flag's value that cannot be taken apart."""
+    """A value of a flag that is not ``KEY=VALUE``."""
 
     def __init__(self, flag: str, text: str) -> None:
         self.flag = flag
@@ -122,7 +122,7 @@ class BadFlag(IntuitionError):
 
 
 def key_and_value(text: str) -> tuple[str, Any]:
-    """Take a ``--param`` apart.
+    """Return the key and the value of a ``--param KEY=VALUE``.
 
     Raises:
         BadFlag: it has no key or no ``=``.
@@ -140,7 +140,7 @@ SETTINGS: Final = ("costs", "fills", "margin", "time")
 
 
 def settings_of(flat: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Part what ``--param`` gives into keys of the configuration and parameters of parts."""
+    """Split the ``--param`` values into keys of the configuration and parameters of parts."""
     keys = {key: value for key, value in flat.items() if key.partition(".")[0] in SETTINGS and "." in key}
     return keys, {key: value for key, value in flat.items() if key not in keys}
 
@@ -169,14 +169,14 @@ _MARKET: Final = (
 
 
 def market_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add what orders cost and how they fill, which runs over history take alike."""
+    """Add the options for costs and fills, which all runs over history have."""
     for option in reversed(_MARKET):
         command = option(command)
     return command
 
 
 def market_flags(options: dict[str, Any]) -> dict[str, Any]:
-    """Take the options of `market_options` out of all options, and give them as keys of the configuration."""
+    """Remove the options of `market_options` from ``options``, and return them by their dotted keys."""
     names = [
         name for name in options if name in ("fill", "volume_share") or name.startswith(("commission_", "slippage_"))
     ]
@@ -195,7 +195,11 @@ error_option = click.option(
 
 
 def strategy_maker(trace: int | None) -> "Callable[..., TradingEngine]":
-    """Give what makes the live parts: ones that log what they do, where `trace_option` was given."""
+    """Return a function that makes engines; with a trace they log what each part does.
+
+    Args:
+        trace: the value of `trace_option`.
+    """
     from intuition_core.trading.engine import TradingEngine
 
     if trace is None:
@@ -207,7 +211,7 @@ def strategy_maker(trace: int | None) -> "Callable[..., TradingEngine]":
 
 
 def blocked_plugins(config: Path | None = None) -> tuple[str, ...]:
-    """Give what the configuration blocks: ``[plugins] blocked`` or the variable ``INTUITION_PLUGINS__BLOCKED``.
+    """Return the plugins that ``[plugins] blocked`` or ``INTUITION_PLUGINS__BLOCKED`` names.
 
     Raises:
         BadConfiguration: the configuration has mistakes.
@@ -222,7 +226,7 @@ def blocked_plugins(config: Path | None = None) -> tuple[str, ...]:
 
 
 def call_deadline(config: Path | None = None) -> float:
-    """Give the seconds that a call of a part may take: ``[worker] deadline``.
+    """Return the seconds that a call of a part may take: ``[worker] deadline``.
 
     Raises:
         BadConfiguration: the configuration has mistakes.
@@ -267,7 +271,7 @@ def session_settings(options: Mapping[str, Any]) -> "Config":
 
 
 def rpc_address(config: "Config", *, listening: bool = False) -> "Address":
-    """Give the address of the session that is served or called.
+    """Return the address of the session that is served or called.
 
     Args:
         config: the configuration.

@@ -116,7 +116,7 @@ def _run(
 
 
 def _tell_of_files(meta: Mapping[str, Any], composition: "Composition") -> None:
-    """Say where parts from files were others than those that are run now."""
+    """Write which parts from files have changed since the session ran."""
     from intuition_core.serving.reload import changed_files
 
     for each in meta.get("reloads", ()):
@@ -135,7 +135,7 @@ def _tell_of_files(meta: Mapping[str, Any], composition: "Composition") -> None:
 
 
 def _asked(changes: tuple[str, ...]) -> tuple[dict[str, str], dict[str, Any]]:
-    """Take what is asked for apart: parts by their places, such as ``portfolio=kelly``, and everything else."""
+    """Return the parts by place, such as ``portfolio=kelly``, and the other parameters."""
     from intuition_core.cli.options import BadFlag, key_and_value
 
     parts: dict[str, str] = {}

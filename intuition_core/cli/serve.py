@@ -92,7 +92,7 @@ def _saved_files(options: Mapping[str, Any], log: "logging.Logger") -> "SavedFil
 
 
 def __getattr__(name: str) -> Any:
-    """Give what was here in earlier releases."""
+    """Return what was here in earlier releases."""
     from intuition_core.deprecated import names
 
     return names(__name__, "intuition_core.cli.options", name)

@@ -196,7 +196,7 @@ def release(*, name: str, part: str) -> None:
 
 
 def _changed(composition: Mapping[str, Any], changes: "Iterable[Record]") -> dict[str, Any]:
-    """Give what swaps, newer versions and moved shares have made of a plain composition."""
+    """Return what swaps, newer versions and moved shares have made of a plain composition."""
     from intuition_core.trading.composition import json_parts
 
     plain = deepcopy(dict(composition))
@@ -299,7 +299,7 @@ def _batches(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 
 
 def _columns(rows: Iterator[dict[str, Any]]) -> dict[str, type]:
-    """Give the columns that the rows have, in the order in which they first come, and what each can be kept as."""
+    """Return the columns that the rows have, in the order in which they first come, and what each can be kept as."""
     kinds: dict[str, set[type]] = {}
     for row in rows:
         for key, value in row.items():

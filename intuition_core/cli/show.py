@@ -117,7 +117,7 @@ def find(catalogue: Catalogue, name: str) -> Plugin:
 
 
 def tell(catalogue: Catalogue, plugin: Plugin) -> dict[str, Any]:
-    """Give all that is known of a plugin, in plain types; it is imported where it can be."""
+    """Return the description of a plugin as plain JSON types; the plugin is imported if possible."""
     import msgspec
 
     from intuition_core.plugins.description import Description, describe
@@ -145,7 +145,7 @@ def tell(catalogue: Catalogue, plugin: Plugin) -> dict[str, Any]:
 
 
 def example(plugin: Plugin, parameters: "tuple[Parameter, ...]") -> str | None:
-    """Give a command that tries a plugin, with a place for each parameter that it needs; None for a broker."""
+    """Return a command that tries a plugin, with a place for each parameter that it needs; None for a broker."""
     if plugin.kind not in _EXAMPLES:
         return None
     prefix = "source." if plugin.kind == "source" else ""
@@ -210,12 +210,12 @@ def _print(told: dict[str, Any]) -> None:
 
 
 def _plain(text: str) -> str:
-    """Take the marks of reStructuredText out."""
+    """Return text without the marks of reStructuredText."""
     return re.sub(r"``(.+?)``", r"`\1`", text)
 
 
 def shown(value: Any) -> str:
-    """Give a plain value as TOML writes it."""
+    """Return a plain value as TOML writes it."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):

@@ -80,7 +80,7 @@ _ADVICE: Final = {
 
 
 def advice(reason: str) -> str:
-    """Give what would change a refusal, in brackets; nothing where that is not known."""
+    """Return what would change a refusal, in brackets; nothing where that is not known."""
     return next((f" ({advice})" for part, advice in _ADVICE.items() if part in reason), "")
 
 

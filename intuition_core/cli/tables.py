@@ -111,7 +111,7 @@ class CannotWrite(IntuitionError):
 
 
 def format_of(path: Path) -> str:
-    """Give the format that a file's name stands for.
+    """Return the format that a file's name stands for.
 
     Raises:
         UnknownFormat: it stands for none.
@@ -157,7 +157,7 @@ class Table(ABC):
         """Write what is left, and close the file."""
 
     def __enter__(self) -> Self:
-        """Give the table."""
+        """Return the table."""
         return self
 
     def __exit__(

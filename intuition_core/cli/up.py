@@ -255,7 +255,7 @@ def _taken(host: str, port: int) -> bool:
 
 
 def _look_for_plugins(settings: Config, algo: str | None, *, demo: bool) -> None:
-    """Say what is missing, and what the connector does not take, before anything starts."""
+    """Check, before anything starts, that the plugins are installed and that the connector takes its parameters."""
     from intuition_core.config.compose import connector
     from intuition_core.plugins.catalogue import discover
 

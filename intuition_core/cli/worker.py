@@ -152,7 +152,7 @@ def _open_server(
 
 
 class TimedCatalogue(Catalogue, frozen=True):
-    """A catalogue whose imports the supervisor watches, as it does the calls of parts."""
+    """A catalogue whose imports have a deadline that the supervisor enforces."""
 
     status: SharedStatus
     deadline: float
@@ -164,13 +164,13 @@ class TimedCatalogue(Catalogue, frozen=True):
 
 
 def _hand_over(service: "Service", server: "Server") -> None:
-    """End, and leave to the next worker what it needs to go on with a changed file."""
+    """Keep the state for the next worker, which runs the changed file, and end."""
     service.hand_over()
     server.stop()
 
 
 def _journal(settings: Config, stack: ExitStack) -> Callable[[str], Journal] | None:
-    """Say how to open the session's journal, and hold its file for this process."""
+    """Return a function that opens the session's journal and locks its file; None where there is to be none."""
     table = settings.values.journal
     if not table.enabled:
         return None

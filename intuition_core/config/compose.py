@@ -27,7 +27,7 @@ from intuition_core.trading.timers import read_timer
 
 
 def compose(config: Config, catalogue: Catalogue) -> Composition:
-    """Load the parts that a settled configuration names, check their parameters, and give the recipe.
+    """Return the composition of a settled configuration: its parts loaded, their parameters checked.
 
     Raises:
         BadConfiguration: no algorithm is chosen.
@@ -102,7 +102,11 @@ def _composed(config: Config, catalogue: Catalogue, *, seed: int) -> Composition
 
 
 def _instruments(config: Config, catalogue: Catalogue) -> tuple[Instrument, ...]:
-    """Give the instruments of the file, of the plugin and of the configuration itself; all mistakes at once."""
+    """Return the instruments of the file, of the plugin and of the configuration itself.
+
+    Raises:
+        IntuitionError: with all mistakes at once.
+    """
     values = config.values.instruments
     rows: list[Row] = []
     if values.file is not None:
@@ -123,7 +127,7 @@ def _instruments(config: Config, catalogue: Catalogue) -> tuple[Instrument, ...]
 
 
 def _hours(config: Config, catalogue: Catalogue, instruments: Iterable[Instrument]) -> tuple[Hours, ...]:
-    """Give the hours of the calendars that instruments name; without one no plugin is looked for."""
+    """Return the hours of the calendars that instruments and timers name; where none does, no plugin is loaded."""
     symbols = {table.calendar: f"timer {table.name}" for table in config.values.timers if table.calendar is not None}
     symbols |= {each.calendar: each.symbol for each in reversed([*instruments]) if each.calendar is not None}
     if not symbols:
@@ -149,7 +153,7 @@ def _hours_of(part: Any, label: str, calendar: str, symbol: str) -> Hours:
 def _initialized(
     config: Config, catalogue: Catalogue, kind: str, name: str, params: Mapping[str, Any], place: str
 ) -> Any:
-    """Make a part that is asked once, at the start, and give it its parameters if it takes any."""
+    """Return a part that is asked once, at the start; it has its parameters if it takes any."""
     factory: Any = catalogue.load(kind, name)
     with located(config, place):
         checked = check_params(f"{kind} {name}", factory, dict(params))
@@ -160,7 +164,7 @@ def _initialized(
 
 
 def connector(config: Config, catalogue: Catalogue, name: str) -> Any:
-    """Give a connector that has its parameters, and has connected nothing yet.
+    """Return a connector that has its parameters and is not connected yet.
 
     Raises:
         BadParameter: it does not take a parameter of ``[connectors.<name>]``.
@@ -175,9 +179,9 @@ def connector(config: Config, catalogue: Catalogue, name: str) -> Any:
 
 
 def connector_params(config: Config, name: str, part: object) -> Any:
-    """Give the parameters in ``[connectors.<name>]`` as a connector's `initialize` receives them.
+    """Return the parameters in ``[connectors.<name>]`` as a connector's `initialize` receives them.
 
-    What the core is told about prices goes for a connector, too, unless that is told otherwise.
+    A connector that takes ``negative_prices`` gets the core's value where it has none of its own.
 
     Raises:
         BadParameter: it does not take a parameter.
@@ -190,7 +194,7 @@ def connector_params(config: Config, name: str, part: object) -> Any:
 
 
 def hook_plugins(config: Config, catalogue: Catalogue) -> list[tuple[str, Any]]:
-    """Give the hook plugins that are enabled, by name, in their order; those that take parameters have them.
+    """Return the names and hook plugins that are enabled, in the configured order, with their parameters.
 
     Raises:
         BadHook: one has a hook that would not be called, see `intuition_core.plugins.hooks.check_hooks`.
@@ -201,7 +205,7 @@ def hook_plugins(config: Config, catalogue: Catalogue) -> list[tuple[str, Any]]:
 
 
 def hook_factory(config: Config, catalogue: Catalogue, name: str) -> Any:
-    """Import a hook plugin and check its hooks; give what its entry point names, most often a class.
+    """Import a hook plugin and check its hooks; return what its entry point names, most often a class.
 
     Raises:
         BadHook: a hook of it would not be called.
@@ -226,7 +230,12 @@ def _hook_plugin(config: Config, catalogue: Catalogue, name: str) -> Any:
 
 @contextmanager
 def located(config: Config, *tables: str) -> Iterator[None]:
-    """Add to each `BadParameter` where the configuration gives the parameter, if one of its tables does."""
+    """Add to each `BadParameter` raised in the block where the configuration gives the parameter.
+
+    Args:
+        config: the configuration.
+        tables: the dotted keys of the tables that may give it; the first one that does is named.
+    """
 
     def placed(error: IntuitionError) -> IntuitionError:
         if not isinstance(error, BadParameter):
@@ -245,7 +254,12 @@ def located(config: Config, *tables: str) -> Iterator[None]:
 
 @contextmanager
 def chosen(config: Config, *keys: str) -> Iterator[None]:
-    """Add to whatever is wrong with a plugin where the configuration chooses it, if one of the keys does."""
+    """Add to each error raised in the block where the configuration chooses the plugin.
+
+    Args:
+        config: the configuration.
+        keys: the dotted keys that may choose it; the first one that does is named.
+    """
     try:
         yield
     except IntuitionError as error:
@@ -256,7 +270,9 @@ def chosen(config: Config, *keys: str) -> Iterator[None]:
 
 
 def session_name(config: Config, catalogue: Catalogue) -> str:
-    """Give a session's default name: ``<algorithm>-<portfolio>``, or all algorithms; as a topic can carry it.
+    """Return a session's default name: ``<algorithm>-<portfolio>``, or the algorithms' names joined by ``-``.
+
+    It has at most 64 lower-case letters, digits and ``-``, so that it is valid in topics and file names.
 
     Raises:
         BadConfiguration: no algorithm is chosen.
@@ -312,7 +328,7 @@ def _part(
 
 
 class _Maker(msgspec.Struct, frozen=True):
-    """Loads the parts that take the place of others while a session runs."""
+    """Makes the parts that replace others while a session runs."""
 
     catalogue: Catalogue
 
@@ -339,4 +355,4 @@ class _Maker(msgspec.Struct, frozen=True):
 
 
 _NAMED_BY_PLACE: Final = ("algorithm", "indicator")
-"""The kinds whose parts are called as the configuration says; the others are called as their plugin."""
+"""The kinds whose parts have the name that the configuration gives them; the others have that of their plugin."""

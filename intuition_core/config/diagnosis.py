@@ -1,4 +1,4 @@
-"""All that is wrong with a configuration, in one go: its own mistakes, and those that only its plugins can find."""
+"""All mistakes of a configuration at once: its own, and those that only its plugins can find."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ from intuition_core.supervision.attended import ATTENDED
 
 
 def read_config(file: Path | None = None, **given: Any) -> Config:
-    """Read a configuration as `load_config` does; where it has mistakes, tell those of the parts with them.
+    """Return the configuration as `load_config` does; its mistakes are raised together with those of its parts.
 
     Raises:
         BadConfiguration: with every mistake.
@@ -35,10 +35,10 @@ def read_config(file: Path | None = None, **given: Any) -> Config:
 
 
 def faults(config: Config, catalogue: Catalogue) -> list[IntuitionError]:
-    """Find what the plugins that a configuration names do not take; they are imported for it.
+    """Find mistakes that the plugins of a configuration find; they are imported for it.
 
     Args:
-        config: as read; what it has no mistakes in.
+        config: the configuration without its own mistakes.
         catalogue: the plugins there are.
     """
     return [

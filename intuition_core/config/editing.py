@@ -1,4 +1,4 @@
-"""Editing a configuration: to which part a flat key belongs, what a caller changes, other parts in place of these."""
+"""Changes of a configuration: flat keys brought to their parts, values of a caller laid over it, parts substituted."""
 
 import secrets
 from collections.abc import Iterator, Mapping
@@ -35,19 +35,19 @@ PLACES: Final = {
     "risk": ("risks.{}",),
     "indicator": ("indicators.{}",),
 }
-"""Where the configuration can say something about a part of a kind."""
+"""The dotted keys of the tables that are about a part, by its kind."""
 
 
 def settle(config: Config, catalogue: Catalogue, *, seed: int | None = None) -> Config:
-    """Bring the ``--param`` values to the parts they are for, and draw a seed where none is given.
+    """Return the configuration with the ``--param`` values in the tables of their parts, and with a seed.
 
     Args:
         config: as read.
         catalogue: the plugins there are.
-        seed: the one to use, rather than to draw one, where the configuration gives none.
+        seed: used where the configuration gives none; where this is None too, one is drawn.
 
     Raises:
-        BadConfiguration: a key that nobody takes, or that two parts take.
+        BadConfiguration: a key that no part takes, or that two take.
         Unmet: the configuration requires what is not installed.
     """
     check_requirements(config)
@@ -66,16 +66,16 @@ def settle(config: Config, catalogue: Catalogue, *, seed: int | None = None) -> 
 
 
 def overlay(config: Config, conf: Mapping[str, Any], catalogue: Catalogue, *, origin: str = "initialize") -> Config:
-    """Lay what a caller of `initialize` asks for over a settled configuration; keys given by flag stay.
+    """Return a settled configuration with the values that a caller of `initialize` gives; keys given by flag stay.
 
     Args:
         config: as `settle` gives it.
-        conf: parts as tables, parameters by their flat or dotted keys.
+        conf: the algorithm and the portfolio as tables, parameters by their flat or dotted keys.
         catalogue: the plugins there are.
         origin: how messages call where ``conf`` comes from: `initialize`, or a flag that takes ``KEY=VALUE``.
 
     Raises:
-        BadConfiguration: a key that nobody takes, or that two parts take, or a value of the wrong type.
+        BadConfiguration: a key that no part takes, or that two take, or a value of the wrong type.
     """
     names: list[Assignment] = []
     rest: dict[str, Any] = {}
@@ -102,15 +102,15 @@ def overlay(config: Config, conf: Mapping[str, Any], catalogue: Catalogue, *, or
 
 
 def substitute_parts(config: Config, parts: Mapping[str, str], *, spelled: Mapping[str, str]) -> Config:
-    """Let other algorithms and portfolios, without parameters, take places in a settled configuration.
+    """Return a settled configuration with other algorithms and portfolios, which have no parameters.
 
-    Each algorithm keeps its share, and a part that is there already its parameters.
+    Each algorithm keeps its share. A part that is there already keeps its parameters.
 
     Args:
         config: as `settle` gives it.
-        parts: the plugin by its place: ``portfolio`` for that of every algorithm; ``NAME.portfolio`` for that of one,
-            by the algorithm's name, whatever is said of all; ``algorithm`` for the only one.
-        spelled: how each of these places was named, such as ``--portfolio``, for messages.
+        parts: the plugins by place: ``algorithm`` is the only algorithm, ``portfolio`` the portfolio of each algorithm,
+            ``NAME.portfolio`` that of the algorithm ``NAME``, which goes before ``portfolio``.
+        spelled: how the person named each place, such as ``--portfolio``, for messages.
 
     Raises:
         BadConfiguration: there is no such algorithm, or ``algorithm`` is one of several.
@@ -202,7 +202,7 @@ def portfolio_of(table: AlgorithmTable) -> PortfolioChoice:
 
 
 class _Owner(NamedTuple):
-    """A part of an algorithm's line, as a caller calls it, and where the configuration has it."""
+    """An algorithm or its portfolio: the label by which callers address it, and its place in the configuration."""
 
     label: str
     """``algorithm`` or ``portfolio``; where there are several, an algorithm's name, or that and ``.portfolio``."""
@@ -211,7 +211,7 @@ class _Owner(NamedTuple):
     use: str
 
     def param(self, name: str) -> str:
-        """Give the dotted key of a parameter."""
+        """Return the dotted key of a parameter."""
         return f"{self.label}.params.{name}"
 
 
@@ -232,7 +232,10 @@ def _unpinned(assignments: "list[Assignment] | Iterator[Assignment]", pinned: fr
 def _routed(
     values: Configuration, flat: Mapping[str, Any], catalogue: Catalogue, *, origin: str
 ) -> Iterator[Assignment]:
-    """Bring flat keys to where they belong: the core, the part that declares them, an algorithm that takes any."""
+    """Yield the dotted key and the value for each flat key.
+
+    A key belongs to the core, to the one part that declares it, or to the only algorithm where that takes any.
+    """
     if not flat:
         return
     owners = {owner.label: owner for owner in _owners(values)}

@@ -21,7 +21,7 @@ class BadListing(IntuitionError):
 
 
 def read_listing(path: Path) -> Iterator[Row]:
-    """Read the rows of a file; what is in them is not checked yet. One that is no row is given as its mistake.
+    """Return the rows of a file, unchecked; a line that is no row is returned as its mistake.
 
     Raises:
         BadListing: it cannot be read, or has no table of instruments.

@@ -1,7 +1,7 @@
-"""Configuration: ``intuition.toml`` < ``INTUITION_*`` variables < flags; every mistake with where it was made.
+"""The configuration from ``intuition.toml``, ``INTUITION_*`` variables and flags, the later ones going first.
 
-A value given by a variable or by ``--param`` is text: it stays as it was typed where the key takes text, and is read as
-a TOML value where it takes anything else (`Typed`).
+A value given by a variable or by ``--param`` is text. It stays text where the key takes text, and is read as a TOML
+value where the key takes anything else (`Typed`).
 """
 
 import os
@@ -22,9 +22,9 @@ from intuition_core.plugins.files import anchored
 FILE: Final = "intuition.toml"
 PREFIX: Final = "INTUITION_"
 FILE_VARIABLE: Final = "INTUITION_CONFIG"
-"""Names the configuration file where no ``--config`` does."""
+"""The variable with the configuration file, which counts where ``--config`` is not given."""
 NOT_SETTINGS: Final = frozenset({"INTUITION_TRACEBACK", FILE_VARIABLE})
-"""Variables of ours that are no configuration keys."""
+"""Variables with our prefix that are no configuration keys."""
 
 FLAGS: Final = {
     "algorithm.name": "--algo",
@@ -35,23 +35,23 @@ FLAGS: Final = {
 """How the flags for these keys are typed; others are named after the last word of the key."""
 
 _JOURNAL: Final = "journal"
-"""The origin of what a session was run with: a combination that is refused by now is still run again as it was."""
+"""The origin of a configuration that a session was run with; see ``recorded`` in `unfit_values`."""
 
 
 class Mistake(msgspec.Struct, frozen=True):
-    """One thing that is wrong with a configuration."""
+    """A mistake in a configuration: where it was made, the dotted key, and a sentence."""
 
     origin: str
     key: str
     problem: str
 
     def __str__(self) -> str:
-        """Say where, which key, and what is wrong with it."""
+        """Return the place, the key and the sentence, as a message for a person."""
         return f"{where(self.origin, self.key)}: {self.problem}"
 
 
 class BadConfiguration(IntuitionError):
-    """A configuration with one or more mistakes, all of them told; ``rest`` is what it is without these, if known."""
+    """A configuration with one or more mistakes; ``rest`` is the configuration without them, if known."""
 
     def __init__(self, *mistakes: Mistake, rest: "Config | None" = None) -> None:
         self.mistakes = mistakes
@@ -60,7 +60,7 @@ class BadConfiguration(IntuitionError):
 
 
 def where(origin: str, key: str) -> str:
-    """Say where a key was given: ``intuition.toml: [rpc] `addr```; a flag and a variable say it by their own name.
+    """Return where a key was given, such as ``intuition.toml: [rpc] `addr```; for flags and variables, their name.
 
     Tables of an array are counted from 1: ``intuition.toml: [[risks]] no. 1 `name```.
     """
@@ -81,11 +81,11 @@ def where(origin: str, key: str) -> str:
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
-    """A configuration that was checked, and where it came from.
+    """A checked configuration, and where each of its keys was given.
 
-    ``flat`` are the ``--param`` values, not yet brought to the part they are for; ``pinned`` the dotted keys given by
-    flag, which `initialize` leaves as they are; ``origins`` says which file, variable or flag gave a dotted key.
-    What is for a plugin may still be `Typed`: only the plugin knows what it takes.
+    ``flat`` are the ``--param`` values that `settle` has not yet brought to their parts; ``pinned`` are the dotted keys
+    given by flag, which `initialize` does not change; ``origins`` is the file, variable or flag by dotted key.
+    Values for plugins may still be `Typed`, since only the plugin knows their types.
     """
 
     values: Configuration
@@ -95,7 +95,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     origins: Mapping[str, str] = {}
 
     def where(self, key: str) -> str | None:
-        """Say where a dotted key was given, for a message; None where it was not."""
+        """Return where a dotted key was given, for a message; None where it was not."""
         origin = _origin(self.origins, key)
         return None if origin is None else where(origin, key)
 
@@ -108,7 +108,7 @@ def load_config(
     flat: Mapping[str, Any] | None = None,
     spelled: Mapping[str, str] | None = None,
 ) -> Config:
-    """Read the file, the environment and the flags, in rising order of precedence.
+    """Return the configuration of the file, the environment and the flags, in rising order of precedence.
 
     Args:
         file: the configuration file; without it the one that ``INTUITION_CONFIG`` names, or ``intuition.toml`` in the
@@ -119,7 +119,7 @@ def load_config(
         spelled: dotted key → how its flag is typed, where that is not what `FLAGS` says.
 
     Raises:
-        BadConfiguration: with every mistake: where, which key, what was expected, and the nearest valid key.
+        BadConfiguration: with every mistake: its place, the key, the expected value or the nearest valid key.
     """
     variables = os.environ if environment is None else environment
     chosen = _file(file, variables)
@@ -153,7 +153,7 @@ def load_config(
 
 
 def convert(tree: Mapping[str, Any], *, origin: str, origins: Mapping[str, str] | None = None) -> Configuration:
-    """Make a configuration of a tree of plain values.
+    """Return the configuration of a tree of plain values.
 
     Args:
         tree: the values, by table and key.
@@ -189,14 +189,14 @@ def _found(tree: Mapping[str, Any], key: str) -> Any:
 
 
 class _Layer(NamedTuple):
-    """What one file, variable or flag says; of the latter two, which key they are for."""
+    """The values of one file, variable or flag; ``key`` is the dotted key that a variable or a flag is for."""
 
     origin: str
     tree: Mapping[str, Any]
     key: str = ""
 
     def says(self, key: str) -> str:
-        """Say where this layer gives a key; a variable can hold a whole table."""
+        """Return where this layer gives a key; of a variable that holds a whole table, with the key inside it."""
         rest = key[len(self.key) + 1 :] if self.key and key.startswith(f"{self.key}.") else ""
         return f"{self.origin} `{rest}`" if rest else self.origin
 
@@ -250,7 +250,7 @@ def _merge(below: dict[str, Any], above: Mapping[str, Any]) -> None:
 def _sifted(
     tree: dict[str, Any], bad: list[str], make: Callable[[Mapping[str, Any]], Configuration]
 ) -> tuple[Configuration, list[Mistake]]:
-    """Make a configuration of what is left without bad keys, and find the others that are bad."""
+    """Return the configuration without its bad keys, and the mistakes besides those that are known."""
     found: list[Mistake] = []
     known = set(bad)
     for key in bad:
@@ -267,7 +267,7 @@ def _sifted(
 
 
 def _prune(tree: dict[str, Any], key: str) -> None:
-    """Take a key out of a tree; where it is not there, the table that lacks it."""
+    """Remove a key from a tree; where the tree does not have it, the table that lacks it."""
     *path, last = key.split(".")
     node: Any = tree
     for word in path:
@@ -284,7 +284,7 @@ def _prune(tree: dict[str, Any], key: str) -> None:
 
 
 def _origins(tree: Mapping[str, Any], layer: _Layer, path: str = "") -> Iterator[tuple[str, str]]:
-    """Note which layer gives what; only a file gives a table as such."""
+    """Yield the dotted keys that a layer gives, and where; tables only of a file."""
     for key, value in tree.items():
         here = f"{path}.{key}" if path else key
         if isinstance(value, Mapping):
@@ -296,7 +296,7 @@ def _origins(tree: Mapping[str, Any], layer: _Layer, path: str = "") -> Iterator
 
 
 def _origin(origins: Mapping[str, str], key: str) -> str | None:
-    """Give where a key, or else the nearest table or list that it is in, was given."""
+    """Return where a key was given, or else the innermost table or list around it that was; None if none was."""
     while key not in origins and "." in key:
         key = key.rpartition(".")[0]
     return origins.get(key)
@@ -305,7 +305,7 @@ def _origin(origins: Mapping[str, str], key: str) -> str | None:
 def _rivals(
     below: Mapping[str, Any], origins: Mapping[str, str], tree: Mapping[str, Any], layer: _Layer
 ) -> Iterator[Mistake]:
-    """Find the two ways to choose an algorithm used together, in the layer that brings the second."""
+    """Find ``[algorithm]`` and ``[[algorithms]]`` used together; the mistake is that of the layer with the second."""
     for key, other, shown_as in (
         ("algorithm", "algorithms", "[[algorithms]]"),
         ("algorithms", "algorithm", "[algorithm]"),

@@ -1,4 +1,4 @@
-"""The part of a configuration that decides the records, as plain values; and the composition made of them again."""
+"""What a journal keeps of a configuration, as plain values, and the composition made from them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ from intuition_core.trading.composition import Composition, Part
 
 
 def portable(config: Config, composition: Composition) -> dict[str, Any]:
-    """Give what of a settled configuration decides the records, in plain types; no address and no secret."""
+    """Return the keys of a settled configuration that decide the records, as plain JSON types without secrets."""
     kept = (
         "seed",
         "cash",
@@ -57,18 +57,18 @@ def recorded(
     parts: Mapping[str, str] | None = None,
     flag: str = "--with",
 ) -> Composition:
-    """Compose again what `portable` kept, with other parts and other parameters.
+    """Return the composition of what `portable` returned, with other parts and other parameters.
 
     Args:
-        configuration: as it was kept.
+        configuration: what `portable` returned.
         catalogue: the plugins there are.
         changes: parameters by their flat or dotted keys, as `overlay` takes them.
-        rules: the number of the rules that it was begun under.
+        rules: the number of the rules that the session was begun under.
         parts: other algorithms and portfolios, as `substitute_parts` takes them.
-        flag: the one with which changes and parts are typed, each as ``KEY=VALUE``.
+        flag: the flag with which a person gives changes and parts, for messages.
 
     Raises:
-        IntuitionError: a plugin is not there, or does not take its parameters.
+        IntuitionError: a plugin is not installed, or does not take its parameters.
     """
     config = settle(Config(values=convert(configuration, origin="journal")), catalogue)
     if parts:

@@ -1,4 +1,4 @@
-"""What a configuration requires to be installed: ``requires = ["intuition-random>=0.1"]``, as pip understands it."""
+"""Distributions that a configuration requires to be installed, as pip writes them: ``intuition-random>=0.1``."""
 
 import shlex
 import sys
@@ -10,7 +10,7 @@ from intuition_core.plugins.distributions import distributions, normal
 
 
 class Unmet(IntuitionError):
-    """Requirements of the configuration that are not met; ``command`` is what would meet them."""
+    """Requirements of the configuration that are not met; ``command`` installs them."""
 
     def __init__(self, where: str, missing: Sequence[tuple[str, str | None]]) -> None:
         self.where = where
@@ -24,7 +24,7 @@ class Unmet(IntuitionError):
 
 
 def check_requirements(config: Config, *, path: Sequence[str] | None = None) -> None:
-    """Check what a configuration requires, importing nothing of it.
+    """Check that the distributions that a configuration requires are installed; none is imported.
 
     Args:
         config: the configuration.

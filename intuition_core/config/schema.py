@@ -24,7 +24,7 @@ _KINDS: Final = ("algorithm", "portfolio", "risk", "indicator", "source", "conne
 
 
 class Told(msgspec.Struct, frozen=True):
-    """What a plugin's process said of its parameters."""
+    """A plugin's answer about its parameters."""
 
     schema: dict[str, Any] | None = None
     definitions: dict[str, Any] = {}
@@ -32,7 +32,7 @@ class Told(msgspec.Struct, frozen=True):
 
 
 def schema(catalogue: Catalogue, *, deadline: float = DEADLINE) -> tuple[dict[str, Any], list[tuple[Plugin, str]]]:
-    """Give the JSON Schema (draft 2020-12) of a configuration file, and which plugins it knows no parameters of.
+    """Return the JSON Schema (draft 2020-12) of a configuration file, and the plugins whose parameters are unknown.
 
     The plugins are imported in a process of its own. One that cannot be imported may be named, with any parameters.
 
@@ -62,7 +62,7 @@ def schema(catalogue: Catalogue, *, deadline: float = DEADLINE) -> tuple[dict[st
 
 
 def _choose(root: dict[str, Any], definitions: dict[str, Any], told: Mapping[Plugin, Told]) -> None:
-    """Give every place where a part is named the names there are, and their parameters."""
+    """Write into each place that names a part the names of installed parts and the schemas of their parameters."""
     properties = root["properties"]
     part = definitions.pop("PartTable")
     for kind, key in (("algorithm", "algorithm"), ("portfolio", "portfolio"), ("risk", "risks")):
@@ -84,7 +84,7 @@ def _choose(root: dict[str, Any], definitions: dict[str, Any], told: Mapping[Plu
 
 
 def _known(told: Mapping[Plugin, Told], kind: str) -> dict[str, dict[str, Any] | None]:
-    """Give the schema of the parameters by each name that means one plugin of a kind; None for any parameters."""
+    """Return the schemas of the parameters by the names of the plugins of a kind; None means any parameters."""
     known: dict[str, dict[str, Any] | None] = {}
     for plugin, answer in told.items():
         if plugin.kind == kind:
@@ -97,7 +97,7 @@ def _known(told: Mapping[Plugin, Told], kind: str) -> dict[str, dict[str, Any] |
 def _naming(
     table: Mapping[str, Any], key: str, known: Mapping[str, Any], *, otherwise: str | None = None
 ) -> dict[str, Any]:
-    """Let a table's parameters be those of the plugin that its key names; where it has none, ``otherwise`` names it."""
+    """Return a table's schema whose parameters depend on the plugin that ``key`` names, or else ``otherwise``."""
     properties = {name: dict(content) for name, content in table["properties"].items()}
     # Any text is a name: what is installed elsewhere, or a file.
     properties[otherwise or key] = {"anyOf": [{"enum": list(known)}, {"type": "string"}]}
@@ -123,7 +123,7 @@ def _replaced(content: Any, old: str, new: str) -> Any:
 
 
 def _for_toml(content: Any) -> Any:
-    """Say what TOML can: it has no null, and amounts may be numbers."""
+    """Return a schema in terms of TOML, which has no null and in which amounts may be numbers."""
     if isinstance(content, list):
         return [_for_toml(each) for each in content]
     if not isinstance(content, dict):
@@ -145,7 +145,7 @@ def _without_title(root: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _ask(plugins: Sequence[Plugin], deadline: float) -> list[Told]:
-    """Ask a process about all plugins; where one ends or hangs it, another process goes on behind that one."""
+    """Return the answers of all plugins; after one that ends or hangs the process, another process continues."""
     answers: list[Told] = []
     while len(answers) < len(plugins):
         asked = plugins[len(answers) :]

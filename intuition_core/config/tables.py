@@ -36,7 +36,7 @@ BasisPoints: TypeAlias = Annotated[Decimal, Meta(extra={"expected": "a number of
 SessionName: TypeAlias = Annotated[
     str,
     Meta(
-        pattern=r"^[A-Za-z0-9._-]{1,64}\Z",
+        pattern=r"^[A-Za-z0-9._-]{1,64}(?!\n)$",
         extra={
             "range": "1 to 64 letters (a to z), digits, `.`, `_` and `-`, as topics and files are named after the "
             "session"

@@ -16,19 +16,19 @@ from intuition_core.errors import BadParameter, Mistakes, did_you_mean
 from intuition_core.params.typed import complaint, resolve
 
 REDACTED: Final = "***"
-"""What is shown in place of a secret."""
+"""The text shown in place of a secret."""
 
 _IN_ADDRESS: Final = re.compile(r"(?<=://)([^/@\s:]*):[^/@\s]*(?=@)")
 
 
 def params_class(part: object) -> type | None:
-    """Give the ``Params`` class that a part declares (msgspec Struct, dataclass or attrs), or None."""
+    """Return the ``Params`` class that a part declares (msgspec Struct, dataclass or attrs), or None."""
     declared = getattr(part, "Params", None)
     return declared if isinstance(declared, type) else None
 
 
 def parameter_names(part: object) -> tuple[str, ...] | None:
-    """Give the names of the parameters that a part declares, or None for a part that takes any."""
+    """Return the names of the parameters that a part declares, or None for a part that takes any."""
     declared = params_class(part)
     if declared is None:
         return None
@@ -36,14 +36,14 @@ def parameter_names(part: object) -> tuple[str, ...] | None:
 
 
 def read_params(part: object, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Read the parameters that were typed by a person as the types that the part declares."""
+    """Return parameters with the values that were typed by a person read as the types that the part declares."""
     declared = params_class(part)
     shape = shapes.AnyType() if declared is None else shapes.type_info(declared)
     return dict(resolve(values, shape))
 
 
 def check_params(label: str, part: object, values: Mapping[str, Any]) -> Any:
-    """Give what a part's `initialize` receives.
+    """Return the parameters as a part's `initialize` receives them.
 
     Args:
         label: the part's kind and name, for messages.
@@ -70,39 +70,39 @@ def check_params(label: str, part: object, values: Mapping[str, Any]) -> Any:
 
 
 def json_params(params: Any) -> dict[str, Any]:
-    """Give the parameters a part was initialised with as plain JSON types, defaults filled in, secrets included."""
+    """Return the parameters a part was initialised with as plain JSON types, defaults filled in, secrets included."""
     plain = msgspec.to_builtins(params, str_keys=True)
     return dict(plain)
 
 
 def shown_params(params: Any) -> dict[str, Any]:
-    """Give the parameters a part was initialised with as plain JSON types that may be shown to anybody."""
+    """Return the parameters a part was initialised with as plain JSON types that may be shown to anybody."""
     plain = json_params(params)
     return _shown(plain, _shape_of(params))
 
 
 def redact_params(part: object, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Give parameters as configured, without the secrets among them."""
+    """Return parameters as configured, without the secrets among them."""
     declared = params_class(part)
     return _shown(values, shapes.AnyType() if declared is None else shapes.type_info(declared))
 
 
 def redacted(text: str, secrets: list[str]) -> str:
-    """Take secrets, and passwords in addresses, out of a text."""
+    """Return a text without secrets and without passwords in addresses."""
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, REDACTED)
     return _IN_ADDRESS.sub(rf"\1:{REDACTED}", text)
 
 
 def is_secret(shape: shapes.Type) -> bool:
-    """Say whether a type marks what is never shown."""
+    """Return whether a type marks a secret."""
     if isinstance(shape, shapes.Metadata):
         return bool((shape.extra_json_schema or {}).get("writeOnly")) or is_secret(shape.type)
     return isinstance(shape, shapes.UnionType) and any(map(is_secret, shape.types))
 
 
 def fields(declared: type) -> tuple[shapes.Field, ...]:
-    """Give the parameters that a ``Params`` class declares.
+    """Return the parameters that a ``Params`` class declares.
 
     Raises:
         TypeError: it is no class of that sort.
@@ -115,7 +115,7 @@ def fields(declared: type) -> tuple[shapes.Field, ...]:
 
 
 def _misfits(declared: type, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Find every parameter that is unknown, missing or of the wrong type, each by itself."""
+    """Find each parameter that is unknown, missing or of the wrong type."""
     known = {field.encode_name: field for field in fields(declared)}
     listed = ", ".join(f"`{name}`" for name in known) or "none"
     try:
@@ -162,7 +162,7 @@ _ITEMS: Final = (shapes.ListType, shapes.VarTupleType, shapes.SetType, shapes.Fr
 
 
 def _inner(shape: shapes.Type) -> Any:
-    """Give what says what a key of a value of that shape holds."""
+    """Return the type of a key within a value of that type."""
     known: dict[str, shapes.Type] = {}
     other: shapes.Type = shapes.AnyType()
     for member in _members(shape):
@@ -182,7 +182,7 @@ def _members(shape: shapes.Type) -> tuple[shapes.Type, ...]:
 
 
 def _secret_texts(part: object, values: Mapping[str, Any]) -> Iterator[str]:
-    """Give the secrets among parameters as configured, as texts that could show up in a message."""
+    """Yield the secrets among parameters as configured, as texts that could show up in a message."""
     declared = params_class(part)
     if declared is None:
         return

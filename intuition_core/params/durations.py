@@ -13,7 +13,7 @@ _MOST: Final = 2**62
 
 
 def read_duration(text: str) -> int:
-    """Give a length of time in nanoseconds.
+    """Return a length of time in nanoseconds.
 
     Raises:
         BadData: it is no whole number with a unit, or longer than 146 years.

@@ -1,4 +1,4 @@
-"""Values that people type: read once the type they are for is known, and told in plain words where they do not fit."""
+"""Values that people type as text: read once their type is known, with plain words for those that do not fit."""
 
 import re
 import tomllib
@@ -22,7 +22,7 @@ _TAKERS: Final[Mapping[type, tuple[type, ...]]] = {
 
 
 class Typed(str):
-    """Text as a variable or a flag gives it: a TOML value where the type it is for wants one, else text as it stands.
+    """Text from a variable or a flag, to be read as a TOML value unless its type is text.
 
     A password ``12345`` or ``"x"`` stays what was typed; a threshold ``0.7`` becomes a number.
     """
@@ -31,7 +31,7 @@ class Typed(str):
 
     @property
     def value(self) -> Any:
-        """The TOML value that the text is, or the text where it is none."""
+        """The TOML value in the text, or the text where it is none."""
         try:
             table = tomllib.loads(f"value = {self}")
         except (tomllib.TOMLDecodeError, RecursionError):
@@ -40,12 +40,12 @@ class Typed(str):
 
 
 def resolve(value: Any, shape: shapes.Type, *, later: bool = False) -> Any:
-    """Read all that was typed as what it is for.
+    """Return a value with each `Typed` in it read as its type.
 
     Args:
         value: a plain value, or a tree of them, in which anything may be a `Typed`.
-        shape: what the value is for.
-        later: leave what is for anything at all as it was typed, to be read by who knows better.
+        shape: the type of the value.
+        later: whether a `Typed` whose type is `Any` stays as it is, to be read when its type is known.
     """
     if isinstance(value, Typed):
         return value if later and isinstance(shape, shapes.AnyType) else _chosen(value, shape)
@@ -60,13 +60,13 @@ def resolve(value: Any, shape: shapes.Type, *, later: bool = False) -> Any:
 
 
 def expected(shape: shapes.Type) -> str:
-    """Say in plain words what a value must be."""
+    """Return a type in plain words."""
     names = dict.fromkeys(_name(member) for member in _members(shape) if not isinstance(member, shapes.NoneType))
     return " or ".join(names) or "nothing"
 
 
 def complaint(error: Exception, shape: shapes.Type) -> tuple[str, str]:
-    """Give where in a value msgspec found it wrong (``x.0.y``, or nothing), and what is wrong, in plain words."""
+    """Return the place in a value that msgspec refused (``x.0.y``, or empty), and the problem in plain words."""
     problem, _, path = str(error).partition(" - at `")
     keys = re.findall(r"\.([^.\[\]`]+)|\[(\d+|\.\.\.)\]", path.removeprefix("$"))
     place = [name or index for name, index in keys]
@@ -86,7 +86,7 @@ def complaint(error: Exception, shape: shapes.Type) -> tuple[str, str]:
 
 
 def shown(value: Any) -> str:
-    """Give a value as a person wrote it, cut where it is long."""
+    """Return a value as a person writes it, at most 60 characters long."""
     text = {True: "true", False: "false"}.get(value) if isinstance(value, bool) else None
     text = text or (repr(str(value)) if isinstance(value, str) else repr(value))
     return text if len(text) <= 60 else f"{text[:57]}..."

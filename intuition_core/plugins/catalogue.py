@@ -1,8 +1,8 @@
-"""Discovery: which plugins are installed, finding one by its name, loading exactly that one.
+"""Discovery: the plugins that are installed, one of them found by its name, and loaded.
 
 A plugin is an entry point in a group ``intuition.v<contract version>.<kind>`` of any installed distribution. Discovery
-reads metadata files and imports nothing; `loading` imports the one that was chosen. Whatever a distribution holds
-becomes a `Plugin` with a status, not an error.
+reads metadata files and imports nothing; `loading` imports the one that was chosen. A distribution that
+declares something wrong gives a `Plugin` with a status, not an error.
 """
 
 import os
@@ -78,7 +78,7 @@ class Plugin(msgspec.Struct, frozen=True):
     """For every status but ``available``: a sentence that says why, and what to do."""
 
     def __str__(self) -> str:
-        """Give the kind, the name and where it comes from."""
+        """Return the kind, the name and the distribution with its version."""
         return f"{self.kind} `{self.name}` ({f'{self.distribution} {self.version}'.strip()})"
 
     @property
@@ -114,7 +114,7 @@ class UnknownPlugin(IntuitionError):
 
 
 def _nearest(ref: str, plugins: Sequence[Plugin]) -> str:
-    """Ask whether one of the plugins was meant, by a name that means it and no other."""
+    """Return ``; did you mean …?`` with the names of the plugins nearest to a name; empty if none is near."""
     name = ref.rpartition(":")[2]
     near = name if any(plugin.name == name for plugin in plugins) else None
     near = near or next(iter(get_close_matches(name, {plugin.name for plugin in plugins}, n=1)), None)
@@ -174,7 +174,7 @@ class Catalogue(msgspec.Struct, frozen=True):
     plugins: tuple[Plugin, ...]
 
     def find(self, kind: str, ref: str) -> Plugin:
-        """Give the plugin that a name means.
+        """Return the plugin that a name means.
 
         Args:
             kind: one of `KINDS`.
@@ -208,7 +208,7 @@ class Catalogue(msgspec.Struct, frozen=True):
         raise BrokenPlugin(plugin, plugin.reason or "its metadata is damaged")
 
     def load(self, kind: str, ref: str) -> Any:
-        """Import the plugin that a name means, and nothing else, and give what its target names.
+        """Import the plugin that a name means, and no other, and return the object that its target names.
 
         Raises:
             BrokenPlugin: the import failed, in whatever way; the error it raised is the cause.
@@ -282,7 +282,7 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _clean(text: str, limit: int = 200) -> str:
-    """Make text safe for a terminal: metadata is written by anybody."""
+    """Return text that is safe for a terminal: printable, on one line, cut at ``limit`` characters."""
     text = " ".join("".join(character if character.isprintable() else " " for character in text).split())
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
 
@@ -321,7 +321,7 @@ def _unreadable(distribution: Distribution, problem: str) -> Plugin:
 
 
 def _described(distribution: Distribution, entries: Iterable[_Entry]) -> list[Plugin]:
-    """Add what the distribution says about itself."""
+    """Return the entries as plugins, with name, version and summary of the distribution."""
     text = distribution.read("METADATA") or distribution.read("PKG-INFO") or ""
     said = {key: _clean(value) for key, value in headers(text).items()}
     name = said.get("name") or _clean(distribution.name)
@@ -357,7 +357,7 @@ _AUTHOR = "report it to its author"
 
 
 def _entries(text: str) -> Iterator[_Entry]:
-    """Read the lines of our groups, bad ones as broken entries; what other groups hold is not our business."""
+    """Yield the entries of our groups, lines that cannot be read as broken entries; other groups are skipped."""
     group: re.Match[str] | None = None
     for line in map(str.strip, text.splitlines()):
         if not line or line[0] in "#;":
@@ -401,7 +401,7 @@ def _importable(target: str) -> bool:
 
 
 def _usable(entries: Iterable[_Entry]) -> list[_Entry]:
-    """Leave out what a distribution offers for other versions besides this one, and refuse what it offers twice."""
+    """Return the entries without those of other contract versions that this version has too; duplicates are broken."""
     entries = list(dict.fromkeys(entries))
     offers = Counter((entry.kind, entry.name) for entry in entries if entry.status != "incompatible")
     kept = []

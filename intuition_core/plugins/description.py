@@ -1,4 +1,4 @@
-"""What a part says of itself: its documentation, and its parameters with types, defaults and meaning."""
+"""The description of a part: its documentation, and its parameters with types, defaults and meaning."""
 
 import ast
 import inspect
@@ -19,17 +19,17 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     type: str
-    """What it takes, in plain words, with its bounds."""
+    """Its type in plain words, with the bounds."""
     required: bool
     default: Any = None
     """As plain JSON types; None for a required one, and where nothing is the default."""
     secret: bool = False
-    """Whether it is never shown."""
+    """Whether its value is secret."""
     doc: str = ""
 
 
 class Description(msgspec.Struct, frozen=True, kw_only=True):
-    """What a part says of itself."""
+    """The description of a part."""
 
     doc: str = ""
     """The part's documentation, as its docstring has it."""
@@ -65,7 +65,7 @@ def describe(part: object) -> Description:
 
 
 def params_schema(part: object, prefix: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """Give the JSON Schema of a part's parameters and the definitions it refers to; None for a part that takes any.
+    """Return the JSON Schema of a part's parameters and the definitions it refers to; None for a part that takes any.
 
     Args:
         part: the part's class or factory.
@@ -83,7 +83,7 @@ def params_schema(part: object, prefix: str) -> tuple[dict[str, Any], dict[str, 
 
 
 def type_words(shape: shapes.Type) -> str:
-    """Say in plain words what a parameter takes, bounds included."""
+    """Return the type of a parameter in plain words, with its bounds."""
     words = [expected(shape)]
     words += dict.fromkeys(bound for member in _all(shape) for bound in _bounds(member))
     return ", ".join(words)
@@ -113,7 +113,7 @@ def _bounds(shape: shapes.Type) -> Iterator[str]:
 
 
 def _said(shape: shapes.Type) -> str:
-    """Give the description in a type's annotations, the outermost first."""
+    """Return the description in a type's annotations, the outermost first."""
     if isinstance(shape, shapes.Metadata):
         return str((shape.extra_json_schema or {}).get("description") or "") or _said(shape.type)
     if isinstance(shape, shapes.UnionType):
@@ -130,7 +130,7 @@ def _default(field: shapes.Field) -> Any:
 
 
 def _written(declared: type) -> dict[str, str]:
-    """Give the texts below a class's fields; Python forgets them, so the source is asked, where there is any."""
+    """Return the texts below a class's fields by field, from the source; empty where there is none."""
     texts: dict[str, str] = {}
     for cls in reversed(declared.__mro__[:-1]):
         try:

@@ -1,4 +1,4 @@
-"""Installed distributions, read as sparingly as discovery allows: their entry points first, their headers on demand.
+"""Installed distributions: their entry points are read first, their headers only on demand.
 
 `importlib.metadata` would do, but takes 50 ms to import and parses headers as e-mail; a listing takes a few.
 """
@@ -12,21 +12,21 @@ from typing import NamedTuple
 
 
 class Distribution(NamedTuple):
-    """One distribution, as the name of its metadata folder tells it."""
+    """A distribution, with the name and version that its metadata folder has."""
 
     name: str
     version: str
     read: Callable[[str], str | None]
-    """Gives the text of one metadata file, or None where there is no such file; may raise anything."""
+    """Returns the text of a metadata file, None where there is no such file; may raise anything."""
 
 
 def normal(name: str) -> str:
-    """Normalise a distribution's name as PEP 503 does."""
+    """Return a distribution's name as PEP 503 normalises it."""
     return re.sub(r"[-_.]+", "-", name.strip()).lower()
 
 
 def distributions(path: Iterable[str]) -> Iterator[Distribution]:
-    """Give every distribution once: where several folders have it, the one that Python would import.
+    """Yield each distribution once; of one in several folders, the one that Python would import.
 
     Args:
         path: folders and zip archives, in the order of precedence. What cannot be listed is passed over: Python
@@ -40,7 +40,7 @@ def distributions(path: Iterable[str]) -> Iterator[Distribution]:
 
 
 def headers(text: str) -> dict[str, str]:
-    """Give the ``name``, ``version`` and ``summary`` of a METADATA text, those that are there."""
+    """Return the ``name``, ``version`` and ``summary`` of a METADATA text, those that are there."""
     return {key.lower(): value.strip() for key, value in _HEADER.findall(text.partition("\n\n")[0])}
 
 

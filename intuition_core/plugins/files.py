@@ -16,12 +16,12 @@ from typing import Any, Final, NamedTuple
 from intuition_core.errors import IntuitionError, did_you_mean
 
 FILE: Final = "file"
-"""What stands for the distribution of a part that comes from a file."""
+"""The distribution of parts that come from files."""
 
 _REFERENCE: Final = re.compile(r"(?P<path>.*[^/\\]\.py)(?::(?P<name>\w+))?", re.DOTALL)
 _VERSION: Final = "__content__"
 _DIGITS: Final = 12
-"""Hexadecimal digits of the hash that make a version."""
+"""How many hexadecimal digits of the hash a version has."""
 
 
 class BadFile(IntuitionError):
@@ -65,7 +65,7 @@ class PartFile(NamedTuple):
     """The class, where the reference names one."""
 
     def __str__(self) -> str:
-        """Give the reference again, with an absolute path."""
+        """Return the reference with an absolute path."""
         return f"{self.path}:{self.cls}" if self.cls else str(self.path)
 
     @property
@@ -80,7 +80,7 @@ def is_file(reference: str) -> bool:
 
 
 def part_file(reference: str, folder: Path | None = None) -> PartFile:
-    """Take a reference apart.
+    """Return the parts of a reference, ``path`` or ``path:Class``.
 
     Args:
         reference: one for which `is_file` holds.
@@ -95,7 +95,7 @@ def part_file(reference: str, folder: Path | None = None) -> PartFile:
 
 
 def version_of(file: PartFile) -> str:
-    """Give the version of a file: that which this process has imported, else that of its present content.
+    """Return the version of a file, which is a hash: of the content that was imported, else of the present one.
 
     Raises:
         NoSuchFile: it cannot be read.
@@ -105,7 +105,7 @@ def version_of(file: PartFile) -> str:
 
 
 def load_part(file: PartFile, kind: str, methods: Sequence[str]) -> Any:
-    """Import a file, unless this process has, and give its part of a kind.
+    """Return the part of a kind in a file, which is imported unless this process has imported it.
 
     Args:
         file: where it is.
@@ -147,7 +147,7 @@ def check_syntax(path: Path) -> None:
 
 
 def anchored(tree: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Give a configuration's tables with the paths of parts in files made absolute.
+    """Return a configuration's tables with the paths of parts in files made absolute.
 
     Args:
         tree: tables as read.
@@ -200,7 +200,7 @@ def _hash(content: bytes) -> str:
 
 
 def module_name(path: Path) -> str:
-    """Give the name under which a file is imported."""
+    """Return the name under which a file is imported."""
     return f"intuition_file_{_hash(str(path).encode())}"
 
 
@@ -269,7 +269,7 @@ def _missing(cls: type, methods: Sequence[str]) -> list[str]:
 
 
 def _near(classes: Mapping[str, type], methods: Sequence[str]) -> str:
-    """Say what the class lacks that comes nearest."""
+    """Return the methods that classes lack which have some of them, for the end of a sentence; else empty."""
     lacking = {name: _missing(cls, methods) for name, cls in classes.items()}
     near = [name for name, missing in lacking.items() if len(missing) < len(methods)]
     if not near:

@@ -3,7 +3,7 @@
 from typing import Final
 
 OWN: Final = {("portfolio", "naive"): "Bets a random fraction of the cash, to try an algorithm with"}
-"""What the core's own parts are; a distribution has but one summary for all that it brings."""
+"""Summaries of the core's own parts; a distribution has one summary for all its plugins."""
 
 _INDICATORS: Final = (
     *("sma", "ema", "wma", "rsi", "roc", "stddev", "macd", "bollinger"),
@@ -46,10 +46,10 @@ FIRST_PARTY: Final = {
     ("command", "publish"): "intuition-connector-mqtt",
     ("hooks", "notify"): "intuition-notify",
 }
-"""The project's own plugins, by kind and name: the distribution that brings each."""
+"""The distribution of each plugin, by kind and name."""
 
 
 def how_to_install(*distributions: str) -> str:
-    """Give the command that installs distributions of the project's own, also for those who have a clone of it."""
+    """Return the command that installs first-party distributions, and that for a clone of the repository."""
     folders = " ".join(f"plugins/{distribution}" for distribution in distributions)
     return f"`pip install {' '.join(distributions)}` (from a clone: `pip install {folders}`)"

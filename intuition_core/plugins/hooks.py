@@ -153,21 +153,21 @@ class Hooks:
         self._callers = {name: caller for name, caller in callers.items() if caller.get_hookimpls()}
 
     def session_started(self, description: dict[str, Any]) -> None:
-        """Tell that the session is ready."""
+        """Call the plugins at the start of a session."""
         self._manager.hook.session_started(session=self._session, description=description)
 
     def session_finished(self) -> None:
-        """Tell that the session is over."""
+        """Call the plugins at the end of a session."""
         self._manager.hook.session_finished(session=self._session)
 
     def __call__(self, records: Sequence[Record]) -> None:
-        """Tell of records, one call each; messages have no hook."""
+        """Call the plugins for each record; messages have no hook."""
         for record in records:
             if (caller := self._callers.get(record["type"])) is not None:
                 caller(session=self._session, record=record)
 
     def report_sections(self, history: History) -> list[Section]:
-        """Gather what plugins add to a report; one that fails, or answers nonsense, adds nothing."""
+        """Return the sections that plugins add to a report; a plugin that fails, or returns no sections, adds none."""
         given: list[tuple[Section, ...]] = self._manager.hook.report_sections(history=history)
         return [section for sections in given for section in sections]
 
@@ -211,7 +211,7 @@ def check_hooks(name: str, plugin: Any) -> None:
 _SPECIFIED: Final = tuple(name for name in vars(Specifications) if not name.startswith("_"))
 
 _Failed: TypeAlias = Callable[[str, BaseException], None]
-"""Is told the hook that failed, and what it raised."""
+"""Called with the hook that failed and the exception."""
 
 
 class _Implementation(NamedTuple):
@@ -308,11 +308,11 @@ def _end(wrapper: Generator[None, Any, Any], results: list[Any]) -> Any:
 
 
 def _nothing(_: Any) -> None:
-    """Drop what was returned by a hook that is not asked for anything."""
+    """Drop what was returned by a hook that has no result."""
 
 
 def _no_results(_: Any) -> list[Any]:
-    """Do the same for a wrapper, whose result takes the place of all that it wraps."""
+    """Drop what was returned by a wrapper, whose result replaces those that it wraps."""
     return []
 
 

@@ -12,7 +12,7 @@ from stevedore.driver import DriverManager
 
 
 def load(group: str, name: str, target: str) -> Any:
-    """Import what an entry point names, and nothing else, and give it as it is.
+    """Import the target of an entry point, and nothing else, and return it.
 
     Args:
         group: the entry point's group.
@@ -27,12 +27,12 @@ def load(group: str, name: str, target: str) -> Any:
 
 
 class _Driver(DriverManager[Any]):
-    """A driver manager of one entry point, which it does not have to look for."""
+    """A driver manager with one entry point that is known already."""
 
     def __init__(self, chosen: EntryPoint) -> None:
         self._chosen = chosen
         super().__init__(chosen.group, chosen.name)
 
     def list_entry_points(self) -> list[EntryPoint]:
-        """Give the chosen one, in place of a scan."""
+        """Return the chosen entry point, without a scan."""
         return [self._chosen]

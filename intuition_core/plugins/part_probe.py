@@ -14,7 +14,7 @@ from intuition_core.plugins.plugin_probe import load, one_line
 
 
 def answer(target: str, prefix: str) -> dict[str, Any]:
-    """Import a target; give the schema of its parameters and the definitions that it needs, or the ``problem``."""
+    """Import a target; return the schema of its parameters and the definitions that it needs, or the ``problem``."""
     try:
         found = params_schema(load(target), prefix)
     except BaseException as error:  # noqa: BLE001  # a plugin may raise anything, SystemExit included

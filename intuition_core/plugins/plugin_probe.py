@@ -1,4 +1,4 @@
-"""Import one plugin in a process of its own, and say how that went.
+"""Import one plugin in a process of its own, and write the outcome as JSON.
 
 Run as a program by `intuition_core.plugins.trial.check`, with the number of an open file descriptor, the import
 path and the methods of the plugin's kind as JSON, and the plugin's target as arguments. It imports nothing of the
@@ -14,14 +14,14 @@ from collections.abc import Sequence
 
 
 def one_line(error: BaseException) -> str:
-    """Give an error's class and message as one line of printable text, at most 200 characters long."""
+    """Return an error's class and message as one line of printable text, at most 200 characters long."""
     text = f"{type(error).__name__}: {error}".removesuffix(": ")
     line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
     return line if len(line) <= 200 else f"{line[:197]}..."
 
 
 def load(target: str) -> object:
-    """Import a target, ``module`` or ``module:object.attribute``, and give what it names.
+    """Import a target, ``module`` or ``module:object.attribute``, and return what it names.
 
     Raises:
         BaseException: whatever the import raises, which may be anything.
@@ -34,14 +34,14 @@ def load(target: str) -> object:
 
 
 def lacking(found: object, required: Sequence[str]) -> list[str]:
-    """Name the methods that a plugin lacks; what a factory makes is not known before it is called."""
+    """Return the methods that a class lacks; none for a factory, whose class is not known before it is called."""
     if callable(found) and not isinstance(found, type) and "main" not in required:
         return []
     return [name for name in required if not callable(getattr(found, name, None))]
 
 
 def probe(target: str, required: Sequence[str]) -> dict[str, object]:
-    """Import a target; give the ``seconds`` that it took, the ``problem`` or None, and the ``missing`` methods."""
+    """Import a target; return the ``seconds`` that it took, the ``problem`` or None, and the ``missing`` methods."""
     problem = None
     missing: list[str] = []
     started = time.perf_counter()

@@ -15,22 +15,22 @@ from intuition_core.plugins.catalogue import REQUIRED, Plugin
 
 
 class Check(msgspec.Struct, frozen=True):
-    """What importing a plugin in a process of its own came to."""
+    """The outcome of importing a plugin in a process of its own."""
 
     seconds: float | None
-    """How long the import took; None where it did not come to an end."""
+    """Seconds that the import took; None where it did not end."""
     problem: str | None
-    """What went wrong, in one line; None where nothing did."""
+    """The error in one line; None where there was none."""
     missing: tuple[str, ...] = ()
     """The methods of its kind that the class lacks."""
 
 
 def check(plugin: Plugin, *, deadline: float = 10.0, path: Sequence[str] | None = None) -> Check:
-    """Import a plugin in a process of its own, which is ended, with all it started, when it has answered.
+    """Import a plugin in a process of its own; its process group is killed afterwards.
 
     Args:
         plugin: what to import.
-        deadline: seconds after which the import is given up.
+        deadline: seconds that the import may take.
         path: the import path, the interpreter's own by default.
     """
     required = REQUIRED.get(plugin.kind, ())

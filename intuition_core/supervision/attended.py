@@ -1,4 +1,4 @@
-"""The process that runs a command's parts, from inside: it notes what it does where the one in front of it can look."""
+"""The process that runs the parts of a command: it notes what it does in memory that the process in front reads."""
 
 import faulthandler
 import os
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from intuition_core.trading.composition import Part
 
 VARIABLE: Final = "INTUITION_ATTENDED"
-"""Tells this process the descriptors of the shared memory and of the lifeline, and the number of the one in front."""
+"""The variable with the descriptors of the shared memory and the lifeline, and the number of the process in front."""
 
 IMPORT_DEADLINE: Final = 60.0
 """Seconds that an import may take where no configuration says otherwise."""
 
 
 class Attended:
-    """What this process tells the one in front of it; nothing where there is none.
+    """The notes of this process for the one in front; where there is none, nothing is noted.
 
     Attributes:
         import_deadline: the seconds that the import of a plugin may take.
@@ -33,7 +33,7 @@ class Attended:
         self._pid = 0
 
     def begin(self) -> bool:
-        """Take up what the process in front has told this one; say whether there is one."""
+        """Connect to the process in front, and return whether there is one."""
         memory, lifeline, front = map(int, os.environ.pop(VARIABLE, "0,0,0").split(","))
         if not front or os.getppid() != front:
             return False
@@ -49,39 +49,39 @@ class Attended:
         return True
 
     def listen(self) -> None:
-        """Let Ctrl-C come through from now on."""
+        """Unblock Ctrl-C."""
         if self._status is not None:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
     def finish(self, code: int) -> None:
-        """Say that the command is done, and with which exit code, whatever ends the process now."""
+        """Note that the command is done, and its exit code."""
         if self._status is not None and os.getpid() == self._pid:
             self._status.done(code)
 
     def told(self) -> None:
-        """Say that it was told who ends this process."""
+        """Note that the part which ends this process was reported."""
         if self._status is not None:
             self._status.tell()
 
     def heard(self) -> None:
-        """Say that a Ctrl-C has reached this process."""
+        """Note that this process received Ctrl-C."""
         if self._status is not None and os.getpid() == self._pid:
             self._status.hear()
 
     def imports(self, label: str) -> AbstractContextManager[None]:
-        """Take the time of an import meanwhile."""
+        """Count the time of the block as that of an import."""
         if self._status is None:
             return nullcontext()
         return self._status.imports(label, deadline=self.import_deadline)
 
     @property
     def words(self) -> Any:
-        """Where to note which part is called; None where nobody looks."""
+        """The words of memory with the event and the part that is called; None where no process looks."""
         return None if self._watch is None else self._watch.status
 
     @contextmanager
     def calling(self, parts: Sequence["Part"], *, seq: int, part: int) -> Iterator[None]:
-        """Take the time of these parts meanwhile.
+        """Count the time of the block as that of these parts.
 
         Args:
             parts: those that may be called, in the order of their numbers.
@@ -101,7 +101,7 @@ class Attended:
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """Take no time of parts meanwhile, within `calling`."""
+        """Count the time of the block, within `calling`, to no part."""
         if self._status is None:
             yield
             return
@@ -109,13 +109,13 @@ class Attended:
             yield
 
     def note(self, beat: "Beat") -> None:
-        """Say how far a run is; fit for other threads."""
+        """Note how far a run is; safe to call from other threads."""
         if self._status is not None:
             self._status.note(beat)
 
     @property
     def interrupted(self) -> bool:
-        """Whether a Ctrl-C has come; taken for granted where nobody counts them."""
+        """Whether this process received Ctrl-C; True where there is no process in front, which counts them."""
         return self._status is None or self._status.heard > 0
 
     def _interrupted(self, _number: int, _frame: Any) -> None:

@@ -57,7 +57,7 @@ class Release(NamedTuple):
 
 
 def in_quarantine(verdicts: Iterable[FailureDecision], releases: Iterable[Release]) -> list[FailureDecision]:
-    """Give the verdicts, in order, by which parts are still in quarantine."""
+    """Return the decisions, in order, by which parts are still in quarantine."""
     freed = {(release.part, release.name): release.seq for release in sorted(releases)}
     standing: dict[tuple[int, str], FailureDecision] = {}
     for verdict in sorted(verdicts):

@@ -53,7 +53,7 @@ class Front:
         self._code: int | None = None
 
     def run(self) -> int:
-        """Run it, and give the exit code.
+        """Run the command, and return its exit code.
 
         Raises:
             OSError: there can be no second process.
@@ -80,7 +80,7 @@ class Front:
     # -- while it runs
 
     def _wait(self, news: int) -> int:
-        """Wait until it has ended, look at it meanwhile, and give its exit code."""
+        """Watch the command until it ends, and return its exit code."""
         pause = _FIRST_LOOK
         while True:
             pid, status = os.waitpid(self._pid, os.WNOHANG)
@@ -108,7 +108,7 @@ class Front:
         self._send(number)
 
     def _interrupt(self, _number: int, _frame: Any) -> None:
-        """Note a Ctrl-C. A terminal sends it to both processes, and who calls `kill` to this one alone."""
+        """Note a Ctrl-C, which a terminal sends to both processes, and `kill` to this one alone."""
         now = time.monotonic()
         if not self._asked or now - self._asked[-1] > _ONE_REQUEST:
             self._asked.append(now)
@@ -153,7 +153,7 @@ class Front:
 
 
 def _no_more(_number: int, _frame: Any) -> None:
-    """Take a signal that only wakes up whoever waits."""
+    """Handle a signal that is only to end a wait."""
 
 
 def _inquiry(memory: int) -> Inquiry:
@@ -163,7 +163,7 @@ def _inquiry(memory: int) -> Inquiry:
 
 
 def _is_done(memory: int, code: int) -> bool:
-    """Say whether the command came to its end with this exit code: two numbers of a `SharedStatus` tell."""
+    """Return whether the command noted, in two words of a `SharedStatus`, that it ended with this exit code."""
     ready, _, _, kept = (int.from_bytes(os.pread(memory, 8, 8 * word), sys.byteorder) for word in range(3, 7))
     return ready == 2 and kept == code
 
@@ -181,7 +181,7 @@ def _shared_memory() -> int:
 
 
 def _apart(descriptor: int) -> int:
-    """Give a descriptor another number if it has one of the standard streams, which may have been closed."""
+    """Return a copy of a descriptor that has the number of a standard stream; others are returned as they are."""
     if descriptor > 2:
         return descriptor
     import fcntl

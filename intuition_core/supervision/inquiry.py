@@ -28,21 +28,21 @@ _FRAME: Final = re.compile(r'  File "(.*)", line (\d+) in ')
 
 
 class Doing(NamedTuple):
-    """What the command is at, as far as parts are concerned."""
+    """The call or the import that a command is at."""
 
     label: str
-    """The part."""
+    """The part or the plugin."""
     when: str
     """``at event 10``, ``while it was imported``."""
     place: tuple[object, ...]
-    """Moves on while something happens."""
+    """A value that changes while there is progress."""
     deadline: float
     limit: str
-    """What its time is called in messages."""
+    """The name of its time limit in messages."""
 
 
 class Inquiry:
-    """Looks at a command through the memory that it shares.
+    """Looks at a command through the memory that both processes share.
 
     Attributes:
         give_up_at: when to end it for good, by the monotonic clock.
@@ -60,11 +60,11 @@ class Inquiry:
 
     @property
     def heard(self) -> int:
-        """How many Ctrl-C have reached it."""
+        """How many Ctrl-C the command received."""
         return self._status.heard
 
     def look(self, pid: int, asked: Sequence[float]) -> tuple[str, int] | None:
-        """Say what is to be told and the exit code, if it must be ended; None as long as it may go on.
+        """Return the message and the exit code if the command must be ended; None while it may go on.
 
         Args:
             pid: the process.
@@ -84,12 +84,12 @@ class Inquiry:
         return None
 
     def tell_ended(self, what: str, code: int) -> int:
-        """Tell why it was ended, and where it was; give the exit code."""
+        """Write why the command was ended, and where it was; return the exit code."""
         self._say(f"{what}{self._where(main=True)}")
         return code
 
     def tell(self, code: int, *, interrupted: bool) -> int:
-        """Tell what ended it, unless it came to its own end; give the exit code."""
+        """Write what ended the command, unless it ended by itself; return the exit code."""
         status = self._status
         if status.finished and code >= 0:
             return status.code
@@ -127,14 +127,14 @@ class Inquiry:
         return Doing(load.label, "while it was imported", (load,), load.deadline, limit)
 
     def _is_noted(self, beat: Beat) -> bool:
-        """Say whether it is noted how far a run is: not by a thread that has no say any more."""
+        """Return whether the progress of the run is still noted."""
         now = time.monotonic()
         if beat.number != self._beat.number:
             self._beat, self._noted_at = beat, now
         return now - self._noted_at < _PATIENCE
 
     def _where(self, *, main: bool) -> str:
-        """Say in which line of which file it was, by what Python has written down.
+        """Return the line and the file at which the command was, from what `faulthandler` wrote.
 
         Args:
             main: whether to look at the main thread, rather than at the one that crashed.
@@ -166,7 +166,7 @@ class Inquiry:
 
 
 def _is_stopped(pid: int) -> bool:
-    """Say whether a process is stopped, by a person or a debugger; False where the platform does not tell."""
+    """Return whether a process is stopped, by a person or a debugger; False where the platform does not tell."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "Tt"
     except (OSError, IndexError):

@@ -1,7 +1,7 @@
-"""Child processes that are kept running: named, logged line by line, restarted when they die, stopped in order.
+"""Child processes that are kept running: started in order, restarted when they end, stopped in reverse order.
 
-They do not outlive who keeps them running, however that one ends: each holds one end of a pipe whose other end closes
-with it.
+Their output is copied line by line, with their names. They end with this process, by a lifeline
+(`intuition_core.supervision.lifeline`).
 """
 
 import contextlib
@@ -39,7 +39,7 @@ class Child(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Supervisor:
-    """Starts children in order, restarts those that die, and stops them in the reverse order.
+    """Starts children in order, restarts those that end, and stops them in reverse order.
 
     Args:
         children: in the order they are to be started.
@@ -62,12 +62,12 @@ class Supervisor:
         self._stopping = False
 
     def stop(self, *_: object) -> None:
-        """End `run` soon; fit to be a signal handler."""
+        """End `run` soon; can be used as a signal handler."""
         # No lock and no event: a second signal can come while the first one holds it.
         self._stopping = True
 
     def run(self, started: Callable[[], None]) -> int:
-        """Run until `stop`, and give the exit code: 1 where a child never became ready.
+        """Run until `stop`, and return the exit code: 1 where a child never became ready.
 
         Args:
             started: called once all children are ready.
@@ -127,7 +127,7 @@ class Supervisor:
 
 
 class _Running:
-    """One child, and the processes it has been."""
+    """A child with the process that runs it at present."""
 
     def __init__(self, child: Child, out: TextIO, err: TextIO, prefix: Callable[[str], str]) -> None:
         self.child = child
@@ -141,7 +141,7 @@ class _Running:
         self.backoff = Backoff(first=0.5, longest=10.0, steady=STEADY)
 
     def start(self, held: int) -> None:
-        """Start the child in a process group of its own, so that the terminal's Ctrl-C reaches only us.
+        """Start the child in a process group of its own, which the terminal's Ctrl-C does not reach.
 
         Args:
             held: the descriptor of the lifeline.
@@ -171,11 +171,11 @@ class _Running:
             reader.start()
 
     def exit_code(self) -> int | None:
-        """Give the exit code, or None while it runs."""
+        """Return the exit code, or None while it runs."""
         return self._process.poll() if self._process is not None else None
 
     def stop(self) -> None:
-        """End the whole process group: politely, and after a while not."""
+        """End the process group: by SIGTERM, and after `PATIENCE` by SIGKILL."""
         process = self._process
         if process is None:
             return
@@ -190,7 +190,7 @@ class _Running:
         self.drain()
 
     def drain(self) -> None:
-        """Wait until everything that the child wrote is copied."""
+        """Wait until the output of the child is copied."""
         for reader in self._readers:
             reader.join(2)
 

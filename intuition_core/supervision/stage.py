@@ -1,4 +1,4 @@
-"""The command's process, as parts find it: what they print is told on standard error, with the name of who printed it.
+"""The standard output of a command, kept free of what parts print: that goes to standard error with their names.
 
 Standard output carries the command's own data, which programs read. A write is followed back to who made it: the
 innermost frame that belongs to a part, or to the core where it calls one, is a part's doing. That costs nothing as long
@@ -21,18 +21,18 @@ _SPEAKING: Final = (
     "intuition_core.launch",
     "intuition_core.supervision.processes",
 )
-"""Modules of the core that write to standard output; all others only call those who do."""
+"""Modules of the core that write to standard output."""
 
 PATIENCE: Final = 3.0
-"""Seconds that threads and exit handlers of parts have to come to an end once the command has."""
+"""Seconds that threads and exit handlers of parts have to end after the command."""
 
 _CORE: Final = "intuition_core"
 _LONGEST: Final = 8192
-"""Characters of an unfinished line that are kept until its end comes."""
+"""Characters of an unfinished line that are kept until it is complete."""
 
 
 class Stage:
-    """Who is in this process, and where what they print goes.
+    """The parts in this process, and the streams to which they print.
 
     Attributes:
         is_ours: whether the process is the command's own, rather than a program's that calls it or a notebook's.
@@ -56,12 +56,12 @@ class Stage:
 
     @contextmanager
     def loading(self, kind: str, label: str, module: str) -> Iterator[None]:
-        """Know a plugin from now on by its module, and meanwhile as the one that is imported.
+        """Attribute a module to a plugin, and what is printed in the block to its import.
 
         Args:
-            kind: its kind; a command speaks for itself.
-            label: what to call it.
-            module: where it is.
+            kind: its kind; what commands print is data, and stays on standard output.
+            label: its name in messages.
+            module: the module of its class.
         """
         root = module.partition(".")[0]
         if kind == "command":
@@ -79,11 +79,11 @@ class Stage:
 
     @property
     def stdout(self) -> int | None:
-        """The descriptor of the command's data, for processes that speak for it; None where it is the usual one."""
+        """The descriptor of the command's data, for child processes; None where it is the usual one."""
         return self._stdout
 
     def speaker(self, frame: FrameType | None) -> str | None:
-        """Give the name of the part that is at work in a frame, empty if it is not known; None for the command."""
+        """Return the name of the part whose code runs in a frame; empty if unknown, None for the command itself."""
         label = ""
         found = False
         while frame is not None:
@@ -109,7 +109,7 @@ class Stage:
         return label or (self._loading[-1] if self._loading else "")
 
     def write(self, who: str, text: str) -> None:
-        """Take what a part prints, and tell each line of it once it is complete."""
+        """Write what a part prints to standard error, each line once it is complete."""
         who = who or f"thread {threading.current_thread().name}"
         key = threading.get_ident(), who
         *lines, rest = (self._lines.pop(key, "") + text).split("\n")
@@ -122,7 +122,7 @@ class Stage:
             self._lines[key] = rest
 
     def end(self, code: int) -> int:
-        """Prepare the end of the process with an exit code, which threads and exit handlers of parts do not hold up."""
+        """Prepare the end of the process with an exit code; threads and exit handlers of parts cannot delay it."""
         self.finish()
         if self._stdout is not None:
             threading.Thread(target=self._give_up, args=(code,), name="end", daemon=True).start()
@@ -142,13 +142,13 @@ class Stage:
         self._exit(code)
 
     def finish(self) -> None:
-        """Tell what has not come to the end of its line."""
+        """Write lines that are not complete."""
         while self._lines:
             (_, who), line = self._lines.popitem()
             self.tell(who, line)
 
     def _set(self) -> None:
-        """Part standard output from what the command writes; only once."""
+        """Separate the standard output of parts from that of the command; has an effect only once."""
         if self._stdout is not None or not isinstance(sys.stdout, io.TextIOWrapper):
             return
         own = sys.stdout
@@ -174,7 +174,7 @@ class Stage:
         os._exit = self._ended  # type: ignore[assignment]  # whoever calls it says who it was
 
     def _ended(self, code: int) -> NoReturn:
-        """End the process, and say which part wanted that."""
+        """End the process, and write which part asked for it."""
         watched = "--supervised" in sys.argv  # the supervisor says which part it was
         if os.getpid() == self._pid and not watched and (who := self.speaker(_caller(2))) is not None:
             with suppress(Exception):
@@ -185,14 +185,14 @@ class Stage:
 
 
 class _Output(io.TextIOWrapper):
-    """Standard output of the command, in which parts do not write."""
+    """The standard output of the command, to which parts cannot write."""
 
     def __init__(self, stage: Stage, binary: IO[bytes], **options: Any) -> None:
         super().__init__(binary, **options)
         self._stage = stage
 
     def write(self, text: str) -> int:
-        """Write text, of a part aside."""
+        """Write text; that of a part goes to standard error."""
         who = self._stage.speaker(_caller(2))
         if who is None:
             return super().write(text)
@@ -209,20 +209,20 @@ class _Output(io.TextIOWrapper):
 
     @property
     def buffer(self) -> Any:
-        """What bytes are written to: standard error for parts."""
+        """The stream for bytes: that of standard error for parts."""
         return super().buffer if self._is_ours() else sys.stderr.buffer
 
     def fileno(self) -> int:
-        """Give the descriptor: for parts the usual one, which leads to standard error."""
+        """Return the descriptor; for parts the usual one, which is that of standard error."""
         return super().fileno() if self._is_ours() else 1
 
     def close(self) -> None:
-        """Close it, unless it is a part that wants that."""
+        """Close the stream, unless a part asks for it."""
         if self._is_ours():
             super().close()
 
     def detach(self) -> Any:
-        """Give the buffer; parts get theirs."""
+        """Return the underlying stream of bytes; for parts that of standard error."""
         return super().detach() if self._is_ours() else self.buffer
 
     def _is_ours(self) -> bool:
@@ -230,7 +230,7 @@ class _Output(io.TextIOWrapper):
 
 
 def _caller(depth: int) -> FrameType | None:
-    """Give the frame of who called; None where that is no Python, as when an exit handler is a built-in function."""
+    """Return the frame of the caller; None where the caller is not Python code, such as a built-in exit handler."""
     try:
         return sys._getframe(depth)
     except ValueError:
@@ -238,7 +238,7 @@ def _caller(depth: int) -> FrameType | None:
 
 
 def _called(engine: Any) -> str | None:
-    """Give the name of the part that a strategy calls; None where this is no strategy."""
+    """Return the name of the part that an engine calls; None where the frame is no engine's."""
     from intuition_core.trading.engine import TradingEngine
 
     if not isinstance(engine, TradingEngine):

@@ -1,7 +1,7 @@
-"""The supervisor of one worker process, in which parts run that nobody vouches for.
+"""The supervisor of a worker, the process in which the parts of a session run.
 
-A worker that exceeds its time or memory limit is killed. The next
-one is told what happened, and applies the part's policy. If the supervisor dies, the worker ends as well.
+A worker that exceeds its time or memory limit is killed. The next one is told what happened, and applies the part's
+policy. If the supervisor dies, the worker ends as well.
 """
 
 import logging
@@ -24,7 +24,7 @@ from intuition_core.supervision.stage import STAGE
 _TICK: Final = 0.05
 """Seconds between two looks at the worker."""
 _LONGEST_TICK: Final = 0.5
-"""More is not counted against a part: the supervisor itself was stopped meanwhile, and perhaps the worker too."""
+"""The most that one look counts against a part; after a longer pause the supervisor itself had been stopped."""
 _ONE_REQUEST: Final = 0.5
 """Seconds within which signals to stop count as one: a terminal and a launcher may both send it."""
 _YOUNG_DEATHS: Final = 5
@@ -36,13 +36,13 @@ _LAST: Final = 8.0
 
 
 class Watchdog:
-    """Keeps one worker running.
+    """Keeps a worker running.
 
     Args:
         command: gives the worker's command, from the descriptors of the `SharedStatus` and of the lifeline.
-        log: where to say what happens.
-        saved: says, asked again and again, whether another worker is wanted because a file that it runs was saved. The
-            one that runs is asked by SIGUSR1 to end.
+        log: the log for what happens.
+        saved: returns whether a file that the worker runs was saved since the last call. Then the worker is sent
+            SIGUSR1, and another one is started when it has ended.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Watchdog:
         self._page = os.sysconf("SC_PAGE_SIZE")
 
     def stop(self, *_: object) -> None:
-        """Let the worker finish the call in flight, and `run` end; the second time at once. Fit for signals."""
+        """End `run` after the call in flight; called again, at once. Can be used as a signal handler."""
         now = time.monotonic()
         if self._stop_at is None:
             self._stop_at = now
@@ -72,7 +72,7 @@ class Watchdog:
             self._forced = True
 
     def run(self) -> int:
-        """Keep a worker running until `stop`, or until it is no use, and give the exit code."""
+        """Keep a worker running until `stop`, or until a restart would not help, and return the exit code."""
         backoff = Backoff(first=0.1, longest=2.0, steady=STEADY)
         young = 0
         try:
@@ -107,9 +107,9 @@ class Watchdog:
             self._status.close()
 
     def _let_work(self) -> tuple[str | None, int]:
-        """Run one worker to its end; say why it was ended, if it was for what it did, and give its exit code.
+        """Run one worker to its end; return why it was killed, None if it was not, and its exit code.
 
-        Its end ends its lifeline too, and with that whatever parts have forked: it would hold on to the journal.
+        Its lifeline ends with it, and so does what parts have forked, which would keep the journal locked.
         """
         with lifeline() as held:
             worker = self._start(held)
@@ -118,14 +118,14 @@ class Watchdog:
         return problem, 0 if cut_short else worker.returncode
 
     def _is_to_go_on(self, code: int) -> bool:
-        """Say whether the worker ended so that another one takes up what it left."""
+        """Return whether the worker ended in order to be replaced."""
         return (self._status.handed_over and code == 0) or (self._renewing and code in (0, -signal.SIGUSR1))
 
     def _is_saved(self) -> bool:
         return self._saved is not None and self._saved()
 
     def _mended(self) -> bool:
-        """Wait, where that may help, until a file was saved; say whether one was."""
+        """Wait until a file is saved, where files are watched; return whether one was."""
         if self._saved is None or not self._has_served:
             return False
         self._log.warning("nothing is served until the file is saved again")
@@ -151,7 +151,7 @@ class Watchdog:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
     def _attend(self, worker: subprocess.Popen[bytes]) -> str | None:
-        """Wait until the worker has ended; say why, if it was we who ended it for what it did."""
+        """Watch the worker until it ends; return why it was killed, None if it was not."""
         asked = False
         finished: float | None = None
         call, load = Pastime(), Pastime()
@@ -209,7 +209,7 @@ class Watchdog:
     # -- after its end
 
     def _casualty(self, problem: str | None, code: int) -> WorkerCrash | None:
-        """Say which part is to blame; none if the worker was killed from outside, unless twice in the same call."""
+        """Return the part to blame; None if the worker was killed from outside, unless twice in the same call."""
         call = self._status.call
         if call is None:
             return None
@@ -228,7 +228,7 @@ class Watchdog:
         return self._import_failed(problem, code)
 
     def _import_failed(self, problem: str | None, code: int) -> bool:
-        """Say whether the worker ended because of a plugin that it imported; another one would fare no better."""
+        """Return whether importing a plugin ended the worker, so that a restart would not help; if so, log it."""
         load = self._status.importing
         if load is None or (problem is None and is_from_outside(code)):
             return False
@@ -271,7 +271,7 @@ class Watchdog:
 
 
 class Pastime:
-    """What a worker has been doing, and for how long, as far as it can be told."""
+    """How long a worker has been doing the same thing."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -279,7 +279,7 @@ class Pastime:
         self._looked = time.monotonic()
 
     def spent_on(self, doing: object) -> float:
-        """Note what it is doing now, nothing where None, and give the seconds since that began."""
+        """Note what the worker does now, None for nothing, and return the seconds since that began."""
         now = time.monotonic()
         same = doing is not None and doing == self._doing
         self.seconds = self.seconds + min(now - self._looked, _LONGEST_TICK) if same else 0.0
