@@ -34,7 +34,7 @@ BUILT_IN: Final = {
     "connect": BuiltIn("connect", "Carry events from a broker to a backend, and its decisions back."),
     "indicate": BuiltIn("indicate", "Publish an indicator's values on a channel, for any algorithm."),
     "kill": BuiltIn("kill", "Stop a running session's orders, or let them go on."),
-    "swap": BuiltIn("swap", "Let another part take the place of one while a session runs."),
+    "swap": BuiltIn("swap", "Replace a part by another one while a session runs."),
     "upgrade": BuiltIn("upgrade", "Have the orders of a session fill by newer rules from now on."),
     "keys": BuiltIn("keys", "Make and show the keys that protect a session."),
     "sessions": BuiltIn(

@@ -18,11 +18,11 @@ from intuition_core.cli.monitor import Monitor
 from intuition_core.cli.options import (
     Moment,
     config_option,
+    engine_maker,
     error_option,
     market_flags,
     market_options,
     settings_of,
-    strategy_maker,
     trace_option,
     verbose_option,
 )
@@ -195,7 +195,7 @@ class _Command:
                     self._composition,
                     benchmark=self._benchmark,
                     listen=self._failures.listening(listen),
-                    engine=monitor.maker(strategy_maker(self._trace)),
+                    engine=monitor.maker(engine_maker(self._trace)),
                 )
             check_channels(backtest.engine, self._catalogue)
             interruption = stack.enter_context(interruptible())

@@ -32,7 +32,7 @@ def check(
     as_json: bool,
     verbose: int,  # noqa: ARG001  # heard by who shows errors
 ) -> int:
-    """Say all that is wrong, and then what each key is and where that comes from.
+    """Check a configuration: write all mistakes, then each key with its value and where it was given.
 
     FILE is the same as --config FILE, as the commands that run something take it. Variables count as
     they do when something is run. The plugins that are named are imported. The exit code is 1 where there are mistakes.

@@ -76,7 +76,7 @@ class Monitor:
 
     @contextmanager
     def watching(self, engine: "TradingEngine") -> Iterator[None]:
-        """Show this strategy while it takes events.
+        """Report the progress of an engine in the block.
 
         Raises:
             PartFailed: a part raised what stands for Ctrl-C.

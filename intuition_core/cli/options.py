@@ -194,7 +194,7 @@ error_option = click.option(
 """What follows in a run over history when a part raises."""
 
 
-def strategy_maker(trace: int | None) -> "Callable[..., TradingEngine]":
+def engine_maker(trace: int | None) -> "Callable[..., TradingEngine]":
     """Return a function that makes engines; with a trace they log what each part does.
 
     Args:

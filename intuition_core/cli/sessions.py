@@ -103,8 +103,8 @@ def show(*, name: str, as_json: bool) -> None:
             "records": dict(counts),
             "clients": {client: epoch for client, (epoch, _) in journal.clients().items()},
             "quarantined": [
-                {"part": _reference(verdict), "seq": verdict.seq, "problem": verdict.problem}
-                for verdict in _quarantined(journal)
+                {"part": _reference(decision), "seq": decision.seq, "problem": decision.problem}
+                for decision in _quarantined(journal)
             ],
         }
     finally:
@@ -179,19 +179,19 @@ def release(*, name: str, part: str) -> None:
     with held(path):
         journal = _open(path, read_only=False)
         try:
-            quarantined = {_reference(verdict): verdict for verdict in _quarantined(journal)}
+            quarantined = {_reference(decision): decision for decision in _quarantined(journal)}
             meant = [reference for reference in quarantined if part in (reference, reference.partition(":")[2])]
             if not meant:
                 raise NotInQuarantine(name, part, list(quarantined))
             if len(meant) > 1:
                 raise SeveralParts(part, meant)
-            verdict = quarantined[meant[0]]
-            journal.release(Release(journal.last_seq, verdict.part, verdict.name))
+            decision = quarantined[meant[0]]
+            journal.release(Release(journal.last_seq, decision.part, decision.name))
             seq = journal.last_seq
         finally:
             journal.close()
     click.echo(
-        f"{meant[0]} is called again after event {seq}; it was in quarantine since event {verdict.seq}", err=True
+        f"{meant[0]} is called again after event {seq}; it was in quarantine since event {decision.seq}", err=True
     )
 
 
@@ -243,12 +243,12 @@ def _quarantined(journal: "Journal") -> "list[FailureDecision]":
         Release(swap["seq"], swap["place"], f"{swap['kind']} {swap['before']['name']}")
         for swap in swapped(journal.records_of(journal.control_events()))
     ]
-    verdicts = (each for some in journal.verdicts().values() for each in some)
-    return in_quarantine(verdicts, [*journal.releases(), *replaced])
+    decisions = (each for some in journal.verdicts().values() for each in some)
+    return in_quarantine(decisions, [*journal.releases(), *replaced])
 
 
-def _reference(verdict: "FailureDecision") -> str:
-    return verdict.name.replace(" ", ":", 1)
+def _reference(decision: "FailureDecision") -> str:
+    return decision.name.replace(" ", ":", 1)
 
 
 def _open(path: Path, *, read_only: bool = True) -> "Journal":

@@ -33,7 +33,7 @@ def swap(
     timeout: float,
     config: Path | None,
 ) -> None:
-    """Let another part take the place of one while a session runs.
+    """Replace a part by another one while a session runs.
 
     \b
     intuition swap algorithm trend --use sma-cross --param fast=5

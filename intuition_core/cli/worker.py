@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from intuition_core.cli.logs import set_up_logging
-from intuition_core.cli.options import rpc_address, session_settings, strategy_maker
+from intuition_core.cli.options import engine_maker, rpc_address, session_settings
 from intuition_core.config.loading import Config
 from intuition_core.plugins.catalogue import Catalogue, discover
 from intuition_core.session.archive import held, session_file
@@ -98,7 +98,7 @@ def _open_service(
         journal=_journal(settings, stack),
         watch=catalogue.status.watch(memory=memory * 2**20 if memory else None),
         reload=options["reload"],
-        engine=strategy_maker(options["trace"]),
+        engine=engine_maker(options["trace"]),
         restart=restart,
     )
     stack.callback(service.close)

@@ -9,7 +9,7 @@ class WorkerCrash(NamedTuple):
 
     Attributes:
         seq: the number that the event had; 0 while the part was initialised.
-        part: which part, counted from 1 in the order in which a strategy starts them.
+        part: which part, counted from 1 in the order in which an engine starts them.
         problem: what happened, to be read after the part's name.
         event: the event, where it had not been committed; another one may get its number.
         state: whether the part was giving or taking a snapshot, rather than answering the event.
@@ -56,12 +56,12 @@ class Release(NamedTuple):
     name: str
 
 
-def in_quarantine(verdicts: Iterable[FailureDecision], releases: Iterable[Release]) -> list[FailureDecision]:
+def in_quarantine(decisions: Iterable[FailureDecision], releases: Iterable[Release]) -> list[FailureDecision]:
     """Return the decisions, in order, by which parts are still in quarantine."""
     freed = {(release.part, release.name): release.seq for release in sorted(releases)}
     standing: dict[tuple[int, str], FailureDecision] = {}
-    for verdict in sorted(verdicts):
-        part = verdict.part, verdict.name
-        if verdict.quarantined and verdict.seq > freed.get(part, -1):
-            standing.setdefault(part, verdict)
+    for decision in sorted(decisions):
+        part = decision.part, decision.name
+        if decision.quarantined and decision.seq > freed.get(part, -1):
+            standing.setdefault(part, decision)
     return list(standing.values())

@@ -89,18 +89,18 @@ class Watchdog:
                 served = self._status.ready
                 told = not served and self._cannot_start(problem, code)
                 young = 0 if served else young + 1
-                casualty = None if told else self._casualty(problem, code)
-                if told or not self._goes_on(casualty, how_it_ended(problem, code), young):
+                crash = None if told else self._crash(problem, code)
+                if told or not self._goes_on(crash, how_it_ended(problem, code), young):
                     if not self._mended():
                         return 0 if self._stop_at is not None else exit_code(code)
                     young = 0
                     continue
                 pause = backoff.next()
-                blamed = f" in {self._label(casualty.part)} at event {casualty.seq}" if casualty is not None else ""
+                blamed = f" in {self._label(crash.part)} at event {crash.seq}" if crash is not None else ""
                 self._log.warning(
                     "the worker %s%s; starting it again in %g s", how_it_ended(problem, code), blamed, pause
                 )
-                self._status.renew(casualty)
+                self._status.renew(crash)
                 self._wait(pause)
             return 0
         finally:
@@ -208,7 +208,7 @@ class Watchdog:
 
     # -- after its end
 
-    def _casualty(self, problem: str | None, code: int) -> WorkerCrash | None:
+    def _crash(self, problem: str | None, code: int) -> WorkerCrash | None:
         """Return the part to blame; None if the worker was killed from outside, unless twice in the same call."""
         call = self._status.call
         if call is None:
@@ -240,9 +240,9 @@ class Watchdog:
         )
         return True
 
-    def _goes_on(self, casualty: WorkerCrash | None, how: str, young: int) -> bool:
-        if casualty is not None and casualty.seq == 0:
-            self._log.error("%s: the process %s while it was initialised", self._label(casualty.part), how)
+    def _goes_on(self, crash: WorkerCrash | None, how: str, young: int) -> bool:
+        if crash is not None and crash.seq == 0:
+            self._log.error("%s: the process %s while it was initialised", self._label(crash.part), how)
             return False
         if young >= _YOUNG_DEATHS:
             self._log.error("the worker %s before it served, %d times in a row; giving up", how, young)

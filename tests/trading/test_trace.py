@@ -248,8 +248,8 @@ def test_what_is_no_event_is_refused(command: str, given: str, capsys: pytest.Ca
 
 def test_without_it_the_room_is_not_even_imported() -> None:
     code = (
-        "import sys; from intuition_core.cli import main; from intuition_core.cli.options import strategy_maker;"
-        f"assert main({list(BACKTEST)!r}) == 0; strategy_maker(None); "
+        "import sys; from intuition_core.cli import main; from intuition_core.cli.options import engine_maker;"
+        f"assert main({list(BACKTEST)!r}) == 0; engine_maker(None); "
         "assert 'intuition_core.trading.trace' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)
