@@ -82,7 +82,11 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command that the arguments start with, or say what is near, or which distribution brings it."""
+        """Return the command that the arguments start with.
+
+        Raises:
+            UsageError: there is none; with the nearest name, or the distribution that brings it.
+        """
         name = args[0]
         command = self.get_command(ctx, name)
         if command is None and not ctx.resilient_parsing:

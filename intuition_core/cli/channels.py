@@ -50,6 +50,6 @@ def check_channels(engine: "TradingEngine", catalogue: "Catalogue") -> None:
 
 
 def silent_channels(engine: "TradingEngine") -> list[str]:
-    """Return the channels that parts listen to and on which no event came, but for quotes, rates, actions and timers."""
+    """Return the channels that parts listen to and on which no event came; never quotes, rates, actions or timers."""
     booked = {*_BOOKED, *engine.timer_names}
     return [channel for channel in engine.channels if channel not in booked and channel not in engine.came]

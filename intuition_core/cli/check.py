@@ -22,7 +22,7 @@ _GROUP: Final = f"intuition.v{CONTRACT_VERSION}."
 
 
 class NothingToCheck(IntuitionError):
-    """A reference that means no plugin."""
+    """A reference to check for which there is no plugin."""
 
     def __init__(self, reference: str, problem: str) -> None:
         self.reference = reference

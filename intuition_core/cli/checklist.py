@@ -27,14 +27,14 @@ TIERS: Final = ("listed", "loads", "contract", "documented")
 of its kind; it does what the contract asks; people are told what it is, and what its parameters mean."""
 
 DEADLINE: Final = 60.0
-"""Seconds after which a plugin is given up."""
+"""Seconds that the checks of a plugin may take."""
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _LOADING: Final = frozenset({"import", "methods"})
 _TOLD: Final = frozenset({"summary", "readme", "docstring", "parameters described"})
 _ABOUT: Final = frozenset({"name", "version", "requires"})
 _WITHOUT: Final = frozenset({"hooks", "command"})
-"""Kinds that have no contract: they can be imported, and hooks are those that there are."""
+"""Kinds without a contract; of them only the import is checked, and the names of hooks."""
 
 
 _DECIDING: Final = frozenset({"algorithm", "portfolio", "indicator", "risk", "source", "instruments"})
@@ -43,24 +43,24 @@ _DECIDING: Final = frozenset({"algorithm", "portfolio", "indicator", "risk", "so
 _REPEATS: Final = "repeats with its seed"
 _HASHED: Final = "repeats under another hash seed"
 _SEEDS: Final = (HASH_SEED, "14")
-"""Under the second one, sets of the symbols of `testing.crowd` have other orders than under the first."""
+"""Two hash seeds under which sets of the symbols of `testing.crowd` have different orders."""
 
 _SHORT: Final = 80
-"""Characters of what a part said that are shown."""
+"""Characters of an answer that are shown."""
 
 
 class Item(msgspec.Struct, frozen=True):
-    """One thing that was looked at."""
+    """One check and its result."""
 
     check: str
     mark: Mark
     """``skip`` where it could not be judged, or is recommended and not there."""
     detail: str = ""
-    """For what did not pass, what to do; else a figure, if there is one."""
+    """What to do, if the check did not pass; else a figure, or empty."""
 
 
 class Metadata(msgspec.Struct, frozen=True):
-    """What a distribution says about itself."""
+    """The metadata of a distribution."""
 
     version: str
     summary: str
@@ -70,7 +70,7 @@ class Metadata(msgspec.Struct, frozen=True):
 
 
 class Checklist(msgspec.Struct, frozen=True):
-    """All that was looked at, of one plugin."""
+    """The checks of one plugin and their results."""
 
     plugin: Plugin
     items: tuple[Item, ...]
@@ -99,7 +99,7 @@ class Checklist(msgspec.Struct, frozen=True):
 
 
 def metadata(plugin: Plugin, path: Sequence[str] | None = None) -> Metadata | None:
-    """Read what the plugin's distribution says about itself; None for a part in a file.
+    """Return the metadata of the plugin's distribution; None for a part in a file.
 
     Args:
         plugin: whose.
@@ -126,7 +126,7 @@ def examine(
     call: float = DEFAULT_DEADLINE,
     path: Sequence[str] | None = None,
 ) -> Checklist:
-    """Look at a plugin's metadata, and try it in a process of its own, which is ended with all it started.
+    """Return the checklist of a plugin, which is run in a process of its own; its process group is killed afterwards.
 
     Args:
         plugin: which; its kind may be empty for a part in a file, and is then found out.
@@ -187,7 +187,7 @@ def _compared(job: Mapping[str, Any], deadline: float, marks: Mapping[str, Mark]
 
 
 def _said(job: Mapping[str, Any], deadline: float, seed: str) -> list[dict[str, str]] | None:
-    """Return what the part said in a process with a hash seed; None where it did not come to an end."""
+    """Return the answers of the part under a hash seed; None if its process did not finish."""
     answer, ending = _tried({**job, "course": True}, deadline, seed)
     said = []
     for line in answer.splitlines():

@@ -19,7 +19,7 @@ _KINDS: Final = {
     "connectors": "connector",
     "risks": "risk",
 }
-"""What kind of plugin the options of these names choose."""
+"""The kind of plugin that an option chooses, by its name."""
 SHELLS: Final = ("bash", "zsh", "fish")
 
 
@@ -32,7 +32,7 @@ class PluginName(click.ParamType):  # type: ignore[type-arg]  # it takes a type 
         self.kind = kind
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002  # click's signature
-        """Name the plugins of the kind, or of any where it is empty, that begin so."""
+        """Return the names of plugins of the kind, or of all kinds, that begin with ``incomplete``."""
         return list(_plugins(self.kind, incomplete))
 
 

@@ -72,7 +72,7 @@ def check(
 
 
 def _rows(config: "Config", catalogue: "Catalogue") -> Iterator[tuple[str, Any, str]]:
-    """Yield each key that something was said about, its value without secrets, and where it comes from."""
+    """Yield each key that was given, its value without secrets, and where it was given."""
     flattened = dict(_flat(_redacted(config, catalogue)))
     given = {key: origin for key in flattened if (origin := _origin(config, key)) is not None}
     yield from ((key, flattened[key], origin) for key, origin in given.items())
@@ -82,14 +82,14 @@ def _rows(config: "Config", catalogue: "Catalogue") -> Iterator[tuple[str, Any, 
 
 
 def _origin(config: "Config", key: str) -> str | None:
-    """Return where a key was given; what is in a list was given with the list."""
+    """Return where a key was given; for an element of a list, where the list was."""
     words = key.split(".")
     index = next((n for n, word in enumerate(words) if word.isdigit()), None)
     return config.origins.get(key if index is None else ".".join(words[:index]))
 
 
 def _redacted(config: "Config", catalogue: "Catalogue") -> Any:
-    """Return the configuration's values as plain types, without secrets; what cannot be imported shows no parameter."""
+    """Return the configuration as plain JSON types without secrets; of parts that cannot be imported, no parameters."""
     import msgspec
 
     from intuition_core.config.tables import HooksTable

@@ -29,11 +29,11 @@ _PATIENCE: Final = 2.0
 _SPARE: Final = 100 * 2**20
 """Bytes that a folder for journals should have free."""
 _EARLIEST: Final = 1_735_689_600
-"""Seconds: the beginning of 2025, before which no clock that is right can be."""
+"""The beginning of 2025, in seconds since 1970 UTC; a clock that shows less is wrong."""
 
 
 class Finding(NamedTuple):
-    """One thing that was looked at."""
+    """One check and its result."""
 
     name: str
     state: State
@@ -68,7 +68,7 @@ def doctor(*, as_json: bool, config: Path | None, verbose: int) -> int:  # noqa:
 
 
 def examine(file: Path | None = None) -> Iterator[Finding]:
-    """Look at everything, whatever comes of it."""
+    """Yield the result of each check; one that fails does not end the others."""
     from intuition_core.config.loading import BadConfiguration, Config, load_config
     from intuition_core.config.tables import Configuration
 

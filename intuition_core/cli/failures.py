@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from intuition_core.trading.composition import Composition
 
 _LOGGERS: Final = ("intuition_core.trading.engine.failures", "intuition_core.trading.engine.unquoted")
-"""Logs of single events that a run over history tells at its end, by their kind."""
+"""Loggers of single failures, which a run over history counts and writes at its end instead."""
 
 _NAMED: Final = 5
 """How many symbols without a quote are named."""
@@ -27,7 +27,7 @@ Listener: TypeAlias = Callable[[Sequence[Mapping[str, Any]]], None]
 
 
 class Failures:
-    """What the parts of a run have failed at, and which splits, dividends and rates were not booked.
+    """The failures of parts in a run, and the splits, dividends and rates that were not booked.
 
     Args:
         skipping: whether the run goes on after a failure, without the part's say in that event.
@@ -46,7 +46,7 @@ class Failures:
 
     @contextmanager
     def told(self) -> Iterator[None]:
-        """Keep single failures out of the log, as they are told here: once, or by their kind."""
+        """Keep single failures out of the log in the block, since `tell` writes them by kind."""
         logs = [(log, log.level) for log in map(logging.getLogger, _LOGGERS) if not log.isEnabledFor(logging.DEBUG)]
         for log, _ in logs:
             log.setLevel(logging.CRITICAL)

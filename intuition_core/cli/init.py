@@ -39,7 +39,7 @@ _TAIL: Final = """\
 
 
 class FileExists(IntuitionError):
-    """A file that is there already, and that nobody overwrites."""
+    """A file that exists already, and is not overwritten."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -12,10 +12,10 @@ _Waited = TypeVar("_Waited")
 
 
 class Interruption:
-    """Whether a person has asked for the end.
+    """A handler of Ctrl-C that asks a run to end.
 
     Attributes:
-        asked: whether that was so.
+        asked: whether Ctrl-C came.
     """
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ folder_option: Final = click.option(
 
 
 class Pair(msgspec.Struct, frozen=True):
-    """What a listing says of one key: with ``secret``, the secret half is there as well."""
+    """A row of the listing; ``secret`` is whether the secret half is there as well."""
 
     name: str
     public: str | None

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from intuition_core.trading.records import Record
 
 _LIMIT: Final = 120.0
-"""Seconds to ask for: a part may hang for 30 until it is ended, and the session has to go on from its journal."""
+"""Seconds to keep asking: a part may hang for 30 until it is ended, and the session then recovers from its journal."""
 _QUIET: Final = 3.0
-"""Seconds without an answer after which a person is told."""
+"""Seconds without an answer after which a message is written."""
 _PAUSE: Final = 0.2
-"""Seconds between two times that it is asked."""
+"""Seconds between two calls."""
 _NOT_RUN: Final = frozenset({"Busy", "Stopping"})
-"""What a session that refuses a call for the moment names as the reason."""
+"""The error of a session that cannot take a call at the moment."""
 
 
 class Unconfirmed(IntuitionError):
@@ -103,7 +103,7 @@ def kill(
 
 
 def _insist(backend: "Client", command: Mapping[str, object], *, timeout: float, wanted: str) -> "list[Record]":
-    """Ask until there is an answer. The command's ``id`` makes the session do it once, however often it is asked.
+    """Call the session until it answers; the command's ``id`` makes it act once, however often it is called.
 
     Raises:
         BackendRefused: the session answered that it does not do it.

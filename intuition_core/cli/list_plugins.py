@@ -24,19 +24,19 @@ _COLOURS: Final = {
     "conflict": "red",
 }
 _ROOMY: Final = 110
-"""Columns from which on the summary has a column of its own."""
+"""The width of the terminal, in columns, from which the table has a column for summaries."""
 _NARROW: Final = 70
-"""Columns up to which a plugin is shown below the other, not in a row."""
+"""The width of the terminal, in columns, up to which plugins are listed without a table."""
 
 
 class Row(msgspec.Struct, frozen=True):
-    """A plugin, and what came of trying it."""
+    """A plugin, and the results of trying it."""
 
     plugin: Plugin
     load_s: float | None = None
-    """How long its import took in seconds, where that was tried and succeeded."""
+    """Seconds that its import took; None if it was not tried or failed."""
     tier: str | None = None
-    """What it reaches of `checklist.TIERS`, where that was tried; ``intuition check`` says what it lacks."""
+    """The tier of `checklist.TIERS` that it reaches, if that was tried."""
 
 
 @click.command("list-plugins")

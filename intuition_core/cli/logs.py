@@ -31,7 +31,7 @@ class _Text(logging.Formatter):
 
 
 def set_up_logging(log_format: str = "text", verbose: int = 0) -> logging.Logger:
-    """Send logs to standard error; ``verbose`` 1 tells our own details, 2 those of the libraries too."""
+    """Send logs to standard error and return the logger; ``verbose`` 1 adds our own details, 2 those of libraries."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonLines() if log_format == "json" else _Text("%(levelname)s: %(message)s"))
     root = logging.getLogger()

@@ -16,7 +16,7 @@ from intuition_core.errors import IntuitionError
 
 
 class Example(NamedTuple):
-    """What the example of a kind does, and how it is tried; ``{part}`` stands for its name or its file."""
+    """The example of a kind, and the command that tries it; ``{part}`` stands for its name or its file."""
 
     summary: str
     command: str
@@ -93,7 +93,7 @@ class BadName(IntuitionError):
 
 
 class FolderTaken(IntuitionError):
-    """A place where something is already; nothing is overwritten."""
+    """A path that exists already, and is not overwritten."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -159,7 +159,7 @@ def new(
 
 
 def _words(kind: str, name: str, *, description: str | None, author: str | None) -> dict[str, str]:
-    """Return what the templates leave open.
+    """Return the values that the templates are filled in with.
 
     Raises:
         BadName: the name cannot be a plugin's.
@@ -187,7 +187,7 @@ def _words(kind: str, name: str, *, description: str | None, author: str | None)
 
 
 def _compatible(version: str) -> str:
-    """Return the releases of the core that a plugin begun with this one can expect to work with."""
+    """Return the version specifier of the core for a plugin that is begun with this release."""
     major, minor = map(int, version.split(".")[:2])
     return f">={major}.{minor},<{major}.{minor + 1}" if major == 0 else f">={major}.{minor},<{major + 1}"
 

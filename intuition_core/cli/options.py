@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Seconds(click.FloatRange):
-    """A time in seconds above zero that comes to an end."""
+    """A finite number of seconds above 0."""
 
     name = "seconds"
 
@@ -241,7 +241,7 @@ def _is_configured() -> bool:
 
 
 def session_settings(options: Mapping[str, Any]) -> "Config":
-    """Read the configuration, with the options of `serve` laid over it.
+    """Return the configuration, with the options of `serve` over it.
 
     Args:
         options: the options of the command, by name.

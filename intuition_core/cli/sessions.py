@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class NotInQuarantine(IntuitionError):
-    """A part whose quarantine cannot be lifted, as it is in none."""
+    """A part whose quarantine cannot be lifted, since it is not in quarantine."""
 
     def __init__(self, session: str, part: str, quarantined: list[str]) -> None:
         self.session = session
@@ -196,7 +196,7 @@ def release(*, name: str, part: str) -> None:
 
 
 def _changed(composition: Mapping[str, Any], changes: "Iterable[Record]") -> dict[str, Any]:
-    """Return what swaps, newer versions and moved shares have made of a plain composition."""
+    """Return a composition, as plain JSON types, after its swaps, upgrades and moved shares."""
     from intuition_core.trading.composition import json_parts
 
     plain = deepcopy(dict(composition))
@@ -218,7 +218,7 @@ def _changed(composition: Mapping[str, Any], changes: "Iterable[Record]") -> dic
 
 
 def _lines(composition: Mapping[str, Any]) -> Iterator[str]:
-    """Describe each part of a plain composition; of several algorithms, the share and whose the portfolio is."""
+    """Yield a line for each part of a composition; with several algorithms, their shares and portfolios too."""
     several = len(composition["algorithms"]) > 1
     for line in composition["algorithms"]:
         algorithm, portfolio = line["algorithm"], line["portfolio"]
@@ -299,7 +299,7 @@ def _batches(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 
 
 def _columns(rows: Iterator[dict[str, Any]]) -> dict[str, type]:
-    """Return the columns that the rows have, in the order in which they first come, and what each can be kept as."""
+    """Return the columns of the rows, in the order of their first use, with the types that hold their values."""
     kinds: dict[str, set[type]] = {}
     for row in rows:
         for key, value in row.items():

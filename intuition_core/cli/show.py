@@ -83,7 +83,7 @@ def show(*, name: str, as_json: bool, config: Path | None, verbose: int) -> int:
 
 
 def find(catalogue: Catalogue, name: str) -> Plugin:
-    """Find the plugin that a name means, of whatever kind and in whatever state it is.
+    """Return the plugin that a name means, of any kind and status.
 
     Raises:
         NoSuchPlugin: there is none.

@@ -15,13 +15,13 @@ from intuition_core.contracts import Metric
 from intuition_core.history import History
 
 _FILE_WIDTH: Final = 160
-"""Columns where the output is no terminal, and nothing says how wide a line may be."""
+"""The width, in columns, of output that goes to no terminal."""
 
 _MEASURABLE: Final = 0.05
-"""Seconds that a run takes at least for its speed to mean anything."""
+"""Seconds that a run must take for its speed to be shown."""
 
 _SAID: Final = frozenset({"final_equity", "deposits"})
-"""Metrics that the facts above them say."""
+"""Metrics that are shown with the facts already."""
 
 
 def show_summary(history: History, metrics: Sequence[Metric], told: Mapping[str, Any]) -> None:
@@ -76,11 +76,11 @@ _ADVICE: Final = {
     "data ended before": "orders of the last moments have nothing left to be filled by",
     "the kill switch is on": "the records of type control say who turned it on",
 }
-"""What would change a refusal, by a part of its reason."""
+"""Advice for refusals, by a part of their reason."""
 
 
 def advice(reason: str) -> str:
-    """Return what would change a refusal, in brackets; nothing where that is not known."""
+    """Return advice for a refusal, in brackets; empty where there is none."""
     return next((f" ({advice})" for part, advice in _ADVICE.items() if part in reason), "")
 
 
@@ -91,7 +91,7 @@ _NOTICES: Final = {
     "late action": "Splits and dividends after a later quote",
     "unquoted action": "Splits and dividends without a quote",
 }
-"""How the summary calls what the rules of time have left out."""
+"""The names in the summary of what the rules of time have left out."""
 
 
 def _facts(history: History, told: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -79,13 +79,13 @@ RECORD_COLUMNS: Final[Mapping[str, type]] = {
     "channels": str,
     "place": int,
 }
-"""What records of all types hold, and as what: exact amounts stay the texts that they are."""
+"""The columns of records of all types, with their types; exact amounts stay text."""
 
 _ROWS: Final = 10_000
 
 
 class MissingExtra(IntuitionError):
-    """A library that only some uses need."""
+    """A library that is needed and not installed."""
 
     def __init__(self, use: str, distribution: str) -> None:
         self.use = use
@@ -146,7 +146,7 @@ def open_table(form: str, path: Path | None, columns: Mapping[str, type]) -> "Ta
 
 
 class Table(ABC):
-    """A file that rows are written to; a context that closes it."""
+    """A file that rows are written to; as a context it is closed at the end."""
 
     @abstractmethod
     def add(self, rows: Iterable[Row]) -> None:
@@ -236,7 +236,7 @@ class _Parquet(Table):
 
 
 def _flat(row: Row) -> dict[str, Any]:
-    """Write what a cell cannot hold as JSON."""
+    """Return a value that a table cannot hold as JSON text."""
     return {
         key: msgspec.json.encode(value).decode() if isinstance(value, dict | list) else value
         for key, value in row.items()

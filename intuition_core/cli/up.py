@@ -218,7 +218,7 @@ def _command(*words: str) -> tuple[str, ...]:
 
 
 def speaks_mqtt(host: str, port: int) -> bool:
-    """Whether an MQTT broker answers at that port, even if only to refuse us."""
+    """Return whether an MQTT broker answers at a port, even if it refuses the connection."""
     try:
         with socket.create_connection((host, port), timeout=2) as connection:
             connection.sendall(_CONNECT)

@@ -108,7 +108,7 @@ def _open_service(
 def _listeners(
     service: "Service", settings: Config, listening: Sequence[tuple[str, Any]], options: Mapping[str, Any]
 ) -> "Hooks":
-    """Have records shown and hook plugins told of them; return the hooks, which hear of the session's ends too."""
+    """Register the console and the hook plugins as listeners of the session, and return the hooks."""
     from intuition_core.plugins.hooks import Hooks
     from intuition_core.session.console import Console
 
