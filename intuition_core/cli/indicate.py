@@ -2,7 +2,7 @@
 
 import logging
 import signal
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -11,16 +11,14 @@ import click
 from msgspec.structs import replace
 
 from intuition_core.cli.logs import set_up_logging
-from intuition_core.cli.options import config_option, key_and_value, verbose_option
+from intuition_core.cli.options import config_option, journal_opener, key_and_value, verbose_option
 from intuition_core.config.loading import Config, load_config
 from intuition_core.config.tables import AlgorithmTable
 from intuition_core.params.typed import Typed
-from intuition_core.session.archive import held, session_file
 
 if TYPE_CHECKING:
     from intuition_core.plugins.catalogue import Catalogue, Plugin
     from intuition_core.serving.service import Service
-    from intuition_core.session.journal import Journal
 
 _CONNECTOR: Final = "connectors.mqtt"
 _METHODS: Final = ("attach", "events", "confirm", "outbox", "describe", "initialize", "event")
@@ -70,7 +68,7 @@ def indicate(*, name: str, log_format: str, verbose: int, **options: Any) -> Non
     with ExitStack() as stack:
         # An indicator is an algorithm that gives nothing but messages.
         parts = (replace(plugin, kind="algorithm"), *_of_kind(catalogue, "portfolio"))
-        service = Service(settings, Catalogue(parts), journal=_journal(settings, stack))
+        service = Service(settings, Catalogue(parts), journal=journal_opener(settings, stack))
         stack.callback(service.close)
         _run(make_connector(settings, catalogue, "mqtt"), service, plugin.name, speaks_on, log)
     log.info("stopped: indicator %s", plugin.name)
@@ -160,19 +158,3 @@ def _session_of(channel: str) -> str:
 
 def _of_kind(catalogue: "Catalogue", kind: str) -> "list[Plugin]":
     return [plugin for plugin in catalogue.plugins if plugin.kind == kind]
-
-
-def _journal(settings: Config, stack: ExitStack) -> "Callable[[str], Journal] | None":
-    """Return a function that opens the session's journal and locks its file; None where there is to be none."""
-    from intuition_core.session.journal import Journal
-
-    table = settings.values.journal
-    if not table.enabled:
-        return None
-
-    def open_journal(name: str) -> Journal:
-        path = Path(table.path) if table.path else session_file(name)
-        stack.enter_context(held(path))
-        return Journal(path, durability=table.durability)
-
-    return open_journal

@@ -4,6 +4,7 @@ import logging
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +16,7 @@ from intuition_core.supervision.attended import ATTENDED
 if TYPE_CHECKING:
     from intuition_core.config.loading import Config
     from intuition_core.rpc.address import Address
+    from intuition_core.session.journal import Journal
     from intuition_core.trading.engine import TradingEngine
 
 
@@ -268,6 +270,27 @@ def session_settings(options: Mapping[str, Any]) -> "Config":
         },
         flat=dict(map(key_and_value, options["params"])),
     )
+
+
+def journal_opener(config: "Config", stack: ExitStack) -> "Callable[[str], Journal] | None":
+    """Return a function that opens the journal of a session by the session's name; None where there is to be none.
+
+    Args:
+        config: the configuration; without a path in it the file is named after the session.
+        stack: holds the lock on the file for this process.
+    """
+    table = config.values.journal
+    if not table.enabled:
+        return None
+    from intuition_core.session.archive import held, session_file
+    from intuition_core.session.journal import Journal
+
+    def open_journal(name: str) -> Journal:
+        path = Path(table.path) if table.path else session_file(name)
+        stack.enter_context(held(path))
+        return Journal(path, durability=table.durability)
+
+    return open_journal
 
 
 def rpc_address(config: "Config", *, listening: bool = False) -> "Address":

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from intuition_core.cli.logs import set_up_logging
-from intuition_core.cli.options import engine_maker, rpc_address, session_settings
+from intuition_core.cli.options import engine_maker, journal_opener, rpc_address, session_settings
 from intuition_core.config.loading import Config
 from intuition_core.plugins.catalogue import Catalogue, discover
-from intuition_core.session.archive import held, session_file
-from intuition_core.session.journal import Journal
+from intuition_core.session.archive import session_file
 from intuition_core.supervision.lifeline import follow
 from intuition_core.supervision.shared_status import SharedStatus
 
@@ -95,7 +94,7 @@ def _open_service(
     service = Service(
         settings,
         catalogue,
-        journal=_journal(settings, stack),
+        journal=journal_opener(settings, stack),
         watch=catalogue.status.watch(memory=memory * 2**20 if memory else None),
         reload=options["reload"],
         engine=engine_maker(options["trace"]),
@@ -167,20 +166,6 @@ def _hand_over(service: "Service", server: "Server") -> None:
     """Keep the state for the next worker, which runs the changed file, and end."""
     service.hand_over()
     server.stop()
-
-
-def _journal(settings: Config, stack: ExitStack) -> Callable[[str], Journal] | None:
-    """Return a function that opens the session's journal and locks its file; None where there is to be none."""
-    table = settings.values.journal
-    if not table.enabled:
-        return None
-
-    def open_journal(name: str) -> Journal:
-        path = Path(table.path) if table.path else session_file(name)
-        stack.enter_context(held(path))
-        return Journal(path, durability=table.durability)
-
-    return open_journal
 
 
 def _tell_recovery(log: logging.Logger, service: "Service", seconds: float) -> None:

@@ -6,6 +6,7 @@ constraints of a type are in `intuition_core.config.tables`.
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from functools import cache
 from typing import Any, NamedTuple, get_type_hints
 
 import msgspec
@@ -20,7 +21,11 @@ from intuition_core.params.durations import read_duration
 from intuition_core.params.typed import complaint, shape_at, shown
 from intuition_core.trading.timers import BadTimer, read_timer
 
-_SHAPE = shapes.type_info(Configuration)
+
+@cache
+def shape() -> shapes.Type:
+    """Return the type of a configuration as msgspec describes it."""
+    return shapes.type_info(Configuration)
 
 
 class Fault(NamedTuple):
@@ -234,12 +239,12 @@ def _unheeded(values: Configuration) -> Iterator[tuple[str, str]]:
 
 
 def _noted(key: str, word: str) -> str | None:
-    members = [shape_at(_SHAPE, key.split("."))]
-    for shape in members:
-        if isinstance(shape, shapes.UnionType):
-            members += shape.types
-        elif isinstance(shape, shapes.Metadata) and shape.extra and word in shape.extra:
-            return str(shape.extra[word])
+    members = [shape_at(shape(), key.split("."))]
+    for member in members:
+        if isinstance(member, shapes.UnionType):
+            members += member.types
+        elif isinstance(member, shapes.Metadata) and member.extra and word in member.extra:
+            return str(member.extra[word])
     return None
 
 

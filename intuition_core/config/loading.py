@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from msgspec import inspect as shapes
 
-from intuition_core.config.checks import range_at, unfit_keys, unfit_values
+from intuition_core.config.checks import range_at, shape, unfit_keys, unfit_values
 from intuition_core.config.tables import ALIASES, Configuration
 from intuition_core.errors import IntuitionError
 from intuition_core.params.typed import Typed, complaint, resolve, shown
@@ -130,12 +129,11 @@ def load_config(
     for key, value in given.items():
         flag = names.get(key) or f"--{key.rpartition('.')[2].replace('_', '-')}"
         layers.append(_Layer(flag, _nested(key.split("."), value), key))
-    shape = shapes.type_info(Configuration)
     mistakes: list[Mistake] = []
     merged: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for layer in layers:
-        tree = resolve({ALIASES.get(key, key): value for key, value in layer.tree.items()}, shape, later=True)
+        tree = resolve({ALIASES.get(key, key): value for key, value in layer.tree.items()}, shape(), later=True)
         tree = anchored(tree, Path() if chosen is None or layer.key else chosen.parent)
         mistakes.extend(Mistake(layer.says(given), key, problem) for key, problem, given in unfit_keys(tree))
         mistakes.extend(_rivals(merged, origins, tree, layer))
@@ -167,11 +165,10 @@ def convert(tree: Mapping[str, Any], *, origin: str, origins: Mapping[str, str] 
     def mistake(key: str, problem: str) -> Mistake:
         return Mistake(_origin(origins or {}, key) or origin, key, problem)
 
-    shape = shapes.type_info(Configuration)
     try:
-        values = msgspec.convert(resolve(tree, shape, later=True), Configuration)
+        values = msgspec.convert(resolve(tree, shape(), later=True), Configuration)
     except msgspec.ValidationError as error:
-        key, problem = complaint(error, shape)
+        key, problem = complaint(error, shape())
         if (wanted := range_at(key)) is not None:
             problem = f"expected {wanted}, got {shown(_found(tree, key))}"
         raise BadConfiguration(mistake(key, problem)) from None

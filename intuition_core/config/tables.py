@@ -63,7 +63,7 @@ class PartTable(Table, frozen=True, kw_only=True):
 
 
 class PortfolioChoice(Table, frozen=True, kw_only=True):
-    """``portfolio`` within ``[[algorithms]]``; without it ``[portfolio]`` counts, and without that `naive`."""
+    """``portfolio`` of one of ``[[algorithms]]``; the default is ``[portfolio]``, or else `naive`."""
 
     use: str
     params: dict[str, Any] = {}
@@ -72,9 +72,9 @@ class PortfolioChoice(Table, frozen=True, kw_only=True):
 
 
 class AlgorithmTable(Table, frozen=True, kw_only=True):
-    """One of ``[[algorithms]]``: ``name`` is what records call it, ``use`` the plugin.
+    """One of ``[[algorithms]]``: ``name`` is its name in records, ``use`` the plugin (default: that of the same name).
 
-    ``share`` is its part of the capital, from 0 to 1; those that name none share evenly what the others leave.
+    ``share`` is its part of the capital, from 0 to 1. Algorithms without a share divide the rest evenly.
     """
 
     name: str
@@ -87,7 +87,7 @@ class AlgorithmTable(Table, frozen=True, kw_only=True):
 
 
 class IndicatorTable(Table, frozen=True, kw_only=True):
-    """One of ``[[indicators]]``: ``name`` is what records call it, ``use`` the plugin."""
+    """One of ``[[indicators]]``: ``name`` is its name in records, ``use`` the plugin (default: that of the same name)."""
 
     name: str
     use: str | None = None
@@ -97,20 +97,19 @@ class IndicatorTable(Table, frozen=True, kw_only=True):
 
 
 class SourceTable(Table, frozen=True, kw_only=True):
-    """``[source]``: where a backtest takes its events from; without ``name`` the data says which source reads it."""
+    """``[source]``: the source of a backtest's events; without ``name`` it is chosen by the data."""
 
     name: str | None = None
     params: dict[str, Any] = {}
 
 
 class CostsTable(Table, frozen=True, kw_only=True):
-    """``[costs]``: what every fill pays, see `intuition_core.account.costs`.
+    """``[costs]``: commission and slippage of every fill, see `intuition_core.account.costs`.
 
-    Shares of the amount traded are in basis points (hundredths of a percent), the others in the account's currency.
-    ``commission_min`` and ``commission_max`` are what the commission of one fill is at least and at most.
-    ``commission_tiers`` are pairs of an amount and the rate up to it, rising; ``commission_bps`` is the rate above.
-    ``slippage_impact`` is the part of the price that filling all of an event's volume moves it by, with the square of
-    the part that is filled.
+    Rates are in basis points (hundredths of a percent) of the amount traded, amounts in the account's currency.
+    ``commission_min`` and ``commission_max`` bound the commission of one fill. ``commission_tiers`` are pairs of an
+    amount and the rate up to it, rising; ``commission_bps`` is the rate above. ``slippage_impact`` is the part of the
+    price by which a fill of all of an event's volume moves it; it goes with the square of the part that is filled.
     """
 
     commission_bps: BasisPoints = Decimal(0)
@@ -125,7 +124,7 @@ class CostsTable(Table, frozen=True, kw_only=True):
 
 
 class FillsTable(Table, frozen=True, kw_only=True):
-    """``[fills]``: how much of the market orders may have.
+    """``[fills]``: how much of an event's volume orders can fill, and how soon.
 
     ``volume_share`` is the part of an event's ``volume`` that all orders for its symbol together can fill at that
     event, above 0 and at most 1; without it there is no limit. ``delay`` is how long after its decision an order
@@ -138,7 +137,7 @@ class FillsTable(Table, frozen=True, kw_only=True):
 
 
 class TimeTable(Table, frozen=True, kw_only=True):
-    """``[time]``: which times of events are believed.
+    """``[time]``: how far ahead events may be, and how long bars last.
 
     ``ahead`` is how far the ``ts`` of an event may be ahead of the moment at which it is received, such as ``"1h"``;
     one further ahead is refused. ``bars`` says how long bars of a channel last that come without ``start``:
@@ -150,7 +149,7 @@ class TimeTable(Table, frozen=True, kw_only=True):
 
 
 class MarginTable(Table, frozen=True, kw_only=True):
-    """``[margin]``: that the table is there permits short selling, see `intuition_core.account.margin`.
+    """``[margin]``: the table permits short selling, see `intuition_core.account.margin`.
 
     ``initial`` is how much cash covers a short position, in parts of what buying it back would take, the proceeds of
     the sale included; below ``maintenance`` there is a margin call.
@@ -172,7 +171,7 @@ class InstrumentTable(Table, frozen=True, kw_only=True):
 
 
 class InstrumentsTable(Table, frozen=True, kw_only=True):
-    """``[instruments]``: what is known of symbols: from a ``file`` (CSV or TOML), from ``table``, from a plugin.
+    """``[instruments]``: facts about symbols, from a ``file`` (CSV or TOML), from ``table``, or from a plugin.
 
     A relative path starts from the folder of the file that names it. ``name`` and ``params`` choose a plugin of the
     kind `instruments`, ``calendars`` the plugin of the kind `calendar` that knows the calendars which they name.
@@ -186,7 +185,7 @@ class InstrumentsTable(Table, frozen=True, kw_only=True):
 
 
 class ClockTable(Table, frozen=True, kw_only=True):
-    """``[clock]``: by which time a served session tells its timers.
+    """``[clock]``: the time by which timers of a served session are due.
 
     ``time`` is ``events`` (a timer comes before the first event that is later) or ``wall`` (it also comes while there
     are no events, ``grace`` after its moment, such as ``"1s"``). Backtests and replays read no clock.
@@ -197,7 +196,7 @@ class ClockTable(Table, frozen=True, kw_only=True):
 
 
 class TimerTable(Table, frozen=True, kw_only=True):
-    """One of ``[[timers]]``: an event that comes by the time of others, on the channel ``name``.
+    """One of ``[[timers]]``: an event on the channel ``name`` that is due at certain times.
 
     ``every`` is a length such as ``"1h"``, counted from the beginning of 1970 UTC. ``at`` is ``open`` or ``close`` of a
     session, ``week end`` or ``month end``, with or without a distance: ``"close - 10m"``; ``calendar`` says whose.
@@ -213,10 +212,10 @@ class TimerTable(Table, frozen=True, kw_only=True):
 
 
 class RpcTable(Table, frozen=True, kw_only=True):
-    """``[rpc]``: where the session is served, and who may call it (docs/security.md).
+    """``[rpc]``: the address of the session, and the keys of those who may call it (docs/security.md).
 
-    ``key`` is the file of one's own secret key. Who serves with one names with ``clients`` the folder of those who may
-    call; who calls names with ``server_key`` the server's public key, as text or as a file.
+    ``key`` is the file of one's own secret key. ``clients`` is, for a server with a key, the folder with the public keys
+    of those who may call. ``server_key`` is, for a client, the server's public key, as text or as a file.
     """
 
     addr: str = DEFAULT_ADDRESS
@@ -226,7 +225,7 @@ class RpcTable(Table, frozen=True, kw_only=True):
 
 
 class JournalTable(Table, frozen=True, kw_only=True):
-    """``[journal]``: where the session is kept, and what a commit survives.
+    """``[journal]``: the file of the session, and what a commit survives.
 
     ``path`` is a file; without it, one named after the session in the platform's data folder. ``durability`` is
     ``process`` (a commit survives the end of the process, however it ends) or ``power`` (that of the machine's power
@@ -239,7 +238,7 @@ class JournalTable(Table, frozen=True, kw_only=True):
 
 
 class WorkerTable(Table, frozen=True, kw_only=True):
-    """``[worker]``: what the process in which the parts run is allowed, and what follows when a part fails.
+    """``[worker]``: limits of the process in which the parts run, and the policy for parts that fail.
 
     A part fails when it raises, answers nonsense, ends the process, or takes longer than ``deadline`` seconds for one
     call. Then, by its ``policy``: ``skip`` (the default): it has no say in that event; ``quarantine``: none from then
@@ -255,7 +254,7 @@ class WorkerTable(Table, frozen=True, kw_only=True):
 
 
 class HooksTable(Table, frozen=True, kw_only=True):
-    """``[hooks]``: which hook plugins listen, in which order.
+    """``[hooks]``: the hook plugins that listen, in their order.
 
     ``essential`` are those without which there must be no trading: where one of them fails, the session takes no more
     events. ``params`` has the parameters, by the plugin's name.
@@ -267,13 +266,13 @@ class HooksTable(Table, frozen=True, kw_only=True):
 
 
 class PluginsTable(Table, frozen=True, kw_only=True):
-    """``[plugins]``: which plugins must not be used: ``name``, ``kind:name`` or a distribution."""
+    """``[plugins]``: ``blocked`` plugins cannot be used: ``name``, ``kind:name`` or a distribution."""
 
     blocked: tuple[str, ...] = ()
 
 
 class Configuration(Table, frozen=True, kw_only=True):
-    """Everything that can be configured.
+    """All keys of a configuration.
 
     ``cash`` is in the account's currency; ``seed`` makes draws repeatable, and one is drawn where none is given;
     ``fill`` says whether orders fill on the ``next`` quote or at the ``same`` one; ``quantity_step`` is the smallest
