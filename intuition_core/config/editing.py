@@ -291,7 +291,7 @@ def _assigned(
 ) -> Configuration:
     if not assignments:
         return values
-    # What connectors are given may still be as it was typed, which is no plain value.
+    # Parameters of connectors and hooks may still be `Typed`, which is no plain value.
     tree = msgspec.to_builtins(msgspec.structs.replace(values, connectors={}, hooks=HooksTable()))
     owners = {owner.label: owner for owner in _owners(values)}
     for key, value in assignments:

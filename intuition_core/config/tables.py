@@ -72,7 +72,7 @@ class PortfolioChoice(Table, frozen=True, kw_only=True):
 
 
 class AlgorithmTable(Table, frozen=True, kw_only=True):
-    """One of ``[[algorithms]]``: ``name`` is its name in records, ``use`` the plugin (default: that of the same name).
+    """One of ``[[algorithms]]``: ``name`` is its name in records, ``use`` the plugin (default: that of this name).
 
     ``share`` is its part of the capital, from 0 to 1. Algorithms without a share divide the rest evenly.
     """
@@ -87,7 +87,7 @@ class AlgorithmTable(Table, frozen=True, kw_only=True):
 
 
 class IndicatorTable(Table, frozen=True, kw_only=True):
-    """One of ``[[indicators]]``: ``name`` is its name in records, ``use`` the plugin (default: that of the same name)."""
+    """One of ``[[indicators]]``: ``name`` is its name in records, ``use`` the plugin (default: that of this name)."""
 
     name: str
     use: str | None = None
@@ -214,8 +214,8 @@ class TimerTable(Table, frozen=True, kw_only=True):
 class RpcTable(Table, frozen=True, kw_only=True):
     """``[rpc]``: the address of the session, and the keys of those who may call it (docs/security.md).
 
-    ``key`` is the file of one's own secret key. ``clients`` is, for a server with a key, the folder with the public keys
-    of those who may call. ``server_key`` is, for a client, the server's public key, as text or as a file.
+    ``key`` is the file of one's own secret key. ``clients`` is, for a server with a key, the folder of public keys of
+    those who may call. ``server_key`` is, for a client, the server's public key, as text or as a file.
     """
 
     addr: str = DEFAULT_ADDRESS

@@ -146,7 +146,7 @@ class _Running:
         Args:
             held: the descriptor of the lifeline.
         """
-        self._signal(signal.SIGKILL)  # what a predecessor that died has left behind would be in the way
+        self._signal(signal.SIGKILL)  # processes that an earlier run left in its group would hold its ports
         self.restart_at = None
         self.backoff.started()
         if self.child.ready is None:
@@ -186,7 +186,7 @@ class _Running:
             except subprocess.TimeoutExpired:
                 self._signal(signal.SIGKILL)
                 process.wait()
-        self._signal(signal.SIGKILL)  # whatever it has left behind in its group
+        self._signal(signal.SIGKILL)  # processes that are left in its group
         self.drain()
 
     def drain(self) -> None:
@@ -200,7 +200,7 @@ class _Running:
                 os.killpg(self._process.pid, number)
 
     def _copy(self, source: IO[str], target: TextIO) -> None:
-        with source, contextlib.suppress(OSError, ValueError):  # our own reader may be gone
+        with source, contextlib.suppress(OSError, ValueError):  # the reader of our output may be gone
             for line in source:
                 if self.child.ready is not None and self.child.ready in line:
                     self.ready.set()

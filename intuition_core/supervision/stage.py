@@ -67,7 +67,7 @@ class Stage:
         if kind == "command":
             self._commands.add(root)
         elif self._parts.setdefault(root, label) != label:
-            self._parts[root] = ""  # there are several; who was called says which one it is
+            self._parts[root] = ""  # several plugins have this package; the engine's call tells which one it is
         if self.is_ours:
             self._set()
         self._loading.append(label)
@@ -157,7 +157,7 @@ class Stage:
             descriptor = own.fileno()
             kept = os.dup(descriptor)
             os.dup2(2, descriptor)
-        except (OSError, ValueError):  # closed: there is nothing that could be mistaken for data
+        except (OSError, ValueError):  # it is closed, so that nothing can be taken for data
             return
         self._stdout = kept
         binary = open(kept, "wb", buffering=-1 if own.buffer is not None else 0)  # noqa: SIM115, PTH123  # it is for as long as the process
@@ -169,13 +169,13 @@ class Stage:
             line_buffering=own.line_buffering,
             write_through=own.write_through,
         )
-        sys.__stdout__ = sys.stdout  # type: ignore[misc]  # whoever looks for the first one is to find this
+        sys.__stdout__ = sys.stdout  # type: ignore[misc]  # code that uses the original stream gets this one
         self._pid = os.getpid()
-        os._exit = self._ended  # type: ignore[assignment]  # whoever calls it says who it was
+        os._exit = self._ended  # type: ignore[assignment]  # its caller is reported
 
     def _ended(self, code: int) -> NoReturn:
         """End the process, and write which part asked for it."""
-        watched = "--supervised" in sys.argv  # the supervisor says which part it was
+        watched = "--supervised" in sys.argv  # then the supervisor reports the part
         if os.getpid() == self._pid and not watched and (who := self.speaker(_caller(2))) is not None:
             with suppress(Exception):
                 self.finish()

@@ -138,7 +138,7 @@ class Watchdog:
 
     def _start(self, held: int) -> subprocess.Popen[bytes]:
         self._renewing = False
-        # A terminal's Ctrl-C reaches the worker too, and must not hit it before it is able to leave it to us.
+        # A terminal sends Ctrl-C to the worker too, which must not end it before its handler is set.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             return subprocess.Popen(  # noqa: S603  # our own command
@@ -167,7 +167,7 @@ class Watchdog:
             if finished is None and self._status.finished:
                 finished = time.monotonic()
             elif finished is not None and time.monotonic() - finished > _LAST:
-                worker.kill()  # all is done and kept; something of a part's holds it up
+                worker.kill()  # everything is committed; a thread or an exit handler of a part delays the end
             time.sleep(_TICK)
             problem = (
                 self._too_long(self._status.call, call)
@@ -224,7 +224,7 @@ class Watchdog:
     def _cannot_start(self, problem: str | None, code: int) -> bool:
         """Return whether the failure is permanent and was reported, so that a restart would not help."""
         if problem is None and code in (1, 2) and self._status.call is None and self._status.importing is None:
-            return True  # it has said why
+            return True  # the worker has logged the reason
         return self._import_failed(problem, code)
 
     def _import_failed(self, problem: str | None, code: int) -> bool:
@@ -256,7 +256,7 @@ class Watchdog:
             self._log.warning("ended without waiting for the call in flight")
             return 130
         if problem is None and -code in (signal.SIGTERM, signal.SIGINT):
-            return 0  # it had not begun to serve
+            return 0  # the worker had not begun to serve
         self._log.error("the worker %s while it was to end", how_it_ended(problem, code))
         return exit_code(code)
 
