@@ -15,7 +15,7 @@ from intuition_core import contracts
 from intuition_core.account.costs import Costs
 from intuition_core.account.margin import Margin
 from intuition_core.cli.tables import RECORD_COLUMNS
-from intuition_core.config import loading as config
+from intuition_core.config import tables as config
 from intuition_core.contracts import Bet, Cancel, Fill, Message, Rejection, Signal, Targets
 from intuition_core.data import MAX_BATCH, MAX_PRICE, MIN_PRICE, RESERVED
 from intuition_core.session.control import clear, kill, rules, share_out
