@@ -6,10 +6,13 @@ repository, so that they can be read without building anything, and a test holds
 """
 
 import ast
+import importlib
 import inspect
 import re
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
+from types import ModuleType
 from typing import Final
 
 import click
@@ -147,8 +150,48 @@ def checks() -> str:
     return f"## What helps with tests\n\n{helpers}\n## The contracts\n\n{contracts}".rstrip() + "\n"
 
 
+FACE: Final = ("exact", "records", "recordings", "connections", "commands", "runs")
+"""Public modules whose names are defined elsewhere; the others have pages of their own."""
+
+
+def face() -> str:
+    """Return a table for each public module: its names, and what each is."""
+    text = ""
+    for module in FACE:
+        offered = importlib.import_module(f"intuition_core.{module}")
+        text += f"## {module}\n\n{_summary(inspect.getdoc(offered))}\n\n| name | |\n|---|---|\n"
+        for name in sorted(offered.__all__, key=str.lower):
+            text += f"| `{name}` | {_cell(_described(getattr(offered, name), offered, name))} |\n"
+        text += "\n"
+    return text.rstrip() + "\n"
+
+
+def _described(what: object, offered: ModuleType, name: str) -> str:
+    """Return the first sentence of the documentation of a name; that of a constant stands below it in its module."""
+    if (isinstance(what, type) or inspect.isroutine(what)) and (documentation := inspect.getdoc(what)):
+        return _summary(documentation)
+    for file, original in _definitions(offered, name):
+        body = ast.parse(file.read_text(encoding="utf-8")).body
+        for node, after in pairwise(body):
+            assigned = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+            if not any(isinstance(each, ast.Name) and each.id == original for each in assigned):
+                continue
+            if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
+                return _summary(str(after.value.value))
+    raise LookupError(f"{offered.__name__}.{name} says nothing of itself")
+
+
+def _definitions(offered: ModuleType, name: str) -> Iterator[tuple[Path, str]]:
+    """Yield the file of the module that a public module imports a name from, and its name there."""
+    for node in ast.walk(ast.parse(inspect.getsource(offered))):
+        if isinstance(node, ast.ImportFrom):
+            originals = [each.name for each in node.names if (each.asname or each.name) == name]
+            yield from ((CORE.parent / f"{(node.module or '').replace('.', '/')}.py", each) for each in originals)
+
+
 TABLES: Final[dict[Path, Callable[[], str]]] = {
     DOCS / "reference" / "errors.md": errors,
+    DOCS / "reference" / "modules.md": face,
     DOCS / "reference" / "testing.md": checks,
 }
 """What is made of pages that people have written otherwise."""

@@ -39,7 +39,9 @@ if TYPE_CHECKING:
         Targets,
         Watch,
     )
+    from intuition_core.determinism.randomness import restore_rng, rng_state
     from intuition_core.errors import IntuitionError
+    from intuition_core.plugins.hooks import hookimpl
 
 __all__ = [
     "CONTRACT_VERSION",
@@ -67,13 +69,24 @@ __all__ = [
     "Source",
     "Targets",
     "Watch",
+    "hookimpl",
+    "restore_rng",
+    "rng_state",
 ]
+
+_ELSEWHERE = {
+    "IntuitionError": "errors",
+    "hookimpl": "plugins.hooks",
+    "restore_rng": "determinism.randomness",
+    "rng_state": "determinism.randomness",
+}
+"""Modules of the names that are not in `contracts`."""
 
 sys.meta_path.append(deprecated.Finder)
 
 
 def __getattr__(name: str) -> "Any":
-    """Give a public name when it is first used; the version is read from the installation."""
+    """Return a public name when it is first used; the version is read from the installation."""
     if name == "__version__":
         from importlib.metadata import version
 
@@ -81,7 +94,7 @@ def __getattr__(name: str) -> "Any":
     if name not in __all__:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)
-    from intuition_core import contracts, errors
+    from importlib import import_module
 
-    found = globals()[name] = getattr(errors if name == "IntuitionError" else contracts, name)
+    found = globals()[name] = getattr(import_module(f"{__name__}.{_ELSEWHERE.get(name, 'contracts')}"), name)
     return found

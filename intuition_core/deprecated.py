@@ -58,7 +58,6 @@ MOVED = {
     "processes": "supervision.processes",
     "randomness": "determinism.randomness",
     "reading": "sources.reading",
-    "records": "trading.records",
     "reload": "serving.reload",
     "requirements": "config.requirements",
     "rows": "backtest.rows",

@@ -136,6 +136,16 @@ def test_names_that_left_a_module_which_is_still_there(name: str) -> None:
     expect_one(told, f"intuition_core.cli.serve.{name}", f"intuition_core.cli.options.{name}")
 
 
+def test_a_name_of_a_module_that_offers_others_now_warns_once() -> None:
+    new = "intuition_core.trading.records"
+    found, told = runs("from intuition_core.records import Recorder as found")
+    assert found is importlib.import_module(new).Recorder
+    expect_one(told, "intuition_core.records.Recorder", f"{new}.Recorder")
+    assert runs("from intuition_core.records import Record as found")[1] == []
+    with pytest.raises(ImportError, match="cannot import name 'nowhere'"):
+        runs("from intuition_core.records import nowhere as found")
+
+
 @pytest.mark.parametrize("package", PACKAGES)
 def test_modules_of_a_package_that_was_a_module_do_not_warn(package: str) -> None:
     assert runs(f"from intuition_core.{package} import {PACKAGES[package][0]} as found")[1] == []

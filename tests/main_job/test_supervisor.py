@@ -421,7 +421,7 @@ def test_a_hook_that_would_not_be_called_is_told_with_where_it_was_enabled(
     folder: Path, start: Callable[..., Any], free: Callable[[], int]
 ) -> None:
     (folder / "acme_deaf.py").write_text(
-        "from intuition_core.plugins.hooks import hookimpl\n\n\n"
+        "from intuition_core import hookimpl\n\n\n"
         "class Deaf:\n    @hookimpl\n    def fill(self, price):\n        pass\n"
     )
     points = folder / "acme_wicked-1.2.dist-info" / "entry_points.txt"

@@ -176,7 +176,7 @@ def test_a_project_folder_needs_no_installation(tmp_path: Path) -> None:
 )
 def test_hooks_are_held_against_those_that_there_are(tmp_path: Path, hook: str, mark: str, says: str) -> None:
     (tmp_path / "intuition_mine.py").write_text(
-        f"from intuition_core.plugins.hooks import hookimpl\n\nclass Mine:\n    @hookimpl\n    {hook}\n"
+        f"from intuition_core import hookimpl\n\nclass Mine:\n    @hookimpl\n    {hook}\n"
     )
     (tmp_path / "pyproject.toml").write_text(
         """

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from intuition_core.cli.options import (
+from intuition_core.commands import (
     Moment,
     config_option,
     error_option,
@@ -82,7 +82,7 @@ def compare(*, verbose: int, session: str | None, follow: bool, **options: Any) 
     the first variant come with intervals from a block bootstrap. With --session, the session itself is the first: it is
     only read, whether it runs or not.
     """  # noqa: D301  # click's mark is the character, which a raw text would not hold
-    from intuition_core.cli.logs import set_up_logging
+    from intuition_core.commands import set_up_logging
 
     set_up_logging(verbose=verbose)
     market = market_flags(options)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from intuition_compare.differences import METHOD, Difference, difference
 from intuition_compare.runs import Run
-from intuition_core.account.amounts import EXACT, plain_decimal
+from intuition_core.exact import EXACT, plain_decimal
 from intuition_core.history import History
 
 

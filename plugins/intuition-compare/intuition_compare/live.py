@@ -1,4 +1,4 @@
-"""Variants beside a session: fed from its journal, which is only read, while it runs or afterwards."""
+"""``intuition compare --session``: variants on the events of a session's journal, which is only read."""
 
 import time
 from collections.abc import Sequence
@@ -11,26 +11,20 @@ import click
 from rich.live import Live
 
 from intuition_compare.comparison import Drawing
+from intuition_compare.following import Following
 from intuition_compare.picture import check_picture, draw
 from intuition_compare.rows import line
 from intuition_compare.table import table
 from intuition_compare.telling import console, tell
-from intuition_compare.variants import Variant, beside, combined
-from intuition_compare.watched import Watched
-from intuition_core.cli.interruption import Interruption, interruptible
-from intuition_core.cli.monitor import Monitor
-from intuition_core.cli.options import blocked_plugins, key_and_value
-from intuition_core.config.portable import recorded
-from intuition_core.plugins.catalogue import discover
-from intuition_core.session.archive import find_session
-from intuition_core.session.journal import Journal
-from intuition_core.trading.composition import rules_of
+from intuition_compare.variants import beside, combined
+from intuition_core.commands import Interruption, Monitor, blocked_plugins, interruptible, key_and_value
+from intuition_core.runs import FollowedSession, discover
 
 _PAUSE: Final = 0.5
 """Seconds between two looks at whether the session has taken more."""
 
 _OF_HISTORY: Final = {"data": "--data", "source": "--source", "start": "--from", "end": "--to", "symbols": "--symbols"}
-"""What says nothing beside a session, whose events are those that it has taken."""
+"""Options without a meaning beside a session, by their parameter: the events are those that the session took."""
 
 
 def compare_session(
@@ -50,7 +44,7 @@ def compare_session(
     config: Path | None,
     **of_history: Any,
 ) -> int:
-    """Compare variants with a session on the events that it has taken, and give the exit code.
+    """Compare variants with a session on the events that it has taken, and return the exit code.
 
     Raises:
         IntuitionError: what was asked for makes no sense, or cannot be run.
@@ -63,37 +57,30 @@ def compare_session(
     if cash is not None:
         flat["cash"] = cash
     catalogue = discover(blocked=blocked_plugins(config))
-    path = find_session(session)
-    with Journal(path, read_only=True) as journal:
-        notes = journal.meta()
-    begun = recorded(notes["configuration"], catalogue, {}, rules=rules_of(notes["composition"]))
-    original = Variant(f"session {notes['session']}", begun)
-    variants = beside(
-        combinations, catalogue=catalogue, original=original, configuration=notes["configuration"], flat=flat
-    )
-    drawing = Drawing(level, replications, seed or 0)
     monitor = Monitor()
-    watched = Watched(path, notes, [original, *variants], drawing, monitor=monitor)
+    followed = FollowedSession(session, catalogue, monitor=monitor)
+    variants = beside(combinations, catalogue=catalogue, session=followed, flat=flat)
+    following = Following(followed, variants, Drawing(level, replications, seed or 0))
     with interruptible() as interruption, monitor.running():
-        watched.catch_up(interruption)
+        following.catch_up(lambda: interruption.asked)
         if follow:
-            _follow(watched, interruption, as_json=as_json)
-    comparison = watched.comparison()
+            _follow(following, interruption, as_json=as_json)
+    comparison = following.comparison()
     if not (follow and as_json):  # or all has been told
         tell(comparison, as_json=as_json)
     draw(comparison, picture)
     return 130 if interruption.asked and not follow else 0
 
 
-def _follow(watched: Watched, interruption: Interruption, *, as_json: bool) -> None:
-    """Tell what is found each time that there is more, until Ctrl-C."""
+def _follow(following: Following, interruption: Interruption, *, as_json: bool) -> None:
+    """Show the comparison anew each time that the session has taken more, until Ctrl-C."""
     out = console()
     shown = Live(console=out, auto_refresh=False, transient=True) if out.is_terminal and not as_json else None
     with shown or nullcontext():
         more = True
         while not interruption.asked:
             if more:
-                comparison = watched.comparison()
+                comparison = following.comparison()
                 if shown is not None:
                     shown.update(table(comparison, width=out.width), refresh=True)
                 elif as_json:
@@ -101,4 +88,4 @@ def _follow(watched: Watched, interruption: Interruption, *, as_json: bool) -> N
                 else:
                     click.echo(line(comparison))
             interruption.unless_asked(partial(time.sleep, _PAUSE))
-            more = not interruption.asked and watched.catch_up(interruption)
+            more = not interruption.asked and following.catch_up(lambda: interruption.asked)

@@ -7,7 +7,7 @@ import click
 
 from intuition_compare.comparison import Comparison
 from intuition_compare.rows import headline
-from intuition_core.cli.tables import CannotWrite
+from intuition_core.commands import CannotWrite
 from intuition_core.errors import IntuitionError, did_you_mean
 
 if TYPE_CHECKING:

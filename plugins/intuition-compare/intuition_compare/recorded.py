@@ -1,9 +1,9 @@
-"""Variants on recorded events: read once, run side by side, told as a table, as JSON and as a picture."""
+"""``intuition compare`` on recorded events: read once, and run through all variants side by side."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -11,15 +11,16 @@ from intuition_compare.comparison import Comparison, Drawing, compared
 from intuition_compare.picture import check_picture, draw
 from intuition_compare.runs import Backtests
 from intuition_compare.telling import tell
-from intuition_compare.variants import combined, on_history
-from intuition_core.cli.failures import Failures
-from intuition_core.cli.interruption import Interruption, interruptible
-from intuition_core.cli.monitor import Monitor
-from intuition_core.cli.options import blocked_plugins, key_and_value, settings_of
-from intuition_core.config.compose import located
-from intuition_core.plugins.catalogue import discover
-from intuition_core.sources.opening import open_source
-from intuition_core.sources.reading import MergedReader, SourceReader
+from intuition_compare.variants import Variant, combined, on_history
+from intuition_core.commands import (
+    Failures,
+    Monitor,
+    blocked_plugins,
+    interruptible,
+    key_and_value,
+    settings_of,
+)
+from intuition_core.runs import Catalogue, Config, MergedReader, SourceReader, discover, located, open_source
 
 SEED: Final = 0
 """The seed where none is given, as for a backtest."""
@@ -48,7 +49,7 @@ def compare_history(
     market: Mapping[str, str | None],
     on_error: str,
 ) -> int:
-    """Compare variants on recorded events, and give the exit code.
+    """Compare variants on recorded events, and return the exit code.
 
     Raises:
         IntuitionError: what was asked for makes no sense, or cannot be run.
@@ -59,7 +60,6 @@ def compare_history(
     given = dict(map(key_and_value, params))
     for_source = {key.removeprefix("source."): given.pop(key) for key in list(given) if key.startswith("source.")}
     settings, given = settings_of(given)
-    failures = Failures(skipping=on_error == "skip")
     catalogue = discover(blocked=blocked_plugins(config))
     variants, settled = on_history(
         combined(portfolio=portfolio, algo=algo, vary=vary),
@@ -70,46 +70,75 @@ def compare_history(
         spelled={**_SPELLED, **{key: f"--param {key}" for key in settings}},
         seed=SEED,
     )
-    values = settled.values
-    if not data and values.source.name is None:
+    if not data and settled.values.source.name is None:
         raise click.UsageError("no data: name a file with --data, a source with --source, or a session with --session")
-    with located(settled, "source.params"):
-        opened = open_source(
+    wanted = {"start": start, "end": end, "symbols": tuple(filter(None, (symbols or "").split(",")))}
+    opened = _open(settled, catalogue, data=data, params=for_source, **wanted)
+    drawing = Drawing(level, replications, SEED if settled.values.seed is None else settled.values.seed)
+    failures = Failures(skipping=on_error == "skip")
+    comparison, interrupted = _run(variants, opened, drawing, failures=failures, catalogue=catalogue)
+    tell(comparison, as_json=as_json)
+    draw(comparison, picture)
+    return _exit_code(comparison, opened, failures, interrupted=interrupted)
+
+
+def _open(
+    config: Config, catalogue: Catalogue, *, data: Sequence[str], params: Mapping[str, Any], **wanted: Any
+) -> SourceReader | MergedReader:
+    """Open the configured source of the events.
+
+    Raises:
+        IntuitionError: it is unknown, does not take its parameters, or cannot read the data.
+    """
+    values = config.values
+    with located(config, "source.params"):
+        return open_source(
             catalogue,
             values.source.name,
             data=data,
-            params={**values.source.params, **for_source},
-            start=start,
-            end=end,
-            symbols=tuple(filter(None, (symbols or "").split(","))),
+            params={**values.source.params, **params},
             negative_prices=values.negative_prices,
-            beside=settled.origins.get("source.name") == "--source",
+            beside=config.origins.get("source.name") == "--source",
+            **wanted,
         )
-    drawing = Drawing(level, replications, SEED if values.seed is None else values.seed)
+
+
+def _run(
+    variants: Sequence[Variant],
+    opened: SourceReader | MergedReader,
+    drawing: Drawing,
+    *,
+    failures: Failures,
+    catalogue: Catalogue,
+) -> tuple[Comparison, bool]:
+    """Run all variants over the events of a source; return the comparison, and whether Ctrl-C ended it.
+
+    Raises:
+        IntuitionError: the source cannot be read, or a part failed whose policy is to end the run.
+    """
     variants = [variant._replace(composition=failures.heeded(variant.composition)) for variant in variants]
     monitor = Monitor()
     with failures.told():
         backtests = Backtests(variants, monitor=monitor, failures=failures, catalogue=catalogue)
         with interruptible() as interruption, monitor.running():
-            comparison = _run(backtests, opened, drawing, interruption)
-    tell(comparison, as_json=as_json)
-    draw(comparison, picture)
-    if interruption.asked:
+            batches = opened.batches()
+            while not interruption.asked:
+                batch = interruption.unless_asked(partial(next, batches, None))  # a source may take its time
+                if batch is None:
+                    break
+                backtests.take(batch, part=opened.progress)
+            runs = backtests.finish(source=str(opened), complete=not interruption.asked)
+            return compared(runs, drawing), interruption.asked
+
+
+def _exit_code(
+    comparison: Comparison, opened: SourceReader | MergedReader, failures: Failures, *, interrupted: bool
+) -> int:
+    """Tell what kept the comparison from being whole, and return the exit code."""
+    if interrupted:
         click.echo(f"interrupted after {comparison.history.events:,} events", err=True)
         return 130
     if not comparison.history.events:
         click.echo(f"{opened}: no events, or none that --from, --to and --symbols leave", err=True)
     failures.tell_unquoted(comparison.history)
     return failures.tell()
-
-
-def _run(
-    backtests: Backtests, opened: SourceReader | MergedReader, drawing: Drawing, interruption: Interruption
-) -> Comparison:
-    batches = opened.batches()
-    while not interruption.asked:
-        batch = interruption.unless_asked(partial(next, batches, None))  # a source may take its time
-        if batch is None:
-            break
-        backtests.take(batch, part=opened.progress)
-    return compared(backtests.finish(source=str(opened), complete=not interruption.asked), drawing)

@@ -1,20 +1,16 @@
 """Variants at work on the same events, and what each came to."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
 
 from intuition_report import Html
 
 from intuition_compare.variants import Variant
-from intuition_core.backtest.run import Backtest
-from intuition_core.cli.channels import check_channels
-from intuition_core.cli.failures import Failures
-from intuition_core.cli.monitor import Monitor
+from intuition_core.commands import Failures, Monitor
 from intuition_core.contracts import Data, Metric
 from intuition_core.errors import IntuitionError
 from intuition_core.history import History
-from intuition_core.plugins.catalogue import Catalogue
-from intuition_core.trading.engine import TradingEngine
+from intuition_core.runs import Catalogue, RecordedRun
 
 FIGURES: Final = ("total_return", "annual_volatility", "sharpe", "max_drawdown")
 """The figures of the report that a comparison shows."""
@@ -52,38 +48,37 @@ class Backtests:
         catalogue: Catalogue | None = None,
     ) -> None:
         listen = failures.listening(None) if failures is not None else None
-        self._monitor = monitor if monitor is not None else Monitor()
-        self._runs = [(each.name, self._begun(each, listen)) for each in variants]
-        for _, backtest in self._runs:
-            if catalogue is not None:
-                check_channels(backtest.engine, catalogue)
+        self._runs = [(each.name, RecordedRun(each.composition, listen=listen, monitor=monitor)) for each in variants]
+        if catalogue is not None:
+            for _, run in self._runs:
+                run.check_channels(catalogue)
         self.events = 0
 
-    def _begun(self, variant: Variant, listen: Callable[[Sequence[Mapping[str, Any]]], None] | None) -> Backtest:
-        with self._monitor.starting(variant.composition):
-            return Backtest(variant.composition, listen=listen, engine=self._monitor.maker(TradingEngine))
-
     def take(self, events: Sequence[Data], *, part: float | None = None) -> None:
-        """Let every variant take the next events; see `Backtest.take`.
+        """Run every variant over the next events.
+
+        Args:
+            events: in the order of their ``ts``; left as they are.
+            part: the share of all events that has been given with these, from 0 to 1; None where it is not known.
 
         Raises:
             PartFailed: a part failed whose policy is to end the run.
         """
-        for name, backtest in self._runs:
+        for name, run in self._runs:
             try:
                 # A part that changes an event must not change what the other variants see.
-                with self._monitor.watching(backtest.engine):
-                    backtest.take(list(map(dict, events)), part=part)
+                run.take(list(map(dict, events)), part=part)
             except IntuitionError as error:
                 error.args = (f"{name}: {error}",)
                 raise
         self.events += len(events)
 
     def finish(self, *, source: str, complete: bool = True) -> list[Run]:
-        """End every variant, and give what each came to."""
-        runs = []
-        for name, backtest in self._runs:
-            with self._monitor.watching(backtest.engine):
-                history = backtest.finish(source=source, complete=complete)
-            runs.append(run_of(name, history, backtest.decisions_sha256))
-        return runs
+        """End every variant and return their results, in order.
+
+        Args:
+            source: a short text for people that names the origin of the events.
+            complete: whether all events were taken.
+        """
+        histories = [(name, run.finish(source=source, complete=complete), run) for name, run in self._runs]
+        return [run_of(name, history, run.decisions_sha256) for name, history, run in histories]

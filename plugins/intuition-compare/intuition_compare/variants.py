@@ -1,7 +1,7 @@
 """The variants: every combination of what is to be compared, each composed as a run of its own would be."""
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
@@ -9,17 +9,20 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from intuition_core.cli.options import SETTINGS, BadFlag
-from intuition_core.config.compose import compose
-from intuition_core.config.diagnosis import read_config
-from intuition_core.config.editing import settle, substitute_parts
-from intuition_core.config.loading import BadConfiguration, Config, convert
-from intuition_core.config.tables import CORE_KEYS
+from intuition_core.commands import SETTINGS, BadFlag, Typed
 from intuition_core.errors import IntuitionError
-from intuition_core.params.checking import parameter_names
-from intuition_core.params.typed import Typed
-from intuition_core.plugins.catalogue import Catalogue
-from intuition_core.trading.composition import Composition
+from intuition_core.runs import (
+    BadConfiguration,
+    Catalogue,
+    Composition,
+    Config,
+    FollowedSession,
+    compose,
+    parameter_taker,
+    read_config,
+    settle,
+    substitute_parts,
+)
 
 ALGORITHM: Final = "--algo"
 PORTFOLIO: Final = "--portfolio"
@@ -149,8 +152,7 @@ def beside(
     combinations: Iterable[tuple[Choice, ...]],
     *,
     catalogue: Catalogue,
-    original: Variant,
-    configuration: Mapping[str, Any],
+    session: FollowedSession,
     flat: Mapping[str, Any],
 ) -> list[Variant]:
     """Compose what is to run beside a session: the session's own recipe with changes; one without any is left out.
@@ -158,15 +160,14 @@ def beside(
     Args:
         combinations: as `combined` gives them.
         catalogue: the plugins there are.
-        original: the session itself.
-        configuration: the session's, as its journal notes it.
+        session: the session.
         flat: parameters for the variants alone.
 
     Raises:
         NotComparable: nothing is left, or two are the same.
         IntuitionError: a part is unknown, or does not take its parameters.
     """
-    base = settle(Config(values=convert(configuration, origin="journal")), catalogue)
+    base = session.config()
     begun: list[_Begun] = []
     for choices in combinations:
         parts = {_PARTS[choice.key].removesuffix(".name"): choice for choice in choices if choice.key in _PARTS}
@@ -178,11 +179,11 @@ def beside(
             spelled={label: choice.key for label, choice in parts.items()},
         )
         begun.append(_Begun(choices, config, config))
-    itself = original.composition.to_json()
+    itself = session.composition.to_json()
     variants = [each for each, _ in _composed(begun, flat, catalogue) if each.composition.to_json() != itself]
     if not variants:
         raise NotComparable(
-            f"{original.name} runs that already; name what else to try: --portfolio kelly, --algo b or --vary KEY=1,2"
+            f"{session.name} runs that already; name what else to try: --portfolio kelly, --algo b or --vary KEY=1,2"
         )
     check_distinct(variants)
     return variants
@@ -224,7 +225,7 @@ def _composed(
     begun: Sequence[_Begun], flat: Mapping[str, Any], catalogue: Catalogue, *, seed: int | None = None
 ) -> list[tuple[Variant, Config]]:
     """Give every combination the parameters that it takes; those that are the same without the others become one."""
-    takers = [_taker(each.settled, catalogue) for each in begun]
+    takers = [parameter_taker(each.settled, catalogue) for each in begun]
     keys = {*flat, *(choice.key for each in begun for choice in each.choices if choice.is_flat)}
     orphans = {key for key in keys if not any(takes(key) for takes in takers)}  # which `settle` will refuse
     found: dict[tuple[Choice, ...], tuple[Composition, Config]] = {}
@@ -260,20 +261,3 @@ def _respelled(origin: str, varied: Collection[str]) -> str:
     if flag == "--param" and any(key in (name, name.rpartition(".")[2]) for name in varied):
         return f"--vary {key}"
     return origin
-
-
-def _taker(config: Config, catalogue: Catalogue) -> Callable[[str], bool]:
-    """Give what tells whether the core or a part of a settled configuration takes a flat parameter."""
-    declared: list[tuple[str, Sequence[str] | None]] = []
-    for table in config.values.algorithms:
-        declared.append(("algorithm", parameter_names(catalogue.load("algorithm", table.use or table.name))))
-        if table.portfolio is not None:
-            declared.append(("portfolio", parameter_names(catalogue.load("portfolio", table.portfolio.use))))
-
-    def takes(key: str) -> bool:
-        label, _, name = key.removeprefix("params.").rpartition(".")
-        kind = label.removesuffix(".params")
-        asked = [known for part, known in declared if kind not in ("algorithm", "portfolio") or kind == part]
-        return key in CORE_KEYS or any(known is None or name in known for known in asked)
-
-    return takes

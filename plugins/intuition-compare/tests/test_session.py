@@ -10,22 +10,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pexpect
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from intuition_compare.places import places
-from intuition_compare.shadow import Shadow
 
-from intuition_core import Signal
-from intuition_core.backtest.run import Backtest
 from intuition_core.rpc.client import Client
-from intuition_core.session.journal import MEMORY, Journal
-from intuition_core.session.session import Item, Session
-from intuition_core.trading.composition import Composition, Part, Sleeve
-from intuition_core.trading.engine import UNHEARD, TradingEngine
-from intuition_core.trading.naive import Naive
+from intuition_core.session.journal import Journal
 
 HOUR = 3_600 * 1_000_000_000
 CROSSING = ("--algo", "sma-cross", "--param", "fast=1", "--param", "slow=2")
@@ -285,89 +274,6 @@ def session_kept(data_folder: Path) -> None:
         configuration=portable(config, composition),
     )
     journal.close()
-
-
-# -- a shadow
-
-
-class Turns:
-    """Buys on every third event, sells on every seventh."""
-
-    def initialize(self, params: Any) -> None:
-        self.count = 0
-
-    def event(self, data: dict[str, Any]) -> Signal | None:
-        self.count += 1
-        if self.count % 7 == 0:
-            return Signal(data["sid"], "sell", data["quote"])
-        return Signal(data["sid"], "buy", data["quote"]) if self.count % 3 == 0 else None
-
-
-def recipe(fraction: float) -> Composition:
-    portfolio = Part(kind="portfolio", name="naive", factory=Naive, params=Naive.Params(max_fraction=fraction))
-    algorithm = Part(kind="algorithm", name="turns", factory=Turns, params={})
-    return Composition(sleeves=(Sleeve(algorithm=algorithm, portfolio=portfolio),), seed=1)
-
-
-EVENTS = st.lists(
-    st.tuples(st.sampled_from("AB"), st.integers(1, 9_000), st.integers(0, 60 * HOUR)), min_size=1, max_size=60
-)
-
-
-@settings(deadline=None, max_examples=40)
-@given(EVENTS, st.lists(st.integers(0, 60), max_size=5))
-def test_a_shadow_that_follows_is_a_backtest_however_often_it_is_looked_at(
-    rows: list[tuple[str, int, int]], looks: list[int]
-) -> None:
-    ts, events = 0, []
-    for sid, quote, later in rows:
-        ts += later
-        events.append({"channel": "quotes", "sid": sid, "quote": quote / 100, "ts": ts})
-    journal = Journal(MEMORY)
-    session = Session(lambda: TradingEngine(recipe(0.5), run="s.1"), journal=journal, name="s")
-    session.deliver([Item([dict(event)]) for event in events])
-    for fraction in (0.5, 0.9):
-        shadow = Shadow("it", recipe(fraction), run="s.1", session=recipe(0.5) if fraction != 0.5 else None)
-        for until in sorted({*looks, len(events)}):
-            shadow.take(journal, until=until)
-            found = shadow.result("x")
-        backtest = Backtest(recipe(fraction))
-        backtest.take(events)
-        open_orders = len(backtest.engine.open_orders)
-        history = backtest.finish(source="x")
-        assert found.sha256 == backtest.decisions_sha256
-        assert (found.history.equity, found.history.events) == (history.equity, history.events)
-        # Between fills a backtest adds up what marks change, so that the last digits of floats may differ.
-        assert [day.ts for day in found.history.days] == [day.ts for day in history.days]
-        for mine, alone in zip(found.history.days, history.days, strict=True):
-            assert mine[1:] == pytest.approx(alone[1:], rel=1e-9)
-        assert found.history.counts.get("fill", 0) == history.counts.get("fill", 0)
-        # The end of a history cancels what is open, and what follows a session does not end.
-        assert history.counts.get("rejection", 0) == found.history.counts.get("rejection", 0)
-        assert history.counts.get("ended", 0) == open_orders
-    session.close()
-
-
-def test_what_people_decided_about_parts_is_for_those_who_have_them() -> None:
-    session = recipe(0.5)
-    [line] = session.sleeves
-    kelly = msgspec.structs.replace(line.portfolio, name="kelly")
-    other = msgspec.structs.replace(line.algorithm, name="other")
-    variant = msgspec.structs.replace(
-        session, sleeves=(msgspec.structs.replace(line, algorithm=other, portfolio=kelly),)
-    )
-    renamed = msgspec.structs.replace(session, sleeves=(msgspec.structs.replace(line, algorithm=other),))
-    swap = {"channel": "$control", "action": "swap", "kind": "portfolio", "name": "turns", "use": "fixed", "ts": 1}
-    shares = {"channel": "$control", "action": "shares", "shares": {"turns": "0.5"}, "ts": 2}
-    kill = {"channel": "$control", "action": "kill", "reason": "why not", "flatten": True, "ts": 3}
-    quote = {"channel": "quotes", "sid": "A", "quote": 1.0, "ts": 4}
-    assert places(variant, session).event(swap)["channel"] == UNHEARD
-    assert places(renamed, session).event(swap) == {**swap, "name": "other"}
-    assert places(renamed, session).event({**swap, "kind": "algorithm"})["channel"] == UNHEARD
-    assert places(renamed, session).event(shares) == {**shares, "shares": {"other": "0.5"}}
-    assert places(session, session).event(swap) == swap
-    for event in (kill, quote):
-        assert places(variant, session).event(event) is event
 
 
 ENDLESS = """

@@ -4,10 +4,9 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from intuition_core import hookimpl
 from intuition_core.errors import BadParameter, IntuitionError
-from intuition_core.plugins.hooks import hookimpl
-from intuition_core.session.console import sentence
-from intuition_core.trading.records import Record
+from intuition_core.records import Record, sentence
 from intuition_notify.dispatch import Dispatch, Notice
 
 PART: Final = "hooks notify"

@@ -6,8 +6,8 @@ from typing import Annotated, Final
 
 import msgspec
 
-from intuition_core.account.amounts import added
 from intuition_core.contracts import Account, Bet, Order, Signal
+from intuition_core.exact import added
 from intuition_portfolio_kelly.edge import NoEdge, edge_given, edge_of_trades
 from intuition_portfolio_kelly.formula import BadEdge
 

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import msgspec
 
+from intuition_core import restore_rng, rng_state
 from intuition_core.contracts import Context, Data, Signal
-from intuition_core.determinism.randomness import restore_rng, rng_state
 
 __all__ = ["Random"]
 

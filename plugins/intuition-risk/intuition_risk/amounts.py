@@ -12,8 +12,8 @@ from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
-from intuition_core.account.amounts import added, plain_decimal
 from intuition_core.contracts import Account, Order, Rejection
+from intuition_core.exact import added, plain_decimal
 
 Positive: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=1e18)]
 """The type of a limit: above zero, and finite, as nothing else survives the journal."""

@@ -5,8 +5,8 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
-from intuition_core.account.amounts import added
 from intuition_core.contracts import Account, Order, Rejection
+from intuition_core.exact import added
 from intuition_risk.amounts import (
     Positive,
     alongside,

@@ -1,4 +1,4 @@
-"""A composition that runs beside a session: the session's journaled events, an account of its own in memory."""
+"""A composition that follows a session: it takes the session's journaled events, with an account of its own."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -7,8 +7,6 @@ from functools import partial
 
 import msgspec
 
-from intuition_compare.places import Places, places
-from intuition_compare.runs import Run, run_of
 from intuition_core.account.amounts import EXACT
 from intuition_core.account.statement import Statement
 from intuition_core.backtest.equity import EquityCurve
@@ -17,6 +15,7 @@ from intuition_core.contracts import Data
 from intuition_core.data import DEFAULT_CHANNEL
 from intuition_core.errors import IntuitionError
 from intuition_core.history import History
+from intuition_core.runs.places import Places, places
 from intuition_core.session.journal import Journal
 from intuition_core.session.session import replayed_events, restored
 from intuition_core.trading.composition import Composition, Part, difference
@@ -51,19 +50,23 @@ class VersionChanged(IntuitionError):
         )
 
 
-class Shadow:
-    """Follows a journal, and keeps the account's course.
+class Follower:
+    """A run that takes the events of a session's journal and keeps the course of its own account, in memory.
 
-    Where the session has taken up another version of a part, what was before is never run again: it begins there, with
-    the account, the open orders and the parts as they were. A variant's own parts take their places there, and begin
-    anew, as those of a swap do.
+    After an upgrade of the session, events before the boundary are never run again: the follower begins at the
+    boundary, with the session's account, open orders and state of parts. Parts of its own take their places there and
+    begin anew, as after a swap.
+
+    Attributes:
+        name: the name in messages and as title of the history.
 
     Args:
-        name: how the comparison calls it.
+        name: the same.
         composition: the recipe.
         run: the session's run, with which the ids of records begin.
-        session: the session's recipe; None where this is the session itself, and every record must be the journal's.
-        monitor: what shows its parts to the process in front.
+        session: the session's recipe; None where the follower is the session itself, and each record must be the
+            journal's.
+        monitor: shows the parts to the process in front; None where nothing looks after them.
 
     Raises:
         PartFailed: a part cannot be made or initialised.
@@ -94,7 +97,7 @@ class Shadow:
         self._last_ts: int | None = None
 
     def _open(self, composition: Composition) -> None:
-        engine = partial(_Announcing, status=self._monitor.words)
+        engine = partial(_AnnouncingEngine, status=self._monitor.words)
         with self._monitor.starting(composition):
             self._engine = engine(composition, run=self._run)
         self._engine.announce = self._before
@@ -106,8 +109,13 @@ class Shadow:
         """The number of the last event taken."""
         return self._engine.seq
 
+    @property
+    def decisions_sha256(self) -> str:
+        """The SHA-256 of all decisions so far, in hexadecimal, as each command prints it."""
+        return self._digest.hexdigest()
+
     def take(self, journal: Journal, *, until: int) -> None:
-        """Take the journal's events after the last one taken; what befell parts of the same name befalls these.
+        """Take the journal's events after the last one taken, with what was decided about parts that failed.
 
         Args:
             journal: of the session.
@@ -117,7 +125,7 @@ class Shadow:
             ReplayDiffers: the session's own parts decide otherwise than its journal says.
             NotAtBoundary: it differs in more than parts from a session that has to be begun with in its midst.
             VersionChanged: the session has gone on with another version of a part meanwhile.
-            BehindBoundary: what the session had come to then cannot be taken up.
+            BehindBoundary: the session's state at the boundary cannot be taken up.
         """
         if (boundary := journal.boundary) > self._begun:
             if self.seq:
@@ -132,13 +140,17 @@ class Shadow:
             error.args = (f"{self.name}: {error}",)
             raise
 
-    def result(self, source: str) -> Run:
-        """Give what it has come to so far; it can go on."""
+    def history(self, source: str) -> History:
+        """Return the course of the account so far; the follower can go on. Single trades are left out.
+
+        Args:
+            source: a short text for people that names the origin of the events.
+        """
         curve = copy(self._curve)
         curve.slices, curve.days = [*curve.slices], [*curve.days]
         curve.finish()
         engine = self._engine
-        history = History(
+        return History(
             title=self.name,
             composition=engine.composition.to_json(),
             source=source if not self._begun else f"{source} from event {self._begun + 1} on, with another version",
@@ -151,15 +163,14 @@ class Shadow:
             days=curve.days,
             priced=curve.priced,
             benchmark="equal amounts of all symbols, held",
-            trades=(),  # no figure of a comparison is about single trades
+            trades=(),
             counts=dict(self._counts),
             statement=Statement.of(engine.ledger, engine.seq).to_json(),
             complete=True,
         )
-        return run_of(self.name, history, self._digest.hexdigest())
 
     def _begin_at(self, boundary: int, journal: Journal) -> None:
-        """Begin with what the session had come to when another version of a part was taken up."""
+        """Begin with the session's state at the boundary of an upgrade."""
         session, own = self._session or self._composition, self._composition
         terms = msgspec.structs.replace(own, sleeves=session.sleeves)
         if (key := difference(session.to_json(), terms.to_json())) is not None:
@@ -183,7 +194,7 @@ class Shadow:
         self._curve.slices, self._curve.days = [], []
 
     def _before(self, event: Data) -> Data:
-        """End a slice and a day of the curve while the account still is as the event finds it; give what to take."""
+        """End a slice and a day of the curve while the account is as the event finds it; return the event to take."""
         self._event = event
         ts = self._last_ts = event["ts"]
         if self._first_ts is None:
@@ -202,8 +213,8 @@ class Shadow:
             curve.look((event,), 0, 1)
 
 
-class _Announcing(TradingEngine):
-    """A strategy that tells of each event before it takes it, or another in its stead."""
+class _AnnouncingEngine(TradingEngine):
+    """An engine that announces each event before taking it, and takes the one that is returned."""
 
     announce: Callable[[Data], Data]
 
@@ -211,7 +222,7 @@ class _Announcing(TradingEngine):
         return super().step(self.announce(data))
 
     def put(self, number: int, part: Part) -> None:
-        """Let a part begin in the place of another, with no event of its own.
+        """Start a part in the place of another, with no event of its own.
 
         Raises:
             PartFailed: it cannot be made or initialised.

@@ -1,4 +1,4 @@
-"""What people decided about parts of a session, for a variant whose parts are others."""
+"""Control events of a session as a composition with other parts takes them."""
 
 from typing import Any, NamedTuple
 
@@ -8,19 +8,20 @@ from intuition_core.trading.engine import CONTROL, UNHEARD
 
 
 class Places(NamedTuple):
-    """How a variant stands to the session.
+    """The places of a variant's parts in the session that it was made from.
 
-    ``names`` are the variant's algorithms by the session's; ``own`` the places, by kind and the session's name, whose
-    parts the variant has of its own.
+    Attributes:
+        names: the names of the variant's algorithms, by those of the session.
+        own: the places, by kind and the session's name, that hold another part in the variant.
     """
 
     names: dict[str, str]
     own: frozenset[tuple[str, str]]
 
     def event(self, data: Data) -> Data:
-        """Give an event as the variant is to take it.
+        """Return an event of the session as the variant takes it.
 
-        What took the place of a part that the variant has of its own is nothing to it; the rest it does as the session.
+        A swap at a place that holds another part in the variant is heard by nobody; names are the variant's.
         """
         if data["channel"] != CONTROL:
             return data
@@ -34,7 +35,7 @@ class Places(NamedTuple):
 
 
 def places(variant: Composition, session: Composition) -> Places:
-    """Say how a variant stands to the session that it was made from: it has as many algorithms, in the same order."""
+    """Return the places of a variant, which has as many algorithms as the session, in the same order."""
     names: dict[str, str] = {}
     own: set[tuple[str, str]] = set()
     for mine, theirs in zip(variant.sleeves, session.sleeves, strict=True):
