@@ -169,7 +169,7 @@ def _symbol(key: object) -> str:
 
 
 def check_sid(value: object) -> str:
-    """Give a symbol back if it can be one.
+    """Return a value that can be a symbol.
 
     Raises:
         BadData: it is no text, or holds what cannot be shown on a line.
@@ -198,7 +198,7 @@ def _time(key: str, value: object) -> int:
 
 
 def sent(ts: int) -> int | str:
-    """Give a time, nanoseconds UTC, as `normalise` reads it from whoever sends it.
+    """Return a time, nanoseconds UTC, in the form in which `normalise` reads it from a publisher.
 
     That is the number, or an ISO 8601 time where the number would be taken for one in another unit: of 1970.
     """
@@ -213,7 +213,7 @@ def _year(ts: int) -> str:
 
 
 def _unit(size: int) -> str:
-    """Say what a number may be that is no nanoseconds, and what to send in its place."""
+    """Return a sentence on the unit that a number too small for nanoseconds may have, and on what to send instead."""
     if size < 10**8:
         return "; if it is a date, send an ISO 8601 time with its offset, such as 2024-01-02T21:00:00Z"
     unit, factor = (
@@ -243,7 +243,7 @@ def _iso_time(key: str, value: str) -> int:
 
 
 def check_channel(value: object) -> str:
-    """Give a channel's name back if it can be one.
+    """Return a value that can be the name of a channel.
 
     Raises:
         BadData: it is no text, or holds what a topic filter cannot carry.

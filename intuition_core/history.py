@@ -1,4 +1,4 @@
-"""What a run over history came to: the account's course, its trades, and what to hold them against."""
+"""The result of a run over recorded events: the course of the account, its trades, and a benchmark."""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -8,10 +8,10 @@ import msgspec
 
 
 class Slice(NamedTuple):
-    """The account over a stretch of time, in its currency: what a curve is drawn from, extremes kept."""
+    """The account over a stretch of time, in its currency, with the extremes kept: a point of the equity curve."""
 
     ts: int
-    """Of the last event in it, nanoseconds UTC."""
+    """The time of its last event, nanoseconds UTC."""
     low: float
     """The lowest equity after any of its events."""
     high: float
@@ -19,24 +19,24 @@ class Slice(NamedTuple):
     close: float
     """The equity after its last event."""
     invested: float
-    """What the positions were worth then, in absolute terms."""
+    """The sum of the absolute values of all positions after its last event."""
     marks: tuple[float | None, ...]
-    """The latest quotes then, in the order of `History.priced`; None for what was not quoted yet.
+    """The latest quotes after its last event, in the order of `History.priced`; None for a symbol not quoted yet.
 
     May be shorter: the symbols at its end came later.
     """
     benchmark: float | None = None
-    """What a benchmark account of 1 had come to then, see `History.benchmark`; None where only days know."""
+    """The equity of a benchmark account that began with 1, see `History.benchmark`; None where only days have it."""
 
 
 class Day(NamedTuple):
-    """The account at the end of a day (UTC) that had events; what returns are computed from."""
+    """The account at the end of a day (UTC) that had events; returns are computed from these."""
 
     ts: int
-    """Of the day's last event, nanoseconds UTC; a bar is counted to the day on which it began, and no later."""
+    """The time of the day's last event, nanoseconds UTC; a bar belongs to the day on which it began."""
     equity: float
     benchmark: float
-    """What a benchmark account of 1 had come to: see `History.benchmark`."""
+    """The equity of a benchmark account that began with 1, see `History.benchmark`."""
     quoted: bool = True
     """Whether there was a quote: a day of rates, splits and dividends alone is no session."""
 
@@ -50,17 +50,17 @@ class Trade(NamedTuple):
     """``buy`` or ``sell``."""
     quantity: Decimal
     price: Decimal
-    """At which it filled, slippage included."""
+    """The price of one unit, slippage included, in the currency of the quotes."""
     cash: Decimal
-    """What a buy cost and a sell brought, commission included."""
+    """The cost of a buy, or the proceeds of a sell, commission included."""
     commission: Decimal
     profit: Decimal | None
-    """Of what closes a position: what a sell brought over what the units had cost, or what a short sale had brought
-    over what buying back cost. None for what opens one."""
+    """The realised profit of a closing trade: the proceeds of a sell less the cost of the units, or the proceeds of a
+    short sale less the cost of buying back. None for an opening trade."""
 
 
 class Section(NamedTuple):
-    """Something that a hook plugin adds to a report: a title, and lines that have a name and a text."""
+    """An addition of a hook plugin to a report: a title, and lines that have a name and a text."""
 
     title: str
     lines: Sequence[tuple[str, str]]
@@ -77,39 +77,39 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     composition: Mapping[str, Any]
     """The recipe in plain types, see `Composition.to_json`."""
     source: str
-    """Where the events came from, in a few words."""
+    """The origin of the events, in a few words."""
     events: int
     first_ts: int | None
     last_ts: int | None
     deposits: Decimal
-    """What was put in."""
+    """The cash that was deposited."""
     equity: Decimal
-    """What it had come to, exact."""
+    """The equity at the end, exact."""
     slices: Sequence[Slice]
     days: Sequence[Day]
     priced: Sequence[str]
     """The symbols whose quotes the slices hold; not all of them where there are very many."""
     benchmark: str
-    """What `Day.benchmark` follows: one symbol held all along, or equal amounts of all symbols, each put in at its
-    first quote and cash until then. It is counted in the account's currency; splits multiply what it holds, and
+    """The benchmark of `Day.benchmark`: one symbol held all along, or equal amounts of all symbols, each invested at
+    its first quote and cash until then. It is counted in the account's currency; splits multiply what it holds, and
     dividends are kept as cash."""
     trades: Sequence[Trade]
     counts: Mapping[str, int]
-    """How many records of each type there were. Of rejections, those that ended an order which had been placed, as
-    it was replaced or its time was over, are counted as ``ended``."""
+    """The number of records of each type. Rejections that ended a placed order, which was replaced or whose time was
+    over, are counted as ``ended``."""
     statement: Mapping[str, Any]
     """The account at the end, see `Statement.to_json`."""
     complete: bool
-    """Whether all events were taken, rather than a person having ended it."""
+    """Whether all events were taken; False where a person ended the run."""
     refusals: Mapping[str, int] = {}
-    """Why orders were refused and how often, the most frequent first; numbers are left out of the reasons."""
+    """The reasons for which orders were refused, with counts, the most frequent first; numbers are left out of them."""
     unbooked: Mapping[str, int] = {}
-    """Why splits, dividends and rates were not booked, and how often; they are not among ``rejection`` in `counts`."""
+    """The reasons for which splits, dividends and rates were not booked, with counts; `counts` leaves them out."""
     shut_out: Mapping[str, int] = {}
-    """Why orders never had a price, as their exchange was closed whenever there was one, and how many."""
+    """The reasons for which orders never had a price while their exchange was open, with counts."""
     notices: Mapping[str, int] = {}
-    """How often the rules of time have left something out, see `TradingEngine.told`."""
+    """Counts of events and prices that the rules of time left out, see `TradingEngine.told`."""
     unquoted: Mapping[str, int] = {}
-    """How many splits and dividends there were of each symbol that was never quoted."""
+    """The number of splits and dividends of each symbol that was never quoted."""
     sections: Sequence[Section] = ()
-    """What hook plugins add to a report."""
+    """Additions of hook plugins to a report."""

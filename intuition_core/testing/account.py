@@ -28,7 +28,7 @@ class FakeAccount(msgspec.Struct, kw_only=True):
     marks: Mapping[str, float] = {}
     """The latest quote, by symbol; a position without one counts nothing."""
     rates: Mapping[str, float] = {}
-    """What a price of 1 comes to in the account's currency, by symbol: multiplier times rate; 1 where absent."""
+    """The value of a price of 1 in the account's currency, by symbol: multiplier times rate; 1 where absent."""
     quoted_at: Mapping[str, int] = {}
     """When each symbol was last quoted, nanoseconds UTC."""
     closed_trades: Sequence[ClosedTrade] = ()
@@ -37,7 +37,7 @@ class FakeAccount(msgspec.Struct, kw_only=True):
 
     @property
     def values(self) -> Mapping[str, float]:
-        """What each position is worth at its mark."""
+        """The value of each position at its mark."""
         return {sid: units * self.worth(sid) if sid in self.marks else 0.0 for sid, units in self.positions.items()}
 
     @property
@@ -46,7 +46,7 @@ class FakeAccount(msgspec.Struct, kw_only=True):
         return self.cash + added(self.pending.values()) + self.margin + added(self.values.values())
 
     def worth(self, sid: str, price: float | None = None) -> float:
-        """Give what one unit is worth at a price, or at its mark; nan where it has none."""
+        """Return the value of one unit at a price, or at the symbol's mark; nan where it has none."""
         if price is None:
             price = self.marks.get(sid, math.nan)
         return price * self.rates.get(sid, 1.0)

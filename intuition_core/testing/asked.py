@@ -1,4 +1,4 @@
-"""What the contracts of parts share that are asked something again and again, and answer."""
+"""The base of the contracts of parts that answer questions: algorithms, portfolios, risk parts, indicators."""
 
 import time
 from abc import abstractmethod
@@ -13,7 +13,7 @@ from intuition_core.testing.contract import Contract, Made, must, skip, spread
 from intuition_core.testing.effects import Effect, observed
 
 _TRIES: Final = 3
-"""How often a question must take too long: a busy machine makes one or two of them late."""
+"""The number of late answers that count as too slow: a busy machine makes one or two of them late."""
 
 _SLOW: Final = 5
 """After so many slow answers a run ends: the rest would take as long."""
@@ -32,7 +32,7 @@ class AskedContract(Contract):
 
     @abstractmethod
     def questions(self) -> list[Any]:
-        """Give what the part is asked, in order; new objects each time."""
+        """Return the questions to the part, in order; new objects each time."""
 
     @abstractmethod
     def ask(self, made: Made, question: Any) -> Any:
@@ -40,7 +40,7 @@ class AskedContract(Contract):
 
     @abstractmethod
     def read(self, answer: Any) -> Sequence[Any]:
-        """Give an answer as the core reads it.
+        """Return an answer as the core reads it.
 
         Raises:
             TypeError, ValueError: it is none.
@@ -306,7 +306,7 @@ def _keeps_state(live: Any) -> bool:
 
 
 def _encoded(answers: Sequence[Any]) -> bytes | None:
-    """Give answers in a form that tells different ones apart; None for no answer."""
+    """Return answers as bytes that differ where the answers do; None for no answer."""
     if not answers:
         return None
     # What cannot be encoded is compared by what it says of itself; that it cannot is another check's business.

@@ -87,7 +87,7 @@ class FakeVenue:
         self._late: list[PlacedOrder] = []
 
     def step(self, name: str) -> None:
-        """Say that a step is reached; a broker may report its own steps here to be crashed there too."""
+        """Note that a step is reached; a broker may report its own steps here to be crashed there too."""
         if self.interrupt is not None:
             self.interrupt(name)
 
@@ -120,7 +120,7 @@ class FakeVenue:
         return {"state": placed.state}
 
     def find(self, client_id: str) -> Mapping[str, Any] | None:
-        """Give the state of an order, or None where no order with that client order id is known.
+        """Return the state of an order, or None where no order with that client order id is known.
 
         Raises:
             TimeoutError: no answer came.
@@ -139,7 +139,7 @@ class FakeVenue:
         return None if found is None else {"state": found.state}
 
     def arrive(self) -> None:
-        """Let what is late arrive."""
+        """Deliver the orders that are late."""
         late, self._late = self._late, []
         for order in late:
             self._book(order)
@@ -327,7 +327,7 @@ class BrokerContract:
 
 
 class _Run:
-    """One venue, and the brokers that live and die at it."""
+    """A venue, and the brokers that are started and crash at it."""
 
     def __init__(self, contract: BrokerContract, venue: FakeVenue, folder: Path) -> None:
         folder.mkdir()

@@ -17,7 +17,7 @@ _COMMON: Final = ("XNYS", "XLON", "XTKS", "24/7")
 """Calendars of which a part may know one, where it does not say which it knows."""
 
 _MOST: Final = 3
-"""How many calendars are looked at where a part names more."""
+"""The number of calendars that are checked where a part names more."""
 
 _UNKNOWN: Final = "no such calendar"
 _YEAR: Final = 365 * 86_400 * 10**9
@@ -42,7 +42,7 @@ class CalendarContract(StartingContract):
     calendars: ClassVar[Sequence[str]] = ()
 
     def names(self) -> Sequence[str]:
-        """Give the names to ask for.
+        """Return the names of calendars to ask for.
 
         Raises:
             SkipTest: none is known.
@@ -156,7 +156,7 @@ class CalendarContract(StartingContract):
         )
 
     def _sessions(self, name: str) -> Spans:
-        """Give sessions to compare something else with.
+        """Return the sessions of a calendar, for other checks to compare with.
 
         Raises:
             SkipTest: there is something wrong with them.
@@ -193,6 +193,6 @@ def _knows(live: Any, name: str) -> bool:
 
 
 def _hours(live: Any, name: str) -> tuple[list[Any], list[Any]]:
-    """Give all that a part says of a calendar."""
+    """Return the sessions and the breaks of a calendar."""
     breaks = live.breaks(name) if callable(getattr(live, "breaks", None)) else ()
     return [*live.sessions(name)], [*breaks]

@@ -64,7 +64,7 @@ CONTRACTS: Final[dict[str, type[Contract]]] = {
 """The contracts that a part can be held to without anything else."""
 
 _NUMBERS: Final = (0.5, 1, 10)
-"""What is tried for numbers that a part needs and of which nothing is known."""
+"""Values that are tried for required numbers without a default."""
 
 _TICK: Final = 0.1
 """Seconds between two looks at the part."""
@@ -137,7 +137,7 @@ def _methods() -> str:
 
 
 def course_of(job: Job) -> Iterator[Finding]:
-    """Let a part work on a market of several symbols, and give all that it said."""
+    """Run a part on a market of several symbols, and return all that it said."""
     kind, factory = _loaded(job)
     contract = CONTRACTS.get(kind)
     if contract is None:
@@ -220,7 +220,7 @@ def _contract(job: Job, kind: str, factory: Callable[[], Any], folder: Path) -> 
 
 
 def _refused(contract: type[Contract], factory: Callable[[], Any], params: dict[str, Any]) -> str | None:
-    """Say why a part does not take parameters; None where it does."""
+    """Return the reason why a part does not take parameters; None where it does."""
     try:
         type("Tried", (contract,), {"part": factory, "params": params})().make()
     except (IntuitionError, ValueError) as error:
@@ -245,7 +245,7 @@ def _enough(contract: type[Contract], factory: Callable[[], Any], params: dict[s
 
 
 def _give_events(checked: ListeningContract) -> None:
-    """Let a part that listens elsewhere hear something."""
+    """Replace the events of a contract by examples for all channels that its part listens to."""
     try:
         type(checked).quotes = example_events(list(checked.channels()))[:_EVENTS]
     except Exception:  # noqa: BLE001  # the checks come across the same, and tell
@@ -315,7 +315,7 @@ class Looking:
 
 
 def _call(frame: FrameType | None) -> FrameType | None:
-    """Give the frame of the call of a part that goes on; None where none does."""
+    """Return the frame of the call of a part that has not come back; None where there is none."""
     call = None
     while frame is not None:
         name = str(frame.f_globals.get("__name__", ""))

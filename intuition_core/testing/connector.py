@@ -24,7 +24,7 @@ class FakeBackend:
         self.closed = 0
 
     def offers(self, method: str) -> bool:
-        """Say that it has what every backend has, and nothing more."""
+        """Return whether a method is one of those that every backend has."""
         return method in ("initialize", "event")
 
     def call(self, method: str, *args: Any) -> Any:

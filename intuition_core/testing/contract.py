@@ -1,4 +1,4 @@
-"""What the contracts of all kinds share: how the part is made, and which parameters it must refuse."""
+"""The base of all contracts: making the part, and parameters that it must refuse."""
 
 import inspect
 import logging
@@ -19,10 +19,10 @@ from intuition_core.testing.account import FakeAccount
 from intuition_core.trading.timers import Missed, read_timer
 
 SEED: Final = 7
-"""What parts draw with while they are checked."""
+"""The seed of the generator that parts draw from while they are checked."""
 
 _ODD: Final = (-1, 0, math.nan, math.inf, -math.inf, "", "no such value", {"no": "such table"}, [None])
-"""What people give as a parameter by accident."""
+"""Values that people give as a parameter by accident."""
 
 _log: Final = logging.getLogger(__name__)
 
@@ -32,9 +32,9 @@ class Made(NamedTuple):
 
     live: Any
     answer: Any
-    """What its `initialize` answered; None for a part without one."""
+    """The answer of its `initialize`; None for a part without one."""
     context: Context
-    """What it may draw with and log to."""
+    """The context that it was given."""
 
 
 class Contract:
@@ -55,7 +55,7 @@ class Contract:
 
     @property
     def factory(self) -> Callable[[], Any]:
-        """What makes the part; a function does not become a method by being set as ``part``."""
+        """The factory of the part; a function set as ``part`` does not become a method."""
         if getattr(self, "part", None) is None:
             raise AssertionError("this class names no part: set `part = MyPart`")
         found = inspect.getattr_static(self, "part")
@@ -63,7 +63,7 @@ class Contract:
 
     @property
     def label(self) -> str:
-        """How messages name the part."""
+        """The name of the part in messages."""
         return f"{self.kind} {getattr(self.factory, '__name__', 'under test')}"
 
     def make(
@@ -91,7 +91,7 @@ class Contract:
         return Made(live, initialize(given, context) if takes_context(initialize) else initialize(given), context)
 
     def parameters(self, params: Mapping[str, Any] | None = None) -> Any:
-        """Give what `initialize` receives.
+        """Return the parameters that `initialize` receives.
 
         Raises:
             IntuitionError: they do not fit.
@@ -142,7 +142,7 @@ class Contract:
 
 
 def takes_context(initialize: Callable[..., Any]) -> bool:
-    """Say whether an `initialize` takes a context as its second parameter."""
+    """Return whether an `initialize` takes a context as its second parameter."""
     try:
         inspect.signature(initialize).bind(None, None)
     except (TypeError, ValueError):  # a callable written in C may not tell
@@ -157,12 +157,12 @@ def must(holds: bool, otherwise: str) -> None:  # noqa: FBT001  # reads as an as
 
 
 def skip(reason: str) -> NoReturn:
-    """Say that there is nothing to check; pytest knows this as a test that was skipped."""
+    """Skip a check with a reason; pytest shows the test as skipped."""
     raise SkipTest(reason)
 
 
 def spread(count: int, places: Iterable[int], *, most: int = 7) -> list[int]:
-    """Give places to look at more closely: some over the whole length, and some right after what happened at places.
+    """Return places to look at more closely: some over the whole length, and some right after the given places.
 
     Args:
         count: how many there are.

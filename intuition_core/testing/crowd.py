@@ -1,4 +1,4 @@
-"""What a part comes to on a market of several symbols, told so that two processes can be compared."""
+"""The answers of a part on a market of several symbols, in a form in which two processes can be compared."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
@@ -20,7 +20,7 @@ _TURN: Final = 20
 
 
 class Said(NamedTuple):
-    """What was said, and to what."""
+    """An answer, and the question to it."""
 
     to: str
     said: str
@@ -43,7 +43,7 @@ class Crowd:
 
 
 def crowd(channels: Sequence[str] = (DEFAULT_CHANNEL,)) -> list[dict[str, Any]]:
-    """Give a year of daily bars of eight symbols, made of recorded ones; on other channels the quote, as ``value``."""
+    """Return a year of daily bars of eight symbols, made of recorded ones; on other channels the quote as ``value``."""
     recorded = quotes()
     days = list(dict.fromkeys(event["ts"] for event in recorded))
     prices = {sid: [event for event in recorded if event["sid"] == sid] for sid in SYMBOLS[:2]}
@@ -65,7 +65,7 @@ def crowd(channels: Sequence[str] = (DEFAULT_CHANNEL,)) -> list[dict[str, Any]]:
 
 
 def course(kind: str, checked: Contract) -> Iterator[Said]:
-    """Let a part work on that market, and give what it said and what came of it, one after the other.
+    """Run a part on that market, and yield its answers and the records that they cause, in order.
 
     Args:
         kind: the part's kind; of one that decides nothing, nothing is given.

@@ -1,4 +1,4 @@
-"""Who reads the clock, draws from generators that all share, or opens connections, while a part is at work."""
+"""Calls of a part that read the clock, draw from shared generators or open connections."""
 
 import os
 import random
@@ -37,7 +37,7 @@ class Call(NamedTuple):
 
     effect: Effect
     function: str
-    """What was called, such as ``time.time``."""
+    """The function that was called, such as ``time.time``."""
     place: str
     """Where, as ``file:line``; empty where it is not known."""
 
@@ -93,7 +93,7 @@ def _effect(function: Callable[..., Any]) -> tuple[Effect, str] | None:
 
 
 def _caller(frame: FrameType) -> FrameType | None:
-    """Give the first frame outside of the standard library; None if the way there leads through logging."""
+    """Return the first frame outside of the standard library; None if the way there leads through logging."""
     current: FrameType | None = frame
     while current is not None and (root := _root(current)) in sys.stdlib_module_names:
         if root == "logging":
@@ -107,7 +107,7 @@ def _root(frame: FrameType) -> str:
 
 
 def _numpy_state() -> str | None:
-    """Give the state of NumPy's shared generator, if NumPy was imported by anybody."""
+    """Return the state of NumPy's shared generator, if NumPy was imported by anybody."""
     module = sys.modules.get(_NUMPY)
     if module is None:
         return None

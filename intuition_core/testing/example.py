@@ -21,7 +21,7 @@ _COLUMNS: Final = ("ts", "sid", "open", "high", "low", "close", "volume")
 
 
 def example_params(kind: str, name: str, factory: Callable[[], Any], folder: Path) -> dict[str, Any]:
-    """Give parameters for parts that can do nothing without; what they name is made in a folder.
+    """Return parameters for parts that can do nothing without any; the files that they name are made in a folder.
 
     Recorded quotes are written for those sources of which the core knows what they read. A connector is pointed to a
     port of this machine at which nobody listens.
@@ -50,7 +50,7 @@ def example_params(kind: str, name: str, factory: Callable[[], Any], folder: Pat
 
 
 def example_events(channels: Sequence[str]) -> list[dict[str, Any]]:
-    """Give the recorded quotes, and on other channels what an indicator might say at each: the quote, as ``value``."""
+    """Return the recorded quotes, each with messages on the other channels that have the quote as ``value``."""
     others = [channel for channel in channels if channel != DEFAULT_CHANNEL]
     events = []
     for event in quotes():

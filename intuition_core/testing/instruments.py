@@ -25,7 +25,7 @@ class InstrumentsContract(StartingContract):
     asked: ClassVar[str] = "instruments"
 
     def rows(self) -> list[Mapping[str, Any]]:
-        """Give the rows of a new part.
+        """Return the rows of a new part.
 
         Raises:
             AssertionError: the part raises, or gives something else.

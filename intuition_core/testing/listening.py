@@ -1,4 +1,4 @@
-"""What the contracts of algorithms and indicators share: both listen to events on channels."""
+"""The base of the contracts of algorithms and indicators, which listen to events on channels."""
 
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,19 +26,19 @@ class ListeningContract(AskedContract):
     quotes: ClassVar[Iterable[Mapping[str, Any]] | None] = None
 
     def events(self) -> list[dict[str, Any]]:
-        """Give the events, normalised, each an object of its own."""
+        """Return the events, normalised, each an object of its own."""
         given = inspect.getattr_static(self, "quotes")
         if given is None:
             return recorded()
         return [event for quote in copies(given) for event in normalise(quote, now=lambda: 0)]
 
     def questions(self) -> list[Any]:
-        """Give the events of the channels that the part listens to, with something in them that is easily changed."""
+        """Return the events of the channels that the part listens to, with a mutable value in each."""
         channels = self.channels()
         return [{**event, "nested": {"levels": [1, 2]}} for event in self.events() if event["channel"] in channels]
 
     def channels(self) -> Sequence[str]:
-        """Give the channels that the part listens to.
+        """Return the channels that the part listens to.
 
         Raises:
             AssertionError: what `initialize` answers names none.
@@ -56,11 +56,11 @@ class ListeningContract(AskedContract):
         return tuple(answer)
 
     def ask(self, made: Made, question: Any) -> Any:
-        """Give the part an event."""
+        """Call the part with an event."""
         return made.live.event(question)
 
     def read(self, answer: Any) -> Sequence[Signal | Cancel | Message | Targets]:
-        """Give what was answered to an event."""
+        """Return the answer to an event as signals, cancels and messages."""
         return () if answer is None else answers(answer)
 
     def named(self, number: int, question: Any) -> str:

@@ -34,7 +34,7 @@ class MemoryBroker:
         self._settled[order_id] = answer["state"]
 
     def query(self, order_id: str) -> Mapping[str, Any] | None:
-        """Give the state of an order, None where nobody knows it.
+        """Return the state of an order; None where the venue does not know it.
 
         Raises:
             VenueUnavailable: the venue did not answer.
@@ -47,7 +47,7 @@ class MemoryBroker:
             raise VenueUnavailable(order_id, str(error)) from error
 
     def fill(self, order_id: str) -> None:
-        """Let the venue fill an order that it has.
+        """Fill an order at the venue.
 
         Raises:
             KeyError: it has none of that id.

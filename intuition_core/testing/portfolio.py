@@ -48,7 +48,7 @@ class PortfolioContract(AskedContract):
     kind: ClassVar[str] = "portfolio"
 
     def questions(self) -> list[Any]:
-        """Give signals to buy, with edges and without, each with an account that could take it."""
+        """Return signals to buy, with edges and without, each with an account that could take it."""
         given = []
         for number, event in enumerate(quotes()[:_QUESTIONS]):
             edge = _EDGES[number % len(_EDGES)]
@@ -56,11 +56,11 @@ class PortfolioContract(AskedContract):
         return given
 
     def ask(self, made: Made, question: Any) -> Any:
-        """Let the part size a signal."""
+        """Call the part to size a signal."""
         return made.live.optimize(*question)
 
     def read(self, answer: Any) -> Sequence[Bet]:
-        """Give a stake as bets."""
+        """Return a stake as bets."""
         return () if answer is None else bets(answer)
 
     def named(self, number: int, question: Any) -> str:
@@ -143,7 +143,7 @@ class PortfolioContract(AskedContract):
 
 
 def _account(number: int, event: dict[str, Any]) -> FakeAccount:
-    """Give an account as it may be met: fresh, invested, or with orders at work and a past."""
+    """Return an account of one of several kinds: fresh, invested, or with orders at work and closed trades."""
     sid, quote, ts = event["sid"], event["quote"], event["ts"]
     marks = {"IBM": 120.0, "MSFT": 26.0, sid: quote}
     if number % 3 == 0:

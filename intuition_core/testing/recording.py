@@ -6,11 +6,11 @@ from importlib.resources import files
 from typing import Any, Final
 
 _SESSION: Final = 23_400 * 10**9
-"""How long a session lasts, in nanoseconds."""
+"""The length of a session in nanoseconds."""
 
 
 def quotes() -> list[dict[str, Any]]:
-    """Give daily bars of IBM and MSFT from 1 July 2008 to 5 January 2009, as normalised events of the caller's.
+    """Return daily bars of IBM and MSFT from 1 July 2008 to 5 January 2009, as normalised events, new ones each time.
 
     Prices are US dollars, not adjusted for dividends; ``start`` and ``ts`` are those of the session, 9:30 and 16:00 in
     New York. The half

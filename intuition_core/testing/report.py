@@ -29,7 +29,7 @@ class ReportContract(Contract):
     kind: ClassVar[str] = "report"
 
     def histories(self) -> dict[str, History]:
-        """Give runs to report on, by what is special about them."""
+        """Return histories to report on, by a name that says what is special about each."""
         return {"recorded": recorded_history(), "empty": empty_history(), "one day": recorded_history(days=1)}
 
     def exercise(self, made: Made) -> None:
@@ -109,12 +109,12 @@ class ReportContract(Contract):
 
 
 def empty_history() -> History:
-    """Give a run in which nothing happened."""
+    """Return the history of a run without events."""
     return _history([])
 
 
 def recorded_history(*, days: int = 100) -> History:
-    """Give a run on the recorded quotes of IBM: ten units bought on the first day, and sold after a while.
+    """Return the history of a run on the recorded quotes of IBM: ten units bought on the first day, and sold later.
 
     Args:
         days: how many days it takes.

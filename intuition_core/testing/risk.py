@@ -30,7 +30,7 @@ class RiskContract(AskedContract):
     kind: ClassVar[str] = "risk"
 
     def questions(self) -> list[Any]:
-        """Give orders of all sizes and prices, opening and closing longs and shorts, on accounts rich and poor."""
+        """Return orders of all sizes and prices, opening and closing longs and shorts, on accounts rich and poor."""
         sizes: list[tuple[Side, Decimal | None, Decimal | None]] = [("buy", cash, None) for cash in _CASH]
         sizes += [("buy", None, cash / 100) for cash in _CASH]
         sizes += [("sell", None, quantity) for quantity in (Decimal(1), Decimal(10))]
@@ -48,7 +48,7 @@ class RiskContract(AskedContract):
         ]
 
     def ask(self, made: Made, question: Any) -> Any:
-        """Let the part see how the account fares, if it wants to, and check an order."""
+        """Show the part the account, if it has `observe`, and call it to check an order."""
         order, account = question
         observe = getattr(made.live, "observe", None)
         if observe is not None:
@@ -58,7 +58,7 @@ class RiskContract(AskedContract):
         return made.live.check(order, account)
 
     def read(self, answer: Any) -> Sequence[Order | Rejection]:
-        """Give the verdict."""
+        """Return the answer."""
         if isinstance(answer, Rejection):
             check_text("a Rejection's reason", answer.reason)
             if not answer.reason.strip():

@@ -33,7 +33,7 @@ class SourceContract(Contract):
     live: ClassVar[bool] = False
 
     def events(self, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-        """Give the first events, normalised as the core does it."""
+        """Return the first events, normalised as by the core."""
         made = self.make(params)
         negative = bool(getattr(self.parameters(params), "negative_prices", False))
         return [
@@ -213,5 +213,5 @@ def _no_clock() -> int:
 
 
 def _exactly(event: dict[str, Any], expected: dict[str, Any]) -> bool:
-    """Say whether two events are equal in their types, too: 1 is not 1.0 to those who read them."""
+    """Return whether two events are equal in values and types: 1 is not 1.0 to those who read them."""
     return event == expected and all(type(event[key]) is type(value) for key, value in expected.items())

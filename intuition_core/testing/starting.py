@@ -1,4 +1,4 @@
-"""What the contracts of parts share that are asked once, when a session starts."""
+"""The base of the contracts of parts that are asked once, when a session starts."""
 
 import inspect
 from typing import ClassVar

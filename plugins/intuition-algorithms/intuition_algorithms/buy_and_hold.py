@@ -43,7 +43,7 @@ class BuyAndHold:
         return Signal(sid, "buy", data["quote"])
 
     def snapshot(self) -> list[str]:
-        """Give the symbols that were bought, sorted."""
+        """Return the symbols that were bought, sorted."""
         return sorted(self._bought)
 
     def restore(self, state: Sequence[str]) -> None:

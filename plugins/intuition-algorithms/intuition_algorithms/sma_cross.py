@@ -89,7 +89,7 @@ class SmaCross:
         return step(data["quote"])
 
     def snapshot(self) -> dict[str, list[Any]]:
-        """Give, by symbol, where the fast average is (1 above, 0 at, -1 below) and the quotes, oldest first."""
+        """Return by symbol the sign of the gap (1, 0 or -1) and the quotes, oldest first."""
         return {sid: list(watch.send(None)) for sid, watch in self._watches.items()}
 
     def restore(self, state: Mapping[str, Sequence[Any]]) -> None:
@@ -106,7 +106,7 @@ class SmaCross:
             self._begin(sid, list(quotes), position)
 
     def _begin(self, sid: str, quotes: Sequence[float] = (), position: int | None = None) -> _Step:
-        """Give what takes the quotes of a symbol from here on."""
+        """Return the function that takes the quotes of a symbol from here on."""
         if self._wanted is not None and sid not in self._wanted:
             return self._steps.setdefault(sid, _ignore)
         watch = _watch(sid, self._fast, self._slow, list(quotes), position)
@@ -169,14 +169,14 @@ def _watch(sid: str, fast: int, slow: int, prices: list[float], position: int | 
 
 
 def _measure(recent: list[float], prices: list[float]) -> tuple[float, float, float, float]:
-    """Give the gap; how near to nothing it must be to be computed exactly; and between which prices that is enough."""
+    """Return the gap, the size below which it is computed exactly, and the range of prices that this holds for."""
     limit = 2 * max(max(prices), -min(prices))
     gap = math.fsum(recent) - math.fsum(prices) * (len(recent) / len(prices))
     return gap, _NEAR * limit * len(recent), -limit, limit
 
 
 def _unchanged(position: int, near: float) -> tuple[float, float]:
-    """Give the limits between which a gap leaves the position as it is, beyond doubt."""
+    """Return the limits between which a gap certainly leaves the position as it is."""
     if position > 0:
         return near, math.inf
     return (-math.inf, -near) if position < 0 else (0.0, 0.0)
@@ -196,7 +196,7 @@ def _compare(recent: list[float], prices: list[float]) -> int:
 
 
 def _millionths(prices: list[float]) -> list[int] | None:
-    """Give prices as whole millionths, which is many times faster than as decimals; None where one of them is none."""
+    """Return prices as whole millionths, which are faster to add than decimals; None where a price is no multiple."""
     whole = [round(price * 1e6) for price in prices]
     # Below 1e15 no two decimals are the same float, so a price that comes out again was written as just that.
     exact = min(whole) > -(10**15) and max(whole) < 10**15 and [each / 1e6 for each in whole] == prices

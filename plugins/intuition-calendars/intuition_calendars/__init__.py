@@ -13,7 +13,7 @@ LAST: Final = "2040-12-31"
 moves with today's date, and a replay next year would have other sessions than the run."""
 
 _NO_TIME: Final = -(2**63)
-"""What stands in the library's arrays where a session has no break."""
+"""The library's mark for a session without a break."""
 
 
 class UnknownCalendar(IntuitionError, LookupError):
@@ -30,7 +30,7 @@ class Exchange:
     """The calendars of exchanges: ISO 10383 codes such as ``XNYS``, and common names such as ``NYSE``."""
 
     def sessions(self, name: str) -> Iterator[tuple[int, int]]:
-        """Give when each session opens and closes, nanoseconds UTC.
+        """Yield the opening and the closing time of each session, nanoseconds UTC.
 
         Raises:
             UnknownCalendar: there is no calendar of that name.
@@ -39,7 +39,7 @@ class Exchange:
         return zip(calendar.opens_nanos.tolist(), calendar.closes_nanos.tolist(), strict=True)
 
     def breaks(self, name: str) -> Iterator[tuple[int, int]]:
-        """Give when trading pauses within sessions, such as over noon, and when it goes on, nanoseconds UTC.
+        """Yield the beginning and the end of each break within sessions, such as over noon, nanoseconds UTC.
 
         Raises:
             UnknownCalendar: there is no calendar of that name.

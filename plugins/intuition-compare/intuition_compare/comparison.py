@@ -1,4 +1,4 @@
-"""What a comparison found: what each variant came to, and its difference to the first."""
+"""The result of a comparison: each variant's, and its difference to the first."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -11,7 +11,7 @@ from intuition_core.history import History
 
 
 class Drawing(NamedTuple):
-    """How the intervals are drawn."""
+    """The options of the intervals: level, number of replications, seed."""
 
     level: float
     replications: int
@@ -27,17 +27,17 @@ class Comparison(NamedTuple):
 
     @property
     def history(self) -> History:
-        """What the first came to: its events and their times are those of all."""
+        """The history of the first variant; its events and their times are those of all."""
         return self.runs[0].history
 
     @property
     def apart(self) -> list[Decimal]:
-        """By how much the equity of each of the others is more than that of the first, exact, in its currency."""
+        """The equity of each variant but the first, less that of the first: exact, in its currency."""
         first, *others = (run.history.equity for run in self.runs)
         return [EXACT.subtract(equity, first) for equity in others]
 
     def to_json(self) -> dict[str, Any]:
-        """Give it in plain JSON types: exact amounts as decimal text, rates as fractions of one, times in ns UTC."""
+        """Return plain JSON types: exact amounts as decimal text, rates as fractions of one, times in ns UTC."""
         history = self.history
         return {
             "source": history.source,
@@ -55,7 +55,7 @@ class Comparison(NamedTuple):
 
 
 def compared(runs: Sequence[Run], drawing: Drawing) -> Comparison:
-    """Hold each of several runs on the same events against the first."""
+    """Compare each of several runs over the same events with the first."""
     return Comparison(runs, [difference(runs[0], run, **drawing._asdict()) for run in runs[1:]], drawing)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from intuition_report.returns import rates
-from intuition_report.sessions import pace, sessions
+from intuition_report.sessions import annualisation, sessions
 
 from intuition_compare.runs import Run
 from intuition_core.history import History
@@ -42,7 +42,7 @@ class Interval(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """How a variant differs from the one that it is held against."""
+    """The difference of a variant to the first one."""
 
     variant: str
     to: str
@@ -91,7 +91,7 @@ def difference(
                 f"{MIN_BLOCKS} times as many"
             )
         else:
-            per_year = pace(sessions(first.history.days)).per_year
+            per_year = annualisation(sessions(first.history.days)).per_year
             intervals = _drawn(one, two, per_year, block, level=level, replications=replications, seed=seed)
     return Difference(
         variant=other.name,
@@ -106,14 +106,14 @@ def difference(
 
 
 def _returns(history: History, *, open_day: bool) -> list[float]:
-    """Give the returns of sessions, the first on what was put in; nan where one is not defined."""
+    """Return the returns by session, the first one on the deposits; nan for all where one is not defined."""
     days = sessions(history.days[:-1] if open_day else history.days)
     found = rates(float(history.deposits), (day.equity for day in days))
     return found if found is not None else [math.nan] * len(days)
 
 
 def _why_not(one: Sequence[float], two: Sequence[float]) -> str | None:
-    """Say why there is no interval; None where there is."""
+    """Return the reason why there is no interval; None where there is one."""
     if len(one) < MIN_DAYS:
         return f"{len(one)} days of returns, and an interval takes {MIN_DAYS}"
     active = [mine - theirs for mine, theirs in zip(two, one, strict=True)]
@@ -125,7 +125,7 @@ def _why_not(one: Sequence[float], two: Sequence[float]) -> str | None:
 
 
 def _block_length(one: Sequence[float], two: Sequence[float]) -> int:
-    """Give how many days are best drawn together."""
+    """Return the optimal block length of the stationary bootstrap, in days (Politis and White 2004)."""
     import numpy as np
     from arch.bootstrap import optimal_block_length
 
@@ -181,4 +181,4 @@ _STATISTICS: Final = (
         "mean over deviation of returns by session, ddof 1, risk-free 0, scaled by √{per_year:g}",
     ),
 )
-"""What is compared, each with the convention by which it is computed."""
+"""The statistics that are compared: name, label, unit, convention."""

@@ -51,7 +51,7 @@ def render(comparison: Comparison, colours: tuple[str, ...]) -> bytes:
 
 
 def points(comparison: Comparison) -> dict[str, Any]:
-    """Give what the charts are drawn from: seconds UTC, and for each variant its equity and that less the first's."""
+    """Return the columns of the charts: seconds UTC, equity by variant, and its difference to the first variant's."""
     slices = comparison.history.slices
     # A chart has one value a point: a second, or a microsecond within an hour.
     unit = _NANOSECONDS if not slices or slices[-1].ts - slices[0].ts > _HOUR else 1_000

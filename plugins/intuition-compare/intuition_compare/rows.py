@@ -22,7 +22,7 @@ class SharedStatus(NamedTuple):
 
 
 def headline(comparison: Comparison) -> str:
-    """Say on what the variants were compared, in a line."""
+    """Return a line on the events of the comparison: source, number, times."""
     history = comparison.history
     if history.first_ts is None or history.last_ts is None:
         return f"{history.source}: no events"
@@ -30,7 +30,7 @@ def headline(comparison: Comparison) -> str:
 
 
 def line(comparison: Comparison) -> str:
-    """Give the equity of all variants in a line, with when that was."""
+    """Return a line with the time, the number of events and the equity of all variants."""
     first, *others = comparison.runs
     history = comparison.history
     when = "before the first event" if history.last_ts is None else f"{_moment(history.last_ts)} UTC"
@@ -43,7 +43,7 @@ def line(comparison: Comparison) -> str:
 
 
 def figures(runs: Sequence[Run]) -> Iterator[tuple[str, list[str]]]:
-    """Give what runs came to: for each figure its name, and one text for each run."""
+    """Yield for each figure its name and one text for each run."""
     yield "Equity at the end", [f"{run.history.equity:,.2f}" for run in runs]
     for name in FIGURES:
         yield runs[0].metrics[name].label, [_figure(run.metrics[name]) for run in runs]
@@ -54,7 +54,7 @@ def figures(runs: Sequence[Run]) -> Iterator[tuple[str, list[str]]]:
 
 
 def differences(comparison: Comparison, others: Sequence[int]) -> Iterator[tuple[str, list[SharedStatus]]]:
-    """Give the differences to the first: for each figure its name, and a cell for each of the others.
+    """Yield for each figure its name and a cell for each variant but the first: the difference to the first.
 
     Args:
         comparison: what was found.
@@ -67,7 +67,7 @@ def differences(comparison: Comparison, others: Sequence[int]) -> Iterator[tuple
 
 
 def notes(comparison: Comparison) -> Iterator[str]:
-    """Say by which conventions the figures and the intervals were computed, and why some are missing."""
+    """Yield lines on the conventions of the figures and the intervals, and on the reasons for missing ones."""
     for metric in comparison.runs[0].metrics.values():
         yield f"{metric.label}: {metric.convention}"
     mean = next((each for found in comparison.differences for each in found.intervals), None)

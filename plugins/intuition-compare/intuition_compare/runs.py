@@ -1,4 +1,4 @@
-"""Variants at work on the same events, and what each came to."""
+"""Runs of variants over the same recorded events, and their results."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
@@ -17,25 +17,35 @@ FIGURES: Final = ("total_return", "annual_volatility", "sharpe", "max_drawdown")
 
 
 class Run(NamedTuple):
-    """What one variant came to."""
+    """The result of one variant."""
 
     name: str
     history: History
     sha256: str
-    """The hash of its decisions, as every other command gives it."""
+    """The SHA-256 of its decisions, as every command prints it."""
     metrics: Mapping[str, Metric]
 
 
 def run_of(name: str, history: History, sha256: str) -> Run:
-    """Give what a variant came to, with its figures: those of the report, each with its convention."""
+    """Return the result of a variant, with its figures as in the report, each with its convention."""
     metrics = {metric.name: metric for metric in Html().metrics(history)}
     return Run(name, history, sha256, {key: metrics[key] for key in FIGURES})
 
 
 class Backtests:
-    """Variants that take the same recorded events, side by side.
+    """Variants that run over the same recorded events, side by side.
+
+    Attributes:
+        events: the number of events taken.
+
+    Args:
+        variants: the recipes, by name.
+        monitor: shows the parts to the process in front; None where nothing looks after them.
+        failures: counts the failures of parts; None where nobody counts them.
+        catalogue: the plugins there are; with them, channels that nobody can send are refused.
 
     Raises:
+        NobodySends: a part listens to a channel that nobody can send.
         PartFailed: a part cannot be made or initialised.
     """
 

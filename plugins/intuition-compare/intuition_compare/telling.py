@@ -15,7 +15,7 @@ _FILE_WIDTH: Final = 160
 
 
 def console() -> Console:
-    """Give where to write: standard output, whatever its locale can write."""
+    """Return a console on standard output that replaces characters its locale cannot write."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # not every locale can write the root in √252
     found = Console(highlight=False)

@@ -1,4 +1,4 @@
-"""The variants: every combination of what is to be compared, each composed as a run of its own would be."""
+"""Variants: every combination of the values to be compared, each composed as for a run of its own."""
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -28,14 +28,14 @@ ALGORITHM: Final = "--algo"
 PORTFOLIO: Final = "--portfolio"
 
 _PARTS: Final = {ALGORITHM: "algorithm.name", PORTFOLIO: "portfolio.name"}
-"""Where the configuration has a part, by flag."""
+"""The configuration's key of a part, by flag."""
 
 _COMMA: Final = re.compile(r",(?![^\[{]*[\]}])")
-"""One that is not within an array or a table."""
+"""A comma outside of arrays and tables."""
 
 
 class NotComparable(IntuitionError):
-    """What was asked for leaves nothing to compare."""
+    """A request that leaves nothing to compare."""
 
     def __init__(self, problem: str) -> None:
         self.problem = problem
@@ -43,31 +43,31 @@ class NotComparable(IntuitionError):
 
 
 class Choice(NamedTuple):
-    """What differs: `ALGORITHM`, `PORTFOLIO` or the key of a parameter, and one value, as it was typed."""
+    """One varied value, as it was typed: `ALGORITHM`, `PORTFOLIO` or the key of a parameter, and the value."""
 
     key: str
     value: str
 
     @property
     def is_flat(self) -> bool:
-        """Whether it is a parameter as ``--param`` takes one, not a part, nor a key of a table like ``[costs]``."""
+        """Whether it is a parameter of a part, rather than a part or a key of a table like ``[costs]``."""
         return not self.key.startswith("--") and self.key.partition(".")[0] not in SETTINGS
 
     def __str__(self) -> str:
-        """Give a part by its name alone, a parameter as ``key=value``."""
+        """Return the name alone for a part, ``key=value`` for a parameter."""
         return self.value if self.key.startswith("--") else f"{self.key}={self.value}"
 
 
 class Variant(NamedTuple):
-    """One combination, and the recipe that it comes to."""
+    """A combination and its recipe."""
 
     name: str
-    """What tells it from the others."""
+    """The values that differ from those of the others."""
     composition: Composition
 
 
 def combined(*, portfolio: str | None, algo: str | None, vary: Sequence[str]) -> list[tuple[Choice, ...]]:
-    """Give every combination of what was listed; the first one is that of everything that comes first.
+    """Return every combination of the listed values; the first one has the first value of each list.
 
     Args:
         portfolio: the portfolios, ``a,b,c``; None for those configured.
@@ -90,7 +90,7 @@ def combined(*, portfolio: str | None, algo: str | None, vary: Sequence[str]) ->
 
 
 def _listed(flag: str, text: str | None) -> list[str]:
-    """Take ``a,b,c`` apart; a comma within an array or a table does not count."""
+    """Split ``a,b,c``; a comma within an array or a table does not count."""
     if text is None:
         return []
     values = [value.strip() for value in _COMMA.split(text)]
@@ -112,7 +112,7 @@ def on_history(
     spelled: Mapping[str, str],
     seed: int,
 ) -> tuple[list[Variant], Config]:
-    """Compose each combination as ``intuition backtest`` composes one; give the first one's configuration, too.
+    """Compose each combination as ``intuition backtest`` does; return the variants, and the first one's configuration.
 
     A parameter goes to the variants of which a part takes it, so that one portfolio's can be given beside another's.
 
@@ -155,7 +155,7 @@ def beside(
     session: FollowedSession,
     flat: Mapping[str, Any],
 ) -> list[Variant]:
-    """Compose what is to run beside a session: the session's own recipe with changes; one without any is left out.
+    """Compose the variants beside a session: the session's recipe with changes; one without any is left out.
 
     Args:
         combinations: as `combined` gives them.
@@ -190,7 +190,7 @@ def beside(
 
 
 def names(combinations: Sequence[Sequence[Choice]]) -> list[str]:
-    """Name combinations by what is not the same in all of them; by everything where nothing is."""
+    """Name combinations by the values that are not the same in all of them; by all values where there are none."""
     common = set(combinations[0]).intersection(*combinations[1:]) if len(combinations) > 1 else set()
     return [", ".join(str(choice) for choice in choices if choice not in common) for choices in combinations]
 
@@ -224,7 +224,7 @@ class _Begun(NamedTuple):
 def _composed(
     begun: Sequence[_Begun], flat: Mapping[str, Any], catalogue: Catalogue, *, seed: int | None = None
 ) -> list[tuple[Variant, Config]]:
-    """Give every combination the parameters that it takes; those that are the same without the others become one."""
+    """Compose every combination with the parameters that its parts take; of equal ones the first is kept."""
     takers = [parameter_taker(each.settled, catalogue) for each in begun]
     keys = {*flat, *(choice.key for each in begun for choice in each.choices if choice.is_flat)}
     orphans = {key for key in keys if not any(takes(key) for takes in takers)}  # which `settle` will refuse
@@ -248,7 +248,7 @@ def _composed(
 
 @contextmanager
 def _spelled(varied: Collection[str]) -> Iterator[None]:
-    """Let mistakes in parameters that are varied say so."""
+    """Name ``--vary`` as origin of mistakes in varied parameters."""
     try:
         yield
     except BadConfiguration as error:

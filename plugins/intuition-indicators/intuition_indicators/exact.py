@@ -33,21 +33,21 @@ class Sum:
         self._whole += over << (self._shift - shift)
 
     def over(self, count: int = 1) -> float | None:
-        """Give the sum over a count; None where that is beyond all floats."""
+        """Return the sum divided by a count; None where the quotient is beyond all floats."""
         try:
             return self._whole / (count << self._shift)
         except OverflowError:
             return None
 
     def over_sum(self, other: "Sum", count: int) -> float | None:
-        """Give the sum over so many times another; None where that is 0, or the quotient beyond all floats."""
+        """Return the sum over ``count`` times another; None where that divides by 0 or is beyond all floats."""
         try:
             return (self._whole << other._shift) / ((count * other._whole) << self._shift)
         except (OverflowError, ZeroDivisionError):
             return None
 
     def snapshot(self) -> list[Any]:
-        """Give the sum in types that MessagePack carries."""
+        """Return the sum in types that MessagePack carries."""
         return [hex(self._whole), self._shift]
 
     def restore(self, whole: str, shift: int) -> None:

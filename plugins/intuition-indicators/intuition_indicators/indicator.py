@@ -1,4 +1,4 @@
-"""What all indicators share: which events they listen to, what they say, and their state."""
+"""The base of all indicators: channels, messages, state."""
 
 import math
 from abc import ABC, abstractmethod
@@ -20,7 +20,7 @@ _LENGTHS: Final = ("window", "fast", "slow", "signal", "smoothing")
 
 
 class Channels(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where an indicator listens, and where it speaks."""
+    """The channels that an indicator listens to and publishes on."""
 
     on: Annotated[str, msgspec.Meta(description="The channel to listen to.")] = DEFAULT_CHANNEL
     channel: Annotated[
@@ -35,14 +35,14 @@ class Values(Channels, frozen=True, kw_only=True):
     field: Annotated[str, msgspec.Meta(description="The field of the events to compute from.")] = "quote"
 
 
-class Kept(Protocol):
-    """What is kept of one symbol's values, in a memory that does not grow."""
+class SymbolState(Protocol):
+    """The state of an indicator for one symbol, in a memory that does not grow."""
 
     def add(self, value: Any, /) -> Any:
-        """Take a value, and give what the indicator makes of it; None before it has enough."""
+        """Add a value, and return the indicator's; None before it has enough values."""
 
     def snapshot(self) -> list[list[Any]]:
-        """Give all that is kept, as lists of plain types."""
+        """Return the state as lists of plain types."""
 
     def restore(self, state: Sequence[Sequence[Any]], /) -> None:
         """Go on from a snapshot of the same indicator.
@@ -86,7 +86,7 @@ class Indicator(ABC):
                 f"indicator {context.name}", "channel", f"{problem} on `{self._channel}`; choose another"
             )
         self._fields = self.needs or (params.field,)
-        self._series: dict[str | None, tuple[int | None, Kept]] = {}
+        self._series: dict[str | None, tuple[int | None, SymbolState]] = {}
         self._log: Logger | LoggerAdapter[Logger] | None = context.log
         return [params.on]
 
@@ -111,7 +111,7 @@ class Indicator(ABC):
         return Message(self._channel, values if sid is None else {"sid": sid, **values})
 
     def snapshot(self) -> list[list[Any]]:
-        """Give, for each symbol, its session and its values."""
+        """Return the session and the values of each symbol."""
         return [[sid, session, series.snapshot()] for sid, (session, series) in self._series.items()]
 
     def restore(self, state: Sequence[Sequence[Any]]) -> None:
@@ -127,15 +127,15 @@ class Indicator(ABC):
             self._series[sid] = session, series
 
     @abstractmethod
-    def _new(self) -> Kept:
+    def _new(self) -> SymbolState:
         """Begin with the values of a symbol."""
 
     def _session(self, data: Data) -> int | None:  # noqa: ARG002  # for those that begin anew in each
-        """Give the session that an event belongs to."""
+        """Return the number of the session that an event belongs to."""
         return None
 
     def _read(self, data: Data) -> Any:
-        """Give what an event says to this indicator, or None."""
+        """Return the input that an event has for this indicator, or None."""
         numbers = {}
         for field in self._fields:
             number = data.get(field)
@@ -175,6 +175,6 @@ class Computed(Indicator):
     def _make(self) -> Any:
         """Make the talipp indicator."""
 
-    def _new(self) -> Kept:
+    def _new(self) -> SymbolState:
         reach = sum(getattr(self._params, name, 0) for name in _LENGTHS)
         return Series(self._make, reach=reach, windowed=self.windowed)

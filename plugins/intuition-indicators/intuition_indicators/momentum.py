@@ -1,4 +1,4 @@
-"""How fast the price moves, and where it is within its range."""
+"""Indicators of momentum: the speed of the price, and its place within its range."""
 
 from typing import Annotated, Any
 

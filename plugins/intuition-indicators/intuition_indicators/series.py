@@ -1,4 +1,4 @@
-"""One indicator's values for one symbol, in a memory that does not grow."""
+"""The values of an indicator of talipp for one symbol, in a memory that does not grow."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, is_dataclass
@@ -47,7 +47,7 @@ class Series:
         return indicator[-1]
 
     def snapshot(self) -> list[list[Any]]:
-        """Give all that is kept, as lists of numbers."""
+        """Return the state as lists of numbers."""
         return [[_plain(value) for value in values] for values in _sequences(self._indicator)]
 
     def restore(self, state: Sequence[Sequence[Any]]) -> None:
@@ -65,7 +65,7 @@ class Series:
 
 
 def _sequences(indicator: Indicator) -> Iterator[list[Any]]:
-    """Give the lists that an indicator and those within it keep: always what it was given and what it gave first."""
+    """Yield the lists of inputs and outputs that an indicator and those within it keep."""
     yield indicator.input_values
     yield indicator.output_values
     for inner in (*indicator.sub_indicators, *indicator.managed_sequences):

@@ -1,4 +1,4 @@
-"""How far the price moves."""
+"""Indicators of volatility."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What is traded, and at which price."""
+"""Indicators of volume."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal
@@ -8,7 +8,7 @@ from talipp.ohlcv import OHLCV
 
 from intuition_core.contracts import Data
 from intuition_indicators.exact import Sum
-from intuition_indicators.indicator import Channels, Indicator, Kept
+from intuition_indicators.indicator import Channels, Indicator, SymbolState
 
 _DAY: Final = 86_400_000_000_000
 
@@ -85,7 +85,7 @@ class Obv(Indicator):
     class Params(Channels, frozen=True, kw_only=True):
         """Nothing but the channels."""
 
-    def _new(self) -> Kept:
+    def _new(self) -> SymbolState:
         return _Balance()
 
 
@@ -105,7 +105,7 @@ class Vwap(Indicator):
             msgspec.Meta(description="Begin anew with each day (UTC), or never."),
         ] = "day"
 
-    def _new(self) -> Kept:
+    def _new(self) -> SymbolState:
         return _Weighted()
 
     def _session(self, data: Data) -> int | None:

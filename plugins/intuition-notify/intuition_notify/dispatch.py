@@ -16,10 +16,10 @@ _log = logging.getLogger(__name__)
 
 
 class Notice(NamedTuple):
-    """What a person is told."""
+    """A notice to a person."""
 
     kind: str
-    """What it is about: ``decision``, ``fill``, …"""
+    """Its topic: ``decision``, ``fill``, …"""
     title: str
     text: str
 
@@ -77,13 +77,13 @@ class Dispatch:
                 self._deliver(notice.title, notice.text)
 
     def _pause(self) -> float:
-        """Give the seconds until another notice may be sent."""
+        """Return the seconds until another notice may be sent."""
         if len(self._sent) < self._per_minute:
             return 0.0
         return max(0.0, self._sent[0] + self._minute - time.monotonic())
 
     def _due(self) -> float | None:
-        """Give the seconds to wait for a notice before those left out are told; None where there are none."""
+        """Return the seconds to wait for a notice before those left out are told; None where there are none."""
         return max(0.001, self._pause()) if self._left_out or self._lost else None
 
     def _tell_left_out(self) -> None:

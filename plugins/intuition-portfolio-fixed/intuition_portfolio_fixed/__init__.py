@@ -85,7 +85,7 @@ class Fixed:
         return self._bet or self._part_of(account)
 
     def snapshot(self) -> None:
-        """Give nothing: the parameters and the account say it all."""
+        """Return nothing: the parameters and the account are all there is."""
 
     def restore(self, state: None) -> None:
         """Take nothing."""

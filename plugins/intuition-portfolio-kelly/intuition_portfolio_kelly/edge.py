@@ -1,4 +1,4 @@
-"""Where the edge comes from: the signal that brings one along, or else the account's closed trades."""
+"""The edge of a bet: stated by the signal, or else estimated from the account's closed trades."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ class NoEdge(IntuitionError):
 
 
 def edge_given(signal: Signal) -> float | None:
-    """Give the Kelly fraction by the edge that a signal brings along, or None if it brings none.
+    """Return the Kelly fraction of the edge that a signal states, or None if it states none.
 
     A discrete edge (``probability, loss, win``) counts before a continuous one (``mean, variance`` and, 0 unless given,
     ``risk_free``).

@@ -16,7 +16,7 @@ class BadEdge(IntuitionError):
 
 
 def discrete_fraction(probability: float, loss: float, win: float) -> float:
-    """Give the fraction for a bet that either wins or loses: f* = p/a - q/b.
+    """Return the Kelly fraction of a bet that either wins or loses: f* = p/a - q/b (Kelly 1956).
 
     The fraction maximises the expected growth p·log(1 + b·f) + q·log(1 - a·f). The shortcut W - (1 - W)/R, where R is
     b/a, gives a·f* instead: it is right only where a lost bet loses the whole stake, a = 1.
@@ -45,7 +45,7 @@ def discrete_fraction(probability: float, loss: float, win: float) -> float:
 
 
 def continuous_fraction(mean: float, variance: float, risk_free: float = 0.0) -> float:
-    """Give the fraction for an asset whose return varies continuously: f* = (μ - r)/σ².
+    """Return the Kelly fraction of an asset whose return varies continuously: f* = (μ - r)/σ² (Thorp 2006).
 
     The fraction maximises the expected growth r + f·(μ - r) - f²·σ²/2 of a capital that is rebalanced all the time.
 

@@ -83,14 +83,14 @@ class Kelly:
         return _nothing(f"{share:.2%} of the equity of {equity:.2f} is less than a cent")
 
     def snapshot(self) -> None:
-        """Give nothing: the parameters and the account say it all."""
+        """Return nothing: the parameters and the account are all there is."""
 
     def restore(self, state: None) -> None:
         """Take nothing."""
 
 
 def _staked(signal: Signal, account: Account) -> float:
-    """Give the worth of what the account has at stake on the signal's side: positions, and orders not yet filled."""
+    """Return the value at stake on the signal's side, in the account's currency: positions and open orders."""
     sid, sign = signal.sid, 1 if signal.side == "buy" else -1
     units = account.positions.get(sid, 0.0)
     quote = None if sid in account.marks else signal.quote or 0.0
@@ -99,7 +99,7 @@ def _staked(signal: Signal, account: Account) -> float:
 
 
 def _ordered(signal: Signal, account: Account) -> float:
-    """Give the worth of what is ordered on the signal's side; for buys, what is set aside for them."""
+    """Return the value of the open orders on the signal's side; for buys, the cash set aside for them."""
     opening = [order for order in account.orders if order.sid == signal.sid and not order.closing]
     if signal.side == "buy" and all(order.side == "buy" for order in opening):
         return account.pending.get(signal.sid, 0.0)
@@ -117,7 +117,7 @@ def _at_stake(order: Order, account: Account) -> float:
 
 
 def _cents(amount: float, rounding: str) -> Decimal:
-    """Give an amount in whole cents, and nothing for a debt."""
+    """Return an amount in whole cents; 0 for a debt."""
     return Decimal(str(max(amount, 0.0))).quantize(_CENT, rounding, _WIDE)
 
 

@@ -55,7 +55,7 @@ class Closes:
             self._current[data["sid"]] = data["quote"]
 
     def snapshot(self) -> dict[str, Any]:
-        """Give the closes, and the quotes of the period that is not over, in types that MessagePack carries."""
+        """Return the closes, and the quotes of the period that is not over, in types that MessagePack carries."""
         return {"period": self._period, "current": dict(self._current), "rows": list(self._rows)}
 
     def restore(self, state: dict[str, Any]) -> None:

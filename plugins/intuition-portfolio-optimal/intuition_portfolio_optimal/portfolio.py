@@ -137,7 +137,7 @@ class OptimalWeights:
         return self._rebalance.observe(data, account, towards=towards)
 
     def snapshot(self) -> dict[str, Any]:
-        """Give the closes, the schedule, and what is still to be done, in types that MessagePack carries."""
+        """Return the closes, the schedule and the weights still to be reached, in types that MessagePack carries."""
         return {
             "closes": self._closes.snapshot(),
             "schedule": self._schedule.snapshot(),

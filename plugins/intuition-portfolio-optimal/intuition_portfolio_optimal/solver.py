@@ -95,7 +95,7 @@ class Solver:
                 self._estimator = optimization.HierarchicalEqualRiskContribution(**bounds)
 
     def weights(self, closes: Sequence[Sequence[float]]) -> dict[str, Decimal]:
-        """Give the weight of each symbol, rounded to `DECIMALS`.
+        """Return the weight of each symbol, rounded to `DECIMALS`.
 
         Args:
             closes: oldest first, each in the order of the symbols.

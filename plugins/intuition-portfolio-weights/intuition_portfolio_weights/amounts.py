@@ -17,22 +17,22 @@ _WIDE: Final = Arithmetic(prec=700)  # holds the product of any two floats to th
 
 
 def exact(number: float) -> Decimal:
-    """Give the decimal that a number is written as."""
+    """Return the decimal that a number is written as: 0.1 is one tenth."""
     return Decimal(str(number))
 
 
 def part_of(equity: float, weight: Decimal, count: int = 1) -> Decimal:
-    """Give the part of an equity that a weight is, divided among so many, in whole cents, rounded down."""
+    """Return equity times weight over ``count``, in whole cents, rounded down."""
     return _cents(_WIDE.divide(_WIDE.multiply(exact(equity), weight), Decimal(count)), ROUND_DOWN)
 
 
 def available(account: Account) -> Decimal:
-    """Give the cash that can be bet, in whole cents, and never more than there is."""
+    """Return the cash that can be bet, in whole cents, rounded down."""
     return exact(account.cash).quantize(_CENT, ROUND_DOWN, _WIDE)
 
 
 def held(sid: str, account: Account) -> Decimal:
-    """Give what is held of a symbol, or sold short of it, at its latest quote, in whole cents, rounded down.
+    """Return the value of a symbol's position, long or short, at its latest quote, in whole cents, rounded down.
 
     Nothing without a quote; never negative.
     """
@@ -40,7 +40,7 @@ def held(sid: str, account: Account) -> Decimal:
 
 
 def staked(sid: str, account: Account, side: Side = "buy") -> Decimal:
-    """Give what is held of a symbol at its latest quote, and what is ordered, in whole cents, rounded up.
+    """Return the value of a symbol's position at its latest quote and of its open orders, in whole cents, rounded up.
 
     What an amount buys is less than the amount by a part of a step, which is not bought the next time. With the side
     ``sell`` it is what is sold short, and what is ordered to be. A position on the other side counts nothing.
@@ -50,19 +50,19 @@ def staked(sid: str, account: Account, side: Side = "buy") -> Decimal:
 
 
 def senseless(account: Account) -> str | None:
-    """Say what makes it impossible to size a bet on an account, or None."""
+    """Return the reason why no bet can be sized on an account, or None."""
     if math.isfinite(account.equity) and math.isfinite(account.cash):
         return None
     return f"the account makes no sense: equity {account.equity}, cash {account.cash}"
 
 
 def share_of(cash: Decimal, part: Decimal, whole: Decimal) -> Decimal:
-    """Give the share of an amount of cash that a part of a whole has, in whole cents, rounded down."""
+    """Return cash times part over whole, in whole cents, rounded down."""
     return _WIDE.divide(_WIDE.multiply(cash, part), whole).quantize(_CENT, ROUND_DOWN, _WIDE)
 
 
 def nothing(reason: str, sid: str | None = None, side: Side | None = None) -> Bet:
-    """Give a bet of nothing, with the reason."""
+    """Return a bet of nothing, with its reason."""
     return Bet(cash=Decimal(0), sid=sid, side=side, reason=reason)
 
 
@@ -73,7 +73,7 @@ def _worth(sid: str, account: Account) -> Decimal:
 
 
 def _ordered(sid: str, account: Account, side: Side) -> Decimal:
-    """Give the worth of what is ordered on a side; for buys, what is set aside for them."""
+    """Return the value of the open orders on a side; for buys, the cash set aside for them."""
     opening = [order for order in account.orders if order.sid == sid and not order.closing]
     if side == "buy" and all(order.side == "buy" for order in opening):
         return exact(account.pending.get(sid, 0.0))

@@ -114,7 +114,7 @@ class EqualWeight:
         }
 
     def snapshot(self) -> dict[str, Any] | None:
-        """Give the schedule and what is still to be done; nothing where there is no schedule."""
+        """Return the schedule and the symbols still to be traded; None where there is no schedule."""
         if self._schedule is None:
             return None
         return {"schedule": self._schedule.snapshot(), "rebalance": self._rebalance.snapshot()}

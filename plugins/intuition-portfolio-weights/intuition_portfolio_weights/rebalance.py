@@ -70,7 +70,7 @@ class Rebalance:
         return bets if self._awaited else [*bets, *self._buys(account)]
 
     def _sells(self, account: Account) -> list[Bet]:
-        """Give the bets that close a position or a part of one."""
+        """Return the bets that close a position or a part of one."""
         bets = []
         for sid in self._turn(self._to_sell):
             units = account.positions.get(sid, 0.0)
@@ -89,7 +89,7 @@ class Rebalance:
         return bets
 
     def _buys(self, account: Account) -> list[Bet]:
-        """Give the bets that open a position or add to one, from the cash there is."""
+        """Return the bets that open a position or add to one, within the cash there is."""
         lacks: dict[str, tuple[Side, Decimal]] = {}
         for sid in self._turn(self._to_buy):
             weight = self._weights[sid]
@@ -111,13 +111,13 @@ class Rebalance:
         return bets
 
     def _turn(self, due: set[str]) -> list[str]:
-        """Give the symbols whose turn it is, in the order of the weights, and take them off what is due."""
+        """Return the symbols to be traded now, in the order of the weights, and take them off those due."""
         turn = [sid for sid in self._weights if sid in due and sid in self._priced]
         due.difference_update(turn)
         return turn
 
     def snapshot(self) -> dict[str, Any]:
-        """Give what is still to be done, in types that MessagePack carries."""
+        """Return the symbols still to be traded, in types that MessagePack carries."""
         return {
             "weights": {sid: str(weight) for sid, weight in self._weights.items()},
             "quoted": sorted(self._quoted),

@@ -18,7 +18,7 @@ class Schedule:
         self._next = 0
 
     def begins(self, ts: int) -> bool:
-        """Say whether a time is the first one of its period that is asked about; one that goes back never is.
+        """Return whether a time is the first of a new period; an earlier time than one before never is.
 
         Args:
             ts: nanoseconds UTC.
@@ -31,7 +31,7 @@ class Schedule:
         return True
 
     def snapshot(self) -> dict[str, Any]:
-        """Give when the first period began, and when the next one does."""
+        """Return the beginnings of the first and of the next period."""
         return {"begin": self._begin, "next": self._next}
 
     def restore(self, state: dict[str, Any]) -> None:

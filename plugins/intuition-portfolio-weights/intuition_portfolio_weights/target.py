@@ -155,7 +155,7 @@ class TargetWeights:
         return bets
 
     def _due(self, done: dict[str, int], now: int, quoted: Collection[str]) -> Iterator[tuple[str, Decimal]]:
-        """Give the symbols, with their weights, whose turn it is, and note that they had it."""
+        """Return the symbols to be traded now with their weights, and note them as done."""
         if self._begin is None:
             self._begin = now
         period = (now - self._begin) // self._period
@@ -165,7 +165,7 @@ class TargetWeights:
                 yield sid, weight
 
     def snapshot(self) -> dict[str, Any]:
-        """Give when the first period began, what was bought and sold in which, and what is still to be done."""
+        """Return the beginning of the first period, the periods of the latest trades, the symbols to be traded."""
         state: dict[str, Any] = {"begin": self._begin, "bought": self._bought, "sold": self._sold}
         if self._by_quotes:
             return {**state, "schedule": self._schedule.snapshot(), "rebalance": self._rebalance.snapshot()}

@@ -46,7 +46,7 @@ class Random:
         return None
 
     def snapshot(self) -> dict[str, Any]:
-        """Give the state of the generator, in types that msgpack carries."""
+        """Return the state of the generator, in types that msgpack carries."""
         return {"rng": rng_state(self._rng)}
 
     def restore(self, state: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from intuition_report.returns import DAY
 
 
 def drawdowns(start: float, course: Iterable[tuple[float, float, float]]) -> Iterator[float | None]:
-    """Give for each stretch of time how far the account fell below an earlier high, as a fraction of it, 0 or below.
+    """Yield drawdowns by stretch of time: the fall below the highest equity so far as a fraction of it, 0 or below.
 
     Which of a stretch's extremes came first is not known, so its low is held against earlier highs and its close
     against its own as well: what is given has happened, and only what fell and rose again within one stretch is not
@@ -27,12 +27,12 @@ def drawdowns(start: float, course: Iterable[tuple[float, float, float]]) -> Ite
 
 
 def deepest(falls: Iterable[float | None]) -> float | None:
-    """Give the deepest drawdown; None where there is none that is defined."""
+    """Return the deepest drawdown; None where none is defined."""
     return min((fall for fall in falls if fall is not None), default=None)
 
 
 def longest_under_water(history: History) -> int | None:
-    """Give the longest time, in nanoseconds, from a high until the account was as high again, or until the end.
+    """Return the longest time under water, in nanoseconds: from a high until the equity is back at it, or the end.
 
     The account is looked at when the first event of the first session came, with what was put in, and at the ends of
     days; None without any session. A rate of long before is no time under water.

@@ -13,7 +13,7 @@ from intuition_core.contracts import Metric
 from intuition_core.history import Day, History, Trade
 from intuition_report.curves import deepest, drawdowns, longest_under_water
 from intuition_report.returns import DAY, rate, rates
-from intuition_report.sessions import Pace, pace, sessions
+from intuition_report.sessions import Annualisation, annualisation, sessions
 
 _ROUNDING = 1e-12
 """Returns that spread no more than this are equal but for rounding: a ratio over their spread would say nothing."""
@@ -23,10 +23,10 @@ def figures(history: History) -> dict[str, list[Metric]]:
     """Compute the figures by what they are about: return, risk, the benchmark, trades.
 
     Returns are those of sessions, days (UTC) with quotes, from the equity at their ends, the first on what was put in.
-    How many of them make a year is found out from their days: see `pace`. Rates are fractions of one.
+    How many of them make a year is found out from their days: see `annualisation`. Rates are fractions of one.
     """
     found = sessions(history.days)
-    measured = pace(found)
+    measured = annualisation(found)
     return {
         "Return": _returned(history, measured),
         "Risk": _risked(history, found, measured),
@@ -35,7 +35,7 @@ def figures(history: History) -> dict[str, list[Metric]]:
     }
 
 
-def _returned(history: History, measured: Pace) -> list[Metric]:
+def _returned(history: History, measured: Annualisation) -> list[Metric]:
     deposits, equity = history.deposits, history.equity
     total = (equity - deposits) / deposits if deposits > 0 else None
     exact = "equity over deposits, exact"
@@ -47,7 +47,7 @@ def _returned(history: History, measured: Pace) -> list[Metric]:
     ]
 
 
-def _risked(history: History, found: Sequence[Day], measured: Pace) -> list[Metric]:
+def _risked(history: History, found: Sequence[Day], measured: Annualisation) -> list[Metric]:
     slices = history.slices
     root, scaled = math.sqrt(measured.per_year), f"scaled by √{measured.per_year:g}"
     start = float(history.deposits)
@@ -106,7 +106,7 @@ def _risked(history: History, found: Sequence[Day], measured: Pace) -> list[Metr
     ]
 
 
-def _compared(history: History, found: Sequence[Day], measured: Pace) -> list[Metric]:
+def _compared(history: History, found: Sequence[Day], measured: Annualisation) -> list[Metric]:
     per_year = measured.per_year
     mine = rates(float(history.deposits), (day.equity for day in found)) or []
     other = rates(1.0, (day.benchmark for day in found)) or []
@@ -146,7 +146,7 @@ def _compared(history: History, found: Sequence[Day], measured: Pace) -> list[Me
     ]
 
 
-def _traded(history: History, found: Sequence[Day], measured: Pace) -> list[Metric]:
+def _traded(history: History, found: Sequence[Day], measured: Annualisation) -> list[Metric]:
     profits = [trade.profit for trade in history.trades if trade.profit is not None]
     won = [profit for profit in profits if profit > 0]
     lost = [profit for profit in profits if profit < 0]
@@ -185,7 +185,7 @@ def _traded(history: History, found: Sequence[Day], measured: Pace) -> list[Metr
 
 
 def _moved(trade: Trade) -> Decimal:
-    """Give what was bought or sold, in the account's currency."""
+    """Return the value of a trade without its costs, in the account's currency."""
     return abs(trade.cash - trade.commission if trade.side == "buy" else trade.cash + trade.commission)
 
 
@@ -202,13 +202,13 @@ def _mean(values: Sequence[float]) -> float | None:
 
 
 def _spread(values: Sequence[float]) -> float | None:
-    """Give the sample's standard deviation; None where there is none, or it is but rounding."""
+    """Return the sample standard deviation (ddof 1); None where it is not defined, or rounding alone."""
     spread = stdev(values) if len(values) > 1 else 0.0
     return spread if spread > _ROUNDING else None
 
 
 def _line(along: Sequence[float], values: Sequence[float]) -> tuple[float | None, float | None]:
-    """Give the slope and the intercept by least squares; None where there is no spread that could be squared.
+    """Return the slope and the intercept by least squares; None where ``along`` has no variance.
 
     Not by `statistics`, whose last digits differ between Pythons.
     """
@@ -236,13 +236,13 @@ def _average(values: Sequence[Decimal]) -> float | None:
     return _share(sum(values, Decimal(0)), Decimal(len(values)))
 
 
-def _annual(total: Decimal | float | None, measured: Pace) -> float | None:
-    """Give what a return over the time that was measured comes to in a year; None where that says nothing."""
+def _annual(total: Decimal | float | None, measured: Annualisation) -> float | None:
+    """Return a total return as compound annual return; None where the time measured is too short for it."""
     return _compound(total, 1 / measured.years) if measured.compounds else None
 
 
 def _compound(value: Decimal | float | None, times: float) -> float | None:
-    """Give what a return comes to so many times over; None where that is not defined, or beyond all numbers."""
+    """Return a return compounded so many times; None where the result is not defined, or beyond all floats."""
     if value is None or value < -1:
         return None
     try:
@@ -251,11 +251,11 @@ def _compound(value: Decimal | float | None, times: float) -> float | None:
         return None
 
 
-def _compounded(measured: Pace) -> str:
+def _compounded(measured: Annualisation) -> str:
     return f"compounded, {measured.told}{_too_short(measured)}"
 
 
-def _too_short(measured: Pace) -> str:
+def _too_short(measured: Annualisation) -> str:
     return "" if measured.compounds else "; undefined in less than 30 days"
 
 

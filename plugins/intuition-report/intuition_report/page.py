@@ -19,7 +19,7 @@ from intuition_report.points import points
 from intuition_report.returns import Year, moment, years
 
 MAX_TRADES = 250
-"""How many of the latest fills the table shows."""
+"""The number of latest fills in the table."""
 
 _MINUS = "\N{MINUS SIGN}"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -83,13 +83,13 @@ def tone(value: float | Decimal | None) -> str:
 
 
 def strong(table: Iterable[Year]) -> float:
-    """Give the return of a month from which on its colour is as strong as it gets: one in ten months has it."""
+    """Return the size of a month's return from which on its colour is full: that of one month in ten."""
     found = sorted(abs(rate) for year in table for rate in year.months if rate)
     return found[len(found) * 9 // 10] if found else 1.0
 
 
 def tint(value: float, strong: float) -> str:
-    """Say how strong the colour of a month's return is, from 0 to 1."""
+    """Return the strength of the colour of a month's return, from 0 to 1."""
     return f"{min(abs(value) / strong, 1.0):.2f}"
 
 

@@ -1,4 +1,4 @@
-"""What the charts are drawn from: columns of plain numbers, one row a point in time."""
+"""The data of the charts: columns of numbers, one row for each point in time."""
 
 import math
 from bisect import bisect_left
@@ -11,7 +11,7 @@ from intuition_report.curves import drawdowns
 from intuition_report.returns import DAY, NANOSECONDS
 
 MAX_SYMBOLS = 12
-"""How many symbols have a chart of their own: those traded most."""
+"""The number of symbols with a chart of their own: those traded most."""
 MAX_MARKS = 512
 """In how many places a chart marks trades."""
 
@@ -19,7 +19,7 @@ _HOUR = 3_600 * NANOSECONDS
 
 
 def points(history: History) -> dict[str, Any]:
-    """Give the columns: seconds UTC, the account, the benchmark with as much put in, and symbols with their trades.
+    """Return the columns of the charts: seconds UTC, equity, the benchmark with the same deposits, trades by symbol.
 
     A share is a fraction of one. None stands where there is nothing to draw.
     """
@@ -46,7 +46,7 @@ def points(history: History) -> dict[str, Any]:
 
 
 def charted(history: History) -> list[str]:
-    """Give the symbols that have a chart, those traded most first; at most `MAX_SYMBOLS`."""
+    """Return the symbols that have a chart, those traded most first; at most `MAX_SYMBOLS`."""
     traded = Counter(trade.sid for trade in history.trades)
     return sorted(history.priced, key=lambda sid: -traded[sid])[:MAX_SYMBOLS]
 
@@ -106,7 +106,7 @@ def _apart(slices: Iterable[Slice]) -> list[Slice]:
 
 
 def _unit(ends: Sequence[int]) -> int:
-    """Give the smallest difference in time that is drawn, in nanoseconds: a second, or a microsecond within an hour."""
+    """Return the resolution of the charts in nanoseconds: a second, or a microsecond within an hour."""
     return NANOSECONDS if not ends or ends[-1] - ends[0] > _HOUR else 1_000
 
 

@@ -1,4 +1,4 @@
-"""What an account returned, day by day and month by month."""
+"""Returns of an account by day, month and year."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -22,17 +22,17 @@ class Year(NamedTuple):
 
 
 def moment(ts: int) -> datetime:
-    """Give nanoseconds UTC as a time, to the second."""
+    """Return nanoseconds UTC as a datetime, to the second."""
     return datetime.fromtimestamp(ts // NANOSECONDS, UTC)
 
 
 def rate(before: float, after: float) -> float | None:
-    """Give the return from one value to the next as a fraction of one; None where the first is not above zero."""
+    """Return the return from one value to the next as a fraction of one; None where the first is not above zero."""
     return after / before - 1 if before > 0 else None
 
 
 def rates(start: float, values: Iterable[float]) -> list[float] | None:
-    """Give the return of each value on the one before it; None where any of them is not defined.
+    """Return the return of each value on the one before it; None where any of them is not defined.
 
     Args:
         start: what the first value is held against.
@@ -44,7 +44,7 @@ def rates(start: float, values: Iterable[float]) -> list[float] | None:
 
 
 def years(history: History) -> list[Year]:
-    """Give the returns by calendar year and month (UTC), from the equity at the ends of days; newest year last."""
+    """Return the returns by calendar year and month (UTC), from the equity at the ends of days; newest year last."""
     ends: dict[tuple[int, int], Day] = {}
     for day in history.days:
         at = moment(day.ts)

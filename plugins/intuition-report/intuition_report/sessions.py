@@ -30,32 +30,32 @@ _LONG: Final = 180 * DAY
 """From then on sessions can be counted; before, where the first and the last weekend are makes too much difference."""
 
 _LEAST: Final = 30 * DAY
-"""What a return of less time would come to in a year says nothing."""
+"""The shortest time of which a return is annualised."""
 
 
-class Pace(NamedTuple):
-    """How fast sessions follow one another."""
+class Annualisation(NamedTuple):
+    """The terms by which figures of sessions become figures of a year."""
 
     per_year: float
-    """How many sessions make a year."""
+    """Sessions a year."""
     years: float
-    """How long the account was at work."""
+    """Years from the first session to the last."""
     told: str
-    """What the years were counted from, for people."""
+    """The origin of the years, for people."""
     compounds: bool
-    """Whether there was enough time to compound a return to a year."""
+    """Whether the time is long enough to compound a return to a year."""
 
 
 def sessions(days: Sequence[Day]) -> list[Day]:
-    """Give the days that had quotes; what happened after the last of them is part of it."""
+    """Return the days that had quotes; what happened after the last of them is part of it."""
     found = [day for day in days if day.quoted]
     if found and not days[-1].quoted:
         found[-1] = found[-1]._replace(equity=days[-1].equity, benchmark=days[-1].benchmark)
     return found
 
 
-def pace(found: Sequence[Day]) -> Pace:
-    """Give how many sessions make a year, and how many years they span.
+def annualisation(found: Sequence[Day]) -> Annualisation:
+    """Return the number of sessions a year, the years that they span, and their origin.
 
     From half a year on, years are those of the calendar, from the first session to the last, and sessions are
     counted in them; 365, 252, 52, 12, 4 and 1 are meant where the count is within 5 % of them. In less time, daily
@@ -63,7 +63,7 @@ def pace(found: Sequence[Day]) -> Pace:
     sessions over these.
 
     Args:
-        found: what `sessions` gave.
+        found: the days that `sessions` returns.
     """
     count = len(found)
     span = found[-1].ts - found[0].ts if found else 0
@@ -74,7 +74,7 @@ def pace(found: Sequence[Day]) -> Pace:
         years = span / _YEAR
         per_year = _usual((count - 1) / years)
         told = f"{years:,.2f} years from the first session to the last"
-    return Pace(per_year, years, told, span >= _LEAST)
+    return Annualisation(per_year, years, told, span >= _LEAST)
 
 
 def _usual(counted: float) -> float:
@@ -85,18 +85,18 @@ def _usual(counted: float) -> float:
 
 
 def _daily(found: Sequence[Day]) -> bool:
-    """Say whether there is, on the whole, no weekday between one session and the next."""
+    """Return whether most sessions follow each other without a weekday between them."""
     return len(found) < 2 or median(two - one for one, two in pairwise(map(_weekdays, found))) <= 1
 
 
 def _weekdays(day: Day) -> int:
-    """Give how many days from Monday to Friday there were up to and including a day, from some Monday on."""
+    """Return the number of days from Monday to Friday from a fixed Monday up to and including a day."""
     weeks, weekday = divmod(day.ts // DAY + 3, 7)  # 1970 began on a Thursday
     return weeks * 5 + min(weekday + 1, 5)
 
 
 def _days_a_week(found: Sequence[Day]) -> int:
-    """Give how many days of the week are sessions more often than not.
+    """Return the number of days of the week that are sessions more often than not.
 
     In less than a week, those that were not met are thought to be if Saturdays are.
     """

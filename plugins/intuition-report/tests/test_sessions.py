@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from intuition_report import Html
-from intuition_report.sessions import pace, sessions
+from intuition_report.sessions import annualisation, sessions
 
 from intuition_core.history import Day, History
 
@@ -83,7 +83,7 @@ def test_a_gain_in_a_year_is_the_annualised_return_whatever_the_bars_are(history
     equities = linear(days)
     found = told(history_of(equities, days=at(days, equities)))
     assert found["annual_return"] == pytest.approx(0.1, rel=1e-3)
-    assert pace(at(days, equities)).per_year == per_year
+    assert annualisation(at(days, equities)).per_year == per_year
 
 
 @pytest.mark.parametrize("name", COURSES)
@@ -111,7 +111,7 @@ def test_the_spread_of_a_year_does_not_depend_on_how_often_it_is_looked_at(name:
     ],
 )
 def test_short_histories(days: list[date], per_year: float, years: float) -> None:
-    found = pace(at(days, [1.0] * len(days)))
+    found = annualisation(at(days, [1.0] * len(days)))
     assert found.per_year == per_year
     assert found.years == pytest.approx(years)
 
@@ -164,7 +164,7 @@ def test_one_session_on_a_saturday_changes_next_to_nothing(history_of: HistoryOf
 
 def test_a_hole_in_the_data_does_not_make_the_account_livelier(history_of: HistoryOf) -> None:
     days = [day for day in on(range(5), 1300) if not 400 < (day - MONDAY).days < 700]
-    found = pace(at(days, [1.0] * len(days)))
+    found = annualisation(at(days, [1.0] * len(days)))
     assert found.years == pytest.approx((days[-1] - days[0]).days / 365.25)
     assert found.per_year == pytest.approx((len(days) - 1) / found.years, abs=0.5)
 

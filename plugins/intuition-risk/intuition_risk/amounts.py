@@ -1,4 +1,4 @@
-"""What orders come to, and how amounts compare with limits.
+"""Values of orders, and comparisons of amounts with limits.
 
 Accounts are read in floats, whose last digits are noise. An amount is at its limit where the two differ by less than a
 billionth: of the limit, or of one unit of currency. What is no number is never within a limit.
@@ -24,12 +24,12 @@ _WIDE: Final = Arithmetic(prec=400)  # holds any float to the step
 
 
 def within(amount: float, limit: float) -> bool:
-    """Say whether an amount is at most a limit."""
+    """Return whether an amount is at most a limit."""
     return amount <= limit or math.isclose(amount, limit, rel_tol=_NEAR, abs_tol=_NEAR)
 
 
 def above(amount: float) -> float:
-    """Give what is above an amount beyond the noise of the last digits."""
+    """Return an amount that is above another by more than the rounding of floats."""
     return amount + max(abs(amount), 1.0) * _NEAR
 
 
@@ -44,7 +44,7 @@ def percent(fraction: float) -> str:
 
 
 def prices_of(order: Order, account: Account) -> tuple[float, float]:
-    """Give the lowest and the highest of the prices that an order names and the latest quote of its symbol."""
+    """Return the lowest and the highest of the prices that an order names and the latest quote of its symbol."""
     quote = order.quote
     mark = account.marks.get(order.sid, quote)
     if order.limit is None and order.stop is None:
@@ -54,14 +54,14 @@ def prices_of(order: Order, account: Account) -> tuple[float, float]:
 
 
 def value_of(order: Order, account: Account) -> float:
-    """Give what an order comes to in the account's currency; units at the highest of its prices."""
+    """Return the value of an order in the account's currency; units are valued at the highest of its prices."""
     if order.quantity is None:
         return float(order.cash or 0)
     return float(order.quantity) * _worst_worth(order, account)
 
 
 def units_of(order: Order, account: Account) -> float:
-    """Give the units that an order may come to: those of cash at the lowest of its prices."""
+    """Return the most units of an order; an amount of cash is divided by the lowest of its prices."""
     if order.quantity is None:
         cash, worth = float(order.cash or 0), _best_worth(order, account)
         return cash / worth if worth > 0 else math.inf if cash else 0.0
@@ -69,23 +69,23 @@ def units_of(order: Order, account: Account) -> float:
 
 
 def value_of_all(orders: Sequence[Order], account: Account) -> float:
-    """Give what orders come to together, as `value_of` does."""
+    """Return the sum of the values of orders, as by `value_of`."""
     return added([value_of(order, account) for order in orders]) if orders else 0.0
 
 
 def units_of_all(orders: Sequence[Order], account: Account) -> float:
-    """Give the units that orders may come to together."""
+    """Return the sum of the most units of orders."""
     return added([units_of(order, account) for order in orders]) if orders else 0.0
 
 
 def opening(order: Order, account: Account) -> Sequence[Order]:
-    """Give the orders at work that open a position, without those that an order would replace."""
+    """Return the orders at work that open a position, without those that an order would replace."""
     orders = account.orders
     return [each for each in orders if not each.closing and not _gives_way(each, order)] if orders else orders
 
 
 def alongside(order: Order, account: Account, *, sid: str | None = None) -> Sequence[Order]:
-    """Give the orders at work on an order's side, of one symbol or of all, without those that it would replace."""
+    """Return the orders at work on an order's side, of one symbol or of all, without those that it would replace."""
     orders = account.orders
     if not orders:
         return orders
@@ -95,14 +95,14 @@ def alongside(order: Order, account: Account, *, sid: str | None = None) -> Sequ
 
 
 def without_rate(order: Order) -> Rejection:
-    """Give the refusal of an order whose symbol cannot be valued."""
+    """Return the refusal of an order whose symbol cannot be valued."""
     return Rejection(
         f"what {order.sid} is worth in the account's currency is not known yet; publish a rate of its currency first"
     )
 
 
 def shrunk(order: Order, account: Account, *, value: float = math.inf, units: float = math.inf) -> Order | None:
-    """Give as much of an order as there is room for, or None where there is none.
+    """Return the order, reduced to the room there is, or None where there is none.
 
     Args:
         order: what is too much.
@@ -123,25 +123,25 @@ def shrunk(order: Order, account: Account, *, value: float = math.inf, units: fl
 
 
 def _gives_way(placed: Order, order: Order) -> bool:
-    """Say whether a new order takes the place of one at work."""
+    """Return whether a new order replaces an open one."""
     if order.tag is None:
         return False
     return (placed.sid, placed.tag, placed.algorithm) == (order.sid, order.tag, order.algorithm)
 
 
 def _worst_worth(order: Order, account: Account) -> float:
-    """Give what a unit of an order may come to in the account's currency: at the highest of its prices."""
+    """Return the value of a unit at the price of an order that is furthest from 0, in the account's currency."""
     lowest, highest = prices_of(order, account)
     return account.worth(order.sid, max(-lowest, highest))
 
 
 def _best_worth(order: Order, account: Account) -> float:
-    """Give what a unit of an order comes to at the lowest of its prices."""
+    """Return the value of a unit at the lowest price of an order, in the account's currency."""
     return account.worth(order.sid, prices_of(order, account)[0])
 
 
 def _floored(amount: float) -> Decimal:
-    """Give an amount as a decimal, rounded down: what is left out is less than the noise of the last digits."""
+    """Return an amount as a decimal, rounded down by less than the rounding of floats."""
     if not amount > 0:
         return Decimal(0)
     return Decimal(amount) if math.isinf(amount) else Decimal(str(amount)).quantize(_STEP, ROUND_DOWN, _WIDE)

@@ -1,4 +1,4 @@
-"""How far an order's price may be from the market's."""
+"""A limit on the distance of an order's prices from the market's."""
 
 from typing import Annotated
 
@@ -32,7 +32,7 @@ class PriceCollar(Nothing):
         self.opening_only = not params.closing
 
     def check(self, order: Order, account: Account) -> Order | Rejection:
-        """Let an order pass whose prices are near the market's.
+        """Pass an order whose prices are near the market's; refuse others.
 
         Returns:
             The order, or a refusal with both prices.
@@ -42,15 +42,15 @@ class PriceCollar(Nothing):
         mark = account.marks.get(order.sid)
         if order.limit is None and order.stop is None:
             return self._held_to(order, "price", order.quote, mark)
-        verdict: Order | Rejection = order
+        answer: Order | Rejection = order
         if order.limit is not None:
-            verdict = self._held_to(order, "limit", order.limit, mark)
-        if order.stop is not None and verdict is order:
-            verdict = self._held_to(order, "stop", order.stop, mark)
-        return verdict
+            answer = self._held_to(order, "limit", order.limit, mark)
+        if order.stop is not None and answer is order:
+            answer = self._held_to(order, "stop", order.stop, mark)
+        return answer
 
     def _held_to(self, order: Order, name: str, price: float, mark: float | None) -> Order | Rejection:
-        """Let an order pass one of whose prices is near the market's."""
+        """Pass an order if its price of that name is near the market's."""
         if mark is None:
             return Rejection(f"{order.sid} has no quote to hold the {name} of {shown(price)} against")
         if within(abs(price - mark), self._fraction * abs(mark)):

@@ -17,7 +17,7 @@ class Day(NamedTuple):
 
 
 def day_of(ts: int, zone: ZoneInfo) -> Day:
-    """Give the day in which a time (nanoseconds UTC) falls; with the changes of the clock it has 23 or 25 hours."""
+    """Return the day in which a time (nanoseconds UTC) falls; with the changes of the clock it has 23 or 25 hours."""
     local = (_EPOCH + timedelta(microseconds=ts // 1_000)).astimezone(zone).date()
     return Day(_midnight(local, zone), _midnight(local + timedelta(days=1), zone), f"{local} {zone.key}")
 

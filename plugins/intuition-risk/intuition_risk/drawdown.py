@@ -1,4 +1,4 @@
-"""How far the account may fall."""
+"""A limit on the drawdown of the account."""
 
 import math
 from typing import Annotated, Any, ClassVar, TypeAlias
@@ -52,7 +52,7 @@ class Drawdown:
         self._rise(self._start)
 
     def check(self, order: Order, account: Account) -> Order | Rejection:
-        """Let an order pass unless the account has fallen too far.
+        """Pass an order unless the drawdown of the account is beyond a limit.
 
         Returns:
             The order, or a refusal with the amounts.
@@ -83,7 +83,7 @@ class Drawdown:
         self._safe = above(lowest) if peak > 0 and self._start > 0 else math.inf
 
     def _broken(self, account: Account) -> str | None:
-        """Say which limit is broken and how, or None."""
+        """Return a sentence on the limit that is broken, or None."""
         equity = account.equity
         if equity > self._peak:
             self._rise(equity)
@@ -96,7 +96,7 @@ class Drawdown:
         return None
 
     def snapshot(self) -> dict[str, Any]:
-        """Give the start, the peak, and whether the kill switch was asked for."""
+        """Return the start, the peak, and whether the kill switch was asked for."""
         return {"start": self._start, "peak": self._peak, "rung": self._alarm.rung}
 
     def restore(self, state: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""How much of the account may be in the market."""
+"""Limits on the exposure of the account."""
 
 import math
 from typing import Annotated, ClassVar
@@ -64,7 +64,7 @@ class Exposure(Nothing):
         self._shrink = params.shrink
 
     def check(self, order: Order, account: Account) -> Order | Rejection:
-        """Let an order pass after which the account is within its limits.
+        """Pass an order, or as much of it as leaves the account within its limits.
 
         Returns:
             The order, as much of it as there is room for, or a refusal with the amounts.
@@ -79,10 +79,10 @@ class Exposure(Nothing):
         if self._gross is not None:
             there = added(map(abs, values)) + value_of_all(opening(order, account), account)
             if not within(there + more, self._gross * equity):
-                verdict = self._less("gross", self._gross, there, order, account)
-                if isinstance(verdict, Rejection):
-                    return verdict
-                order, more = verdict, value_of(verdict, account)
+                answer = self._less("gross", self._gross, there, order, account)
+                if isinstance(answer, Rejection):
+                    return answer
+                order, more = answer, value_of(answer, account)
         if self._net is not None:
             buying = order.side == "buy"
             held = added(values)
@@ -92,7 +92,7 @@ class Exposure(Nothing):
         return order
 
     def _less(self, name: str, fraction: float, there: float, order: Order, account: Account) -> Order | Rejection:
-        """Give as much of an order as there is room for beside an exposure, or a refusal."""
+        """Return the order, reduced to the room beside an exposure, or a refusal."""
         equity, more = account.equity, value_of(order, account)
         limit = fraction * equity
         smaller = shrunk(order, account, value=limit - there) if self._shrink else None

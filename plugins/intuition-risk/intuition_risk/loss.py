@@ -1,4 +1,4 @@
-"""How much may be lost in a day."""
+"""A limit on the loss of a day."""
 
 import math
 from typing import Annotated, Any, ClassVar, Final
@@ -63,7 +63,7 @@ class DailyLoss:
         self._begin(self._equity)
 
     def check(self, order: Order, account: Account) -> Order | Rejection:
-        """Let an order pass unless too much is lost today.
+        """Pass an order unless the loss of the day is beyond the limit.
 
         Returns:
             The order, or a refusal with the amounts.
@@ -92,7 +92,7 @@ class DailyLoss:
         self._safe = above(equity - most)
 
     def _broken(self, account: Account, ts: int) -> str | None:
-        """Say how the limit is broken, or None."""
+        """Return a sentence on the limit that is broken, or None."""
         if ts >= self._day.end:
             self._day = day_of(ts, self._zone)
             self._begin(self._equity)
@@ -109,7 +109,7 @@ class DailyLoss:
         return None
 
     def snapshot(self) -> dict[str, Any]:
-        """Give the day, the equity it began with and the latest, and whether the kill switch was asked for."""
+        """Return the day, the equity it began with and the latest, and whether the kill switch was asked for."""
         return {"day": list(self._day), "start": self._start, "equity": self._equity, "rung": self._alarm.rung}
 
     def restore(self, state: dict[str, Any]) -> None:

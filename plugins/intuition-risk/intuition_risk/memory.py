@@ -1,11 +1,11 @@
-"""What limits remember."""
+"""The state of limits."""
 
 
 class Nothing:
     """A limit without a memory: its parameters and the account say it all, so that a snapshot has nothing to keep."""
 
     def snapshot(self) -> None:
-        """Give nothing."""
+        """Return nothing: there is no state."""
 
     def restore(self, state: None) -> None:
         """Take nothing."""
@@ -22,7 +22,7 @@ class Alarm:
         self.rung = False
 
     def ring(self, reason: str | None) -> str | None:
-        """Give the reason if it is to be told now; None is for a limit that is kept."""
+        """Return the reason the first time that the limit is broken, else None; ``reason`` is None while it is kept."""
         if reason is None:
             self.rung = False
             return None

@@ -1,4 +1,4 @@
-"""How much of one symbol may be held."""
+"""A limit on the position in one symbol."""
 
 import math
 from typing import Annotated, ClassVar
@@ -62,7 +62,7 @@ class MaxPosition(Nothing):
         self._limits = params
 
     def check(self, order: Order, account: Account) -> Order | Rejection:
-        """Let an order pass after which the position is within its limits.
+        """Pass an order, or as much of it as leaves the position within its limits.
 
         Returns:
             The order, as much of it as there is room for, or a refusal with the amounts.
@@ -94,7 +94,7 @@ class MaxPosition(Nothing):
         return order
 
     def _in_currency(self, account: Account) -> list[tuple[float, float | None]]:
-        """Give the limits in the account's currency, and the fraction of the equity that each is of."""
+        """Return the limits in the account's currency, and the fraction of the equity that each is of."""
         limits: list[tuple[float, float | None]] = []
         if self._limits.value is not None:
             limits.append((self._limits.value, None))

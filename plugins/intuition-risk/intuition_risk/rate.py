@@ -1,4 +1,4 @@
-"""How many orders may be placed in a time."""
+"""A limit on the number of orders within a time."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ class OrderRate:
         self._passed: deque[int] = deque(maxlen=params.orders)
 
     def check(self, order: Order, account: Account) -> Order | Rejection:  # noqa: ARG002  # the contract gives it
-        """Let an order pass unless there were too many just before it.
+        """Pass an order unless there were too many just before it.
 
         Returns:
             The order, or a refusal with the limit and how long it takes until one passes again.
@@ -56,7 +56,7 @@ class OrderRate:
         return order
 
     def snapshot(self) -> list[int]:
-        """Give the times of the latest orders, nanoseconds UTC."""
+        """Return the times of the latest orders, nanoseconds UTC."""
         return list(self._passed)
 
     def restore(self, state: Sequence[int]) -> None:

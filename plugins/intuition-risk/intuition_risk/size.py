@@ -1,4 +1,4 @@
-"""How large one order may be."""
+"""A limit on the size of one order."""
 
 import math
 from typing import Annotated
@@ -45,7 +45,7 @@ class OrderSize(Nothing):
         self.opening_only = not params.closing
 
     def check(self, order: Order, account: Account) -> Order | Rejection:
-        """Let an order pass that is within the limits.
+        """Pass an order that is within the limits on its size.
 
         Returns:
             The order, as much of it as the limits allow, or a refusal with the amounts.

@@ -1,4 +1,4 @@
-"""How old the latest quote of an order's symbol may be."""
+"""A limit on the age of the latest quote of an order's symbol."""
 
 from typing import Annotated
 
@@ -31,7 +31,7 @@ class StaleData(Nothing):
         self.opening_only = not params.closing
 
     def check(self, order: Order, account: Account) -> Order | Rejection:
-        """Let an order pass whose symbol was quoted lately.
+        """Pass an order whose symbol was quoted lately.
 
         Returns:
             The order, or a refusal with the age of the quote.

@@ -55,7 +55,7 @@ class Sample:
         self._limit = params.limit
 
     def events(self) -> Iterator[dict[str, Any]]:
-        """Give the bars as events, in the order of time, and of the symbols' names within one session.
+        """Yield the bars as events, in the order of time, and of the symbols' names within one session.
 
         An event holds ``channel`` (quotes), ``sid``, ``quote`` (the close), ``open``, ``high``, ``low``, ``close``,
         ``volume`` (shares), ``start`` and ``ts``. A bar begins when its session does and is known when that ends, so
@@ -84,7 +84,7 @@ def _event(row: Row) -> dict[str, Any]:
 
 @lru_cache(maxsize=1)  # the rows come by date
 def _session(day: str) -> tuple[int, int]:
-    """Give 9:30 and 16:00 in New York of an ISO date, in nanoseconds UTC."""
+    """Return 9:30 and 16:00 in New York of an ISO date, in nanoseconds UTC."""
     opens, closes = (
         datetime.combine(date.fromisoformat(day), clock, ZoneInfo("America/New_York")) for clock in (_OPEN, _CLOSE)
     )

@@ -36,7 +36,7 @@ class Row(NamedTuple):
 
 
 def rows() -> Iterator[Row]:
-    """Give the rows in the order of the file: by symbol, then by date.
+    """Yield the rows in the order of the file: by symbol, then by date.
 
     Raises:
         NoTable: the file is not there, or has other columns.
