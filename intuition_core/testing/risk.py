@@ -80,18 +80,18 @@ class RiskContract(AskedContract):
         made = self.make()
         for number, question in enumerate(self.questions()):
             order = question[0]
-            for verdict in self._read(self._answered(made, number, question), number, question):
-                if isinstance(verdict, Rejection):
+            for answer in self._read(self._answered(made, number, question), number, question):
+                if isinstance(answer, Rejection):
                     continue
-                same = all(getattr(verdict, name) == getattr(order, name) for name in _NOT_THE_SIZE)
-                must(same, f"of {self.named(number, question)} it made {verdict!r}: change nothing but the size of it")
-                one = (verdict.cash is None) != (verdict.quantity is None)
+                same = all(getattr(answer, name) == getattr(order, name) for name in _NOT_THE_SIZE)
+                must(same, f"of {self.named(number, question)} it made {answer!r}: change nothing but the size of it")
+                one = (answer.cash is None) != (answer.quantity is None)
                 must(
-                    one, f"of {self.named(number, question)} it made {verdict!r}: set `cash` or `quantity`, one of them"
+                    one, f"of {self.named(number, question)} it made {answer!r}: set `cash` or `quantity`, one of them"
                 )
                 must(
-                    _size(verdict) <= _size(order),
-                    f"of {self.named(number, question)} it made one of {_size(verdict):f}: give it back as it is, or a"
+                    _size(answer) <= _size(order),
+                    f"of {self.named(number, question)} it made one of {_size(answer):f}: give it back as it is, or a"
                     " smaller one",
                 )
 
@@ -103,11 +103,11 @@ class RiskContract(AskedContract):
         for number, question in enumerate(self.questions()):
             order = question[0]
             if order.closing:
-                verdict = self._answered(made, number, question)
+                answer = self._answered(made, number, question)
                 must(
-                    verdict == order,
+                    answer == order,
                     f"`opening_only` says that it is not to be asked about {self.named(number, question)}, and asked it"
-                    f" answers {verdict!r}: let what closes a position pass, or leave `opening_only` out",
+                    f" answers {answer!r}: let what closes a position pass, or leave `opening_only` out",
                 )
 
     def test_asked_again_lets_no_more_through(self) -> None:
@@ -143,5 +143,5 @@ def _size(order: Order) -> Decimal:
     return order.cash or Decimal(0)
 
 
-def _passed(verdict: Order | Rejection) -> Decimal:
-    return Decimal(0) if isinstance(verdict, Rejection) else _size(verdict)
+def _passed(answer: Order | Rejection) -> Decimal:
+    return Decimal(0) if isinstance(answer, Rejection) else _size(answer)
