@@ -11,21 +11,21 @@ if TYPE_CHECKING:
     from intuition_core.cli.logs import set_up_logging as set_up_logging
     from intuition_core.cli.monitor import Monitor as Monitor
     from intuition_core.cli.options import SETTINGS as SETTINGS
+    from intuition_core.cli.options import BadFlag as BadFlag
     from intuition_core.cli.options import Moment as Moment
     from intuition_core.cli.options import blocked_plugins as blocked_plugins
     from intuition_core.cli.options import config_option as config_option
     from intuition_core.cli.options import error_option as error_option
+    from intuition_core.cli.options import key_and_value as key_and_value
     from intuition_core.cli.options import market_flags as market_flags
     from intuition_core.cli.options import market_options as market_options
     from intuition_core.cli.options import settings_of as settings_of
     from intuition_core.cli.options import verbose_option as verbose_option
-    from intuition_core.cli.serve import BadFlag as BadFlag
-    from intuition_core.cli.serve import key_and_value as key_and_value
     from intuition_core.cli.tables import CannotWrite as CannotWrite
     from intuition_core.params.typed import Typed as Typed
 else:
     PLACES: Final = {
-        "BadFlag": "cli.serve",
+        "BadFlag": "cli.options",
         "CannotWrite": "cli.tables",
         "Failures": "cli.failures",
         "Interruption": "cli.interruption",
@@ -37,7 +37,7 @@ else:
         "config_option": "cli.options",
         "error_option": "cli.options",
         "interruptible": "cli.interruption",
-        "key_and_value": "cli.serve",
+        "key_and_value": "cli.options",
         "market_flags": "cli.options",
         "market_options": "cli.options",
         "set_up_logging": "cli.logs",

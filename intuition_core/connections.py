@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Final
 from intuition_core.lazy import finder
 
 if TYPE_CHECKING:
+    from intuition_core.backoff import Backoff as Backoff
     from intuition_core.rpc.client import Client as Client
     from intuition_core.rpc.throttle import Throttle as Throttle
 else:
     PLACES: Final = {
+        "Backoff": "backoff",
         "Client": "rpc.client",
         "Throttle": "rpc.throttle",
     }

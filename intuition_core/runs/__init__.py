@@ -8,9 +8,9 @@ if TYPE_CHECKING:
     from intuition_core.config.compose import compose as compose
     from intuition_core.config.compose import connector_params as connector_params
     from intuition_core.config.compose import located as located
-    from intuition_core.config.compose import settle as settle
-    from intuition_core.config.compose import substitute_parts as substitute_parts
     from intuition_core.config.diagnosis import read_config as read_config
+    from intuition_core.config.editing import settle as settle
+    from intuition_core.config.editing import substitute_parts as substitute_parts
     from intuition_core.config.loading import BadConfiguration as BadConfiguration
     from intuition_core.config.loading import Config as Config
     from intuition_core.config.loading import load_config as load_config
@@ -54,9 +54,9 @@ else:
         "parameter_taker": "runs.composing",
         "read_config": "config.diagnosis",
         "reader_of": "sources.opening",
-        "settle": "config.compose",
+        "settle": "config.editing",
         "shown_data": "sources.opening:shown",
-        "substitute_parts": "config.compose",
+        "substitute_parts": "config.editing",
     }
     __all__ = list(PLACES)
     __getattr__ = finder(__name__, PLACES)

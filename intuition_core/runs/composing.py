@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from intuition_core.config.loading import CORE_KEYS, Config
+from intuition_core.config.loading import Config
+from intuition_core.config.tables import CORE_KEYS
 from intuition_core.params.checking import parameter_names
 from intuition_core.plugins.catalogue import Catalogue
 

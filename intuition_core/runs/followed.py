@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Final
 
 from intuition_core.cli.monitor import Monitor
-from intuition_core.config.compose import recorded, settle
+from intuition_core.config.editing import settle
 from intuition_core.config.loading import Config, convert
+from intuition_core.config.portable import recorded
 from intuition_core.errors import IntuitionError
 from intuition_core.plugins.catalogue import Catalogue
 from intuition_core.runs.follower import Follower

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from intuition_core import Signal
 from intuition_core.backtest.run import Backtest
-from intuition_core.config.compose import compose, portable, settle
+from intuition_core.config.compose import compose
+from intuition_core.config.editing import settle
 from intuition_core.config.loading import Config, convert
+from intuition_core.config.portable import portable
 from intuition_core.plugins.catalogue import discover
 from intuition_core.runs import FollowedSession, Follower, NotAtBoundary, SessionChanged, VersionChanged
 from intuition_core.runs.places import places
