@@ -7,15 +7,17 @@ from ssl import SSLContext
 from typing import Final
 
 from intuition_connector_mqtt.address import DEFAULT_URL, Address, parse_address
+from intuition_connector_mqtt.backend_info import CLIENT, BackendInfo, attach, check_replaced
+from intuition_connector_mqtt.backoff import Backoff
+from intuition_connector_mqtt.batch_sizer import BatchSizer
 from intuition_connector_mqtt.carrier import Carrier
 from intuition_connector_mqtt.commands import COMMAND_CLIENT, Commands
 from intuition_connector_mqtt.connection import Connection
 from intuition_connector_mqtt.errors import Replaced
-from intuition_connector_mqtt.link import CLIENT, Link, attach, check_replaced
-from intuition_connector_mqtt.pace import Pace
 from intuition_connector_mqtt.parameters import MqttParams, access
 from intuition_connector_mqtt.presence import Presence, own_version
 from intuition_connector_mqtt.sequence import Sequences
+from intuition_connector_mqtt.socket_pair import Endpoint
 from intuition_connector_mqtt.topics import Topics, is_name, subscriptions
 from intuition_connector_mqtt.waker import Waker
 from intuition_connector_mqtt.window import Window
@@ -45,7 +47,7 @@ class Mqtt:
         self._waker: Waker | None = None
         self._stopping = False
         self._connection: Connection | None = None
-        self._link: Link | None = None
+        self._info: BackendInfo | None = None
         self._former: tuple[str, ...] = ()  # channels that the session wanted earlier
         self._sequences = Sequences()
         self._stuck = False
@@ -76,11 +78,11 @@ class Mqtt:
             BadReply: the backend answers with what cannot be used.
         """
         waker = self._waker = Waker()
-        backoff = Backoff(spread=0.5)
-        pace = Pace(self._params.max_batch)
+        backoff = Backoff()
+        sizer = BatchSizer(self._params.max_batch)
         announce = True
         try:
-            while not self._stopping and (error := self._serve(backend, waker, pace, backoff)) is not None:
+            while not self._stopping and (error := self._serve(backend, waker, sizer, backoff)) is not None:
                 backend.close()
                 wait = backoff.next()
                 stuck = isinstance(error, BackendRefused) and error.name == _STUCK
@@ -100,20 +102,20 @@ class Mqtt:
             waker.close()
 
     def _serve(
-        self, backend: Backend, waker: Waker, pace: Pace, backoff: Backoff
+        self, backend: Backend, waker: Waker, sizer: BatchSizer, backoff: Backoff
     ) -> BackendLost | BackendRefused | None:
         """Attach and carry; give the error after which it may be tried again, or None once `stop` was called."""
-        link: Link | None = None
+        info: BackendInfo | None = None
         try:
             while not self._stopping:
-                link = attach(backend, name=self._params.name, control=self._params.control)
-                self._carry(backend, link, self._connected(link, waker), pace, backoff)
+                info = attach(backend, name=self._params.name, control=self._params.control)
+                self._carry(backend, info, self._connected(info, waker), sizer, backoff)
         except BackendLost as error:
             return error
         except BackendRefused as error:
-            if error.name == "StaleEpoch" and link is not None:
+            if error.name == "StaleEpoch" and info is not None:
                 try:
-                    check_replaced(backend, link)
+                    check_replaced(backend, info)
                 except BackendLost as lost:
                     return lost
             # Otherwise it is not ready to be attached to, or began anew and no longer knows us.
@@ -128,28 +130,28 @@ class Mqtt:
         if waker is not None:
             waker.wake()
 
-    def _connected(self, link: Link, waker: Waker) -> Connection:
+    def _connected(self, info: BackendInfo, waker: Waker) -> Connection:
         """Give the connection to the topics of this session, a new one if there is none."""
-        connection, earlier = self._connection, self._link
-        same = earlier is not None and link.session == earlier.session
+        connection, earlier = self._connection, self._info
+        same = earlier is not None and info.session == earlier.session
         self._former = tuple(dict.fromkeys((*earlier.channels, *self._former))) if earlier is not None and same else ()
-        topics = Topics(link.session, messages=self._params.messages)
-        filters = subscriptions(link.channels)
+        topics = Topics(info.session, messages=self._params.messages)
+        filters = subscriptions(info.channels)
         description = {
-            "name": link.session,
+            "name": info.session,
             "version": own_version(),
-            "channels": link.channels,
+            "channels": info.channels,
             "topics": topics.summary(),
-            "backend": link.summary,
+            "backend": info.summary,
         }
         if connection is not None and earlier is not None:
-            if same and link.follows(earlier):
-                connection.window.epoch = link.epoch or 0
+            if same and info.follows(earlier):
+                connection.window.epoch = info.epoch or 0
                 if connection.commands is not None:
-                    connection.commands.window.epoch = link.command_epoch or 0
+                    connection.commands.window.epoch = info.command_epoch or 0
                 connection.listen(filters, description)
-                if link.channels != earlier.channels:
-                    log.info("session %s: from %s now", link.session, ", ".join(filters))
+                if info.channels != earlier.channels:
+                    log.info("session %s: from %s now", info.session, ", ".join(filters))
             else:
                 # What is in hand may have been delivered by another connector in the meantime: begin with what the
                 # backend knows. The broker sends again what was not acknowledged.
@@ -157,40 +159,44 @@ class Mqtt:
                 self._connection = None
         if self._connection is None:
             self._connection = Connection(
-                address=self._address,
-                tls=self._tls,
-                client_id=f"intuition-{link.session}-mqtt",
+                endpoint=Endpoint(
+                    address=self._address,
+                    tls=self._tls,
+                    client_id=f"intuition-{info.session}-mqtt",
+                    keepalive=self._params.keepalive,
+                    expiry=self._params.expiry,
+                ),
                 filters=filters,
                 presence=Presence(topics, description),
-                window=Window(CLIENT, link.epoch or 0, link.window),
+                window=Window(CLIENT, info.epoch or 0, info.window),
                 probe=topics.probe,
                 waker=waker,
-                keepalive=self._params.keepalive,
-                expiry=self._params.expiry,
                 max_payload=self._params.max_payload,
-                commands=self._commands(link, topics),
+                commands=self._commands(info, topics),
             )
-            self._connection.published = link.published
-            log.info("session %s: from %s to %s", link.session, ", ".join(filters), topics.root)
-        self._link = link
+            self._connection.outbox.published = info.published
+            log.info("session %s: from %s to %s", info.session, ", ".join(filters), topics.root)
+        self._info = info
         return self._connection
 
-    def _commands(self, link: Link, topics: Topics) -> Commands | None:
+    def _commands(self, info: BackendInfo, topics: Topics) -> Commands | None:
         if not self._params.control:
             return None
-        window = Window(COMMAND_CLIENT, link.command_epoch or 0, link.command_window)
+        window = Window(COMMAND_CLIENT, info.command_epoch or 0, info.command_window)
         return Commands(topics.command, window=window, probe=topics.probe)
 
-    def _carry(self, backend: Backend, link: Link, connection: Connection, pace: Pace, backoff: Backoff) -> None:
+    def _carry(
+        self, backend: Backend, info: BackendInfo, connection: Connection, sizer: BatchSizer, backoff: Backoff
+    ) -> None:
         """Carry until `stop` is called, or what the backend said of itself is to be asked anew."""
         log.info("attached to the backend %s", backend.address)
         carrier = Carrier(
             backend=backend,
-            link=link,
+            info=info,
             connection=connection,
-            topics=Topics(link.session, messages=self._params.messages),
+            topics=Topics(info.session, messages=self._params.messages),
             sequences=self._sequences,
-            pace=pace,
+            sizer=sizer,
             max_batch=self._params.max_batch,
             max_payload=self._params.max_payload,
             negative_prices=self._params.negative_prices,
@@ -199,7 +205,7 @@ class Mqtt:
         while not self._stopping:
             carrier.step()
             if carrier.outdated:
-                carrier.tell()
+                carrier.confirm()
                 return
             if carrier.delivered:
                 backoff.reset()
@@ -208,7 +214,7 @@ class Mqtt:
         connection.close()
         self._connection = None
         with suppress(BackendLost, BackendRefused):  # then it learns it another time
-            carrier.tell()
+            carrier.confirm()
 
     def _wait(self, seconds: float, waker: Waker) -> None:
         """Wait, keeping the connection to the broker alive."""

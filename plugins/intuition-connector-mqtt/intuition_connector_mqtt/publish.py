@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from itertools import count, islice
@@ -112,16 +112,8 @@ def publish(
     unless flags say otherwise.
     """  # noqa: D301  # click's mark is the character, which a raw text would not hold
     replays = source is not None or bool(data)
-    if (payload is None) != replays:
-        raise click.UsageError("give a payload, `-`, or --source NAME or --data PATH: one of them")
     meant = {"--param": param, "--from": start, "--to": end, "--symbols": symbols, "--follow": follow, "--as": name}
-    for flag, value in {**meant, "--speed": speed}.items():
-        if value and not replays:
-            raise click.UsageError(f"{flag} is for what --source or --data replays")
-    if speed is not None and rate is not None:
-        raise click.UsageError("give --speed or --rate: one of them")
-    if topic is not None and (not topic or "+" in topic or "#" in topic or "\0" in topic):
-        raise click.UsageError(f"cannot publish on {topic!r}: a topic holds no `+` and no `#`")
+    _check_usage(topic, payload, replays=replays, only_replays={**meant, "--speed": speed}, rate=rate)
     settings = load_config(
         config,
         flags={f"{_TABLE}.{key}": value for key, value in given.items()},
@@ -129,14 +121,15 @@ def publish(
     )
     with located(settings, _TABLE):
         address, tls = access(PART, connector_params(settings, "mqtt", Mqtt))
-    shown: AbstractContextManager[Progress] = Bar() if replays and sys.stderr.isatty() else nullcontext(Progress())
+    replay = None
+    if replays:
+        given_params = dict(map(key_and_value, param))
+        replay = Replay(source=source, data=data, params=given_params, start=start, end=end, symbols=symbols)
     published = 0
-    with shown as progress:
-        if replays:
+    with _progress(shown=replays) as progress:
+        if replay is not None:
             set_up_logging()  # once the bar is there, so that lines go above it
             catalogue = discover(blocked=settings.values.plugins.blocked)
-            params = dict(map(key_and_value, param))
-            replay = Replay(source=source, data=data, params=params, start=start, end=end, symbols=symbols)
             messages = _replayed(catalogue, replay, progress, topic=topic, name=name, follow=follow)
         else:
             messages = ((message, 0) for message in _given(topic or "quotes", payload or ""))
@@ -148,6 +141,25 @@ def publish(
     stopped = "interrupted: " if interruption.asked else ""
     click.echo(f"{stopped}published {published} message{'s' * (published != 1)} to {address}", err=True)
     return 130 if interruption.asked else 0
+
+
+def _progress(*, shown: bool) -> AbstractContextManager[Progress]:
+    return Bar() if shown and sys.stderr.isatty() else nullcontext(Progress())
+
+
+def _check_usage(
+    topic: str | None, payload: str | None, *, replays: bool, only_replays: Mapping[str, object], rate: float | None
+) -> None:
+    """Raise `click.UsageError` for arguments that do not go together, or a topic that cannot be published on."""
+    if (payload is None) != replays:
+        raise click.UsageError("give a payload, `-`, or --source NAME or --data PATH: one of them")
+    for flag, value in only_replays.items():
+        if value and not replays:
+            raise click.UsageError(f"{flag} is for what --source or --data replays")
+    if only_replays["--speed"] is not None and rate is not None:
+        raise click.UsageError("give --speed or --rate: one of them")
+    if topic is not None and (not topic or "+" in topic or "#" in topic or "\0" in topic):
+        raise click.UsageError(f"cannot publish on {topic!r}: a topic holds no `+` and no `#`")
 
 
 def _given(topic: str, payload: str) -> Iterator[Message]:

@@ -1,8 +1,9 @@
 """Ending a wait from a signal handler or another thread."""
 
-import select
 import socket
 from contextlib import suppress
+
+from intuition_connector_mqtt.polling import wait_for
 
 
 class Waker:
@@ -17,7 +18,7 @@ class Waker:
         self._writer.settimeout(0)
 
     def fileno(self) -> int:
-        """Give what a `select` can wait for."""
+        """Give what a poll can wait for."""
         return self._reader.fileno()
 
     def wake(self) -> None:
@@ -27,7 +28,7 @@ class Waker:
 
     def wait(self, seconds: float) -> None:
         """Wait, or return at once when woken."""
-        select.select([self], [], [], max(seconds, 0.0))
+        wait_for([self], [], seconds)
 
     def close(self) -> None:
         """Let the descriptors go."""

@@ -13,6 +13,7 @@ from intuition_connector_mqtt.address import Address
 from intuition_connector_mqtt.connection import MAX_WAITING, MAX_WAITING_BYTES, Connection
 from intuition_connector_mqtt.errors import BrokerRefused, PublishRefused, SessionTaken, SubscribeRefused
 from intuition_connector_mqtt.presence import Presence, Publication
+from intuition_connector_mqtt.socket_pair import Endpoint
 from intuition_connector_mqtt.topics import Topics
 from intuition_connector_mqtt.waker import Waker
 from intuition_connector_mqtt.window import Window
@@ -151,16 +152,14 @@ class Turning:
     def __init__(self, port: int) -> None:
         self.waker = Waker()
         self.connection = Connection(
-            address=Address("127.0.0.1", port),
-            tls=None,
-            client_id="intuition-test-mqtt",
+            endpoint=Endpoint(
+                address=Address("127.0.0.1", port), client_id="intuition-test-mqtt", keepalive=60, expiry=60
+            ),
             filters=["quotes/#"],
             presence=Presence(Topics("test"), {"name": "test"}),
             window=Window("mqtt", 1),
             probe="intuition/1/test/$settled",
             waker=self.waker,
-            keepalive=60,
-            expiry=60,
             max_payload=1000,
         )
         self.error: Exception | None = None
@@ -222,13 +221,13 @@ def test_a_message_is_acknowledged_after_what_it_caused(broker: ScriptedBroker, 
     assert [packet.body[-1:] for packet in (first, second, third)] == [b"a", b"b", b"c"]
     outlet.ack(third)
     outlet.ack(first)
-    until(lambda: turning.connection.published == "a", "the acknowledgement")
+    until(lambda: turning.connection.outbox.published == "a", "the acknowledgement")
     assert inlet.says_nothing()
     assert turning.connection.acked == 0
     outlet.ack(second)
     assert [inlet.read_until(PUBACK).mid for _ in range(3)] == [7, 8, 9]
     until(lambda: turning.connection.acked == 3, "them to be counted")  # once they are sent
-    assert turning.connection.published == "c"
+    assert turning.connection.outbox.published == "c"
 
 
 def test_what_was_not_acknowledged_is_published_again(broker: ScriptedBroker, turning: Turning, until: Any) -> None:
@@ -239,7 +238,7 @@ def test_what_was_not_acknowledged_is_published_again(broker: ScriptedBroker, tu
     turning.settle("a", "b", "c")
     packets = [outlet.read() for _ in range(3)]
     outlet.ack(packets[0])
-    until(lambda: turning.connection.published == "a", "the acknowledgement")
+    until(lambda: turning.connection.outbox.published == "a", "the acknowledgement")
     inlet.sock.close()
     inlet, outlet = broker.meet_both()
     inlet.accept(resumed=True)

@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 import pytest
-from intuition_connector_mqtt.link import BadReply
+from intuition_connector_mqtt.backend_info import BadReply
 
 from intuition_core.errors import BackendLost, BackendRefused
 

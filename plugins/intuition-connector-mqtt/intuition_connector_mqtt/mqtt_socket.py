@@ -1,6 +1,5 @@
 """One connection to a broker, from the first attempt to its end; a new one is made to come back."""
 
-import select
 import ssl
 import time
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from intuition_connector_mqtt.client import CONNECT_TIMEOUT
+from intuition_connector_mqtt.polling import wait_for
 
 _PATIENCE = 2 * CONNECT_TIMEOUT
 
@@ -40,7 +40,7 @@ class MqttSocket:
 
     @property
     def socket(self) -> Any:
-        """What a `select` can wait for; None once the connection is closed."""
+        """What a poll can wait for; None once the connection is closed."""
         return self.client.socket()
 
     @property
@@ -50,7 +50,7 @@ class MqttSocket:
 
     @property
     def buffered(self) -> bool:
-        """Whether TLS holds bytes that no `select` knows of."""
+        """Whether TLS holds bytes that no poll knows of."""
         sock = self.client.socket()
         return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
 
@@ -82,7 +82,7 @@ class MqttSocket:
             while (sock := self.client.socket()) is not None and self.client.want_write():
                 if time.monotonic() > deadline:
                     break
-                select.select([], [sock], [], 0.1)
+                wait_for([], [sock], 0.1)
                 self.client.loop_write()
         self.drop()
 

@@ -1,4 +1,4 @@
-"""What a connector knows of the backend it drives."""
+"""The backend as it introduces itself: its session, channels and methods."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -14,11 +14,11 @@ from intuition_core.data import check_channel
 from intuition_core.errors import BackendRefused, BadData, IntuitionError
 
 CLIENT: str = "mqtt"
-"""How the connector calls itself at a backend that keeps its clients apart."""
+"""The connector's name at a backend that keeps its clients apart."""
 
 
 class BadReply(IntuitionError):
-    """A backend that answered with something that its method never gives."""
+    """A backend whose answer is none that its method can give."""
 
     def __init__(self, address: str, method: str, problem: str) -> None:
         self.address = address
@@ -27,8 +27,8 @@ class BadReply(IntuitionError):
         super().__init__(f"the backend at {address} answered `{method}` with what cannot be used: {problem}")
 
 
-class Link(msgspec.Struct, frozen=True):
-    """A backend as it introduced itself."""
+class BackendInfo(msgspec.Struct, frozen=True):
+    """The session of a backend, and the methods that it has."""
 
     session: str
     channels: tuple[str, ...]
@@ -38,15 +38,17 @@ class Link(msgspec.Struct, frozen=True):
     run: str | None = None
     """What tells a session from an earlier one of the same name."""
     batches: bool = False
+    """Whether it takes several events in one call."""
     durable: bool = False
-    """Whether it keeps what was delivered and what came of it, and answers what it knows with the same again."""
+    """Whether it keeps deliveries and their records, and answers a known delivery with the same records again."""
     resends: bool = False
     """Whether it gives the records that nobody has confirmed as published."""
     accounts: bool = False
+    """Whether it gives its account."""
     hears: bool = False
-    """Whether it gives what was decided with the kill switch and the shares by others, too."""
+    """Whether it gives the control records that other clients have caused."""
     obeys: bool = False
-    """Whether it can be told to use them."""
+    """Whether it takes commands."""
     command_epoch: int | None = None
     command_window: tuple[Mark, ...] = ()
     """Commands that it has committed and not forgotten, oldest first."""
@@ -55,9 +57,10 @@ class Link(msgspec.Struct, frozen=True):
     published: str | None = None
     """The last record that was confirmed as published."""
     summary: Any = None
+    """Its description, in JSON types."""
 
-    def follows(self, earlier: "Link") -> bool:
-        """Whether nobody else can have delivered anything as this client since an earlier attachment."""
+    def follows(self, earlier: "BackendInfo") -> bool:
+        """Whether no other connector can have attached, and delivered, since an earlier attachment."""
         if not self.durable or self.epoch is None or earlier.epoch is None:
             return True
         if self.command_epoch is not None and self.command_epoch != (earlier.command_epoch or 0) + 1:
@@ -65,17 +68,17 @@ class Link(msgspec.Struct, frozen=True):
         return self.run == earlier.run and self.epoch == earlier.epoch + 1
 
 
-def attach(backend: Backend, *, name: str | None = None, control: bool = True) -> Link:
-    """Ask a backend for its session and channels.
+def attach(backend: Backend, *, name: str | None = None, control: bool = True) -> BackendInfo:
+    """Attach to a backend, or initialize one that has no `attach`, and return what it says of its session.
 
     Args:
         backend: one of ours, or a foreign one that has only `initialize` and `event`.
-        name: what to call the session of a backend that does not name its own; made from its address by default.
+        name: the session's name at a backend that does not name its own; made from its address by default.
         control: whether commands will be brought to it.
 
     Raises:
         BackendLost: there is no answer.
-        BackendRefused: it does not let us.
+        BackendRefused: it refuses the connector.
         BadReply: it names no channels that MQTT can carry.
     """
     attachment: Mapping[str, Any] = {}
@@ -92,23 +95,12 @@ def attach(backend: Backend, *, name: str | None = None, control: bool = True) -
     else:
         method = "initialize"
         channels = backend.call("initialize", {})
-    if channels is None:
-        channels = ["quotes"]
-    if not isinstance(channels, list | tuple) or not channels:
-        raise BadReply(backend.address, method, f"expected the names of channels, got {type(channels).__name__}")
-    try:
-        names = tuple(dict.fromkeys(check_channel(channel) for channel in channels))
-    except BadData as error:
-        raise BadReply(backend.address, method, str(error)) from None
+    names = _channels(backend.address, method, channels)
     batches = backend.offers("events")
     durable = batches and backend.offers("confirm") and isinstance(attachment.get("window"), list | tuple)
     obeys = control and backend.offers("control")
-    second: Mapping[str, Any] = {}
-    if durable and obeys:
-        second = backend.call("attach", COMMAND_CLIENT)
-        if not isinstance(second, Mapping) or not isinstance(second.get("window"), list | tuple):
-            raise BadReply(backend.address, "attach", "expected an object with `epoch` and `window`, as for the first")
-    return Link(
+    second = _attach_for_commands(backend) if durable and obeys else {}
+    return BackendInfo(
         session=session if is_name(session) else name_from(session),
         channels=names,
         epoch=attachment.get("epoch"),
@@ -128,8 +120,8 @@ def attach(backend: Backend, *, name: str | None = None, control: bool = True) -
     )
 
 
-def check_replaced(backend: Backend, link: Link) -> None:
-    """Find out why an epoch is no longer the present one.
+def check_replaced(backend: Backend, info: BackendInfo) -> None:
+    """Raise `Replaced` if an epoch is stale because another connector has attached.
 
     A backend that keeps nothing forgets its clients when it is started again, and can be attached to anew.
 
@@ -137,14 +129,32 @@ def check_replaced(backend: Backend, link: Link) -> None:
         Replaced: another connector has attached since.
         BackendLost: there is no answer.
     """
-    if link.epoch is None or not backend.offers("describe"):
+    if info.epoch is None or not backend.offers("describe"):
         return
     description = backend.call("describe")
     clients = description.get("clients") if isinstance(description, Mapping) else None
     current = clients.get(CLIENT, 0) if isinstance(clients, Mapping) else 0
     run = description.get("run") if isinstance(description, Mapping) else None
-    if isinstance(current, int) and current > link.epoch and run == link.run:
-        raise Replaced(link.session, CLIENT, link.epoch, current)
+    if isinstance(current, int) and current > info.epoch and run == info.run:
+        raise Replaced(info.session, CLIENT, info.epoch, current)
+
+
+def _channels(address: str, method: str, channels: Any) -> tuple[str, ...]:
+    if channels is None:
+        channels = ["quotes"]
+    if not isinstance(channels, list | tuple) or not channels:
+        raise BadReply(address, method, f"expected the names of channels, got {type(channels).__name__}")
+    try:
+        return tuple(dict.fromkeys(check_channel(channel) for channel in channels))
+    except BadData as error:
+        raise BadReply(address, method, str(error)) from None
+
+
+def _attach_for_commands(backend: Backend) -> Mapping[str, Any]:
+    reply = backend.call("attach", COMMAND_CLIENT)
+    if not isinstance(reply, Mapping) or not isinstance(reply.get("window"), list | tuple):
+        raise BadReply(backend.address, "attach", "expected an object with `epoch` and `window`, as for the first")
+    return reply
 
 
 def _window(address: str, entries: Iterable[Any]) -> tuple[Mark, ...]:

@@ -1,11 +1,12 @@
-"""What is taken back when the backend tells of what nobody's messages have caused."""
+"""Control records that no message has caused, and the decisions that they cancel."""
 
 from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
-from intuition_connector_mqtt.carrier import Carrier
-from intuition_connector_mqtt.link import Link
+from intuition_connector_mqtt.backend_info import BackendInfo
+from intuition_connector_mqtt.control_records import ControlRecords
+from intuition_connector_mqtt.publications import Publications
 from intuition_connector_mqtt.topics import Topics
 
 
@@ -22,14 +23,14 @@ class Backend:
         return self._answers.pop(0)
 
 
-class Connection:
-    """Notes which records are withheld."""
+class Outbox:
+    """Notes which records are suppressed."""
 
     def __init__(self) -> None:
-        self.withheld: set[str] = set()
+        self.suppressed: set[str] = set()
 
-    def withhold(self, records: set[str]) -> None:
-        self.withheld |= records
+    def suppress(self, records: set[str]) -> None:
+        self.suppressed |= records
 
     def alert(self, publications: Any) -> None:
         pass
@@ -45,20 +46,14 @@ BOTH = [*KILL, *TIMER]
 
 
 @pytest.mark.parametrize("answers", [[BOTH], [KILL, TIMER], [[*KILL, TIMER[0]], [TIMER[1]]], [[each] for each in BOTH]])
-def test_what_a_kill_cancels_is_withheld_and_what_a_timer_replaces_is_not(answers: Any) -> None:
-    connection = Connection()
-    carrier = Carrier(
-        backend=cast("Any", Backend(*answers)),
-        link=Link(session="s", channels=("quotes",), hears=True),
-        connection=cast("Any", connection),
-        topics=Topics("s"),
-        sequences=cast("Any", None),
-        pace=cast("Any", None),
-        max_batch=1,
-        max_payload=1_000_000,
-        negative_prices=False,
+def test_what_a_kill_cancels_is_suppressed_and_what_a_timer_replaces_is_not(answers: Any) -> None:
+    outbox = Outbox()
+    controls = ControlRecords(
+        cast("Any", Backend(*answers)),
+        BackendInfo(session="s", channels=("quotes",), hears=True),
+        cast("Any", outbox),
+        Publications(Topics("s"), 1_000_000),
     )
-    carrier._resending = False
-    published = [publication.record for publication in carrier._hear()]
-    assert connection.withheld == {"s.1:3:0"}
+    published = [publication.record for publication in controls.fetch(resending=False)]
+    assert outbox.suppressed == {"s.1:3:0"}
     assert published == [each["id"] for each in BOTH]

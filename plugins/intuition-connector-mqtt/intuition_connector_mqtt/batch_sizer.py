@@ -1,4 +1,4 @@
-"""How much to hand over at once."""
+"""The size of batches."""
 
 from typing import Final
 
@@ -7,11 +7,14 @@ _MAX_REPLY: Final = 384 * 1024
 """Bytes of records that a batch should not come to: a backend that cannot send its answer has run it all the same."""
 
 
-class Pace:
-    """Bounds batches: small at first and after a loss, larger with each one that is answered.
+class BatchSizer:
+    """The limit of the next batch: small at first and after a loss, doubled by each answer.
 
     A batch that takes longer than a call may take would otherwise be tried for ever, and so would one whose answer is
     larger than a message may be.
+
+    Args:
+        largest: messages that no batch exceeds.
     """
 
     def __init__(self, largest: int) -> None:
@@ -21,11 +24,16 @@ class Pace:
         """Messages that the next batch may hold."""
 
     def lost(self, messages: int) -> None:
-        """Take note that a batch of so many messages was not answered."""
+        """Halve the limit after a batch of so many messages that was not answered."""
         self.limit = max(1, messages // 2)
 
     def answered(self, messages: int, size: int) -> None:
-        """Take note that a batch was answered with records of so many bytes."""
+        """Raise the limit after an answer.
+
+        Args:
+            messages: messages of the batch.
+            size: bytes of the records in its answer.
+        """
         self._reply_size = max(size / messages, self._reply_size * 0.9)
         fitting = int(_MAX_REPLY / self._reply_size) if self._reply_size else self._largest
         self.limit = max(1, min(self.limit * 2, fitting, self._largest))
