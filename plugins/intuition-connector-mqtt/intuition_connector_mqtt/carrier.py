@@ -15,7 +15,7 @@ from intuition_connector_mqtt.control_records import ControlRecords
 from intuition_connector_mqtt.delivery import Delivery
 from intuition_connector_mqtt.gaps import GapReports
 from intuition_connector_mqtt.publications import Publications
-from intuition_connector_mqtt.reading import MAX_CALL, Item, read_item
+from intuition_connector_mqtt.reading import MAX_CALL, Item, dates_itself, read_item
 from intuition_connector_mqtt.sequence import Sequences
 from intuition_connector_mqtt.topics import StrayTopic, Topics
 from intuition_core.contracts import Backend
@@ -258,6 +258,9 @@ class Carrier:
     def _read(self, delivery: Delivery) -> None:
         if delivery.size > self._max_payload:
             delivery.unreadable = f"{delivery.size} bytes; at most {self._max_payload} are read"
+            return
+        if delivery.retained and not dates_itself(delivery.payload, delivery.properties):
+            delivery.unreadable = "retained by the broker since an unknown time; a retained message needs `ts` or `id`"
             return
         try:
             delivery.item = self._item(delivery)

@@ -2,7 +2,8 @@
 
 import socket
 import ssl
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from paho.mqtt.client import Client, MQTTv5, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -12,6 +13,12 @@ from intuition_core.errors import BadParameter
 
 CONNECT_TIMEOUT = 5.0
 """Seconds until a broker that does not answer is given up for this time."""
+
+# X509_V_ERR_… of OpenSSL.
+_EXPIRED: Final = 10
+_NOT_YET_VALID: Final = 9
+_OTHER_HOST: Final = {62, 64}  # by its name, by its IP address
+_UNKNOWN_AUTHORITY: Final = {2, 18, 19, 20, 21, 27}
 
 
 def tls_context(
@@ -31,6 +38,13 @@ def tls_context(
             # Without a password given, OpenSSL would ask for one on the terminal, in a process that may have none.
             context.load_cert_chain(cert_file, key_file, password=lambda: b"")
         except (OSError, ValueError) as error:
+            if _is_encrypted(key_file or cert_file):
+                raise BadParameter(
+                    part,
+                    "key_file" if key_file else "cert_file",
+                    f"the key in {key_file or cert_file} is encrypted, and nobody is asked for its password; name a "
+                    "copy without one, readable by you alone (`openssl pkey -in KEY -out COPY`)",
+                ) from None
             raise BadParameter(
                 part, "cert_file", f"{cert_file} with {key_file or 'no key_file'}: {_why(error)}"
             ) from None
@@ -73,6 +87,25 @@ def make_client(
     return client
 
 
+def certificate_problem(error: ssl.SSLCertVerificationError, *, authority: str) -> str:
+    """The problem with a broker's certificate, and its remedy.
+
+    Args:
+        error: what OpenSSL found.
+        authority: how an authority is named here: a parameter or a flag.
+    """
+    found = error.verify_message
+    if error.verify_code == _EXPIRED:
+        return f"its certificate has expired ({found}): the broker needs a new one"
+    if error.verify_code == _NOT_YET_VALID:
+        return f"its certificate is not valid yet ({found}): is the clock of this machine right?"
+    if error.verify_code in _OTHER_HOST:
+        return f"its certificate is for another host ({found}): name the broker by a name that its certificate has"
+    if error.verify_code in _UNKNOWN_AUTHORITY:
+        return f"its certificate cannot be trusted ({found}); name its authority {authority}"
+    return f"its certificate cannot be trusted ({found})"
+
+
 def protocol_name(protocol: MQTTProtocolVersion) -> str:
     """Name a protocol as people do."""
     return {MQTTv5: "MQTT 5", MQTTv311: "MQTT 3.1.1"}.get(protocol, "MQTT")
@@ -85,3 +118,10 @@ def _send_at_once(_client: Client, _userdata: Any, sock: Any) -> None:
 
 def _why(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
+
+
+def _is_encrypted(path: str) -> bool:
+    try:
+        return b"ENCRYPTED" in Path(path).read_bytes()
+    except OSError:
+        return False

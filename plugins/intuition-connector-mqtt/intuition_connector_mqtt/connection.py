@@ -9,27 +9,31 @@ import logging
 import ssl
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
 from paho.mqtt.client import Client, MQTTMessage, MQTTv5, MQTTv311
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from intuition_connector_mqtt.address import remedy
 from intuition_connector_mqtt.backoff import Backoff
-from intuition_connector_mqtt.client import protocol_name
+from intuition_connector_mqtt.client import certificate_problem, protocol_name
 from intuition_connector_mqtt.commands import Commands
 from intuition_connector_mqtt.delivery import Delivery
 from intuition_connector_mqtt.errors import BrokerRefused, PublishRefused, SessionTaken, SubscribeRefused
 from intuition_connector_mqtt.filters import Filters
+from intuition_connector_mqtt.limits import BrokerLimits
 from intuition_connector_mqtt.mqtt_socket import MqttSocket
 from intuition_connector_mqtt.outbox import Outbox
 from intuition_connector_mqtt.presence import Presence, Publication
 from intuition_connector_mqtt.probe import Probe
 from intuition_connector_mqtt.socket_pair import WINDOW, Endpoint, SocketPair
+from intuition_connector_mqtt.topics import Topics
 from intuition_connector_mqtt.waker import Waker
 from intuition_connector_mqtt.window import Window
+from intuition_core.errors import BadParameter
 
 MAX_WAITING: Final = 2000
 """Messages that wait in the inbox before no more are read."""
@@ -39,9 +43,20 @@ MAX_WAITING_BYTES: Final = 16 * 1024 * 1024
 
 _STABLE: Final = 5.0  # seconds after which a connection counts as one that works
 _SUSPICIOUS: Final = 3  # connections that were shorter, one after the other
+_HOPELESS: Final = 5  # short connections after which what was sent on each of them is blamed
+_SMALL: Final = 4096  # bytes of a packet that every broker takes
 _UNSUPPORTED_VERSION: Final = 132
 _NOT_LET_IN: Final = {133, 134, 135, 138, 140}  # identifier, user or password, not authorised, banned, method
 _TAKEN_OVER: Final = 142
+_TOO_LARGE: Final = 149
+_NO_RETAIN: Final = 154
+_QOS: Final = 155
+_NEVER_TAKEN: Final = {144, 149, 153}  # a topic, a size or a payload that no further attempt changes
+_NO_QOS: Final = "it takes only QoS 0, and nothing could be promised; allow QoS 1 there"
+_ONE_ID: Final = (
+    "it gives both connections of this connector the same client id, so that they end each other; have it take the ids "
+    "that clients give themselves (mosquitto: `use_username_as_clientid false`)"
+)
 
 log = logging.getLogger(__name__)
 
@@ -54,10 +69,11 @@ class Connection:
         filters: topics to subscribe to.
         presence: the announcements of the session, its last will among them.
         window: knows messages that come again.
-        probe: a topic on which nothing is published, for requests that every broker answers.
+        topics: the session's topics; on that of the probe are requests that every broker answers.
         waker: ends a wait early.
         max_payload: bytes above which a payload is not kept.
         commands: takes messages that are to be done at once; None where there are none.
+        renewed: the endpoint with passwords and certificates as they are now, for each connection but the first.
     """
 
     def __init__(
@@ -67,21 +83,26 @@ class Connection:
         filters: Sequence[str],
         presence: Presence,
         window: Window,
-        probe: str,
+        topics: Topics,
         waker: Waker,
         max_payload: int,
         commands: Commands | None = None,
+        renewed: Callable[[], Endpoint] | None = None,
     ) -> None:
         self.inbox: deque[Delivery] = deque()
         """Messages that have arrived and are not settled; the oldest first."""
         self.acked = 0
         """Messages acknowledged so far."""
-        self.outbox = Outbox(WINDOW, self._finish)
+        self.losses = 0
+        """Connections that the broker had accepted, and that were lost."""
+        self.outbox = Outbox(WINDOW, self._finish, dead=topics.dead)
         """Publications that the broker has not acknowledged."""
         self.window = window
         self.commands = commands
-        self._probe = Probe(probe, window)
+        self._probe = Probe(topics.probe, window)
         self._endpoint = endpoint
+        self._renewed = renewed
+        self._attempts = 0
         self._filters = Filters(filters)
         self._presence = presence
         self._waker = waker
@@ -96,6 +117,9 @@ class Connection:
         self._ready_since: float | None = None
         self._was_ready = False
         self._short_lived = 0
+        self._thrown_out = 0  # times that the second of the two connections ended the first
+        self._retains = True  # whether the broker takes retained messages
+        self._told: set[str] = set()  # limits of the broker that were told
         self._closing = False
         self._fatal: Exception | None = None
         self._received = 0
@@ -213,6 +237,12 @@ class Connection:
     # Connecting
 
     def _connect(self) -> None:
+        if self._attempts and self._renewed is not None:
+            try:
+                self._endpoint = self._renewed()
+            except BadParameter as error:
+                log.warning("going on with the credentials from before: %s", error)
+        self._attempts += 1
         # A command is kept by the broker while the connector is away, as quotes are.
         self._pair = pair = SocketPair(self._endpoint, self._protocol, keeps_commands=self.commands is not None)
         self._greeted = None
@@ -222,12 +252,12 @@ class Connection:
         pair.outlet.client.on_message = self._on_outlet_message
         pair.outlet.client.on_subscribe = self._on_outlet_subscribe
         try:
-            pair.open(self._presence.state("lost"))
+            pair.open(self._presence.state("lost")._replace(retain=self._retains))
         except ssl.SSLCertVerificationError as error:
+            problem = certificate_problem(error, authority="as `ca_file`")
             if not self._was_ready:
-                problem = f"its certificate cannot be trusted ({error.verify_message}); name its authority as `ca_file`"
                 self._fatal = BrokerRefused(self._endpoint.address, problem)
-            self._lose(str(error))
+            self._lose(problem)
         except (OSError, ValueError) as error:
             self._lose(getattr(error, "strerror", None) or str(error))
 
@@ -236,6 +266,8 @@ class Connection:
         inlet, outlet = pair.inlet, pair.outlet
         self._open = True
         self._greet(inlet)
+        if not self._keep_to(BrokerLimits.of(inlet.properties)):
+            return
         self._filters.greet(resumed=inlet.resumed)
         if not self._filters.granted:
             self._ungranted.add(inlet)
@@ -260,6 +292,31 @@ class Connection:
                 self._subscribe(each)
             else:
                 self._unsubscribed.append(each)
+
+    def _keep_to(self, limits: BrokerLimits) -> bool:
+        """Keep to the limits of the broker, and log those that matter; whether that is possible at all."""
+        if limits.qos == 0:
+            self._fatal = BrokerRefused(self._endpoint.address, _NO_QOS)
+            return False
+        if not limits.retain:
+            self._retains = False
+        if not self._retains:
+            self._log_once(
+                f"the broker at {self._endpoint.address} keeps no retained messages: the state, the description and "
+                "the account are seen by those alone who listen already"
+            )
+        if limits.expiry is not None and limits.expiry < self._endpoint.expiry:
+            self._log_once(
+                f"the broker at {self._endpoint.address} keeps messages for a connector that is away for "
+                f"{limits.expiry} s, and not for {self._endpoint.expiry}"
+            )
+        self.outbox.limit(msgspec.structs.replace(limits, retain=self._retains))
+        return True
+
+    def _log_once(self, line: str) -> None:
+        if line not in self._told:
+            self._told.add(line)
+            log.warning(line)
 
     def _subscribe(self, sock: MqttSocket) -> None:
         if self._pair is not None and sock is self._pair.inlet:
@@ -299,6 +356,7 @@ class Connection:
         log.info("%s the broker %s with %s", again, self._endpoint.address, protocol_name(self._protocol))
         self._ready_since = time.monotonic()
         self._was_ready = True
+        self._thrown_out = 0
         self.outbox.retain(self._presence.description())
         self.outbox.retain(self._presence.state("ready"))
 
@@ -396,10 +454,12 @@ class Connection:
         self, _client: Client, _userdata: Any, mid: int, reason: ReasonCode, _properties: Properties | None
     ) -> None:
         self._received += 1
-        if reason.is_failure:
+        if not reason.is_failure:
+            self.outbox.acknowledge(mid)
+        elif reason.value in _NEVER_TAKEN:
+            self.outbox.refuse(mid, str(reason))
+        else:
             self._fatal = PublishRefused(self.outbox.topic_of(mid), str(reason))
-            return
-        self.outbox.acknowledge(mid)
 
     # Losing
 
@@ -413,24 +473,53 @@ class Connection:
             self._drop()
             self._protocol = MQTTv311
             return
-        if code == _TAKEN_OVER:
+        if code == _NO_RETAIN and self._retains and not sock.accepted:
+            self._drop()
+            self._retains = False
+            return
+        if code == _TAKEN_OVER and self._was_ready:
             self._fatal = SessionTaken(self._endpoint.client_id)
-        elif code in _NOT_LET_IN and not self._was_ready:
-            self._fatal = BrokerRefused(address, f"{reason}; check the user name and the password")
-        self._lose(reason)
+        elif self._ends_itself(sock):
+            self._fatal = BrokerRefused(address, _ONE_ID)
+        elif code == _QOS and not sock.accepted:
+            self._fatal = BrokerRefused(address, _NO_QOS)
+        elif code == _TOO_LARGE:
+            self.outbox.blame_largest()
+        elif code in _NOT_LET_IN:
+            reason += "; check the user name and the password"
+            if not self._was_ready:
+                self._fatal = BrokerRefused(address, reason)
+        self._lose(reason, unexplained=code in (None, _TAKEN_OVER))
 
-    def _lose(self, reason: str) -> None:
-        """Publish again what the broker has not acknowledged, and plan the next attempt."""
+    def _ends_itself(self, sock: MqttSocket) -> bool:
+        """Whether the two connections of this connector end each other, since the broker gives both one client id."""
+        pair = self._pair
+        if pair is None or self.ready or sock is not pair.outlet or not (sock.accepted and pair.inlet.accepted):
+            return False
+        self._thrown_out += 1
+        return self._thrown_out >= _SUSPICIOUS
+
+    def _lose(self, reason: str, *, unexplained: bool = False) -> None:
+        """Publish again what the broker has not acknowledged, and plan the next attempt.
+
+        Args:
+            reason: why the connection was lost.
+            unexplained: whether the broker said nothing of why.
+        """
         verb = "lost the broker" if self._open else "no way in at the broker"
         address = self._endpoint.address
+        accepted = self._pair is not None and (self._pair.inlet.accepted or self._pair.outlet.accepted)
+        self.losses += accepted
         if self._ready_since is not None:
             if time.monotonic() - self._ready_since > _STABLE:
                 self._backoff.reset()
                 self._short_lived = 0
             else:
                 self._short_lived += 1
-        if self._short_lived >= _SUSPICIOUS:
+        if unexplained and self._short_lived >= _SUSPICIOUS:
             reason += f" (is there another connector with the id {self._endpoint.client_id}?)"
+        if unexplained and self._short_lived >= _HOPELESS:
+            self.outbox.blame_largest(losses=_HOPELESS - 1, size=_SMALL)
         self._drop()
         self.outbox.requeue()
         self._protocol = MQTTv5
@@ -439,7 +528,7 @@ class Connection:
         if self._closing:
             log.warning("%s %s while stopping: %s", verb, address, reason)
         elif self._fatal is None:
-            reason += "" if self._was_ready else remedy(address, reason)
+            reason += "" if self._was_ready or accepted else remedy(address, reason)
             log.warning("%s %s: %s; retrying in %.1f s", verb, address, reason, wait)
 
     def _drop(self) -> None:

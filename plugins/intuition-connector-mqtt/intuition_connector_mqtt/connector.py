@@ -6,6 +6,8 @@ from contextlib import suppress
 from ssl import SSLContext
 from typing import Final
 
+import msgspec
+
 from intuition_connector_mqtt.address import DEFAULT_URL, Address, parse_address
 from intuition_connector_mqtt.backend_info import CLIENT, BackendInfo, attach, check_replaced
 from intuition_connector_mqtt.backoff import Backoff
@@ -18,7 +20,7 @@ from intuition_connector_mqtt.parameters import MqttParams, access
 from intuition_connector_mqtt.presence import Presence, own_version
 from intuition_connector_mqtt.sequence import Sequences
 from intuition_connector_mqtt.socket_pair import Endpoint
-from intuition_connector_mqtt.topics import Topics, is_name, subscriptions
+from intuition_connector_mqtt.topics import BOOKING, Topics, is_name, subscriptions
 from intuition_connector_mqtt.waker import Waker
 from intuition_connector_mqtt.window import Window
 from intuition_core.backoff import Backoff
@@ -108,7 +110,7 @@ class Mqtt:
         info: BackendInfo | None = None
         try:
             while not self._stopping:
-                info = attach(backend, name=self._params.name, control=self._params.control)
+                info = self._attach(backend)
                 self._carry(backend, info, self._connected(info, waker), sizer, backoff)
         except BackendLost as error:
             return error
@@ -129,6 +131,11 @@ class Mqtt:
         waker = self._waker
         if waker is not None:
             waker.wake()
+
+    def _attach(self, backend: Backend) -> BackendInfo:
+        info = attach(backend, name=self._params.name, control=self._params.control)
+        left_out = {channel for channel in BOOKING if not getattr(self._params, channel)}
+        return msgspec.structs.replace(info, channels=tuple(each for each in info.channels if each not in left_out))
 
     def _connected(self, info: BackendInfo, waker: Waker) -> Connection:
         """Give the connection to the topics of this session, a new one if there is none."""
@@ -159,17 +166,12 @@ class Mqtt:
                 self._connection = None
         if self._connection is None:
             self._connection = Connection(
-                endpoint=Endpoint(
-                    address=self._address,
-                    tls=self._tls,
-                    client_id=f"intuition-{info.session}-mqtt",
-                    keepalive=self._params.keepalive,
-                    expiry=self._params.expiry,
-                ),
+                endpoint=self._endpoint(info.session, self._address, self._tls),
+                renewed=lambda: self._endpoint(info.session, *access(PART, self._params)),
                 filters=filters,
                 presence=Presence(topics, description),
                 window=Window(CLIENT, info.epoch or 0, info.window),
-                probe=topics.probe,
+                topics=topics,
                 waker=waker,
                 max_payload=self._params.max_payload,
                 commands=self._commands(info, topics),
@@ -178,6 +180,15 @@ class Mqtt:
             log.info("session %s: from %s to %s", info.session, ", ".join(filters), topics.root)
         self._info = info
         return self._connection
+
+    def _endpoint(self, session: str, address: Address, tls: SSLContext | None) -> Endpoint:
+        return Endpoint(
+            address=address,
+            tls=tls,
+            client_id=f"intuition-{session}-mqtt",
+            keepalive=self._params.keepalive,
+            expiry=self._params.expiry,
+        )
 
     def _commands(self, info: BackendInfo, topics: Topics) -> Commands | None:
         if not self._params.control:
@@ -202,7 +213,13 @@ class Mqtt:
             negative_prices=self._params.negative_prices,
             former=self._former,
         )
+        losses = connection.losses
         while not self._stopping:
+            if connection.losses != losses:
+                # Not every broker says that another connector has taken the session; the backend knows it.
+                losses = connection.losses
+                with suppress(BackendRefused):
+                    check_replaced(backend, info)
             carrier.step()
             if carrier.outdated:
                 carrier.confirm()

@@ -22,6 +22,17 @@ class PublishRefused(IntuitionError):
         super().__init__(f"the broker refused what was published on {topic}: {reason}; look at its access rules")
 
 
+class MessageTooLarge(IntuitionError):
+    """A message that is larger than the broker takes."""
+
+    def __init__(self, topic: str, size: int, limit: int | None) -> None:
+        self.topic = topic
+        self.size = size
+        self.limit = limit
+        most = "the broker takes less" if limit is None else f"the broker takes packets of at most {limit} bytes"
+        super().__init__(f"too large for {topic}: a packet of {size} bytes; {most}")
+
+
 class SubscribeRefused(IntuitionError):
     """A broker that does not let us listen."""
 

@@ -29,7 +29,7 @@ class Numbering:
 
     Args:
         source: what to call the source in the messages; ids count within it.
-        topic: what comes before the symbols; None for each event's own channel.
+        topic: what comes before the symbols of quotes; events of other channels go to their own.
     """
 
     def __init__(self, source: str, topic: str | None = None) -> None:
@@ -51,9 +51,8 @@ class Numbering:
         count = same[said]
         content = dict(event)
         channel = str(content.pop("channel", DEFAULT_CHANNEL))
-        topic = self._topic or channel
-        if topic != channel and channel != DEFAULT_CHANNEL:  # a split is none if the topic says that it is a quote
-            content["channel"] = channel
+        # The topic is the channel: a split would be none on a topic of quotes.
+        topic = self._topic if self._topic and channel == DEFAULT_CHANNEL else channel
         if "sid" in event and not _NOT_IN_TOPICS.search(event["sid"]):
             topic = f"{topic}/{event['sid']}"
         # A symbol that cannot be a level of a topic still goes along in the payload.

@@ -48,6 +48,10 @@ class MqttParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     control: bool = True
     """Do what is published on ``control/set``: turn the kill switch on and off, change shares. Who may publish there is
     for the broker's access rules to say."""
+    actions: bool = True
+    """Take splits and dividends, which move the account, from the topics of `actions`."""
+    rates: bool = True
+    """Take what currencies are worth from the topics of `rates`."""
     negative_prices: bool = False
     """Let zero and negative prices pass, for instruments that have them."""
 

@@ -40,7 +40,9 @@ def read_item(
     properties: Mapping[str, str] | None = None,
     negative_prices: bool = False,
 ) -> Item:
-    """Read a message.
+    """The events of a message. Its topic says which channel they are on: a payload can only repeat it.
+
+    Who may publish where is for the broker's access rules, so that a payload must not choose the channel.
 
     Args:
         topic: where it was published; what follows the channel is the symbol of events that name none.
@@ -63,6 +65,12 @@ def read_item(
     if properties:
         decoded = _completed(decoded, properties)
     events = normalise(decoded, now=time.time_ns, channel=channel, sid=sid, negative_prices=negative_prices)
+    for event in events:
+        if event["channel"] != channel:
+            raise BadData(
+                f"it names the channel `{event['channel']}` on a topic of `{channel}`; "
+                f"publish it on `{event['channel']}`"
+            )
     size = 0
     # What a payload says once counts for each of its symbols: the sum can be far larger than the payload.
     for event in events:
@@ -70,6 +78,23 @@ def read_item(
         if size > MAX_CALL:
             raise BadData(f"its events come to more than {MAX_CALL} bytes")
     return Item(events, size)
+
+
+def dates_itself(payload: bytes, properties: Mapping[str, str] | None = None) -> bool:
+    """Whether all events of a payload say when they are from, or by which id they are known again.
+
+    Args:
+        payload: JSON.
+        properties: user properties of the message.
+    """
+    if properties and properties.get("id"):
+        return True
+    try:
+        decoded: Any = _decode(payload)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return True  # it is refused for that
+    items = decoded if isinstance(decoded, list) else [decoded]
+    return all(isinstance(item, dict) and not item.keys().isdisjoint(("ts", "id")) for item in items)
 
 
 def _completed(decoded: Any, properties: Mapping[str, str]) -> Any:

@@ -74,7 +74,7 @@ class SocketPair:
             OSError: the broker cannot be reached, or its certificate cannot be trusted.
             ValueError: the host's name cannot be one.
         """
-        self.inlet.client.will_set(will.topic, will.payload, qos=1, retain=True)
+        self.inlet.client.will_set(will.topic, will.payload, qos=1, retain=will.retain)
         self._connect(self.outlet.client, persistent=self._keeps_commands)
         self._connect(self.inlet.client, persistent=True)
 

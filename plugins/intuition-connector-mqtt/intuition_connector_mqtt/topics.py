@@ -16,6 +16,9 @@ _BY_TYPE: Final = {
     "control": "control",
     "action": "actions",
 }
+BOOKING: Final = ("actions", "rates")
+"""Channels whose events are booked by sessions: splits and dividends, and what currencies are worth."""
+
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _NOT_IN_TOPICS: Final = re.compile(r"[+#/\x00]")
 
@@ -123,6 +126,8 @@ class Topics:
     def _topic_of_event(self, channel: str, data: Any) -> str:
         if channel == DEFAULT_CHANNEL:
             raise BadData(f"a message on `{channel}` would look like a price")
+        if channel in BOOKING:
+            raise BadData(f"a message on `{channel}` would be booked")
         if not isinstance(data, Mapping):
             raise BadData(f"a message on `{channel}` that is no object cannot be published as an event")
         return event_topic(channel, data.get("sid"))

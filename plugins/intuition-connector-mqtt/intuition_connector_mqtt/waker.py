@@ -30,6 +30,11 @@ class Waker:
         """Wait, or return at once when woken."""
         wait_for([self], [], seconds)
 
+    def drain(self) -> None:
+        """Forget earlier calls of `wake`, so that the next wait is one again."""
+        with suppress(BlockingIOError):
+            self._reader.recv(4096)
+
     def close(self) -> None:
         """Let the descriptors go."""
         self._reader.close()

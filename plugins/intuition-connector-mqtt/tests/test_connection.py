@@ -158,7 +158,7 @@ class Turning:
             filters=["quotes/#"],
             presence=Presence(Topics("test"), {"name": "test"}),
             window=Window("mqtt", 1),
-            probe="intuition/1/test/$settled",
+            topics=Topics("test"),
             waker=self.waker,
             max_payload=1000,
         )

@@ -394,21 +394,38 @@ def test_what_came_while_it_was_away_is_served(any_broker: Any, run: Any, observ
     assert quotes_of(backend) == [n + 1.0 for n in range(1500)]
 
 
-def test_a_retained_quote_is_not_served_again_to_who_comes_back(
-    mosquitto: Any, run: Any, observe: Any, fake: Any, until: Any
+@pytest.mark.parametrize(
+    ("payload", "taken"),
+    [
+        ({"goog": 3.45}, False),
+        (3.45, False),
+        ([{"goog": 3.45, "ts": 1_700_000_000_000_000_000}, {"goog": 3.46}], False),
+        ({"goog": 3.45, "ts": 1_700_000_000_000_000_000}, True),
+        ({"goog": 3.45, "id": "x"}, True),
+        ([{"goog": 3.45, "ts": 1_700_000_000_000_000_000}, {"goog": 3.46, "id": "x"}], True),
+    ],
+)
+def test_a_retained_quote_counts_only_if_it_says_when_it_is_from(
+    any_broker: Any, at_work: Any, observe: Any, fake: Any, payload: Any, taken: bool
 ) -> None:
-    observer = observe(mosquitto)
-    observer.publish("quotes", {"goog": 3.45}, retain=True)
+    observe(any_broker).publish("quotes/goog", payload, retain=True)
     backend = fake()
-    run(backend, url=mosquitto.url)
-    observer.wait_for("decisions")
-    mosquitto.stop()
-    mosquitto.start()
-    observer.wait_for_state("ready")
-    until(lambda: [s["state"] for s in observer.on("$state")].count("ready") >= 2, "the connector to be back")
+    _, observer = at_work(any_broker, backend)
     observer.publish("quotes", {"end": 1.0})
-    until(lambda: backend.delivered[-1]["sid"] == "end", "the end")
-    assert [event["sid"] for event in backend.delivered] == ["goog", "end"]
+    observer.wait_for("decisions", 1 + taken)
+    assert [event["sid"] for event in backend.delivered][-1] == "end"
+    assert any(event["sid"] == "goog" for event in backend.delivered) is taken
+    assert any("retained" in letter["reason"] for letter in observer.on("dead")) is not taken
+
+
+def test_a_quote_that_is_published_to_be_retained_is_taken_as_it_comes(
+    any_broker: Any, at_work: Any, fake: Any
+) -> None:
+    backend = fake()
+    _, observer = at_work(any_broker, backend)
+    observer.publish("quotes/goog", 3.45, retain=True)
+    observer.wait_for("decisions")
+    assert observer.on("dead") == []
 
 
 def test_the_account_is_published_no_more_than_about_once_a_second(

@@ -60,13 +60,14 @@ def test_numbers_count_on_each_topic(found: list[dict[str, Any]]) -> None:
     assert all(counted == list(range(1, len(counted) + 1)) for counted in numbers.values())
 
 
-def test_on_another_topic_a_split_still_says_that_it_is_one() -> None:
+def test_a_split_goes_to_its_own_channel_whatever_the_topic_of_quotes() -> None:
     split = {"channel": "actions", "sid": "A", "action": "split", "ratio": "2:1", "ts": 1}
     quote = {"channel": "quotes", "sid": "A", "quote": 1.0, "ts": 1}
-    [(topic, told), (_, plain)] = numbered([split, quote], topic="prices")
-    assert (topic, told["channel"]) == ("prices/A", "actions")
-    assert "channel" not in plain
-    assert "channel" not in numbered([split], topic="actions")[0][1]
+    for topic in ("prices", "actions", None):
+        [(where, told), (_, plain)] = numbered([split, quote], topic=topic)
+        assert where == "actions/A"
+        assert "channel" not in told
+        assert "channel" not in plain
 
 
 @given(events)
