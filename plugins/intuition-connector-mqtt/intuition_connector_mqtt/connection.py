@@ -51,7 +51,7 @@ _TAKEN_OVER: Final = 142
 _TOO_LARGE: Final = 149
 _NO_RETAIN: Final = 154
 _QOS: Final = 155
-_NEVER_TAKEN: Final = {144, 149, 153}  # a topic, a size or a payload that no further attempt changes
+_NEVER_TAKEN: Final = {144, 153}  # a topic or a payload that no further attempt changes
 _NO_QOS: Final = "it takes only QoS 0, and nothing could be promised; allow QoS 1 there"
 _ONE_ID: Final = (
     "it gives both connections of this connector the same client id, so that they end each other; have it take the ids "

@@ -10,7 +10,9 @@ from typing import Any
 
 import paho.mqtt.client as paho
 import pytest
-from intuition_connector_mqtt.errors import BrokerRefused
+from intuition_connector_mqtt.address import parse_address
+from intuition_connector_mqtt.errors import BrokerRefused, PublishRefused
+from intuition_connector_mqtt.publisher import Publisher
 
 from intuition_core.cli import main
 
@@ -208,3 +210,93 @@ def test_who_may_stop_it_is_for_the_broker_to_say(
         client.disconnect()
         client.loop_stop()
     assert [record["by"] for record in observer.wait_for("control")] == ["desk"]
+
+
+TOPICS = (
+    "quotes/goog",
+    "actions/goog",
+    "rates/EURUSD",
+    "control/set",
+    "intuition/1/test/control/set",
+    "intuition/1/test/control",
+    "intuition/1/test/decisions",
+    "intuition/1/test/$state",
+    "intuition/1/test/$settled/aside",
+)
+MAY_WRITE = {
+    "connector": {topic for topic in TOPICS if topic.startswith("intuition/")},
+    "feed": {"quotes/goog"},
+    "reference": {"actions/goog", "rates/EURUSD"},
+    "desk": {"intuition/1/test/control/set"},
+    "stranger": set(),
+}
+
+
+@pytest.mark.parametrize("user", MAY_WRITE)
+def test_each_user_of_the_access_rules_may_do_what_they_say_and_nothing_else(
+    tmp_path: Path, configured: Any, fake: Any, at_work: Any, user: str
+) -> None:
+    [rules] = re.findall(r"```text\n(user connector.*?)```", SECURITY.read_text(), re.DOTALL)
+    file = tmp_path / "acl"
+    file.write_text(f"topic readwrite #\n\n{rules}")  # the first is for the observer, who has no name
+    file.chmod(0o600)
+    broker = configured([f"acl_file {file}"])
+    address = parse_address(f"mqtt://{user}@127.0.0.1:{broker.port}")
+    may = set()
+    for topic in TOPICS:
+        try:
+            with Publisher(address) as publisher:
+                publisher.publish(topic, b"1")
+        except PublishRefused as error:
+            assert topic in str(error)  # noqa: PT017  # each topic is one or the other
+        else:
+            may.add(topic)
+    assert may == MAY_WRITE[user]
+    if user == "feed":
+        backend = fake(channels=("quotes", "actions", "rates"))
+        _, observer = at_work(broker, backend)
+        for channel in ("actions", "rates"):
+            with Publisher(address) as publisher:
+                publisher.publish("quotes/x", json.dumps({"channel": channel, "sid": "goog", "quote": 1}).encode())
+        observer.wait_for("dead", 2)
+        assert {event["channel"] for event in backend.delivered} <= {"quotes"}
+
+
+# paho leaves the socket of a handshake that failed to the garbage collector.
+@pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
+@pytest.mark.parametrize(
+    ("name", "days", "said"),
+    [
+        ("DNS:other.example", 2, "is for another host"),
+        ("IP:127.0.0.2", 2, "is for another host"),
+        ("IP:127.0.0.1", -1, "has expired"),
+    ],
+)
+def test_the_right_hint_for_a_certificate_that_is_not_accepted(
+    certificates: Path,
+    tmp_path: Path,
+    port: int,
+    configured: Any,
+    run: Any,
+    fake: Any,
+    capsys: Any,
+    name: str,
+    days: int,
+    said: str,
+) -> None:
+    extensions = tmp_path / "ext"
+    extensions.write_text(f"subjectAltName={name}\nauthorityKeyIdentifier=keyid\n")
+    key, request, mine = (f"{tmp_path}/bad.{kind}" for kind in ("key", "csr", "pem"))
+    openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=bad", "-keyout", key, "-out", request)
+    authority = ["-CA", f"{certificates}/ca.pem", "-CAkey", f"{certificates}/ca.key", "-CAcreateserial"]
+    openssl("x509", "-req", "-days", str(days), "-in", request, "-out", mine, *authority, "-extfile", str(extensions))
+    configured([f"listener {port} 127.0.0.1", f"certfile {mine}", f"keyfile {key}"])
+    url, ca = f"mqtts://127.0.0.1:{port}", f"{certificates}/ca.pem"
+    assert main(["publish", "quotes", "1", "--mqtt", url, "--ca", ca]) == 1
+    assert said in (told := capsys.readouterr().err)
+    assert "authority" not in told
+    connector = run(fake(), url=url, ca_file=ca)
+    connector.join()
+    assert isinstance(connector.error, BrokerRefused)
+    assert said in str(connector.error)
+    connector.error = None

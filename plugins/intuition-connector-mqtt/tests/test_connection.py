@@ -85,8 +85,9 @@ class Peer:
         with suppress(ConnectionError):
             self.sock.sendall(bytes([kind << 4 | flags]) + bytes(size) + body)
 
-    def accept(self, reason: int = 0, *, resumed: bool = False) -> None:
-        self.send(CONNACK, bytes([resumed, reason]) + (b"\0" if self.version == V5 else b""))
+    def accept(self, reason: int = 0, *, resumed: bool = False, properties: bytes = b"") -> None:
+        said = bytes([len(properties)]) + properties if self.version == V5 else b""
+        self.send(CONNACK, bytes([resumed, reason]) + said)
 
     def publish(self, topic: str, payload: bytes, mid: int, qos: int = 1) -> None:
         number = struct.pack("!H", mid) if qos else b""
@@ -127,11 +128,11 @@ class ScriptedBroker:
         assert outlet.client_id == f"{inlet.client_id}-out"
         return inlet, outlet
 
-    def let_in(self) -> tuple[Peer, Peer]:
+    def let_in(self, properties: bytes = b"") -> tuple[Peer, Peer]:
         """Let a session in, and acknowledge what it announces."""
         inlet, outlet = self.meet_both()
-        inlet.accept()
-        outlet.accept()
+        inlet.accept(properties=properties)
+        outlet.accept(properties=properties)
         inlet.suback()
         states: list[bytes] = []
         while len(states) < 2 or b'"ready"' not in states[-1]:
@@ -448,3 +449,69 @@ def test_who_is_thrown_out_again_and_again_is_told_why(
         inlet, _ = broker.let_in()
         inlet.sock.close()
     until(lambda: "is there another connector with the id intuition-test-mqtt?" in caplog.text, "the hint")
+
+
+def test_no_more_is_in_flight_than_the_broker_receives(broker: ScriptedBroker, turning: Turning, until: Any) -> None:
+    inlet, outlet = broker.let_in(b"\x21\x00\x03")  # receive maximum: 3
+    inlet.publish("quotes", b"x", 1)
+    until(lambda: turning.connection.inbox, "the message")
+    turning.settle(*"abcde")
+    first = [outlet.read() for _ in range(3)]
+    assert outlet.says_nothing()
+    outlet.ack(first[0])
+    assert outlet.read().body[-1:] == b"d"
+    assert outlet.says_nothing()
+
+
+def test_a_session_that_is_kept_for_less_than_was_asked_for_is_told_once(
+    broker: ScriptedBroker, turning: Turning, until: Any, caplog: Any
+) -> None:
+    for _ in range(2):
+        inlet, _ = broker.let_in(b"\x11\x00\x00\x00\x05")  # session expiry: 5 s
+        inlet.sock.close()
+    until(lambda: "lost the broker" in caplog.text, "the loss")
+    assert caplog.text.count("keeps messages for a connector that is away for 5 s, and not for 60") == 1
+
+
+def test_a_size_that_was_not_announced_is_learnt_from_its_refusal(
+    broker: ScriptedBroker, turning: Turning, until: Any, caplog: Any
+) -> None:
+    inlet, outlet = broker.let_in()
+    inlet.publish("quotes", b"x", 1)
+    until(lambda: turning.connection.inbox, "the message")
+    with turning.lock:
+        delivery = turning.connection.inbox[0]
+        records = [Publication("out", b"a", record="s:1:0"), Publication("out", b"b" * 5000, record="s:1:1")]
+        turning.connection.settle(delivery, records)
+    for _ in range(2):
+        outlet.read()
+    outlet.send(DISCONNECT, b"\x95\x00")
+    inlet, outlet = broker.meet_both()
+    inlet.accept(resumed=True)
+    outlet.accept()
+    inlet.suback()
+    seen: list[Packet] = []
+    while len([packet for packet in seen if packet.topic in ("out", "intuition/1/test/dead")]) < 2:
+        seen.append(outlet.read())
+        outlet.ack(seen[-1])
+    assert [packet.topic for packet in seen if packet.topic == "out"] == ["out"]
+    assert max(len(packet.body) for packet in seen) < 5000
+    until(lambda: turning.connection.outbox.published == "s:1:1", "both to count as published")
+    assert "another connector" not in caplog.text
+
+
+@pytest.mark.parametrize("reason", [0x90, 0x99])
+def test_a_publication_that_is_refused_for_itself_goes_to_dead_and_ends_nothing(
+    broker: ScriptedBroker, turning: Turning, until: Any, reason: int
+) -> None:
+    inlet, outlet = broker.let_in()
+    inlet.publish("quotes", b"x", 1)
+    until(lambda: turning.connection.inbox, "the message")
+    turning.settle("s:1:0")
+    outlet.ack(outlet.read(), reason)
+    letter = outlet.read()
+    assert letter.topic == "intuition/1/test/dead"
+    outlet.ack(letter, reason)  # not even that: it is left out
+    until(lambda: turning.connection.acked == 1, "the acknowledgement")
+    assert turning.connection.outbox.drained
+    assert turning.error is None

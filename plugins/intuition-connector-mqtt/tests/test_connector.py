@@ -413,8 +413,9 @@ def test_a_retained_quote_counts_only_if_it_says_when_it_is_from(
     _, observer = at_work(any_broker, backend)
     observer.publish("quotes", {"end": 1.0})
     observer.wait_for("decisions", 1 + taken)
-    assert [event["sid"] for event in backend.delivered][-1] == "end"
-    assert any(event["sid"] == "goog" for event in backend.delivered) is taken
+    symbols = [str(item) for item in backend.delivered]
+    assert "'end'" in symbols[-1]
+    assert any("'goog'" in symbol for symbol in symbols) is taken
     assert any("retained" in letter["reason"] for letter in observer.on("dead")) is not taken
 
 
@@ -494,3 +495,18 @@ connector.run(Backend())
         observer.wait_for_state("ready")
         os.kill(process.pid, signal.SIGKILL)
     observer.wait_for_state("lost")
+
+
+@pytest.mark.parametrize("channel", ["actions", "rates"])
+def test_events_that_are_booked_can_be_left_to_others(
+    any_broker: Any, at_work: Any, fake: Any, until: Any, channel: str
+) -> None:
+    backend = fake(channels=("quotes", "actions", "rates"))
+    _, observer = at_work(any_broker, backend, **{channel: False})
+    other = {"actions": "rates", "rates": "actions"}[channel]
+    for topic in (channel, other):
+        observer.publish(f"{topic}/X", {"sid": "X", "n": 1})
+    observer.publish("quotes", {"end": 1.0})
+    until(lambda: backend.delivered and backend.delivered[-1]["channel"] == "quotes", "the end")
+    assert [event["channel"] for event in backend.delivered] == [other, "quotes"]
+    assert channel not in observer.on("$description")[-1]["channels"]

@@ -106,3 +106,17 @@ def test_garbage_by_the_thousand_never_breaks_the_reader() -> None:
         except BadData:
             refused += 1
     assert refused > 5_000
+
+
+@pytest.mark.parametrize("channel", ["actions", "rates", "news", "quotes/x"])
+@pytest.mark.parametrize("wrap", [lambda event: event, lambda event: [{"goog": 1.0}, event]])
+def test_a_payload_cannot_leave_the_channel_of_its_topic(channel: str, wrap: Any) -> None:
+    """Who may publish quotes could make a split, past the broker's access rules."""
+    payload = msgspec.json.encode(wrap({"channel": channel, "sid": "goog", "action": "split", "ratio": "2:1"}))
+    with pytest.raises(BadData, match=f"names the channel `{channel}` on a topic of `quotes`"):
+        read_item("quotes/x", payload, ["quotes", "actions", "rates", "news"])
+
+
+def test_a_payload_may_repeat_the_channel_of_its_topic() -> None:
+    payload = b'{"channel": "actions", "sid": "goog", "action": "split", "ratio": "2:1"}'
+    assert read_item("actions/goog", payload, ["quotes", "actions"]).events[0]["channel"] == "actions"

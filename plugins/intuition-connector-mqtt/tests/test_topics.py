@@ -110,3 +110,10 @@ def test_an_event_never_looks_like_a_price() -> None:
         Topics("s", messages="channel").of({**MESSAGE, "channel": "quotes"})
     with pytest.raises(BadData, match="no object"):
         Topics("s", messages="channel").of({**MESSAGE, "data": 7})
+
+
+@pytest.mark.parametrize("channel", ["quotes", "actions", "rates"])
+def test_a_message_of_a_part_is_no_event_that_is_booked(channel: str) -> None:
+    record = {"type": "message", "channel": channel, "data": {"sid": "A", "action": "split", "ratio": "2:1"}}
+    with pytest.raises(BadData, match="would"):
+        Topics("s", messages="channel").of(record)
