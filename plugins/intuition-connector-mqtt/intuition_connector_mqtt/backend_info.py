@@ -109,13 +109,13 @@ def attach(backend: Backend, *, name: str | None = None, control: bool = True) -
         batches=batches,
         durable=durable,
         resends=durable and backend.offers("outbox"),
-        window=_window(backend.address, attachment["window"]) if durable else (),
+        window=read_marks(backend.address, attachment["window"]) if durable else (),
         published=attachment.get("published"),
         accounts=backend.offers("account"),
         hears=durable and backend.offers("outbox") and backend.offers("controls"),
         obeys=obeys,
         command_epoch=second.get("epoch"),
-        command_window=_window(backend.address, second.get("window", ())),
+        command_window=read_marks(backend.address, second.get("window", ())),
         summary=_summary(backend),
     )
 
@@ -157,7 +157,16 @@ def _attach_for_commands(backend: Backend) -> Mapping[str, Any]:
     return reply
 
 
-def _window(address: str, entries: Iterable[Any]) -> tuple[Mark, ...]:
+def read_marks(address: str, entries: Iterable[Any]) -> tuple[Mark, ...]:
+    """The marks in an answer to `attach`.
+
+    Args:
+        address: the backend's, for the error.
+        entries: its `window`.
+
+    Raises:
+        BadReply: one of them is no mark.
+    """
     marks: list[Mark] = []
     for entry in entries:
         match entry:

@@ -29,7 +29,7 @@ MAX_RESENT: Final = 500
 
 _UNHEARD: Final = "Unheard"
 
-_MARK_SIZE: Final = 96
+_MARK_SIZE: Final = 128
 """Bytes that a delivery's mark takes beside its topic, at most."""
 
 _NOT_NOW: Final = {"StaleEpoch", "Busy", "Stopping", "JournalFailed", "Halted", "NotAllowed", _UNHEARD}

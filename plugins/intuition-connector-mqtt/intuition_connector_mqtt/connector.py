@@ -2,7 +2,9 @@
 
 import logging
 import time
+from collections.abc import Sequence
 from contextlib import suppress
+from secrets import token_hex
 from ssl import SSLContext
 from typing import Final
 
@@ -17,13 +19,13 @@ from intuition_connector_mqtt.commands import COMMAND_CLIENT, Commands
 from intuition_connector_mqtt.connection import Connection
 from intuition_connector_mqtt.errors import Replaced
 from intuition_connector_mqtt.parameters import MqttParams, access
+from intuition_connector_mqtt.parking import Parking, broker_id
 from intuition_connector_mqtt.presence import Presence, own_version
 from intuition_connector_mqtt.sequence import Sequences
 from intuition_connector_mqtt.socket_pair import Endpoint
 from intuition_connector_mqtt.topics import BOOKING, Topics, is_name, subscriptions
 from intuition_connector_mqtt.waker import Waker
-from intuition_connector_mqtt.window import Window
-from intuition_core.backoff import Backoff
+from intuition_connector_mqtt.window import Mark, Window
 from intuition_core.contracts import Backend
 from intuition_core.errors import BackendLost, BackendRefused, BadParameter
 
@@ -51,6 +53,7 @@ class Mqtt:
         self._connection: Connection | None = None
         self._info: BackendInfo | None = None
         self._former: tuple[str, ...] = ()  # channels that the session wanted earlier
+        self._parkings: list[tuple[Window, Parking]] = []  # what came from this broker before it was left once
         self._sequences = Sequences()
         self._stuck = False
 
@@ -111,7 +114,7 @@ class Mqtt:
         try:
             while not self._stopping:
                 info = self._attach(backend)
-                self._carry(backend, info, self._connected(info, waker), sizer, backoff)
+                self._carry(backend, info, self._connected(backend, info, waker), sizer, backoff)
         except BackendLost as error:
             return error
         except BackendRefused as error:
@@ -137,7 +140,7 @@ class Mqtt:
         left_out = {channel for channel in BOOKING if not getattr(self._params, channel)}
         return msgspec.structs.replace(info, channels=tuple(each for each in info.channels if each not in left_out))
 
-    def _connected(self, info: BackendInfo, waker: Waker) -> Connection:
+    def _connected(self, backend: Backend, info: BackendInfo, waker: Waker) -> Connection:
         """Give the connection to the topics of this session, a new one if there is none."""
         connection, earlier = self._connection, self._info
         same = earlier is not None and info.session == earlier.session
@@ -165,16 +168,17 @@ class Mqtt:
                 connection.close(announce=not same)
                 self._connection = None
         if self._connection is None:
+            self._parkings = []
             self._connection = Connection(
                 endpoint=self._endpoint(info.session, self._address, self._tls),
                 renewed=lambda: self._endpoint(info.session, *access(PART, self._params)),
                 filters=filters,
                 presence=Presence(topics, description),
-                window=Window(CLIENT, info.epoch or 0, info.window),
+                window=self._window(backend, CLIENT, info.epoch, info.window, durable=info.durable),
                 topics=topics,
                 waker=waker,
                 max_payload=self._params.max_payload,
-                commands=self._commands(info, topics),
+                commands=self._commands(backend, info, topics),
             )
             self._connection.outbox.published = info.published
             log.info("session %s: from %s to %s", info.session, ", ".join(filters), topics.root)
@@ -190,10 +194,24 @@ class Mqtt:
             expiry=self._params.expiry,
         )
 
-    def _commands(self, info: BackendInfo, topics: Topics) -> Commands | None:
+    def _window(
+        self, backend: Backend, client: str, epoch: int | None, marks: Sequence[Mark], *, durable: bool
+    ) -> Window:
+        """The open deliveries of a client at this broker; those of other brokers stay parked at the session."""
+        broker = broker_id(self._address)
+        tag = f"{broker}:{token_hex(8)}"
+        if not durable or epoch is None:
+            return Window(client, epoch or 0, tag=tag)
+        parking = Parking(backend, client, epoch, broker)
+        window = Window(client, epoch, parking.sort_out(marks), parked=parking.claim(), tag=tag)
+        self._parkings.append((window, parking))
+        return window
+
+    def _commands(self, backend: Backend, info: BackendInfo, topics: Topics) -> Commands | None:
         if not self._params.control:
             return None
-        window = Window(COMMAND_CLIENT, info.command_epoch or 0, info.command_window)
+        durable = info.durable and info.obeys
+        window = self._window(backend, COMMAND_CLIENT, info.command_epoch, info.command_window, durable=durable)
         return Commands(topics.command, window=window, probe=topics.probe)
 
     def _carry(
@@ -221,6 +239,7 @@ class Mqtt:
                 with suppress(BackendRefused):
                     check_replaced(backend, info)
             carrier.step()
+            self._release_parked(connection)
             if carrier.outdated:
                 carrier.confirm()
                 return
@@ -232,6 +251,14 @@ class Mqtt:
         self._connection = None
         with suppress(BackendLost, BackendRefused):  # then it learns it another time
             carrier.confirm()
+
+    def _release_parked(self, connection: Connection) -> None:
+        """Have the session forget parked deliveries that the broker is done with."""
+        if self._parkings and connection.ready:
+            for window, parking in self._parkings:
+                if not window.parked:
+                    parking.release()
+            self._parkings = [each for each in self._parkings if each[0].parked]
 
     def _wait(self, seconds: float, waker: Waker) -> None:
         """Wait, keeping the connection to the broker alive."""

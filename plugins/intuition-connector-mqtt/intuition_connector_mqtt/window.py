@@ -73,9 +73,19 @@ class Window:
         client: the client's name.
         epoch: what the session gave it when it attached; part of the keys that are made from then on.
         inherited: the marks of its deliveries that the session has committed and not forgotten, oldest first.
+        parked: marks of deliveries before those, which are done and need no more than our acknowledgement.
+        tag: what else is in the keys: the broker, and a random part, so that nobody can take them in advance.
     """
 
-    def __init__(self, client: str, epoch: int = 0, inherited: Iterable[Mark] = ()) -> None:
+    def __init__(
+        self,
+        client: str,
+        epoch: int = 0,
+        inherited: Iterable[Mark] = (),
+        *,
+        parked: Iterable[Mark] = (),
+        tag: str = "",
+    ) -> None:
         self.epoch = epoch
         self.settled: str | None = None
         """The key of the last settled delivery; all before it are settled as well."""
@@ -92,15 +102,20 @@ class Window:
         self._again: list[Receipt] = []  # what the broker may send again
         self._places: dict[tuple[int, str, str], int] | None = None  # where in it; None: it sends nothing again
         self._next = 0  # the first place that can still be
-        for key, packet, topic, digest in inherited:
-            receipt = Receipt(packet, topic, digest)
-            receipt.key = key
-            receipt.done = True  # there is nothing to do, unless it comes again
+        self._tag = f":{tag}" if tag else ""
+        for mark in inherited:
+            receipt = _inherited(mark)
             receipt.in_hand = False
-            self._open[key] = receipt
+            self._open[receipt.key] = receipt
+        self._parked = [_inherited(mark) for mark in parked]
 
     def __len__(self) -> int:
         return len(self._open)
+
+    @property
+    def parked(self) -> int:
+        """How many parked deliveries the broker may still send again."""
+        return len(self._parked)
 
     @property
     def matching(self) -> bool:
@@ -131,10 +146,10 @@ class Window:
             resumed: whether the broker goes on with its session (``session present``). If not it sends nothing again.
         """
         self.disconnect()
-        for receipt in self._open.values():
+        for receipt in (*self._parked, *self._open.values()):
             if receipt.state is not State.LOOSE:
                 receipt.state = State.OPEN if resumed and receipt.packet else State.LOOSE
-        self._again = [receipt for receipt in self._open.values() if receipt.state is State.OPEN]
+        self._again = [each for each in (*self._parked, *self._open.values()) if each.state is State.OPEN]
         # With the earlier of two of the same packet id the broker was done when it sent the later: that one counts.
         self._places = {(each.packet, each.topic, each.digest): place for place, each in enumerate(self._again)}
         self._next = 0
@@ -171,7 +186,7 @@ class Window:
             return True
         else:
             self._waiting.append(receipt)
-        receipt.key = f"{self._client}:{self.epoch}:{self._received}"
+        receipt.key = f"{self._client}:{self.epoch}{self._tag}:{self._received}"
         self._received += 1
         self._open[receipt.key] = receipt
         return True
@@ -248,9 +263,19 @@ class Window:
         self._settle()
 
     def _settle(self) -> None:
+        if self._parked:
+            self._parked = [receipt for receipt in self._parked if receipt.state is not State.LOOSE]
         while self._open:
             key, receipt = next(iter(self._open.items()))
             if not receipt.done or receipt.state is not State.LOOSE:
                 return
             del self._open[key]
             self.settled = key
+
+
+def _inherited(mark: Mark) -> Receipt:
+    key, packet, topic, digest = mark
+    receipt = Receipt(packet, topic, digest)
+    receipt.key = key
+    receipt.done = True  # there is nothing to do, unless it comes again
+    return receipt
