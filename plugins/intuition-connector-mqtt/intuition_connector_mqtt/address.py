@@ -1,4 +1,4 @@
-"""Where a broker is and how to get in, read from a URL."""
+"""Addresses of brokers with their credentials, read from URLs."""
 
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -74,7 +74,7 @@ def parse_address(url: str) -> Address:
 
 
 def remedy(address: Address, problem: str) -> str:
-    """Say what may help with a broker that cannot be reached, as the end of a sentence; empty if nothing is known."""
+    """The remedy for a broker that cannot be reached, as the end of a sentence; empty if none is known."""
     said = problem.lower()
     if "refused" in said:
         return "; nothing listens there: start a broker with `intuition broker`, or name yours with --mqtt URL"
@@ -93,7 +93,7 @@ def _other_door(address: Address) -> Address:
 
 
 def redacted(url: str) -> str:
-    """Give what of a URL may be shown, be it well-formed or not: the scheme and the host."""
+    """The part of a URL that may be shown, well-formed or not: the scheme and the host."""
     scheme, found, rest = url.rpartition("://")
     credentials, at, place = rest.rpartition("@")
     host = place if place.startswith("[") else place.partition(":")[0]

@@ -23,7 +23,7 @@ MAX_PAYLOAD: Final = 16 * 1024 * 1024
 """Bytes that the embedded broker takes at once; with its own limit of 20 KiB it would hang up on larger ones."""
 
 EXTRA: Final = "intuition-connector-mqtt[embedded]"
-"""What brings the embedded broker."""
+"""The extra that brings the embedded broker."""
 
 _SYSTEM_FOLDERS: Final = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
 _START_TIMEOUT: Final = 10.0
@@ -89,7 +89,7 @@ def find_mosquitto() -> str | None:
 
 
 def mosquitto_config(port: int, folder: Path | None) -> str:
-    """Write the configuration of a broker that keeps messages for who is away, and sends without delay."""
+    """The configuration of a mosquitto that keeps messages for clients that are away, and sends without delay."""
     lines = [
         f"listener {port} {HOST}",
         "allow_anonymous true",

@@ -198,7 +198,7 @@ class Carrier:
         connection.outbox.add([self._publications.of(record) for record in records])
 
     def _obey(self, delivery: Delivery) -> None:
-        """Have a command done, and publish the records that it causes."""
+        """Pass a command to the backend, and publish the records that it causes."""
         if not self._info.obeys:
             problem = (
                 f"the backend at {self._backend.address} has no `control`, and so no kill switch to be reached here"

@@ -1,4 +1,4 @@
-"""Making a paho client the way this package wants one."""
+"""Clients of paho, and their TLS."""
 
 import socket
 import ssl
@@ -24,7 +24,7 @@ _UNKNOWN_AUTHORITY: Final = {2, 18, 19, 20, 21, 27}
 def tls_context(
     part: str, *, ca_file: str | None = None, cert_file: str | None = None, key_file: str | None = None
 ) -> ssl.SSLContext:
-    """Trust the system's certificates or those in ``ca_file``, and show ``cert_file`` where the broker asks.
+    """A context with the authorities of the system or of ``ca_file``; it shows ``cert_file`` to a broker that asks.
 
     Raises:
         BadParameter: of `part`, a file that cannot be used.
@@ -59,7 +59,7 @@ def make_client(
     tls: ssl.SSLContext | None = None,
     persistent: bool = False,
 ) -> Client:
-    """Make a client that connects nothing yet.
+    """A client that connects nothing yet.
 
     Args:
         address: where the broker is, with the credentials for it.
@@ -107,7 +107,7 @@ def certificate_problem(error: ssl.SSLCertVerificationError, *, authority: str) 
 
 
 def protocol_name(protocol: MQTTProtocolVersion) -> str:
-    """Name a protocol as people do."""
+    """The name of a protocol, such as `MQTT 5`."""
     return {MQTTv5: "MQTT 5", MQTTv311: "MQTT 3.1.1"}.get(protocol, "MQTT")
 
 

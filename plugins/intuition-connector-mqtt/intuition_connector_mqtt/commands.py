@@ -67,7 +67,7 @@ class Commands:
         return None
 
     def receive(self, delivery: Delivery) -> None:
-        """Take a message, unless it is in hand already."""
+        """Put a command into the inbox, unless it is in hand already."""
         if self.window.receive(delivery):
             self.inbox.append(delivery)
 

@@ -58,7 +58,7 @@ class Mqtt:
         self._stuck = False
 
     def initialize(self, params: MqttParams) -> None:
-        """Take the address and the credentials, and read the files they name; connect nothing yet.
+        """Read the address, the credentials and the files that they name; nothing is connected yet.
 
         Raises:
             BadParameter: one of them cannot be used.
@@ -72,7 +72,7 @@ class Mqtt:
     def run(self, backend: Backend) -> None:
         """Carry events to the backend and its records to the broker until `stop` is called.
 
-        A broker or a backend that goes away is waited for, and what it had not acknowledged is delivered again.
+        It waits for a broker or a backend that goes away, and delivers again what was not acknowledged.
 
         Raises:
             BrokerRefused: the broker does not let us in.
@@ -109,7 +109,7 @@ class Mqtt:
     def _serve(
         self, backend: Backend, waker: Waker, sizer: BatchSizer, backoff: Backoff
     ) -> BackendLost | BackendRefused | None:
-        """Attach and carry; give the error after which it may be tried again, or None once `stop` was called."""
+        """Attach and carry until `stop` is called: None; or the error after which to try again."""
         info: BackendInfo | None = None
         try:
             while not self._stopping:
@@ -141,7 +141,7 @@ class Mqtt:
         return msgspec.structs.replace(info, channels=tuple(each for each in info.channels if each not in left_out))
 
     def _connected(self, backend: Backend, info: BackendInfo, waker: Waker) -> Connection:
-        """Give the connection to the topics of this session, a new one if there is none."""
+        """The connection to the topics of this session, a new one if there is none."""
         connection, earlier = self._connection, self._info
         same = earlier is not None and info.session == earlier.session
         self._former = tuple(dict.fromkeys((*earlier.channels, *self._former))) if earlier is not None and same else ()
@@ -217,7 +217,7 @@ class Mqtt:
     def _carry(
         self, backend: Backend, info: BackendInfo, connection: Connection, sizer: BatchSizer, backoff: Backoff
     ) -> None:
-        """Carry until `stop` is called, or what the backend said of itself is to be asked anew."""
+        """Carry until `stop` is called, or until parts were swapped and the backend is to be attached to anew."""
         log.info("attached to the backend %s", backend.address)
         carrier = Carrier(
             backend=backend,
@@ -253,7 +253,7 @@ class Mqtt:
             carrier.confirm()
 
     def _release_parked(self, connection: Connection) -> None:
-        """Have the session forget parked deliveries that the broker is done with."""
+        """Release parked deliveries that the broker is done with."""
         if self._parkings and connection.ready:
             for window, parking in self._parkings:
                 if not window.parked:

@@ -48,14 +48,14 @@ class Delivery(Receipt):
         self.urgent = urgent
         self.retained = retained
         self.item: Item | None = None
-        """What was read, once it was."""
+        """The events of the message, once it was read."""
         self.unreadable: str | None = None
         """Why nothing could be read."""
         self.outstanding = 0
         """Publications on its account that the broker has not acknowledged."""
 
     def lighten(self) -> None:
-        """Let go of what it carried, once nothing is to be done with it: the window may have to hold many."""
+        """Free the payload of a message that is done: the window may have to hold many."""
         self.payload = b""
         self.properties = None
         self.item = None

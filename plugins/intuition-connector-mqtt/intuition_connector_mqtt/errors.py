@@ -1,11 +1,11 @@
-"""What a broker can refuse."""
+"""Refusals of brokers."""
 
 from intuition_connector_mqtt.address import Address
 from intuition_core.errors import IntuitionError
 
 
 class BrokerRefused(IntuitionError):
-    """A broker that does not let us in, for a reason that trying again will not change."""
+    """A broker that does not let the connector in, for a reason that another attempt will not change."""
 
     def __init__(self, address: Address, problem: str) -> None:
         self.address = str(address)
@@ -14,7 +14,7 @@ class BrokerRefused(IntuitionError):
 
 
 class PublishRefused(IntuitionError):
-    """A broker that does not take what we publish."""
+    """A broker that does not take a publication."""
 
     def __init__(self, topic: str, reason: str) -> None:
         self.topic = topic
@@ -34,7 +34,7 @@ class MessageTooLarge(IntuitionError):
 
 
 class SubscribeRefused(IntuitionError):
-    """A broker that does not let us listen."""
+    """A broker that does not grant a subscription."""
 
     def __init__(self, topic: str, reason: str) -> None:
         self.topic = topic

@@ -1,4 +1,4 @@
-"""What a session has subscribed to at a broker, and what it is to: the channels of a backend can change meanwhile."""
+"""Subscriptions of a session, which follow the channels of its backend while it runs."""
 
 from collections.abc import Iterable, Sequence
 
@@ -16,7 +16,7 @@ class Filters:
 
     def __init__(self, wanted: Iterable[str]) -> None:
         self.wanted = tuple(wanted)
-        """What to subscribe to; `ask` does it after it was changed."""
+        """The topics to subscribe to; call `ask` after a change."""
         self._held: set[str] = set()  # what the broker has granted to its session, as far as is known
         self._asked: dict[int, Sequence[str]] = {}  # by request, what is not granted yet
         self._given_back: set[str] = set()  # on the present connection
@@ -42,7 +42,7 @@ class Filters:
         self._given_back.clear()
 
     def ask(self, client: Client) -> None:
-        """Have the broker send what is wanted and nothing else; call it again after each answer."""
+        """Subscribe to wanted topics that are missing, and unsubscribe from others; call it again after each answer."""
         asked = self._held.union(*self._asked.values())
         if missing := [topic for topic in self.wanted if topic not in asked]:
             if client.protocol == MQTTv5:
@@ -56,13 +56,13 @@ class Filters:
         self._give_back(client, self._held.difference(self.wanted))
 
     def answered(self, mid: int, reasons: Sequence[ReasonCode]) -> list[tuple[str, ReasonCode]]:
-        """Take the broker's answer to a request; give what it says, if it is about subscriptions."""
+        """Book the broker's answer to a request; the topics with their reasons, if it was one for subscriptions."""
         asked = self._asked.pop(mid, ())
         self._held.update(asked)
         return list(zip(asked, reasons, strict=False))
 
     def forget(self, client: Client, topic: str) -> None:
-        """Give back whatever makes the broker send messages on a topic that nobody wants any more.
+        """Unsubscribe from every filter that matches a topic of no channel.
 
         An earlier process has subscribed to it and was gone before the channels changed. Which channel it was is not
         known, so it is all that it can have been.

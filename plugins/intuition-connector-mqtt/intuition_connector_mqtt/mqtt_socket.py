@@ -29,7 +29,7 @@ class MqttSocket:
         self.resumed = False
         """Whether the broker has kept the session."""
         self.properties: Properties | None = None
-        """What the broker told about itself."""
+        """The properties of the broker's welcome (MQTT 5)."""
         self.said: ReasonCode | None = None
         """With what reason the broker refused us, or ended the connection."""
         self._deadline = time.monotonic() + _PATIENCE
@@ -40,7 +40,7 @@ class MqttSocket:
 
     @property
     def socket(self) -> Any:
-        """What a poll can wait for; None once the connection is closed."""
+        """The socket; None once the connection is closed."""
         return self.client.socket()
 
     @property

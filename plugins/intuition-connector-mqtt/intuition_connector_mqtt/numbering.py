@@ -13,7 +13,7 @@ from intuition_core.data import DEFAULT_CHANNEL, sent
 from intuition_core.sources.opening import shown
 
 _MOMENTS: Final = 10_000
-"""How many moments are remembered, for what a live source gives late."""
+"""Moments that are remembered, for late events of a live source."""
 
 _NOT_IN_TOPICS: Final = re.compile(r"[+#/\x00]")
 
@@ -39,7 +39,7 @@ class Numbering:
         self._moments: dict[object, Counter[str]] = {}
 
     def message(self, event: Mapping[str, Any]) -> Message:
-        """Give the topic and the payload of the next event."""
+        """The topic and the payload of the next event."""
         identified = {key: value for key, value in event.items() if key != "start"} if "start" in event else event
         said = blake2b(msgspec.json.encode(identified, order="sorted"), digest_size=12).hexdigest()
         same = self._moments.get(event.get("ts"))
@@ -67,6 +67,6 @@ class Numbering:
 
 
 def source_name(plugin: str, data: tuple[str, ...]) -> str:
-    """Name a source after its plugin and what it reads, wherever that is kept and whoever may read it."""
+    """The name of a source: its plugin and its data, without folders and credentials."""
     read = ",".join(shown(each) if "://" in each else PurePath(each).name for each in data)
     return f"{plugin}:{read}"[:128] if read else plugin

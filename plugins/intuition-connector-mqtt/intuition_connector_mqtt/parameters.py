@@ -21,7 +21,7 @@ class MqttParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     url: str = DEFAULT_URL
     """The broker: ``mqtt://`` or ``mqtts://``, optionally with ``user:password@``, percent-encoded."""
     name: str | None = None
-    """What to call the session of a backend that does not name its own; made from its address by default."""
+    """The session's name at a backend that does not name its own; made from its address by default."""
     username: str | None = None
     """The user at the broker; goes before the one in the URL."""
     password: Secret | None = None
@@ -69,7 +69,7 @@ class MqttParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 def access(part: str, params: MqttParams) -> tuple[Address, SSLContext | None]:
-    """Give the broker's address with all credentials, and what to trust; reads the files that are named.
+    """The broker's address with all credentials, and the authorities to trust, from the files that are named.
 
     Raises:
         BadParameter: of `part`, one that cannot be used.

@@ -1,4 +1,4 @@
-"""What others can learn about a session without asking: its description, its state, and that it was lost."""
+"""Retained announcements of a session: its description, its state and its last will."""
 
 import time
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ DISTRIBUTION: Final = "intuition-connector-mqtt"
 
 
 class Publication(NamedTuple):
-    """What is to be published, always with QoS 1."""
+    """A message to be published, always with QoS 1."""
 
     topic: str
     payload: bytes
@@ -35,21 +35,21 @@ class Presence:
         self.instance = uuid4().hex[:12]
 
     def describe(self, description: Mapping[str, Any]) -> None:
-        """Take note of what the session has become."""
+        """Change the description."""
         self._description = description
 
     def description(self) -> Publication:
-        """Say what the session is."""
+        """The description, as a publication."""
         return Publication(self._topics.description, msgspec.json.encode(self._description), retain=True)
 
     def state(self, state: Literal["init", "ready", "disconnected", "lost"]) -> Publication:
-        """Say how the session is, as of now."""
+        """The state as of now, as a publication."""
         payload = {"state": state, "instance": self.instance, "ts": time.time_ns()}
         return Publication(self._topics.state, msgspec.json.encode(payload), retain=True)
 
 
 def own_version() -> str:
-    """Give the version of this distribution, as installed."""
+    """The version of this distribution, as installed."""
     try:
         return version(DISTRIBUTION)
     except PackageNotFoundError:

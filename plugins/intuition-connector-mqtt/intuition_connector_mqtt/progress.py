@@ -1,4 +1,4 @@
-"""How far a replay is, on a terminal."""
+"""A progress bar of a replay, on a terminal."""
 
 import time
 from contextlib import AbstractContextManager
@@ -9,10 +9,10 @@ class Progress:
     """Takes note of how far a replay is, and shows nothing."""
 
     share: float | None = None
-    """Which part of all events has been given, from 0 to 1; None where that is not known."""
+    """The part of all events that has been read, from 0 to 1; None where that is not known."""
 
     def published(self, count: int) -> None:
-        """Take note of how many messages have been published."""
+        """Show the number of messages published."""
 
 
 class Bar(Progress, AbstractContextManager["Bar"]):
@@ -38,7 +38,7 @@ class Bar(Progress, AbstractContextManager["Bar"]):
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._bar.stop()
 
     def published(self, count: int) -> None:

@@ -32,7 +32,7 @@ Timed = tuple[Message, int]
 
 
 def _number(per: str) -> Callable[[click.Context, click.Parameter, str | None], float | None]:
-    """Make what reads a number above zero; None stands for as many as there can be."""
+    """A callback of click that reads a number above zero, or `max` as None."""
 
     def read(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
         if value is None or value == "max":
@@ -187,7 +187,7 @@ def _replayed(
 def _paced(
     messages: Iterable[Timed], interruption: Interruption, *, rate: float | None, speed: float | None
 ) -> Iterator[Message]:
-    """Give each message when it is due, until there is none or a person has asked for the end."""
+    """The messages, each when it is due, until there is none or a person has asked for the end."""
     timed = iter(messages)
     start, first = 0.0, None
     for number in count():

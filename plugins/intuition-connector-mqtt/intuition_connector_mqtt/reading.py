@@ -28,7 +28,7 @@ class Item(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def wire(self) -> Event | list[Event]:
-        """What is sent: an event, or an array where there are several."""
+        """The event, or an array where there are several."""
         return self.events[0] if len(self.events) == 1 else self.events
 
 

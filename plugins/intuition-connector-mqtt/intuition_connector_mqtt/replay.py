@@ -16,7 +16,7 @@ from intuition_core.sources.opening import open_source, reader_of
 from intuition_core.sources.reading import MergedReader, SourceReader
 
 _TEXT: Final = {"csv": (".csv", ".tsv", ".txt"), "jsonl": (".jsonl", ".ndjson")}
-"""Which files grow line by line, by their source."""
+"""Suffixes of files that grow line by line, by their source."""
 
 
 class BadLines(IntuitionError):
@@ -40,7 +40,7 @@ class CannotFollow(IntuitionError):
 
 
 class Replay(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be replayed."""
+    """A recording, or a part of it."""
 
     source: str | None
     """The source: a plugin's name; without it the data tells."""
@@ -76,7 +76,7 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
         return _measured(opened, progress) if opened.batched else opened.events()
 
     def followed(self, catalogue: Catalogue) -> Iterator[Event]:
-        """Give the events of a file of CSV or JSON lines, and then those of what is added to it, for ever.
+        """The events of a file of CSV or JSON lines, and then those of lines that are added to it, for ever.
 
         Raises:
             CannotFollow: the data is no such file.
@@ -129,7 +129,7 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _measured(opened: SourceReader | MergedReader, progress: Progress) -> Iterator[Event]:
-    """Give the events of batches, and say at each which part of all it is."""
+    """The events of batches, with the progress of each."""
     before = 0.0
     for batch in opened.batches():
         after = opened.progress

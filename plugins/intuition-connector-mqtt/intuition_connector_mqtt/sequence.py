@@ -27,7 +27,7 @@ class Sequences:
         self._last: OrderedDict[tuple[str, str | None], int] = OrderedDict()
 
     def follow(self, topic: str, source: str | None, number: int) -> int | None:
-        """Take the number of a message, and give the one that was expected if it is another.
+        """Book the number of a message; the expected number if it is another, else None.
 
         The first number of a source is whatever it is. After a lower one the next is expected to follow the highest.
         """

@@ -39,7 +39,7 @@ class Lines(NamedTuple):
 
 
 def follow(path: Path, *, pause: Callable[[float], None] = time.sleep) -> Iterator[Lines]:
-    """Give the lines of a file, and then those that are added to it, for ever.
+    """The lines of a file, and then those that are added to it, for ever.
 
     A line is given when its end is there.
 

@@ -1,4 +1,4 @@
-"""Which topics a session uses: what comes in on its channels, where its records go."""
+"""Topics of a session: those of its channels, and those of its records."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,17 +28,17 @@ take, to the plain topics of the channels they name."""
 
 
 def is_name(text: str) -> bool:
-    """Tell whether a session's name can be a level of a topic as it is."""
+    """Whether a session's name can be a level of a topic as it is."""
     return _NAME.fullmatch(text) is not None
 
 
 def name_from(text: str) -> str:
-    """Make a name out of any text, such as a backend's address: ``tcp://127.0.0.1:4242`` → ``tcp-127.0.0.1-4242``."""
+    """A name made from any text, such as a backend's address: ``tcp://127.0.0.1:4242`` → ``tcp-127.0.0.1-4242``."""
     return re.sub(r"[^A-Za-z0-9._]+", "-", text).strip("-")[:64] or "session"
 
 
 def subscriptions(channels: Iterable[str]) -> list[str]:
-    """Give the filters that match each channel itself and everything below it."""
+    """The filters that match each channel itself and everything below it."""
     return [f"{channel}/#" for channel in channels]
 
 
@@ -52,7 +52,7 @@ class StrayTopic(BadData):
 
 
 def find_channel(topic: str, channels: Sequence[str]) -> tuple[str, str | None]:
-    """Give the channel that a topic belongs to, and the symbol that the rest of the topic names, if any.
+    """The channel of a topic, and the symbol that the rest of the topic names, if any.
 
     Raises:
         StrayTopic: it belongs to none of them.
@@ -67,12 +67,12 @@ def find_channel(topic: str, channels: Sequence[str]) -> tuple[str, str | None]:
 
 
 def event_topic(channel: str, sid: object) -> str:
-    """Give the topic of an event: the channel, and the symbol where it can be a level of a topic."""
+    """The topic of an event: the channel, and the symbol where it can be a level of a topic."""
     return f"{channel}/{sid}" if isinstance(sid, str) and sid and not _NOT_IN_TOPICS.search(sid) else channel
 
 
 class Topics:
-    """Where a session's output goes, under ``intuition/1/<session>``.
+    """The topics of a session's output, under ``intuition/1/<session>``.
 
     Args:
         session: its name.
@@ -90,11 +90,11 @@ class Topics:
         self.probe = f"{self.root}/$settled"
         """Nothing is ever published here; below it the connector publishes for itself, under load."""
         self.command = f"{self.root}/control/set"
-        """What is published here is done at once; what was done is told on ``control``."""
+        """Commands are published here; the records that they cause on ``control``."""
         self.by_type = {kind: f"{self.root}/{topic}" for kind, topic in _BY_TYPE.items()}
 
     def of(self, record: Any) -> str:
-        """Give the topic that a record is published on; what names no type is taken for a decision.
+        """The topic of a record; one that names no type is taken for a decision.
 
         Raises:
             BadData: it is no record, or none that has a topic.
@@ -111,7 +111,7 @@ class Topics:
         return topic
 
     def content(self, record: Any) -> Any:
-        """Give what is published of a record that `of` gave a topic.
+        """The content to publish of a record that has a topic.
 
         A message that is published as an event has the id of its record: who takes it knows it again if it comes twice.
         """
@@ -133,7 +133,7 @@ class Topics:
         return event_topic(channel, data.get("sid"))
 
     def summary(self) -> dict[str, str]:
-        """Name the topics, for the description."""
+        """The topics by their names, for the description."""
         return {
             **{topic.rpartition("/")[2]: topic for topic in self.by_type.values()},
             "messages": "<channel>/<sid>" if self._as_events else self._messages("+"),

@@ -18,7 +18,7 @@ class Waker:
         self._writer.settimeout(0)
 
     def fileno(self) -> int:
-        """Give what a poll can wait for."""
+        """The descriptor that a poll can wait for."""
         return self._reader.fileno()
 
     def wake(self) -> None:
@@ -36,6 +36,6 @@ class Waker:
             self._reader.recv(4096)
 
     def close(self) -> None:
-        """Let the descriptors go."""
+        """Close both ends."""
         self._reader.close()
         self._writer.close()

@@ -1,4 +1,4 @@
-"""Which deliveries are open between a broker and a session: the bookkeeping of exactly once, without any socket.
+"""Open deliveries between a broker and a session: the bookkeeping of exactly once, without any socket.
 
 A message that a broker sends again must be given to the session under the key that it had the first time, and a new
 one must never be taken for it. Brokers send again what they wait to be acknowledged, in the order in which they sent it
@@ -21,7 +21,7 @@ Mark = tuple[str, int, str, str]
 
 
 class State(Enum):
-    """What the broker still wants of a delivery."""
+    """The state of a delivery at the broker."""
 
     OPEN = 1
     """It waits for our acknowledgement, or may be waiting for it."""
@@ -56,7 +56,7 @@ class Receipt:
 
     @property
     def mark(self) -> Mark:
-        """What a session notes of it."""
+        """The mark that a session keeps of it."""
         return self.key, self.packet, self.topic, self.digest
 
 
@@ -114,7 +114,7 @@ class Window:
 
     @property
     def parked(self) -> int:
-        """How many parked deliveries the broker may still send again."""
+        """The number of parked deliveries that the broker may still send again."""
         return len(self._parked)
 
     @property
@@ -124,7 +124,7 @@ class Window:
 
     @property
     def unproven(self) -> int:
-        """How many acknowledgements may still be on their way."""
+        """The number of acknowledgements that may still be on their way."""
         return len(self._acked)
 
     @property
@@ -167,7 +167,7 @@ class Window:
         self._again = []
 
     def receive(self, receipt: Receipt) -> bool:
-        """Take a message and give it its key.
+        """Note a message, and set its key.
 
         Returns:
             Whether to hand it to the session. If not, it is in hand already or even done, and `acknowledge` will give
@@ -192,13 +192,13 @@ class Window:
         return True
 
     def finish(self, receipt: Receipt) -> None:
-        """Take note that all that a message caused is published."""
+        """Note that everything a message caused is published."""
         receipt.done = True
         if receipt.state is State.LOOSE:
             self._settle()
 
     def acknowledge(self) -> Iterator[Receipt]:
-        """Give what to acknowledge now, in the order in which it was received on this connection."""
+        """The deliveries to acknowledge now, in the order in which they were received on this connection."""
         while self.due:
             receipt = self._waiting.popleft()
             receipt.state = State.ACKED
@@ -206,7 +206,7 @@ class Window:
             yield receipt
 
     def ask(self, *, in_order: bool = True) -> int:
-        """Take note of a request that was sent after all acknowledgements so far, and give it a number.
+        """Note a request that was sent after all acknowledgements so far, and return its number.
 
         Args:
             in_order: whether its answer comes behind all messages that the broker sent before it.
@@ -220,7 +220,7 @@ class Window:
         return self._question
 
     def answer(self, number: int) -> None:
-        """Take note of the answer to a request: the broker had all that was sent before.
+        """Note the answer to a request: the broker had all that was sent before.
 
         Args:
             number: what `ask` gave. Answers to what was asked on an earlier connection say nothing.
@@ -257,7 +257,7 @@ class Window:
             self._again = []
 
     def _loosen(self, end: int) -> None:
-        """What was left out is not sent again: the broker is done with it, or has lost it."""
+        """Mark deliveries that were left out: the broker is done with them, or has lost them."""
         for place in range(self._next, end):
             self._again[place].state = State.LOOSE
         self._settle()

@@ -515,3 +515,30 @@ def test_a_publication_that_is_refused_for_itself_goes_to_dead_and_ends_nothing(
     until(lambda: turning.connection.acked == 1, "the acknowledgement")
     assert turning.connection.outbox.drained
     assert turning.error is None
+
+
+def test_what_ends_each_connection_without_a_word_goes_to_dead_in_the_end(
+    broker: ScriptedBroker, turning: Turning, until: Any
+) -> None:
+    """A broker of MQTT 3.1.1 closes the connection on what is too large for it, and says nothing."""
+    with turning.lock:
+        records = [Publication("out", b"a" * 100, record="s:1:0"), Publication("out", b"b" * 9000, record="s:1:1")]
+        turning.connection.outbox.add(records)
+    sent = 0
+    for _ in range(10):
+        inlet, outlet = broker.meet_both()
+        inlet.accept()
+        outlet.accept()
+        inlet.suback()
+        seen: list[Packet] = []
+        while not seen or (len(seen[-1].body) < 9000 and seen[-1].topic != "intuition/1/test/dead"):
+            seen.append(outlet.read())
+            if len(seen[-1].body) < 9000:
+                outlet.ack(seen[-1])
+        if seen[-1].topic == "intuition/1/test/dead":
+            break
+        sent += 1
+        until(lambda: turning.connection.ready, "the connection")
+        outlet.sock.close()
+    assert sent == 5
+    until(lambda: turning.connection.outbox.published == "s:1:1", "both to count as published")
