@@ -17,8 +17,8 @@ from paho.mqtt.client import Client, MQTTMessage, MQTTv5, MQTTv311
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from intuition_connector_mqtt import refusals
 from intuition_connector_mqtt.address import remedy
-from intuition_connector_mqtt.backoff import Backoff
 from intuition_connector_mqtt.client import certificate_problem, protocol_name
 from intuition_connector_mqtt.commands import Commands
 from intuition_connector_mqtt.delivery import Delivery
@@ -29,6 +29,7 @@ from intuition_connector_mqtt.mqtt_socket import MqttSocket
 from intuition_connector_mqtt.outbox import Outbox
 from intuition_connector_mqtt.presence import Presence, Publication
 from intuition_connector_mqtt.probe import Probe
+from intuition_connector_mqtt.reconnection import HOPELESS, Reconnection
 from intuition_connector_mqtt.socket_pair import WINDOW, Endpoint, SocketPair
 from intuition_connector_mqtt.topics import Topics
 from intuition_connector_mqtt.waker import Waker
@@ -41,22 +42,7 @@ MAX_WAITING: Final = 2000
 MAX_WAITING_BYTES: Final = 16 * 1024 * 1024
 """The same in bytes of payload."""
 
-_STABLE: Final = 5.0  # seconds after which a connection counts as one that works
-_SUSPICIOUS: Final = 3  # connections that were shorter, one after the other
-_HOPELESS: Final = 5  # short connections after which what was sent on each of them is blamed
 _SMALL: Final = 4096  # bytes of a packet that every broker takes
-_UNSUPPORTED_VERSION: Final = 132
-_NOT_LET_IN: Final = {133, 134, 135, 138, 140}  # identifier, user or password, not authorised, banned, method
-_TAKEN_OVER: Final = 142
-_TOO_LARGE: Final = 149
-_NO_RETAIN: Final = 154
-_QOS: Final = 155
-_NEVER_TAKEN: Final = {144, 153}  # a topic or a payload that no further attempt changes
-_NO_QOS: Final = "it takes only QoS 0, and nothing could be promised; allow QoS 1 there"
-_ONE_ID: Final = (
-    "it gives both connections of this connector the same client id, so that they end each other; have it take the ids "
-    "that clients give themselves (mosquitto: `use_username_as_clientid false`)"
-)
 
 log = logging.getLogger(__name__)
 
@@ -111,13 +97,8 @@ class Connection:
         self._ungranted: set[MqttSocket] = set()
         self._unsubscribed: list[MqttSocket] = []
         self._protocol = MQTTv5
-        self._backoff = Backoff(spread=0.5)
-        self._retry_at = 0.0
+        self._again = Reconnection()
         self._open = False  # both ways are
-        self._ready_since: float | None = None
-        self._was_ready = False
-        self._short_lived = 0
-        self._thrown_out = 0  # times that the second of the two connections ended the first
         self._retains = True  # whether the broker takes retained messages
         self._told: set[str] = set()  # limits of the broker that were told
         self._closing = False
@@ -129,7 +110,7 @@ class Connection:
     @property
     def ready(self) -> bool:
         """Whether messages can arrive."""
-        return self._ready_since is not None
+        return self._again.ready_since is not None
 
     @property
     def open(self) -> bool:
@@ -162,7 +143,7 @@ class Connection:
             while self._unsubscribed:
                 self._subscribe(self._unsubscribed.pop())
             self._exchange(seconds, self._waker)
-        elif (wait := self._retry_at - time.monotonic()) > 0:
+        elif (wait := self._again.wait) > 0:
             self._waker.wait(min(wait, seconds))
         else:
             self._connect()
@@ -255,7 +236,7 @@ class Connection:
             pair.open(self._presence.state("lost")._replace(retain=self._retains))
         except ssl.SSLCertVerificationError as error:
             problem = certificate_problem(error, authority="as `ca_file`")
-            if not self._was_ready:
+            if not self._again.was_ready:
                 self._fatal = BrokerRefused(self._endpoint.address, problem)
             self._lose(problem)
         except (OSError, ValueError) as error:
@@ -273,9 +254,9 @@ class Connection:
             self._ungranted.add(inlet)
         if self.commands is not None:
             self.commands.greet(outlet)
-            if not (self._was_ready and outlet.resumed):
+            if not (self._again.was_ready and outlet.resumed):
                 self._ungranted.add(outlet)
-        if self._was_ready and not inlet.resumed:
+        if self._again.was_ready and not inlet.resumed:
             log.warning("the broker forgot the session: messages published while it was away are lost")
         if not self._ungranted:
             self._filters.ask(inlet.client)
@@ -296,27 +277,16 @@ class Connection:
     def _keep_to(self, limits: BrokerLimits) -> bool:
         """Keep to the limits of the broker, and log those that matter; whether that is possible at all."""
         if limits.qos == 0:
-            self._fatal = BrokerRefused(self._endpoint.address, _NO_QOS)
+            self._fatal = BrokerRefused(self._endpoint.address, refusals.QOS_0_ONLY)
             return False
-        if not limits.retain:
-            self._retains = False
-        if not self._retains:
-            self._log_once(
-                f"the broker at {self._endpoint.address} keeps no retained messages: the state, the description and "
-                "the account are seen by those alone who listen already"
-            )
-        if limits.expiry is not None and limits.expiry < self._endpoint.expiry:
-            self._log_once(
-                f"the broker at {self._endpoint.address} keeps messages for a connector that is away for "
-                f"{limits.expiry} s, and not for {self._endpoint.expiry}"
-            )
-        self.outbox.limit(msgspec.structs.replace(limits, retain=self._retains))
+        self._retains = self._retains and limits.retain
+        limits = msgspec.structs.replace(limits, retain=self._retains)
+        for remark in limits.remarks(expiry=self._endpoint.expiry):
+            if remark not in self._told:
+                self._told.add(remark)
+                log.warning("the broker at %s %s", self._endpoint.address, remark)
+        self.outbox.limit(limits)
         return True
-
-    def _log_once(self, line: str) -> None:
-        if line not in self._told:
-            self._told.add(line)
-            log.warning(line)
 
     def _subscribe(self, sock: MqttSocket) -> None:
         if self._pair is not None and sock is self._pair.inlet:
@@ -352,11 +322,9 @@ class Connection:
             self._subscribed()
 
     def _subscribed(self) -> None:
-        again = "back at" if self._was_ready else "connected to"
+        again = "back at" if self._again.was_ready else "connected to"
         log.info("%s the broker %s with %s", again, self._endpoint.address, protocol_name(self._protocol))
-        self._ready_since = time.monotonic()
-        self._was_ready = True
-        self._thrown_out = 0
+        self._again.ready()
         self.outbox.retain(self._presence.description())
         self.outbox.retain(self._presence.state("ready"))
 
@@ -422,7 +390,7 @@ class Connection:
         if self.commands is not None and self.commands.concerns(message):
             if self._pair is not None:
                 self.commands.greet(self._pair.outlet)
-            self.commands.receive(self._delivery(message, message.topic, urgent=True))
+            self.commands.receive(Delivery.of(message, max_payload=self._max_payload, urgent=True))
         else:
             self._probe.heard(message.payload)
 
@@ -430,25 +398,10 @@ class Connection:
         self._received += 1
         if self._pair is not None:
             self._greet(self._pair.inlet)
-        try:
-            topic = message.topic
-        except UnicodeDecodeError:
-            topic = ""
-        delivery = self._delivery(message, topic)
+        delivery = Delivery.of(message, max_payload=self._max_payload)
         if self.window.receive(delivery):
             self._waiting_bytes += len(delivery.payload)
             self.inbox.append(delivery)
-
-    def _delivery(self, message: MQTTMessage, topic: str, *, urgent: bool = False) -> Delivery:
-        return Delivery(
-            topic=topic,
-            payload=bytes(message.payload),
-            packet=message.mid if message.qos else 0,
-            properties=_user_properties(message),
-            max_payload=self._max_payload,
-            urgent=urgent,
-            retained=message.retain,
-        )
 
     def _on_publish(
         self, _client: Client, _userdata: Any, mid: int, reason: ReasonCode, _properties: Properties | None
@@ -456,7 +409,7 @@ class Connection:
         self._received += 1
         if not reason.is_failure:
             self.outbox.acknowledge(mid)
-        elif reason.value in _NEVER_TAKEN:
+        elif reason.value in refusals.NEVER_TAKEN:
             self.outbox.refuse(mid, str(reason))
         else:
             self._fatal = PublishRefused(self.outbox.topic_of(mid), str(reason))
@@ -467,37 +420,36 @@ class Connection:
         code = None if sock.said is None else sock.said.value
         reason = "the connection was closed" if sock.said is None else str(sock.said)
         address = self._endpoint.address
-        if not sock.accepted and self._protocol == MQTTv5 and code in (None, _UNSUPPORTED_VERSION):
+        if not sock.accepted and self._protocol == MQTTv5 and code in (None, refusals.UNSUPPORTED_VERSION):
             # A broker that knows no MQTT 5 says so, or closes the connection without a word.
             log.debug("no MQTT 5 with %s: %s; trying MQTT 3.1.1", address, reason)
             self._drop()
             self._protocol = MQTTv311
             return
-        if code == _NO_RETAIN and self._retains and not sock.accepted:
+        if code == refusals.NO_RETAIN and self._retains and not sock.accepted:
             self._drop()
             self._retains = False
             return
-        if code == _TAKEN_OVER and self._was_ready:
+        if code == refusals.TAKEN_OVER and self._again.was_ready:
             self._fatal = SessionTaken(self._endpoint.client_id)
         elif self._ends_itself(sock):
-            self._fatal = BrokerRefused(address, _ONE_ID)
-        elif code == _QOS and not sock.accepted:
-            self._fatal = BrokerRefused(address, _NO_QOS)
-        elif code == _TOO_LARGE:
+            self._fatal = BrokerRefused(address, refusals.ONE_ID)
+        elif code == refusals.NO_SUCH_QOS and not sock.accepted:
+            self._fatal = BrokerRefused(address, refusals.QOS_0_ONLY)
+        elif code == refusals.TOO_LARGE:
             self.outbox.blame_largest()
-        elif code in _NOT_LET_IN:
-            reason += "; check the user name and the password"
-            if not self._was_ready:
+        elif code in refusals.NOT_LET_IN:
+            reason += f"; {refusals.CREDENTIALS}"
+            if not self._again.was_ready:
                 self._fatal = BrokerRefused(address, reason)
-        self._lose(reason, unexplained=code in (None, _TAKEN_OVER))
+        self._lose(reason, unexplained=code in (None, refusals.TAKEN_OVER))
 
     def _ends_itself(self, sock: MqttSocket) -> bool:
         """Whether the two connections of this connector end each other, since the broker gives both one client id."""
         pair = self._pair
         if pair is None or self.ready or sock is not pair.outlet or not (sock.accepted and pair.inlet.accepted):
             return False
-        self._thrown_out += 1
-        return self._thrown_out >= _SUSPICIOUS
+        return self._again.thrown_out()
 
     def _lose(self, reason: str, *, unexplained: bool = False) -> None:
         """Publish again what the broker has not acknowledged, and plan the next attempt.
@@ -510,25 +462,19 @@ class Connection:
         address = self._endpoint.address
         accepted = self._pair is not None and (self._pair.inlet.accepted or self._pair.outlet.accepted)
         self.losses += accepted
-        if self._ready_since is not None:
-            if time.monotonic() - self._ready_since > _STABLE:
-                self._backoff.reset()
-                self._short_lived = 0
-            else:
-                self._short_lived += 1
-        if unexplained and self._short_lived >= _SUSPICIOUS:
+        self._again.lost()
+        if unexplained and self._again.suspicious:
             reason += f" (is there another connector with the id {self._endpoint.client_id}?)"
-        if unexplained and self._short_lived >= _HOPELESS:
-            self.outbox.blame_largest(losses=_HOPELESS - 1, size=_SMALL)
+        if unexplained and self._again.hopeless:
+            self.outbox.blame_largest(losses=HOPELESS - 1, size=_SMALL)
         self._drop()
         self.outbox.requeue()
         self._protocol = MQTTv5
-        wait = self._backoff.next()
-        self._retry_at = time.monotonic() + wait
+        wait = self._again.plan()
         if self._closing:
             log.warning("%s %s while stopping: %s", verb, address, reason)
         elif self._fatal is None:
-            reason += "" if self._was_ready or accepted else remedy(address, reason)
+            reason += "" if self._again.was_ready or accepted else remedy(address, reason)
             log.warning("%s %s: %s; retrying in %.1f s", verb, address, reason, wait)
 
     def _drop(self) -> None:
@@ -537,7 +483,7 @@ class Connection:
             self._pair.drop()
         self._pair = None
         self._open = False
-        self._ready_since = None
+        self._again.ready_since = None
         self._unsubscribed.clear()
         self._ungranted.clear()
         self._probe.drop()
@@ -545,9 +491,3 @@ class Connection:
         self.window.disconnect()
         if self.commands is not None:
             self.commands.drop()
-
-
-def _user_properties(message: MQTTMessage) -> Mapping[str, str] | None:
-    # paho sets an attribute only where the message has such a property.
-    pairs = vars(message.properties).get("UserProperty") if message.properties is not None else None
-    return dict(pairs) if pairs else None

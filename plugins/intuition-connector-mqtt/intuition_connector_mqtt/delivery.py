@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, Self
+
+from paho.mqtt.client import MQTTMessage
 
 from intuition_connector_mqtt.reading import Item
 from intuition_connector_mqtt.window import Receipt
@@ -53,6 +55,25 @@ class Delivery(Receipt):
         """Why nothing could be read."""
         self.outstanding = 0
         """Publications on its account that the broker has not acknowledged."""
+
+    @classmethod
+    def of(cls, message: MQTTMessage, *, max_payload: int, urgent: bool = False) -> Self:
+        """The delivery of a message as paho gives it; a topic that is no valid UTF-8 is left empty."""
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            topic = ""
+        # paho sets an attribute only where the message has such a property.
+        pairs = vars(message.properties).get("UserProperty") if message.properties is not None else None
+        return cls(
+            topic=topic,
+            payload=bytes(message.payload),
+            packet=message.mid if message.qos else 0,
+            properties=dict(pairs) if pairs else None,
+            max_payload=max_payload,
+            urgent=urgent,
+            retained=message.retain,
+        )
 
     def lighten(self) -> None:
         """Free the payload of a message that is done: the window may have to hold many."""

@@ -39,6 +39,22 @@ class BrokerLimits(msgspec.Struct, frozen=True, kw_only=True):
             expiry=said.get("SessionExpiryInterval"),
         )
 
+    def remarks(self, *, expiry: int) -> list[str]:
+        """Consequences of the limits that people should know of, each the end of a sentence about the broker.
+
+        Args:
+            expiry: seconds for which the session was to be kept.
+        """
+        remarks = []
+        if not self.retain:
+            remarks.append(
+                "keeps no retained messages: the state, the description and the account are seen by those alone who "
+                "listen already"
+            )
+        if self.expiry is not None and self.expiry < expiry:
+            remarks.append(f"keeps messages for a connector that is away for {self.expiry} s, and not for {expiry}")
+        return remarks
+
     def takes(self, topic: str, payload: bytes) -> bool:
         """Whether a publication with QoS 1 is small enough."""
         return self.packet is None or packet_size(topic, payload) <= self.packet

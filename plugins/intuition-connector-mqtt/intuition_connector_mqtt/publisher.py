@@ -12,6 +12,7 @@ from uuid import uuid4
 from paho.mqtt.client import Client, MQTTv5, MQTTv311
 from paho.mqtt.enums import MQTTProtocolVersion
 
+from intuition_connector_mqtt import refusals
 from intuition_connector_mqtt.address import Address, remedy
 from intuition_connector_mqtt.client import CONNECT_TIMEOUT, certificate_problem, make_client
 from intuition_connector_mqtt.errors import BrokerRefused, MessageTooLarge, PublishRefused
@@ -23,8 +24,6 @@ from intuition_core.errors import IntuitionError
 _WINDOW: Final = 500
 _RETRY: Final = 1.0  # seconds between two attempts to come back
 _MAX_LOSSES: Final = 3  # connections that were lost, one after the other, without an acknowledgement
-_UNSUPPORTED_VERSION: Final = 132
-_TOO_LARGE: Final = 149
 
 
 class NoBroker(IntuitionError):
@@ -210,8 +209,8 @@ class Publisher:
 
     def _on_connect(self, _client: Any, _userdata: Any, _flags: Any, reason: Any, properties: Any) -> None:
         if reason.is_failure:
-            if reason.value != _UNSUPPORTED_VERSION or self._client.protocol != MQTTv5:
-                self._tell(problem=BrokerRefused(self._address, f"{reason}; check the user name and the password"))
+            if reason.value != refusals.UNSUPPORTED_VERSION or self._client.protocol != MQTTv5:
+                self._tell(problem=BrokerRefused(self._address, f"{reason}; {refusals.CREDENTIALS}"))
             return
         limits = BrokerLimits.of(properties)
         if limits.qos < self._qos:
@@ -225,7 +224,7 @@ class Publisher:
         if self._ended or self._limits is None:
             return
         self._losses += 1
-        if flags.is_disconnect_packet_from_server and reason.value == _TOO_LARGE:
+        if flags.is_disconnect_packet_from_server and reason.value == refusals.TOO_LARGE:
             self._tell(problem=MessageTooLarge(self._topics[0] if self._topics else "a topic", self._largest, None))
         elif self._losses >= _MAX_LOSSES and self._topics:
             problem = f"it closed the connection {self._losses} times and acknowledged nothing of {self._topics[0]}"
