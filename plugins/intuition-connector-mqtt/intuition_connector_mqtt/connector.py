@@ -12,7 +12,6 @@ import msgspec
 
 from intuition_connector_mqtt.address import DEFAULT_URL, Address, parse_address
 from intuition_connector_mqtt.backend_info import CLIENT, BackendInfo, attach, check_replaced
-from intuition_connector_mqtt.backoff import Backoff
 from intuition_connector_mqtt.batch_sizer import BatchSizer
 from intuition_connector_mqtt.carrier import Carrier
 from intuition_connector_mqtt.commands import COMMAND_CLIENT, Commands
@@ -26,6 +25,7 @@ from intuition_connector_mqtt.socket_pair import Endpoint
 from intuition_connector_mqtt.topics import BOOKING, Topics, is_name, subscriptions
 from intuition_connector_mqtt.waker import Waker
 from intuition_connector_mqtt.window import Mark, Window
+from intuition_core.connections import Backoff
 from intuition_core.contracts import Backend
 from intuition_core.errors import BackendLost, BackendRefused, BadParameter
 
@@ -83,7 +83,7 @@ class Mqtt:
             BadReply: the backend answers with what cannot be used.
         """
         waker = self._waker = Waker()
-        backoff = Backoff()
+        backoff = Backoff(spread=0.5)
         sizer = BatchSizer(self._params.max_batch)
         announce = True
         try:

@@ -13,7 +13,7 @@ from intuition_connector_mqtt.outbox import Outbox
 from intuition_connector_mqtt.presence import Publication
 from intuition_connector_mqtt.publications import Publications, id_of
 from intuition_core.contracts import Backend
-from intuition_core.trading.records import record_key
+from intuition_core.records import record_key
 
 PAUSE: Final = 0.25
 """Seconds without deliveries after which the backend is asked for control records."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from intuition_core.data import DEFAULT_CHANNEL, sent
-from intuition_core.sources.opening import shown
+from intuition_core.runs import shown_data as shown
 
 _MOMENTS: Final = 10_000
 """Moments that are remembered, for late events of a live source."""

@@ -11,7 +11,7 @@ from intuition_connector_mqtt.delivery import Delivery
 from intuition_connector_mqtt.limits import BrokerLimits, dead_letter, packet_size
 from intuition_connector_mqtt.presence import Publication
 from intuition_connector_mqtt.throttle import Throttle
-from intuition_core.trading.records import record_key
+from intuition_core.records import record_key
 
 log = logging.getLogger(__name__)
 

@@ -18,12 +18,8 @@ from intuition_connector_mqtt.parameters import access
 from intuition_connector_mqtt.progress import Bar, Progress
 from intuition_connector_mqtt.publisher import Publisher
 from intuition_connector_mqtt.replay import Replay
-from intuition_core.cli.interruption import Interruption, interruptible
-from intuition_core.cli.logs import set_up_logging
-from intuition_core.cli.options import Moment, config_option, key_and_value
-from intuition_core.config.compose import connector_params, located
-from intuition_core.config.loading import load_config
-from intuition_core.plugins.catalogue import Catalogue, discover
+from intuition_core.commands import Interruption, Moment, config_option, interruptible, key_and_value, set_up_logging
+from intuition_core.runs import Catalogue, connector_params, discover, load_config, located
 
 _TABLE: Final = "connectors.mqtt"
 

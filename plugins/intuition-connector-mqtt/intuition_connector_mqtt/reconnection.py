@@ -3,7 +3,7 @@
 import time
 from typing import Final
 
-from intuition_connector_mqtt.backoff import Backoff
+from intuition_core.connections import Backoff
 
 _STABLE: Final = 5.0  # seconds after which a connection counts as one that works
 _SUSPICIOUS: Final = 3  # connections that were shorter, one after the other
@@ -19,7 +19,7 @@ class Reconnection:
         """Since when messages can arrive, by the monotonic clock; None while they cannot."""
         self.was_ready = False
         """Whether they ever could."""
-        self._backoff = Backoff()
+        self._backoff = Backoff(spread=0.5)
         self._retry_at = 0.0
         self._short_lived = 0
         self._thrown_out = 0

@@ -11,9 +11,7 @@ from intuition_connector_mqtt.progress import Progress
 from intuition_connector_mqtt.tail import follow
 from intuition_core.data import Event
 from intuition_core.errors import IntuitionError
-from intuition_core.plugins.catalogue import Catalogue
-from intuition_core.sources.opening import open_source, reader_of
-from intuition_core.sources.reading import MergedReader, SourceReader
+from intuition_core.runs import Catalogue, MergedReader, SourceReader, open_source, reader_of
 
 _TEXT: Final = {"csv": (".csv", ".tsv", ".txt"), "jsonl": (".jsonl", ".ndjson")}
 """Suffixes of files that grow line by line, by their source."""
