@@ -151,15 +151,15 @@ class TradingEngine:
         self._manager = manager = OrderManager(composition, run=run, status=self._status, fail=self._record_failure)
         self.books, self.ledger, self.account = manager.books, manager.ledger, manager.account
         self._recorder = manager.recorder
-        self._open = manager.broker.open
-        self._expiring = manager.broker.expiring
+        self._open = manager.book.open
+        self._expiring = manager.book.expiring
         self._marks = manager.books.marks
         self._market = manager.books.market
         self._quoted_at = self._market.quoted_at
         self.notices: Counter[str] = Counter()
         self._bars = dict(composition.bars) if composition.rules > 1 else {}
         self._bar_ends: dict[str, int] = {}
-        self._booking = {RATES: manager.take_rate, ACTIONS: manager.act}
+        self._booking = {RATES: manager.actions.take_rate, ACTIONS: manager.actions.act}
         self._written = manager.recorder.written
         self._fills = manager.fills
         self._hours = {hours.name: hours for hours in composition.hours}
@@ -237,14 +237,14 @@ class TradingEngine:
         if channel == DEFAULT_CHANNEL:
             if self._bars and channel in self._bars:
                 data = self._with_start(data, self._bars[channel])
-            self._manager.root = data
+            self._manager.moment.root = data
             self._mark(data)
             if self._fills:
                 self._tell_fills(data)
         else:
             self.others += 1
             self.came.add(channel)
-            self._manager.root = data
+            self._manager.moment.root = data
             if channel == CONTROL:
                 self._recorder.open(self.seq, data["ts"])
                 self._control(data)
@@ -305,7 +305,7 @@ class TradingEngine:
         """
         heard_by = self._listeners
         listeners = heard_by.get(DEFAULT_CHANNEL, _NOBODY)
-        if len(listeners) != 1 or self._rebalanced or self._bars or self._manager.rules == 1:
+        if len(listeners) != 1 or self._rebalanced or self._bars or self._manager.moment.rules == 1:
             for event in events:
                 if records := self.step(event):
                     yield records
@@ -329,7 +329,7 @@ class TradingEngine:
                     break
                 self.seq = last - length_hint(left)
                 if outcome is not None:
-                    self._manager.root = data
+                    self._manager.moment.root = data
                     if type(outcome) is _Raised:
                         self._fail(only, outcome.error, data)
                     else:
@@ -404,7 +404,7 @@ class TradingEngine:
                     now = ts
                 if ts >= until or ts < now:
                     self._last_ts, self.seq = before, last - length_hint(left)
-                    market.now, self._manager.root = now, data
+                    market.now, self._manager.moment.root = now, data
                     self._mark_guarded(sid, data)
                     low, high, until = monitor.low, monitor.high, monitor.until
                 else:
@@ -412,7 +412,7 @@ class TradingEngine:
                     quoted_at[sid] = ts
                     if sid in held and not low < quote < high and not monitor.within_thresholds(sid):
                         self.seq = last - length_hint(left)
-                        market.now, self._manager.root = now, data
+                        market.now, self._manager.moment.root = now, data
                         self._watch(ts, data)
                         low, high, until = monitor.low, monitor.high, monitor.until
                 before = ts
@@ -436,7 +436,7 @@ class TradingEngine:
         self.seq = last - length_hint(left)
         if data["ts"] > self._market.now:
             self._market.now = data["ts"]
-        self._manager.root = data
+        self._manager.moment.root = data
         self._mark(data)
         if self._fills:
             self._tell_fills(data)
@@ -559,16 +559,16 @@ class TradingEngine:
             told = {key: data[key] for key in ("kind", "name", "before", "after")}
             self._recorder.write("control", None, action="upgrade", by=data.get("by"), **told)
         else:
-            self._manager.control(data)
+            self._manager.interventions.control(data)
 
     def _take_rules(self, data: Data) -> None:
         """Fill orders by other rules from now on; those that are open are taken as decided at this moment."""
         rules, manager = data["rules"], self._manager
-        before, manager.rules = manager.rules, rules
+        before, manager.moment.rules = manager.moment.rules, rules
         self.books.go_by(rules)
         self.composition = replace(self.composition, rules=rules)
         self._bars = dict(self.composition.bars)
-        manager.broker.begin(self._market.now)
+        manager.book.begin(self._market.now)
         self._recorder.write("control", None, action="rules", by=data.get("by"), rules=rules, before=before)
 
     def _swap(self, data: Data) -> None:
@@ -667,9 +667,9 @@ class TradingEngine:
             timed=self._timed,
             bar_ends=self._bar_ends,
             acted_at=self._market.acted_at,
-            moments=self._manager.broker.moments,
-            reach=self._manager.reach,
-            rules=self._manager.rules,
+            moments=self._manager.book.moments,
+            reach=self._manager.moment.reach,
+            rules=self._manager.moment.rules,
             watch=self._manager.monitor.watch,
             orders=self.open_orders,
             parts=parts,
@@ -712,12 +712,12 @@ class TradingEngine:
         self._quoted_at.update(state.quoted_at)
         self._bar_ends.update(state.bar_ends)
         self._market.acted_at.update(state.acted_at)
-        self._manager.reach.update(state.reach)
-        self._manager.broker.moments = state.moments
+        self._manager.moment.reach.update(state.reach)
+        self._manager.book.moments = state.moments
         self._timed.update(state.timed)
         self._last_ts = state.last_ts
         self._market.now = max((state.now, *(each.order.ts for each in state.orders), *state.quoted_at.values()))
-        self._manager.rules = state.rules
+        self._manager.moment.rules = state.rules
         self.books.go_by(state.rules)
         self._manager.monitor.settle()
         if state.watch is not None:
@@ -725,7 +725,7 @@ class TradingEngine:
         if state.rules > 1 and self.composition.rules != state.rules:
             self.composition = replace(self.composition, rules=state.rules)
             self._bars = dict(self.composition.bars)
-        self._manager.broker.restore(state.orders)
+        self._manager.book.restore(state.orders)
         return True
 
     def unkept(self) -> list[Part]:
@@ -782,7 +782,7 @@ class TradingEngine:
         fills, manager = self._fills, self._manager
         self._event_id = data.get("id")
         told = 0
-        with manager.waiting():
+        with manager.moment.waiting():
             while fills:
                 sleeve, fill = fills.popleft()
                 told += 1
@@ -808,9 +808,9 @@ class TradingEngine:
         self._recorder.open(self.seq, ts)
         if self._guarded and ts >= monitor.until:
             self._watch(ts if self._last_ts is None else self._last_ts, data)
-        if channel == ACTIONS and self._manager.rules > 1 and ts < self._quoted_at.get(data.get("sid", ""), ts):
+        if channel == ACTIONS and self._manager.moment.rules > 1 and ts < self._quoted_at.get(data.get("sid", ""), ts):
             self.notice("late action", f"{data['sid']}'s {data.get('action')} comes after a later quote")
-        unquoted = self._manager.unquoted
+        unquoted = self._manager.actions.unquoted
         known = len(unquoted)
         self._booking[channel](data)
         if known < len(unquoted) <= MAX_NAMED:
@@ -833,7 +833,7 @@ class TradingEngine:
 
     def _quote(self, sid: str, data: Data) -> None:
         """Take a quote as its symbol's latest, unless a later one is known."""
-        if self._manager.rules > 1:
+        if self._manager.moment.rules > 1:
             if data["ts"] < self._market.now:
                 self._mark_late(data)
                 return
@@ -865,7 +865,7 @@ class TradingEngine:
     @property
     def unquoted(self) -> dict[str, int]:
         """How many splits and dividends there were of each symbol that has no quote so far."""
-        return {sid: count for sid, count in self._manager.unquoted.items() if sid not in self._marks}
+        return {sid: count for sid, count in self._manager.actions.unquoted.items() if sid not in self._marks}
 
     def notice(self, kind: str, what: str) -> None:
         """Count something that is left out by the rules of time, and tell of the first."""
@@ -894,7 +894,7 @@ class TradingEngine:
             manager.fill(sid, data)
         self._quote(sid, data)
         self._last_ts = ts
-        if manager.rules == 1:
+        if manager.moment.rules == 1:
             self._quoted_at[sid] = ts
         self._guard(ts, data, changed=filled or sid in monitor.held)
 
@@ -903,7 +903,7 @@ class TradingEngine:
         monitor = self._manager.monitor
         if self.composition.margin is not None:
             self._recorder.open(self.seq, ts)
-            self._manager.call_margins()
+            self._manager.interventions.call_margins()
         quoted = data["sid"] if data["channel"] == DEFAULT_CHANNEL else None
         if monitor.needed and (ts >= monitor.until or (changed and not monitor.within_thresholds(quoted))):
             self._watch(ts, data)
@@ -1032,7 +1032,7 @@ class TradingEngine:
         ledger = self.books.ledgers[sleeve.algorithm.name]
         account = self.account
         if ledger is not self.ledger:
-            working, name = self._manager.broker.open, sleeve.algorithm.name
+            working, name = self._manager.book.open, sleeve.algorithm.name
             account = LedgerView(ledger, quoted_at=self._quoted_at, working=working, algorithm=name)
         algorithm = self._start(sleeve.algorithm, account)
         return BoundSleeve(algorithm, self._start(sleeve.portfolio, account), ledger, account)

@@ -64,7 +64,7 @@ class Bar(NamedTuple):
 
     @classmethod
     def at(cls, price: float, volume: Decimal | None = None, share: Fraction = Fraction(1)) -> "Bar":
-        """Give a bar of one price."""
+        """Return a bar of one price."""
         return cls(price, price, price, price, volume, share)
 
     @property
@@ -85,13 +85,15 @@ class Reached(NamedTuple):
 
 
 def close_of(data: Data, side: Side) -> float:
-    """Give the price at an event's ``ts`` for a side: its ask or bid where it has one, or else its quote."""
+    """Return the price at an event's ``ts`` for a side: its ask or bid where it has one, or else its quote."""
     price: float | None = data.get(_SIDE_PRICE[side])
     return data["quote"] if price is None else price
 
 
-def price_of(data: Data, side: Side, since: int) -> float:
-    """Give the price that a market order gets at an event after its ``since``."""
+def price_of(data: Data, side: Side, since: int | None) -> float:
+    """Return the price that a market order gets at an event after its ``since``; None as in `seen`."""
+    if since is None:
+        return data["open"] if "open" in data else data["quote"]  # type: ignore[no-any-return]  # a price, by `Data`
     start = data.get("start")
     if start is not None and start >= since and "open" in data:
         return data["open"]  # type: ignore[no-any-return]  # the same
@@ -99,7 +101,7 @@ def price_of(data: Data, side: Side, since: int) -> float:
 
 
 def outside(data: Data, price: float) -> str | None:
-    """Say that a price is outside of an event's range, bid and ask included; None where it is within."""
+    """Return that a price is outside of an event's range, bid and ask included; None where it is within."""
     prices = [data[key] for key in (*_BAR_KEYS, "quote", "bid", "ask") if key in data]
     low, high = min(prices), max(prices)
     if low <= price <= high:
@@ -109,12 +111,12 @@ def outside(data: Data, price: float) -> str | None:
 
 
 def loses_open(data: Data) -> bool:
-    """Say whether an event has prices from before its ``ts`` and does not say since when."""
+    """Return whether an event has prices from before its ``ts`` and does not say since when."""
     return "start" not in data and any(key in data for key in _BAR_KEYS)
 
 
 def seen(data: Data, side: Side, *, since: int | None, end: int | None = None, traded: int | None = None) -> Bar | None:
-    """Give what an order may have of an event; None for nothing.
+    """Return what an order may have of an event; None for nothing.
 
     Args:
         data: the event.
@@ -149,7 +151,7 @@ def seen(data: Data, side: Side, *, since: int | None, end: int | None = None, t
 
 
 def reached(order: Order, bar: Bar, *, triggered: bool = False) -> Reached:
-    """Give the price that an order gets in a bar, and whether it is triggered by then.
+    """Return the price that an order gets in a bar, and whether it is triggered by then.
 
     Args:
         order: what is to be traded.

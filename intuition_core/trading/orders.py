@@ -5,7 +5,9 @@ from typing import Any, Final
 
 import msgspec
 
-from intuition_core.contracts import Data, Order
+from intuition_core.account.amounts import exact
+from intuition_core.account.costs import to_tick
+from intuition_core.contracts import Data, Order, Signal
 
 
 class OpenOrder(msgspec.Struct, frozen=True, gc=False):
@@ -47,7 +49,7 @@ class OpenOrder(msgspec.Struct, frozen=True, gc=False):
     ordered: Decimal | None = None
 
     def counts(self, data: Data) -> bool:
-        """Say whether an event fills it, taken back as it may be: one that is of before that, or has begun before.
+        """Return whether an event fills it, taken back as it may be: one that is of before that, or has begun before.
 
         Of a bar in which it was taken back nobody knows whether it had been filled by then. It counts whole, or else
         whoever has seen more than the bar's beginning could choose.
@@ -58,7 +60,7 @@ class OpenOrder(msgspec.Struct, frozen=True, gc=False):
         return data["ts"] <= self.recalled if start is None else start < self.recalled
 
     def since_at(self, ts: int) -> int | None:
-        """Give the time after which prices count at an event of this time; None for rules 1."""
+        """Return the time after which prices count at an event of this time; None for rules 1."""
         if self.after is None or self.after == ts or self.since is None:
             return self.since
         return max(self.since, self.after)
@@ -114,8 +116,39 @@ class FillRules(msgspec.Struct, frozen=True, kw_only=True):
 NO_RULES: Final = FillRules()
 
 
+def is_simple_market(terms: Signal | Order) -> bool:
+    """Return whether nothing says how to trade: it is filled whole at whatever price its symbol has next."""
+    return (
+        terms.limit is terms.stop is terms.until is terms.stop_loss is terms.take_profit is None
+        and terms.group is None
+        and terms.tif == "gtc"
+    )
+
+
+def on_ticks(order: Order, tick: Decimal | None) -> Order:
+    """Return an order with its limit and its stop on whole ticks of its symbol, rounded towards not trading.
+
+    Args:
+        order: the order.
+        tick: the smallest step of the symbol's price; None for none.
+    """
+    if tick is None or is_simple_market(order):
+        return order
+    buying = order.side == "buy"
+    limit, stop, lose, take = order.limit, order.stop, order.stop_loss, order.take_profit
+    if limit is not None:
+        limit = float(to_tick(exact(limit), tick, up=not buying))
+    if stop is not None:
+        stop = float(to_tick(exact(stop), tick, up=buying))
+    if lose is not None:
+        lose = float(to_tick(exact(lose), tick, up=not buying))
+    if take is not None:
+        take = float(to_tick(exact(take), tick, up=buying))
+    return msgspec.structs.replace(order, limit=limit, stop=stop, stop_loss=lose, take_profit=take)
+
+
 def misplaced(order: Order) -> str | None:
-    """Say what is wrong with an order's stop loss and take profit; None where the market is to stay between them."""
+    """Return what is wrong with an order's stop loss and take profit; None where the market is to stay between them."""
     price = order.quote
     if order.limit is not None:
         price = order.limit

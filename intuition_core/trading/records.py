@@ -1,11 +1,18 @@
-"""Records: what an event caused, as plain JSON types, with money and quantities as decimal strings."""
+"""Records: what an event caused, with money and quantities as decimal strings.
 
-from collections.abc import Iterator, Mapping
+Inside, the records of orders are frozen structs, whose fields are the table of what each kind holds and in which order;
+`Recorder.take` returns all records as mappings of plain JSON types.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
+import msgspec
+
 from intuition_core.account.amounts import plain_decimal
-from intuition_core.trading.orders import Filled, OpenOrder
+from intuition_core.contracts import Order, OrderType, Side, Tif
+from intuition_core.trading.orders import Filled, OpenOrder, is_simple_market
 
 Record: TypeAlias = dict[str, Any]
 """``id, type, seq, ts, sid, cause`` and what the type adds; never changed once written."""
@@ -19,6 +26,74 @@ IDS_KEYS: Final = ("replaces", "after")
 """Where a record has a list of ids; an action's ``after`` is a number of units."""
 
 
+class Head(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """The fields of every record, in their order; those that a kind adds are left out where they are None."""
+
+    id: str
+    type: str
+    seq: int
+    ts: int
+    sid: str | None
+    cause: str
+
+
+class Decision(Head, frozen=True, gc=False, omit_defaults=True):
+    """An order that is placed: what it comes to at the signal's quote, and how it is to be traded."""
+
+    side: Side
+    cash: str
+    quantity: str
+    quote: float
+    algorithm: str
+    portfolio: str
+    status: str
+    reason: str | None = None
+    short: bool | None = None
+    order: OrderType | None = None
+    stop_loss: float | None = None
+    take_profit: float | None = None
+    group: str | None = None
+    limit: float | None = None
+    stop: float | None = None
+    tif: Tif | None = None
+    expires: int | None = None
+    after: list[str] | None = None
+    tag: str | None = None
+    replaces: list[str] | None = None
+    parent: str | None = None
+
+
+class FillRecord(Head, frozen=True, gc=False, omit_defaults=True):
+    """What an order brought; the costs only where there are some."""
+
+    side: Side
+    quantity: str
+    price: float
+    cash: str
+    algorithm: str
+    portfolio: str
+    profit: str | None = None
+    commission: str | None = None
+    slippage: str | None = None
+    left_quantity: str | None = None
+    left_cash: str | None = None
+    ordered_quantity: str | None = None
+    ordered_cash: str | None = None
+
+
+class RejectionRecord(Head, frozen=True, gc=False, omit_defaults=True):
+    """An order that is refused, or that ends unfilled; with the name of the risk part that refused it."""
+
+    side: Side
+    quote: float
+    reason: str
+    algorithm: str
+    portfolio: str
+    ordered_quantity: str | None = None
+    ordered_cash: str | None = None
+    risk: str | None = None
+
+
 class Recorder:
     """Writes the records of one run; ids are ``<run>:<seq>:<n>``, so they are unique wherever the records go.
 
@@ -28,18 +103,23 @@ class Recorder:
         seq: the number of the present event.
         ts: the time of the present event, in nanoseconds UTC.
         written: the records that have not been taken; always the same list.
+
+    Args:
+        run: see above.
+        costly: whether fills are recorded with their costs.
     """
 
-    __slots__ = ("_event", "_n", "_prefix", "_quantity", "_quantity_text", "run", "seq", "ts", "written")
+    __slots__ = ("_costly", "_event", "_n", "_prefix", "_quantity", "_quantity_text", "run", "seq", "ts", "written")
 
-    def __init__(self, run: str) -> None:
+    def __init__(self, run: str, *, costly: bool = False) -> None:
         self.run = run
         self._prefix = f"{run}:" if run else ""
         self._event = f"{self._prefix}0"
+        self._costly = costly
         self.seq = 0
         self.ts = 0
         self._n = 0
-        self.written: list[Record] = []
+        self.written: list[Head | Record] = []
         self._quantity = Decimal(0)
         self._quantity_text = "0"
 
@@ -57,92 +137,153 @@ class Recorder:
         return f"{self._event}:{self._n}"
 
     def take(self) -> list[Record]:
-        """Give the records written since the last time."""
-        taken = self.written.copy()
+        """Return the records written since the last time, as mappings."""
+        taken: list[Record] = msgspec.to_builtins(self.written)
         self.written.clear()
         return taken
 
-    def decision(self, placed: OpenOrder, quantity: Decimal, cash: Decimal) -> Record:
-        """Write that an order is placed, under its id: the units and cash that it comes to at the signal's quote."""
+    def decision(self, placed: OpenOrder, quantity: Decimal, cash: Decimal, replaces: Sequence[OpenOrder] = ()) -> None:
+        """Write that an order is placed, under its id.
+
+        Args:
+            placed: as the order book keeps it.
+            quantity: the units that it comes to at the signal's quote.
+            cash: the cash that it comes to, in the account's currency.
+            replaces: the orders whose place it takes.
+        """
         order = placed.order
-        if quantity is not self._quantity:  # as often as not it is the very number of the record before
-            self._quantity, self._quantity_text = quantity, plain_decimal(quantity)
-        record = {
-            "id": placed.id,
-            "type": "decision",
-            "seq": self.seq,
-            "ts": self.ts,
-            "sid": order.sid,
-            "cause": self._event,
-            "side": order.side,
-            "cash": plain_decimal(cash),
-            "quantity": self._quantity_text,
-            "quote": order.quote,
-            "algorithm": placed.algorithm,
-            "portfolio": placed.portfolio,
-            "status": "placed",
-        }
-        if order.reason:
-            record["reason"] = order.reason
+        terms: tuple[Any, ...] = ()
+        if order.short or order.tag is not None or placed.waits or not is_simple_market(order):
+            terms = _terms(placed, replaces)
+        self._append(
+            Decision(
+                placed.id,
+                "decision",
+                self.seq,
+                self.ts,
+                order.sid,
+                self._event,
+                order.side,
+                plain_decimal(cash),
+                self._text(quantity),
+                order.quote,
+                placed.algorithm,
+                placed.portfolio,
+                "placed",
+                order.reason or None,
+                *terms,
+            )
+        )
+
+    def fill(self, placed: OpenOrder, filled: Filled) -> None:
+        """Write what an order brought."""
+        order = placed.order
+        rest: tuple[str | None, ...] = ()
+        if (
+            self._costly
+            or filled.left_quantity is not None
+            or filled.left_cash is not None
+            or placed.ordered is not None
+        ):
+            rest = (
+                plain_decimal(filled.commission) if self._costly else None,
+                plain_decimal(filled.slippage) if self._costly else None,
+                _text_of(filled.left_quantity),
+                _text_of(filled.left_cash),
+                *_ordered(placed),
+            )
+        self._append(
+            FillRecord(
+                self.next_id,
+                "fill",
+                self.seq,
+                self.ts,
+                order.sid,
+                placed.id,
+                order.side,
+                self._text(filled.quantity),
+                filled.price,
+                plain_decimal(filled.cash),
+                placed.algorithm,
+                placed.portfolio,
+                None if filled.profit is None else plain_decimal(filled.profit),
+                *rest,
+            )
+        )
+
+    def rejection(self, placed: OpenOrder, reason: str) -> None:
+        """Write that an order has ended unfilled, or with a rest that is not filled."""
+        order = placed.order
+        head = self.next_id, "rejection", self.seq, self.ts, order.sid, placed.id
+        self._append(
+            RejectionRecord(
+                *head, order.side, order.quote, reason, placed.algorithm, placed.portfolio, *_ordered(placed)
+            )
+        )
+
+    def refusal(self, order: Order, reason: str, *, names: tuple[str, str], risk: str | None = None) -> None:
+        """Write that an order is not placed.
+
+        Args:
+            order: the order.
+            reason: why.
+            names: of the algorithm and the portfolio.
+            risk: the name of the risk part that refused it.
+        """
+        head = self.next_id, "rejection", self.seq, self.ts, order.sid, self._event
+        self._append(RejectionRecord(*head, order.side, order.quote, reason, *names, None, None, risk))
+
+    def write(self, type_: str, sid: str | None, /, **content: Any) -> None:
+        """Write a record of another kind, which the event itself has caused."""
+        head = {"id": self.next_id, "type": type_, "seq": self.seq, "ts": self.ts, "sid": sid, "cause": self._event}
+        self._append({**head, **content})
+
+    def _append(self, record: Head | Record) -> None:
         self._n += 1
         self.written.append(record)
-        return record
 
-    def fill(self, placed: OpenOrder, filled: Filled) -> Record:
-        """Write what an order brought."""
-        order, quantity = placed.order, filled.quantity
+    def _text(self, quantity: Decimal) -> str:
+        """Return a quantity as a record holds it; as often as not it is the very number of the record before."""
         if quantity is not self._quantity:
             self._quantity, self._quantity_text = quantity, plain_decimal(quantity)
-        record = {
-            "id": f"{self._event}:{self._n}",
-            "type": "fill",
-            "seq": self.seq,
-            "ts": self.ts,
-            "sid": order.sid,
-            "cause": placed.id,
-            "side": order.side,
-            "quantity": self._quantity_text,
-            "price": filled.price,
-            "cash": plain_decimal(filled.cash),
-            "algorithm": placed.algorithm,
-            "portfolio": placed.portfolio,
-        }
-        if filled.profit is not None:
-            record["profit"] = plain_decimal(filled.profit)
-        self._n += 1
-        self.written.append(record)
-        return record
+        return self._quantity_text
 
-    def write(self, type_: str, sid: str | None, /, *, cause: str | None = None, **content: Any) -> Record:
-        """Write a record of another type; without a ``cause`` the event itself is the cause."""
-        record = {
-            "id": f"{self._event}:{self._n}",
-            "type": type_,
-            "seq": self.seq,
-            "ts": self.ts,
-            "sid": sid,
-            "cause": cause if cause is not None else self._event,
-            **content,
-        }
-        self._n += 1
-        self.written.append(record)
-        return record
+
+def _terms(placed: OpenOrder, replaces: Sequence[OpenOrder]) -> tuple[Any, ...]:
+    """Return the fields of a decision from ``short`` on."""
+    order = placed.order
+    how: tuple[Any, ...] = (None,) * 8
+    if not is_simple_market(order):
+        prices = order.stop_loss, order.take_profit, order.group, order.limit, order.stop
+        how = order.type, *prices, order.tif, placed.expires
+    replaced = [each.id for each in replaces] or None
+    return order.short or None, *how, list(placed.waits) or None, order.tag, replaced, placed.parent
+
+
+def _ordered(placed: OpenOrder) -> tuple[str | None, str | None]:
+    """Return the units and the cash that an order was for which has become smaller; None where it has not."""
+    text = _text_of(placed.ordered)
+    return (text, None) if placed.order.cash is None else (None, text)
+
+
+def _text_of(amount: Decimal | None) -> str | None:
+    return None if amount is None else plain_decimal(amount)
 
 
 def ends_an_order(record: Mapping[str, Any]) -> bool:
-    """Say whether a rejection ends an order that was placed, rather than refusing one: it was replaced, or is over."""
+    """Return whether a rejection ends an order that was placed, one that was replaced or is over, or refuses one."""
     event, _, _ = str(record.get("id", "")).rpartition(":")
     cause = str(record.get("cause", ""))
     return record["type"] == "rejection" and cause != event and ":" in cause
 
 
 def refuses_an_event(record: Mapping[str, Any]) -> bool:
-    """Say whether a rejection refuses an event, such as a split that cannot be booked, rather than an order."""
+    """Return whether a rejection refuses an event, such as a split that cannot be booked, rather than an order."""
     return record["type"] == "rejection" and "side" not in record
 
 
 def without_run(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Give a record's items with the run taken off its ids, so that the records of two runs compare."""
+    """Return a record's items with the run taken off its ids, so that the records of two runs compare."""
     run = record["id"].rpartition(":")[0].rpartition(":")[0]
     prefix = f"{run}:" if run else ""
     for key, value in record.items():
@@ -155,7 +296,7 @@ def without_run(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def record_key(record_id: str) -> tuple[int, int]:
-    """Give a record's place in its session: the event's number, and its own within the event.
+    """Return a record's place in its session: the event's number, and its own within the event.
 
     Raises:
         ValueError: it is no record's id.

@@ -1,11 +1,23 @@
 """From what is held to what is wanted: the orders that targets ask for."""
 
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Final, NamedTuple
 
 from intuition_core.account.amounts import EXACT, exact, floor_to_step, rounded
 from intuition_core.account.market import Market, Unbookable
-from intuition_core.contracts import Order
+from intuition_core.contracts import Order, Side, Targets
+from intuition_core.errors import BadData
+from intuition_core.trading.answers import check_targets
+from intuition_core.trading.moment import Moment
+from intuition_core.trading.orders import OpenOrder
+from intuition_core.trading.outcomes import Outcomes
+from intuition_core.trading.paper_broker import PaperBroker
+from intuition_core.trading.parts import BoundSleeve
+from intuition_core.trading.placement import Placement
+from intuition_core.trading.records import Recorder
+from intuition_core.trading.risk_gate import RiskGate
+from intuition_core.trading.risk_monitor import Fail
 
 _ZERO: Final = Decimal(0)
 _ONE: Final = Decimal(1)
@@ -37,7 +49,7 @@ class Leg(NamedTuple):
     equity: Decimal | None
 
     def orders(self, market: Market, *, minimum: Decimal, ts: int, algorithm: str) -> list[Order]:
-        """Give the orders that bring what is held to what is wanted: none, one, or what closes and what opens.
+        """Return the orders that bring what is held to what is wanted: none, one, or what closes and what opens.
 
         Args:
             market: what units are worth, and in what steps they are traded.
@@ -80,7 +92,7 @@ class Leg(NamedTuple):
         return rounded(EXACT.multiply(self.wanted.copy_abs(), max(equity, _ZERO)))
 
     def _units(self, worth: Decimal, step: Decimal) -> Decimal:
-        """Give the units that are wanted, in whole steps towards none."""
+        """Return the units that are wanted, in whole steps towards none."""
         if self.equity is None:
             return floor_to_step(self.wanted.copy_abs(), _ONE, step).copy_sign(self.wanted)
         return floor_to_step(self._cash(self.equity), worth, step).copy_sign(self.wanted)
@@ -100,3 +112,123 @@ class Leg(NamedTuple):
 
 def _amount(order: Order, worth: Decimal) -> Decimal:
     return order.cash if order.cash is not None else EXACT.multiply(order.quantity or _ZERO, worth)
+
+
+class Aim:
+    """Places the orders that bring positions to targets.
+
+    Args:
+        gate: asks the risk parts.
+        placement: places the orders.
+        broker: estimates orders that are open.
+        moment: the event that is being taken.
+        outcomes: takes back orders, and records refusals.
+        recorder: says at which time orders are decided.
+        market: what units are worth.
+        fail: told of parts that fail.
+    """
+
+    __slots__ = ("_book", "_broker", "_fail", "_gate", "_market", "_moment", "_outcomes", "_placement", "_recorder")
+
+    def __init__(
+        self,
+        gate: RiskGate,
+        placement: Placement,
+        *,
+        broker: PaperBroker,
+        moment: Moment,
+        outcomes: Outcomes,
+        recorder: Recorder,
+        market: Market,
+        fail: Fail,
+    ) -> None:
+        self._gate = gate
+        self._placement = placement
+        self._broker = broker
+        self._book = broker.book
+        self._moment = moment
+        self._outcomes = outcomes
+        self._recorder = recorder
+        self._market = market
+        self._fail = fail
+
+    def at(self, sleeve: BoundSleeve, targets: Targets, number: int, method: str, sid: str | None) -> None:
+        """Place the orders that bring a sleeve's positions to its targets.
+
+        Args:
+            sleeve: whose.
+            targets: what it is to hold.
+            number: the part that named them.
+            method: what it was asked.
+            sid: the symbol of the event.
+        """
+        try:
+            numbers = check_targets(targets)
+        except (BadData, TypeError, ValueError) as error:
+            self._fail(number, method, error, sid)
+            return
+        coming = self._take_back(sleeve, targets, numbers)
+        orders, refused = self._orders(sleeve, targets, numbers, self._units(sleeve, coming))
+        passed: list[Order] = []
+        for order in orders:
+            allowed = self._gate.passed(sleeve, order)
+            if allowed is None:
+                refused = True
+            else:
+                passed.append(allowed)
+        if refused and not targets.partial:
+            for order in passed:
+                self._outcomes.refuse(sleeve, order, "another order of the same targets is refused")
+            return
+        with self._placement.together(sleeve):
+            for each in coming:
+                if each.order.closing and self._moment.rules > 1:
+                    self._placement.expect(sleeve, each, self._broker.estimate(each.order)[1])
+            for order in sorted(passed, key=lambda order: not order.closing):
+                self._placement.place(sleeve, order)
+
+    def _take_back(self, sleeve: BoundSleeve, targets: Targets, numbers: Mapping[str, Decimal]) -> list[OpenOrder]:
+        """Take back a sleeve's open orders for the symbols of its targets; return those that are filled all the same.
+
+        An order at the market is filled already, or will be, whatever is wanted now: it counts as held.
+        """
+        name = sleeve.names[0]
+        mine = [
+            each
+            for each in self._book
+            if each.algorithm == name
+            and each.parent is None
+            and (targets.others == "close" or each.order.sid in numbers)
+        ]
+        coming = [each for each in mine if each.order.type == "market" and self._moment.may_be_filled(each, self._book)]
+        self._outcomes.take_back([each for each in mine if each not in coming], "other targets have taken its place")
+        return coming
+
+    def _units(self, sleeve: BoundSleeve, coming: Sequence[OpenOrder]) -> dict[str, Decimal]:
+        """Return the units that a sleeve has of each symbol once these orders are filled."""
+        units = {sid: position.quantity for sid, position in sleeve.ledger.positions.items()}
+        for each in coming:
+            order = each.order
+            come = order.quantity if order.quantity is not None else self._broker.estimate(order)[0]
+            there = units.get(order.sid, _ZERO)
+            units[order.sid] = EXACT.add(there, come) if order.side == "buy" else EXACT.subtract(there, come)
+        return units
+
+    def _orders(
+        self, sleeve: BoundSleeve, targets: Targets, numbers: Mapping[str, Decimal], units: Mapping[str, Decimal]
+    ) -> tuple[list[Order], bool]:
+        """Return the orders that lead from units to targets, and whether a symbol was refused, with a record."""
+        marks, orders, refused = self._market.marks, [], False
+        equity = sleeve.ledger.equity if targets.weights is not None else None
+        for each in dict.fromkeys((*numbers, *(sorted(units) if targets.others == "close" else ()))):
+            wanted = numbers.get(each, _ZERO)
+            leg = Leg(each, marks.get(each), units.get(each, _ZERO), wanted, equity)
+            try:
+                orders += leg.orders(
+                    self._market, minimum=exact(targets.minimum), ts=self._recorder.ts, algorithm=sleeve.names[0]
+                )
+            except Unbookable as error:
+                refused = True
+                side: Side = "buy" if wanted > 0 else "sell"
+                self._outcomes.refuse(sleeve, Order(each, side, marks.get(each, 0.0)), str(error))
+        return orders, refused
