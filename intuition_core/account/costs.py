@@ -177,9 +177,6 @@ class Terms(NamedTuple):
     ``quote`` is the price of the market, ``limit`` the worst that slippage may make of it, ``tick`` the step of prices
     that slippage is rounded to, against the trader; ``volume`` that of the event. ``worth`` returns what a unit is
     worth in the account's currency at a price; without it that is the price.
-
-    Where nothing costs anything the price is the quote and there are no fees: `priced`, `cash` and `most` say that
-    first, which takes a tenth of the time.
     """
 
     costs: Costs
@@ -209,8 +206,6 @@ class Terms(NamedTuple):
     def priced(self, quantity: Decimal) -> Priced:
         """Return the price of a fill, and what is paid beyond it."""
         costs = self.costs
-        if costs is NO_COSTS:
-            return Priced(self.quote, self.unit(self.quote), _ZERO, _ZERO, _ZERO)
         price = self.price(quantity)
         unit = self.unit(price)
         amount = EXACT.multiply(quantity, unit)
@@ -220,8 +215,6 @@ class Terms(NamedTuple):
 
     def cash(self, quantity: Decimal) -> Decimal:
         """Return what a fill moves in all: what a buy costs, or what a sell brings."""
-        if self.costs is NO_COSTS:
-            return EXACT.multiply(quantity, self.unit(self.quote))
         priced = self.priced(quantity)
         amount = EXACT.multiply(quantity, priced.unit)
         return EXACT.add(amount, priced.fees) if self.side == "buy" else EXACT.subtract(amount, priced.fees)
@@ -233,11 +226,9 @@ class Terms(NamedTuple):
         number of steps is searched for by halves.
         """
         costs = self.costs
-        unit = self.unit(self.quote if costs is NO_COSTS else self.price(step))
+        unit = self.unit(self.price(step))
         if unit <= 0:
             return _ZERO
-        if costs is NO_COSTS:
-            return floor_to_step(budget, unit, step)
         if costs.linear and (self.volume is None or not costs.slippage_impact):
             rest = EXACT.subtract(budget, costs.per_trade)
             each = EXACT.add(EXACT.multiply(unit, EXACT.add(_ONE, costs.commission_rate)), costs.commission_per_unit)

@@ -109,11 +109,16 @@ class OrderBook:
 
     # -- adding
 
-    def add(self, open_order: OpenOrder, reserve: Decimal) -> OpenOrder:
+    def add(self, open_order: OpenOrder, reserve: Decimal, *, simple: bool = False) -> OpenOrder:
         """Add an order, and return it as it is kept; what it needs of the cash is set aside until it fills.
 
         A ``day`` order ends with the day of the first moment at which it can be filled. An order that closes a position
         reserves nothing.
+
+        Args:
+            open_order: the order.
+            reserve: the cash to set aside.
+            simple: whether the caller knows it to be a simple market order.
 
         Raises:
             NotEnough: the cash to reserve is not there.
@@ -121,7 +126,7 @@ class OrderBook:
         order = open_order.order
         if not order.closing:
             self.ledgers[open_order.algorithm].reserve(open_order.id, order.sid, reserve)
-        if open_order.waits or not is_simple_market(order):
+        if not simple and (open_order.waits or not is_simple_market(order)):
             open_order = self._with_end(msgspec.structs.replace(open_order, order=self._on_ticks(order)))
             self._watch(open_order)
         there = self.open.get(order.sid)

@@ -81,15 +81,16 @@ class Outcomes:
         """Fill a symbol's open orders with an event; what that brings to life may have of the same event, too."""
         born = self._born
         born.clear()
-        self._record_all(self._broker.on_quote(sid, data))
+        outcomes = self._broker.on_quote(sid, data)
+        if len(outcomes) == 1:
+            self.record(*outcomes[0])
+        else:
+            self._record_all(outcomes)
         if born and sid in self._book.open:
             self._record_all(self._broker.on_quote(sid, data, only=frozenset(born)))
 
     def _record_all(self, outcomes: Sequence[tuple[OpenOrder, Outcome]]) -> None:
-        """Record what became of orders at an event, in the order in which it was booked."""
-        if len(outcomes) == 1:
-            self.record(*outcomes[0])
-            return
+        """Record what became of several orders, in the order in which it was booked, before what follows from it."""
         ended: list[str] = []
         self._ended = ended
         try:
@@ -112,15 +113,18 @@ class Outcomes:
         self._recorder.fill(open_order, outcome)
         if self._told and (sleeve := self._told.get(open_order.algorithm)) is not None:
             self.fills.append((sleeve, _fill(open_order, outcome, self._recorder.ts)))
-        if open_order.since is None:
-            return
+        bracket = order.stop_loss is not None or order.take_profit is not None
+        if open_order.since is None or not (bracket or self._book.on_terms):
+            return  # no order waits for it, protects its position or shares its group
         closing = order.closing
         if closing and outcome.left_quantity is None:
             self._unblock(open_order.id)
-        if order.stop_loss is not None or order.take_profit is not None:
+        if bracket:
             self._protect(open_order, outcome)
-        if closing or order.group is not None:
+        if order.group is not None:
             self._settle_group(open_order, outcome)
+        if closing:
+            self.end_orphans(open_order.algorithm, order.sid)
 
     def reject(self, open_order: OpenOrder, reason: str) -> None:
         """Record that an order has ended, and let those go on that waited for it."""
@@ -248,9 +252,9 @@ class Outcomes:
             self._recorder.decision(self._book.add(placed, _ZERO), filled.quantity, cash)
 
     def _settle_group(self, open_order: OpenOrder, filled: Filled) -> None:
-        """Take back the rest of a filled order's group, and the orders that protect a position that is no more."""
+        """Take back the rest of a filled order's group."""
         order = open_order.order
-        for each in self._members(open_order) if order.group is not None else ():
+        for each in self._members(open_order):
             there = self._book.current(each)
             if there is None:
                 continue
@@ -262,8 +266,6 @@ class Outcomes:
                 self.recall(each, GROUPED)
             else:
                 self.cancel(each, GROUPED)
-        if order.closing:
-            self.end_orphans(open_order.algorithm, order.sid)
 
     def _members(self, open_order: OpenOrder) -> list[OpenOrder]:
         """Return the other open orders of an order's group."""

@@ -40,6 +40,9 @@ from intuition_core.trading.orders import NO_RULES, Filled, FillRules, OpenOrder
 _ZERO: Final = Decimal(0)
 _ONE: Final = Decimal(1)
 
+Amounts: TypeAlias = tuple[Decimal, Decimal, Decimal, Decimal, Decimal]
+"""Price, unit, fees, commission and slippage, as in a `Priced`."""
+
 Outcome: TypeAlias = Filled | Rejection
 """What became of an order: a rejection ends it, and so does a fill that leaves nothing."""
 
@@ -71,7 +74,19 @@ class PaperBroker:
         rules: how much of the market orders may have.
     """
 
-    __slots__ = ("_by_volume", "_costs", "_floored", "_ledgers", "_market", "_rules", "_used", "book", "lost_opens")
+    __slots__ = (
+        "_by_volume",
+        "_costs",
+        "_floored",
+        "_free",
+        "_ledgers",
+        "_market",
+        "_rules",
+        "_step",
+        "_used",
+        "book",
+        "lost_opens",
+    )
 
     def __init__(self, book: OrderBook, *, costs: Costs = NO_COSTS, rules: FillRules = NO_RULES) -> None:
         self.book = book
@@ -79,6 +94,10 @@ class PaperBroker:
         self._market = book.market
         self._costs = costs or NO_COSTS
         self._rules = rules
+        # Where neither costs nor instruments make a price another one, a unit costs its quote, and no `Terms` are made:
+        # that saves an eighth of an order's time.
+        self._free = self._costs is NO_COSTS and not book.market.has_instruments
+        self._step = book.market.step("")  # of symbols without an instrument
         self._by_volume = rules.volume_share is not None or bool(costs.slippage_impact)
         # Journals of buys at the market that close a position at a price below 0 hold what is below nothing as it is.
         self._floored = book.market.has_instruments or not costs.is_proportional
@@ -95,9 +114,9 @@ class PaperBroker:
         Raises:
             Unbookable: the symbol's currency has no rate yet.
         """
-        market = self._market
-        step = market.step(order.sid)
+        market, step = self._market, self._step
         if market.has_instruments:
+            step = market.step(order.sid)
             order = on_ticks(order, market.tick(order.sid))
             if order.closing and self._is_all(order):
                 step = market.grain(order.sid)  # a split may have left less than a lot
@@ -106,15 +125,16 @@ class PaperBroker:
             price = order.limit
         elif order.stop is not None:
             price = max(price, order.stop) if order.side == "buy" else min(price, order.stop)
-        terms = self._terms(order, exact(price), None)
+        quote = exact(price)
+        terms = None if self._free else self._terms(order, quote, None)
         wanted = order.quantity
         if wanted is None:
             cash = order.cash or _ZERO
-            return terms.most(cash, step), cash
+            return floor_to_step(cash, quote, step) if terms is None else terms.most(cash, step), cash
         quantity = EXACT.multiply(EXACT.divide_int(wanted, step), step)
         if quantity == wanted:
             quantity = wanted
-        cash = terms.cash(quantity)
+        cash = EXACT.multiply(quantity, quote) if terms is None else terms.cash(quantity)
         if cash < 0 and order.side == "buy" and (self._floored or order.limit is not None or order.stop is not None):
             cash = _ZERO  # such a buy is never filled, and must not reserve less than nothing
         return quantity, cash
@@ -145,7 +165,8 @@ class PaperBroker:
                 continue
             outcome, _ = self._attempt(placed, price_of(data, placed.order.side, since), None, None, ts)
             if outcome is not None:
-                self._count(placed, outcome, data)
+                if "start" not in data:
+                    self._count(placed, outcome, data)
                 outcomes.append((placed, outcome))
         self.book.keep(sid, waiting)
         return outcomes
@@ -177,7 +198,7 @@ class PaperBroker:
 
     def _count(self, placed: OpenOrder, outcome: Outcome, data: Data) -> None:
         """Count a fill that had a bar's close alone because the bar did not say when it began."""
-        if "start" not in data and placed.since is not None and isinstance(outcome, Filled) and loses_open(data):
+        if placed.since is not None and isinstance(outcome, Filled) and loses_open(data):
             self.lost_opens += 1
 
     def _turns(self, orders: Sequence[OpenOrder], data: Data) -> list[_Turn]:
@@ -311,9 +332,10 @@ class PaperBroker:
         ledger = self._ledgers[placed.algorithm]
         reserved = ledger.reservations.get(placed.id)
         budget = _ZERO if reserved is None else reserved.cash
-        terms = self._terms(order, exact(price), volume)
+        quote = exact(price)
+        terms = None if self._free else self._terms(order, quote, volume)
         try:
-            wanted = self._wanted(ledger, order, terms, budget)
+            wanted = self._wanted(ledger, order, quote, terms, budget)
             if isinstance(wanted, Rejection):
                 ledger.release(placed.id)
                 return wanted, None
@@ -321,7 +343,8 @@ class PaperBroker:
             if not quantity or (order.tif == "fok" and quantity < wanted):
                 return None, placed
             ledger.release(placed.id)
-            filled = _book(ledger, order, terms, quantity, ts)
+            priced = (quote, quote, _ZERO, _ZERO, _ZERO) if terms is None else terms.priced(quantity)
+            filled = _book(ledger, order, priced, quantity, ts)
         except Unbookable as error:
             ledger.release(placed.id)
             return Rejection(f"{order.sid} at {price}: {error}"), None
@@ -335,21 +358,25 @@ class PaperBroker:
             unspent = EXACT.subtract(budget, filled.cash)
         return self._leave(placed, filled, EXACT.subtract(wanted, quantity), unspent)
 
-    def _wanted(self, ledger: Ledger, order: Order, terms: Terms, budget: Decimal) -> Decimal | Rejection:
+    def _wanted(
+        self, ledger: Ledger, order: Order, quote: Decimal, terms: Terms | None, budget: Decimal
+    ) -> Decimal | Rejection:
         """Return the units that an order would fill were there room for all of it."""
-        sid, quote = order.sid, terms.quote
+        sid = order.sid
         held = ledger.positions.get(sid)
         there = held.quantity if held else _ZERO
         if order.closing:
-            quantity = min(order.quantity or _ZERO, max(_ZERO, EXACT.minus(there) if order.short else there))
-            what = f"no {sid} left to buy back" if order.short else f"no {sid} left to sell"
-            return quantity or Rejection(what)
+            left = there.copy_negate() if order.short else there
+            if order.quantity and left > 0:
+                return min(order.quantity, left)
+            return Rejection(f"no {sid} left to buy back" if order.short else f"no {sid} left to sell")
         if quote <= 0:
             return Rejection(f"{sid} cannot be {'sold short' if order.short else 'bought'} at {float(quote)}")
         step = self._market.step(sid)
         if order.quantity is not None:
             return order.quantity or Rejection(f"less than {plain_decimal(step)} {sid} is left to trade")
-        return terms.most(budget, step) or Rejection(
+        most = floor_to_step(budget, quote, step) if terms is None else terms.most(budget, step)
+        return most or Rejection(
             f"{plain_decimal(budget)} buys less than {plain_decimal(step)} {sid} at {float(quote)}"
             f"{'' if self._costs is NO_COSTS else ' with its costs'}"
         )
@@ -456,14 +483,14 @@ def _missed(open_order: OpenOrder) -> Rejection:
     return Rejection(f"{what} could not be filled at {event}, and ioc waits for no other")
 
 
-def _book(ledger: Ledger, order: Order, terms: Terms, quantity: Decimal, ts: int) -> Filled:
-    """Book a fill.
+def _book(ledger: Ledger, order: Order, priced: Amounts, quantity: Decimal, ts: int) -> Filled:
+    """Book a fill of a quantity, for the amounts of a `Priced`.
 
     Raises:
         Unbookable: the ledger does not have it.
     """
     sid = order.sid
-    price, unit, fees, commission, slippage = terms.priced(quantity)
+    price, unit, fees, commission, slippage = priced
     profit: Decimal | None = None
     if order.side == "sell" and order.short:
         cash = ledger.short(sid, quantity, unit, fees)

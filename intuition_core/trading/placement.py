@@ -143,11 +143,11 @@ class Placement:
             open_order = msgspec.structs.replace(open_order, waits=tuple(self._sales))
         if order.tag is None and not order.short and not open_order.waits and is_simple_market(order):
             try:
-                self._book.add(open_order, cash)
+                self._book.add(open_order, cash, simple=True)
             except NotEnough as error:
                 self._outcomes.refuse(sleeve, order, str(error))
                 return
-            self._recorder.decision(open_order, quantity, cash)
+            self._recorder.decision(open_order, quantity, cash, simple=True)
         else:
             placed = self._place_on_terms(sleeve, open_order, quantity, cash)
             if placed is None:
@@ -229,7 +229,7 @@ class Placement:
                 instead = (*instead, *each.instead)
         open_order = msgspec.structs.replace(open_order, id=self._recorder.next_id, instead=instead)
         open_order = self._book.add(open_order, reserve)
-        self._recorder.decision(open_order, quantity, cash, replaced)
+        self._recorder.decision(open_order, quantity, cash, replaces=replaced)
         return open_order
 
     def _problem(self, sleeve: BoundSleeve, open_order: OpenOrder, cash: Decimal) -> str | None:

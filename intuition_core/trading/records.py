@@ -22,6 +22,8 @@ TYPES: Final = ("decision", "fill", "rejection", "message", "error", "control", 
 ID_KEYS: Final = ("id", "cause", "parent", "group")
 """Where a record has an id; a group has one where a bracket made it, and else the name that its author chose."""
 
+_TERMS: Final = ("stop_loss", "take_profit", "group", "limit", "stop", "tif")
+
 IDS_KEYS: Final = ("replaces", "after")
 """Where a record has a list of ids; an action's ``after`` is a number of units."""
 
@@ -142,84 +144,81 @@ class Recorder:
         self.written.clear()
         return taken
 
-    def decision(self, placed: OpenOrder, quantity: Decimal, cash: Decimal, replaces: Sequence[OpenOrder] = ()) -> None:
+    def decision(
+        self,
+        placed: OpenOrder,
+        quantity: Decimal,
+        cash: Decimal,
+        *,
+        simple: bool = False,
+        replaces: Sequence[OpenOrder] = (),
+    ) -> None:
         """Write that an order is placed, under its id.
 
         Args:
             placed: as the order book keeps it.
             quantity: the units that it comes to at the signal's quote.
             cash: the cash that it comes to, in the account's currency.
+            simple: whether the caller knows it to be a simple market order of a long position, without a tag.
             replaces: the orders whose place it takes.
         """
         order = placed.order
-        terms: tuple[Any, ...] = ()
-        if order.short or order.tag is not None or placed.waits or not is_simple_market(order):
-            terms = _terms(placed, replaces)
-        self._append(
-            Decision(
-                placed.id,
-                "decision",
-                self.seq,
-                self.ts,
-                order.sid,
-                self._event,
-                order.side,
-                plain_decimal(cash),
-                self._text(quantity),
-                order.quote,
-                placed.algorithm,
-                placed.portfolio,
-                "placed",
-                order.reason or None,
-                *terms,
-            )
+        record = Decision(
+            placed.id,
+            "decision",
+            self.seq,
+            self.ts,
+            order.sid,
+            self._event,
+            order.side,
+            plain_decimal(cash),
+            self._text(quantity),
+            order.quote,
+            placed.algorithm,
+            placed.portfolio,
+            "placed",
+            order.reason or None,
         )
+        if not simple:
+            record = msgspec.structs.replace(record, **_terms(placed, replaces))
+        self._n += 1
+        self.written.append(record)
 
     def fill(self, placed: OpenOrder, filled: Filled) -> None:
         """Write what an order brought."""
         order = placed.order
-        rest: tuple[str | None, ...] = ()
-        if (
-            self._costly
-            or filled.left_quantity is not None
-            or filled.left_cash is not None
-            or placed.ordered is not None
-        ):
-            rest = (
-                plain_decimal(filled.commission) if self._costly else None,
-                plain_decimal(filled.slippage) if self._costly else None,
-                _text_of(filled.left_quantity),
-                _text_of(filled.left_cash),
-                *_ordered(placed),
-            )
-        self._append(
-            FillRecord(
-                self.next_id,
-                "fill",
-                self.seq,
-                self.ts,
-                order.sid,
-                placed.id,
-                order.side,
-                self._text(filled.quantity),
-                filled.price,
-                plain_decimal(filled.cash),
-                placed.algorithm,
-                placed.portfolio,
-                None if filled.profit is None else plain_decimal(filled.profit),
-                *rest,
-            )
+        record = FillRecord(
+            f"{self._event}:{self._n}",
+            "fill",
+            self.seq,
+            self.ts,
+            order.sid,
+            placed.id,
+            order.side,
+            self._text(filled.quantity),
+            filled.price,
+            plain_decimal(filled.cash),
+            placed.algorithm,
+            placed.portfolio,
+            None if filled.profit is None else plain_decimal(filled.profit),
         )
+        if self._costly:
+            commission, slippage = plain_decimal(filled.commission), plain_decimal(filled.slippage)
+            record = msgspec.structs.replace(record, commission=commission, slippage=slippage)
+        units, cash = filled.left_quantity, filled.left_cash
+        if units is not None or cash is not None or placed.ordered is not None:
+            left = {"left_quantity": _text_of(units), "left_cash": _text_of(cash)}
+            record = msgspec.structs.replace(record, **left, **_ordered(placed))
+        self._n += 1
+        self.written.append(record)
 
     def rejection(self, placed: OpenOrder, reason: str) -> None:
         """Write that an order has ended unfilled, or with a rest that is not filled."""
         order = placed.order
         head = self.next_id, "rejection", self.seq, self.ts, order.sid, placed.id
-        self._append(
-            RejectionRecord(
-                *head, order.side, order.quote, reason, placed.algorithm, placed.portfolio, *_ordered(placed)
-            )
-        )
+        names = placed.algorithm, placed.portfolio
+        record = RejectionRecord(*head, order.side, order.quote, reason, *names)
+        self._append(msgspec.structs.replace(record, **_ordered(placed)))
 
     def refusal(self, order: Order, reason: str, *, names: tuple[str, str], risk: str | None = None) -> None:
         """Write that an order is not placed.
@@ -231,7 +230,7 @@ class Recorder:
             risk: the name of the risk part that refused it.
         """
         head = self.next_id, "rejection", self.seq, self.ts, order.sid, self._event
-        self._append(RejectionRecord(*head, order.side, order.quote, reason, *names, None, None, risk))
+        self._append(RejectionRecord(*head, order.side, order.quote, reason, *names, risk=risk))
 
     def write(self, type_: str, sid: str | None, /, **content: Any) -> None:
         """Write a record of another kind, which the event itself has caused."""
@@ -249,21 +248,27 @@ class Recorder:
         return self._quantity_text
 
 
-def _terms(placed: OpenOrder, replaces: Sequence[OpenOrder]) -> tuple[Any, ...]:
-    """Return the fields of a decision from ``short`` on."""
+def _terms(placed: OpenOrder, replaces: Sequence[OpenOrder]) -> dict[str, Any]:
+    """Return how an order is to be traded, as its decision holds it."""
     order = placed.order
-    how: tuple[Any, ...] = (None,) * 8
+    terms: dict[str, Any] = {
+        "short": order.short or None,
+        "after": list(placed.waits) or None,
+        "tag": order.tag,
+        "replaces": [each.id for each in replaces] or None,
+        "parent": placed.parent,
+    }
     if not is_simple_market(order):
-        prices = order.stop_loss, order.take_profit, order.group, order.limit, order.stop
-        how = order.type, *prices, order.tif, placed.expires
-    replaced = [each.id for each in replaces] or None
-    return order.short or None, *how, list(placed.waits) or None, order.tag, replaced, placed.parent
+        terms |= {name: getattr(order, name) for name in _TERMS}
+        terms |= {"order": order.type, "expires": placed.expires}
+    return terms
 
 
-def _ordered(placed: OpenOrder) -> tuple[str | None, str | None]:
-    """Return the units and the cash that an order was for which has become smaller; None where it has not."""
-    text = _text_of(placed.ordered)
-    return (text, None) if placed.order.cash is None else (None, text)
+def _ordered(placed: OpenOrder) -> dict[str, str]:
+    """Return the units or the cash that an order was for which has become smaller; nothing where it has not."""
+    if placed.ordered is None:
+        return {}
+    return {"ordered_quantity" if placed.order.cash is None else "ordered_cash": plain_decimal(placed.ordered)}
 
 
 def _text_of(amount: Decimal | None) -> str | None:
