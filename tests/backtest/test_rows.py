@@ -8,8 +8,8 @@ import pytest
 
 from intuition_core.backtest.rows import check_rows, reordered
 from intuition_core.contracts import Bet, Signal
-from intuition_core.trading import order_manager as manager
 from intuition_core.trading.composition import Composition, Part, Sleeve
+from intuition_core.trading.moment import Moment
 
 HOUR = 3600 * 10**9
 DAY = 19_000 * 24 * HOUR
@@ -98,7 +98,7 @@ def test_an_algorithm_that_looks_at_other_quotes_of_the_moment_is_told() -> None
 
 
 def test_a_fill_at_a_price_from_before_its_decision_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(manager.OrderManager, "_since", property(lambda _: -(2**62)))
+    monkeypatch.setattr(Moment, "since", property(lambda _: -(2**62)))
     others, misplaced = check_rows(recipe(), lambda: [quotes(history())])
     assert misplaced
     assert others

@@ -21,11 +21,13 @@ from msgspec.structs import replace
 from intuition_core.account.market import Market
 from intuition_core.contracts import Bet, Targets
 from intuition_core.trading import matching as bars
-from intuition_core.trading import order_manager as manager
 from intuition_core.trading import paper_broker as paper
+from intuition_core.trading import sizing
 from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.engine import TradingEngine
+from intuition_core.trading.moment import Moment
 from intuition_core.trading.orders import OpenOrder
+from intuition_core.trading.placement import Placement
 
 from . import markets
 from .adversaries import ADVERSARIES, Adversary
@@ -117,19 +119,19 @@ def whole_bars(patch: pytest.MonkeyPatch) -> None:
 
 def every_event(patch: pytest.MonkeyPatch) -> None:
     """Every event counts that comes after the decision, whatever its time."""
-    patch.setattr(manager.OrderManager, "_since", property(lambda self: -(2**62)))
+    patch.setattr(Moment, "since", property(lambda self: -(2**62)))
 
 
 def any_symbol_now(patch: pytest.MonkeyPatch) -> None:
     """Under `same` an order for any symbol fills at its latest mark."""
-    patch.setattr(manager.OrderManager, "_price_now", lambda self, placed: self._marks[placed.order.sid])
+    patch.setattr(Moment, "price_now", lambda self, placed: self._market.marks[placed.order.sid])
 
 
 def own_prices(patch: pytest.MonkeyPatch) -> None:
     """Under `same` an order fills at the price that its signal names."""
-    patch.setattr(manager, "outside", lambda data, price: None)
-    patch.setattr(manager.OrderManager, "_is_about_root", lambda self, sid: False)
-    patch.setattr(manager.OrderManager, "_price_now", lambda self, placed: placed.order.quote)
+    patch.setattr(sizing, "outside", lambda data, price: None)
+    patch.setattr(Moment, "is_about_root", lambda self, sid: False)
+    patch.setattr(Moment, "price_now", lambda self, placed: placed.order.quote)
 
 
 def best_of_a_group(patch: pytest.MonkeyPatch) -> None:
@@ -152,18 +154,18 @@ def marks_before_split(patch: pytest.MonkeyPatch) -> None:
 
 def first_time(patch: pytest.MonkeyPatch) -> None:
     """An order that replaces another has the time of the first one."""
-    places = manager.OrderManager._place_on_terms
+    places = Placement._place_on_terms
 
     def place(self: Any, line: Any, placed: OpenOrder, *more: Any) -> OpenOrder | None:
         since = min((each.since for each in self._aside), default=placed.since)
         return places(self, line, replace(placed, since=since), *more)
 
-    patch.setattr(manager.OrderManager, "_place_on_terms", place)
+    patch.setattr(Placement, "_place_on_terms", place)
 
 
 def late_now(patch: pytest.MonkeyPatch) -> None:
     """Under `same` an order for the event's symbol fills at its quote, however old it is."""
-    patch.setattr(manager.OrderManager, "_is_about_root", lambda self, sid: self.root.get("sid") == sid)
+    patch.setattr(Moment, "is_about_root", lambda self, sid: self.root.get("sid") == sid)
 
 
 def other_side(patch: pytest.MonkeyPatch) -> None:
@@ -174,7 +176,7 @@ def other_side(patch: pytest.MonkeyPatch) -> None:
 
 def forgets_at_once(patch: pytest.MonkeyPatch) -> None:
     """What is taken back is gone, whatever its symbol had done until then."""
-    patch.setattr(manager.OrderManager, "_may_be_filled", lambda self, placed: False)
+    patch.setattr(Moment, "may_be_filled", lambda self, placed, book: False)
 
 
 MUTANTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {

@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from intuition_core.account.market import Market
 from intuition_core.contracts import Bet, Cancel, Side, Signal, Targets
 from intuition_core.trading import matching as bars
-from intuition_core.trading import order_manager as manager
 from intuition_core.trading import paper_broker as paper
 from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.engine import TradingEngine
+from intuition_core.trading.moment import Moment
 from intuition_core.trading.orders import FillRules
 
 from . import markets
@@ -224,12 +224,12 @@ def whole_volume(patch: pytest.MonkeyPatch) -> None:
 
 def no_delay(patch: pytest.MonkeyPatch) -> None:
     """An order is at the market at once."""
-    patch.setattr(manager.OrderManager, "_since", property(lambda self: self._market.now))
+    patch.setattr(Moment, "since", property(lambda self: self._market.now))
 
 
 def own_time(patch: pytest.MonkeyPatch) -> None:
     """An order has the time of its event, and not the session's."""
-    patch.setattr(manager.OrderManager, "_since", property(lambda self: self.root["ts"] + self._delay))
+    patch.setattr(Moment, "since", property(lambda self: self.root["ts"] + self._delay))
 
 
 def whole_bars(patch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from intuition_core.account.ledger import Ledger
 from intuition_core.account.margin import Margin
 from intuition_core.account.market import DAY, Market
 from intuition_core.contracts import Order, OrderType, Rejection, Side, Tif
+from intuition_core.trading.order_book import OrderBook
 from intuition_core.trading.orders import NO_RULES, Filled, FillRules, OpenOrder
 from intuition_core.trading.paper_broker import PaperBroker
 
@@ -40,7 +41,8 @@ class Account:
     ) -> None:
         market = Market(step=step, instruments=instruments)
         self.ledger = Ledger(Decimal(cash), market=market, margin=margin)
-        self.broker = PaperBroker({ME: self.ledger}, step=step, costs=costs, rules=rules, market=market)
+        self.book = OrderBook({ME: self.ledger}, market)
+        self.broker = PaperBroker(self.book, costs=costs, rules=rules)
         self.placed = 0
 
     def place(self, side: Side, quote: float = 100.0, sid: str = "A", **order: Any) -> OpenOrder:
@@ -48,13 +50,13 @@ class Account:
         wanted = Order(sid, side, quote, **order)
         units, cash = self.broker.estimate(wanted)
         assert units
-        return self.broker.place(OpenOrder(f"o{self.placed}", wanted, ME, "portfolio"), cash)
+        return self.book.add(OpenOrder(f"o{self.placed}", wanted, ME, "portfolio"), cash)
 
     def hold(self, units: str, price: str = "100", sid: str = "A") -> None:
         self.ledger.buy(sid, Decimal(units), Decimal(price))
 
     def quote(self, price: float, sid: str = "A", ts: int = 0, **more: Any) -> list[tuple[OpenOrder, Any]]:
-        if sid not in self.broker.open:
+        if sid not in self.book.open:
             return []
         return self.broker.on_quote(sid, {"channel": "quotes", "sid": sid, "quote": price, "ts": ts, **more})
 
@@ -135,7 +137,7 @@ def test_orders_get_the_prices_that_the_rules_give_them(
             got = (n, filled.price)
             break
     assert got == wanted
-    assert bool(account.broker.open) is (wanted is None)
+    assert bool(account.book.open) is (wanted is None)
 
 
 @pytest.mark.parametrize(
@@ -168,11 +170,11 @@ def test_a_triggered_stop_stays_triggered_and_a_snapshot_knows() -> None:
     account = Account()
     account.place("buy", stop=101.0, limit=100.0, quantity=units(1))
     assert account.quote(101.5) == []  # reached, and beyond the limit
-    kept = msgspec.msgpack.decode(msgspec.msgpack.encode(account.broker.open["A"]), type=list[OpenOrder])
+    kept = msgspec.msgpack.decode(msgspec.msgpack.encode(account.book.open["A"]), type=list[OpenOrder])
     assert [each.triggered for each in kept] == [True]
-    again = PaperBroker({ME: account.ledger}, step=STEP)
+    again = OrderBook({ME: account.ledger}, account.book.market)
     again.restore(kept)
-    [(_, filled)] = again.on_quote("A", {"quote": 99.0, "ts": 2})
+    [(_, filled)] = PaperBroker(again).on_quote("A", {"quote": 99.0, "ts": 2})
     assert isinstance(filled, Filled)
     assert filled.price == 99
 
@@ -218,7 +220,7 @@ def test_orders_wait_for_their_limits_when_others_are_gone() -> None:
     account.place("buy", limit=90.0, quantity=units(1))
     account.place("buy", limit=90.0, quantity=units(1), sid="B")
     gone = account.place("buy", limit=90.0, quantity=units(1), sid="C")
-    account.broker.cancel(gone)
+    account.book.cancel(gone)
     assert len(account.quote(90.0)) == 1
     assert account.quote(100.0, sid="B") == []
 
@@ -242,22 +244,22 @@ def test_an_order_ends_with_its_day_or_when_it_says(terms: dict[str, Any], end: 
     account = Account()
     order = account.place("buy", limit=50.0, quantity=units(1), ts=NOON, **terms)
     assert order.expires == end
-    assert bool(account.broker.expiring) is (end is not None)
+    assert bool(account.book.expiring) is (end is not None)
     if end is None:
-        assert not account.broker.expire(NOON + 1000 * DAY)
+        assert not account.book.expire(NOON + 1000 * DAY)
         return
-    assert not account.broker.expire(end - 1)
+    assert not account.book.expire(end - 1)
     assert account.ledger.reserved == 50
-    assert account.broker.expire(end) == [order]
+    assert account.book.expire(end) == [order]
     assert account.ledger.reserved == 0
-    assert not account.broker.open
-    assert not account.broker.expiring
+    assert not account.book.open
+    assert not account.book.expiring
 
 
 def test_a_market_order_can_end_before_its_next_quote() -> None:
     account = Account()
     account.place("buy", quantity=units(1), ts=NOON, tif="day")
-    assert len(account.broker.expire(NOON + DAY)) == 1
+    assert len(account.book.expire(NOON + DAY)) == 1
     assert account.quote(100.0, ts=NOON + DAY) == []
 
 
@@ -267,15 +269,15 @@ def test_orders_end_each_in_its_own_time_after_a_restart_too() -> None:
         account.place("buy", limit=50.0, quantity=units(1), until=end, sid=sid)
         for end, sid in ((300, "A"), (100, "B"), (200, "A"))
     )
-    again = PaperBroker({ME: account.ledger}, step=STEP)
-    again.restore([order for orders in account.broker.open.values() for order in orders])
-    for broker in (account.broker, again):
-        assert broker.expire(99) == ()
-        assert broker.expire(100) == [second]
-        assert broker.expire(150) == ()
-        assert broker.expire(250) == [third]
-        broker.cancel(first)
-        assert not broker.expiring
+    again = OrderBook({ME: account.ledger}, account.book.market)
+    again.restore([order for orders in account.book.open.values() for order in orders])
+    for book in (account.book, again):
+        assert book.expire(99) == ()
+        assert book.expire(100) == [second]
+        assert book.expire(150) == ()
+        assert book.expire(250) == [third]
+        book.cancel(first)
+        assert not book.expiring
 
 
 @pytest.mark.parametrize(
@@ -300,7 +302,7 @@ def test_one_chance_with_little_volume(tif: Tif, volume: int | None, filled: str
         [units(filled)] if filled else []
     )
     assert any(isinstance(outcome, Rejection) for outcome in outcomes) is rest
-    assert bool(account.broker.open) is (tif == "gtc")
+    assert bool(account.book.open) is (tif == "gtc")
     if tif != "gtc":
         assert account.ledger.reserved == 0
 
@@ -317,7 +319,7 @@ def test_the_first_quote_is_the_only_chance_of_a_limit_and_the_trigger_that_of_a
     reason = account.one(111.0).reason
     assert "at the quote of A that triggered its stop, " in reason
     assert tif in reason
-    assert not account.broker.open
+    assert not account.book.open
     assert account.ledger.reserved == 0
 
 
@@ -371,9 +373,9 @@ def test_what_is_left_of_a_sell_is_what_is_still_held() -> None:
     account = Account(rules=FillRules(volume_share=units(1)))
     account.hold("10")
     account.place("sell", quantity=units(10))
-    assert account.broker.sellable(ME, "A") == 0
+    assert account.book.sellable(ME, "A") == 0
     assert account.one(100.0, volume=4).left_quantity == 6
-    assert account.broker.sellable(ME, "A") == 0
+    assert account.book.sellable(ME, "A") == 0
     account.ledger.sell("A", units(5), units(100), 0)
     filled = account.one(100.0, volume=4)
     assert (filled.quantity, filled.left_quantity) == (1, None)
@@ -386,8 +388,8 @@ def test_what_is_left_of_a_sell_is_what_is_still_held() -> None:
 def test_a_cancelled_order_gives_its_cash_back_and_fills_no_more() -> None:
     account = Account()
     kept, other = (account.place("buy", limit=90.0, cash=units(100), tag=tag) for tag in "ab")
-    account.broker.cancel(other)
-    account.broker.cancel(other)
+    account.book.cancel(other)
+    account.book.cancel(other)
     assert account.ledger.reserved == 100
     assert [order for order, _ in account.quote(80.0)] == [kept]
 
@@ -396,10 +398,10 @@ def test_all_is_taken_back() -> None:
     account = Account()
     account.place("buy", limit=90.0, cash=units(100), until=5)
     account.place("buy", cash=units(100), sid="B")
-    assert len(account.broker.cancel_all()) == 2
-    assert not account.broker.expiring
+    assert len(account.book.cancel_all()) == 2
+    assert not account.book.expiring
     assert account.ledger.reserved == 0
-    assert not account.broker.open
+    assert not account.book.open
 
 
 @pytest.mark.parametrize(
@@ -411,7 +413,7 @@ def test_what_fills_at_once(terms: dict[str, Any], price: float | None) -> None:
     order = account.place("buy", quantity=units(1), **terms)
     filled = account.broker.fill_now(order, 100.0, 7)
     assert (None if filled is None else filled.price) == price  # type: ignore[union-attr]  # none of these is refused
-    assert bool(account.broker.open) is (price is None)
+    assert bool(account.book.open) is (price is None)
     assert bool(account.ledger.reserved) is (price is None)
 
 
@@ -420,7 +422,7 @@ def test_what_has_one_chance_and_misses_it_at_once_is_cancelled() -> None:
     order = account.place("buy", quantity=units(1), limit=99.0, tif="ioc")
     assert isinstance(account.broker.fill_now(order, 100.0, 7), Rejection)
     assert account.ledger.reserved == 0
-    assert not account.broker.open
+    assert not account.book.open
 
 
 def test_short_by_a_limit_and_back_by_a_stop() -> None:
@@ -429,10 +431,10 @@ def test_short_by_a_limit_and_back_by_a_stop() -> None:
     assert account.quote(104.0) == []
     sold = account.one(106.0)
     assert (sold.price, sold.cash, sold.profit) == (106, 1059, None)
-    assert account.broker.coverable(ME, "A") == 10
-    assert account.broker.sellable(ME, "A") == 0
+    assert account.book.coverable(ME, "A") == 10
+    assert account.book.sellable(ME, "A") == 0
     account.place("buy", stop=110.0, quantity=units(10), short=True)
-    assert account.broker.coverable(ME, "A") == 0
+    assert account.book.coverable(ME, "A") == 0
     assert account.ledger.reserved == 0
     bought = account.one(112.0, open=108.0, high=113.0, low=107.0)
     assert (bought.price, bought.cash, bought.profit) == (110, 1101, -42)
@@ -442,7 +444,7 @@ def test_short_by_a_limit_and_back_by_a_stop() -> None:
 def test_a_part_of_a_short_sale_keeps_the_rest_of_its_margin() -> None:
     account = Account("1000", margin=Margin(), rules=FillRules(volume_share=units(1)))
     order = Order("A", "sell", 100.0, quantity=units(8), short=True)
-    account.broker.place(OpenOrder("s", order, ME, ""), units(400))  # half of its worth; the sale brings the rest
+    account.book.add(OpenOrder("s", order, ME, ""), units(400))  # half of its worth; the sale brings the rest
     assert account.one(100.0, volume=2).left_quantity == 6
     assert account.ledger.reserved == 300
     assert account.ledger.available == 600
@@ -453,7 +455,7 @@ def test_a_part_of_a_short_sale_keeps_the_rest_of_its_margin() -> None:
 @pytest.mark.parametrize("order", [{"side": "buy", "limit": -5.0}, {"side": "sell", "short": True}])
 def test_nothing_is_opened_at_a_price_below_zero(order: dict[str, Any]) -> None:
     account = Account(margin=Margin())
-    account.broker.place(OpenOrder("o", Order("A", quote=100.0, quantity=units(1), **order), ME, ""), units(0))
+    account.book.add(OpenOrder("o", Order("A", quote=100.0, quantity=units(1), **order), ME, ""), units(0))
     assert "at -6.0" in account.one(-6.0).reason
     assert account.ledger.cash == 10_000
 
@@ -469,7 +471,7 @@ def test_what_turned_to_the_other_side_meanwhile_is_refused_on_both_ways() -> No
     for tif in TIFS[:2]:
         account = Account(margin=Margin())
         order = Order("A", "buy", 100.0, quantity=units(1), tif=tif)
-        account.broker.place(OpenOrder("b", order, ME, ""), units(100))
+        account.book.add(OpenOrder("b", order, ME, ""), units(100))
         account.ledger.short("A", units(1), units(100))
         assert "sold short" in account.one(100.0).reason
         assert account.ledger.reserved == 0
@@ -490,7 +492,7 @@ def test_prices_go_in_ticks_and_limits_and_stops_away_from_trading() -> None:
     assert account.place("sell", limit=100.1, quantity=units(1)).order.limit == 100.25
     assert account.place("buy", stop=100.1, quantity=units(1)).order.stop == 100.25
     assert account.place("sell", stop=99.9, quantity=units(1)).order.stop == 99.75
-    account.broker.cancel_all()
+    account.book.cancel_all()
     account.place("buy", cash=units(12_000))
     filled = account.one(100.0)  # 100.1 with slippage, 100.25 in ticks, times 50 for a unit
     assert (filled.price, filled.quantity, filled.cash, filled.slippage) == (100.25, 2, 10_025, 25)
@@ -541,7 +543,7 @@ def test_plain_orders_fill_alike_on_both_ways(
             told.append((number, reserve))
             if side == "buy" and reserve > account.ledger.available:
                 continue
-            order = account.broker.place(OpenOrder(str(len(told)), wanted, ME, ""), reserve)
+            order = account.book.add(OpenOrder(str(len(told)), wanted, ME, ""), reserve)
             told.append(account.broker.fill_now(order, 100.0, 0) if at_once else account.quote(price))
         outcomes.append((told, account.ledger.snapshot()))
     assert outcomes[0] == outcomes[1]
@@ -558,7 +560,7 @@ class Trading(RuleBasedStateMachine):
         self.costs = costs
         self.share = None if share is None else Decimal(share)
         self.ledgers = {name: Ledger(Decimal(2000)) for name in ("one", "two")}
-        self.broker = self.make_broker()
+        self.book, self.broker = self.make_broker()
         self.ts = 0
         self.placed: dict[str, tuple[Order, int]] = {}
         self.filled: dict[str, list[Filled]] = {}
@@ -566,9 +568,10 @@ class Trading(RuleBasedStateMachine):
         self.cash = {name: Fraction(2000) for name in self.ledgers}
         self.units: dict[tuple[str, str], Fraction] = {}
 
-    def make_broker(self) -> PaperBroker:
+    def make_broker(self) -> tuple[OrderBook, PaperBroker]:
         rules = NO_RULES if self.share is None else FillRules(volume_share=self.share)
-        return PaperBroker(self.ledgers, step=STEP, costs=self.costs, rules=rules)
+        book = OrderBook(self.ledgers, Market(step=STEP))
+        return book, PaperBroker(book, costs=self.costs, rules=rules)
 
     @rule(
         who=st.sampled_from(["one", "two"]),
@@ -585,7 +588,7 @@ class Trading(RuleBasedStateMachine):
             {"cash": Decimal(size) / 100} if by_cash and side == "buy" else {"quantity": Decimal(size) / 100}
         )
         if side == "sell":
-            held = self.broker.sellable(who, sid)
+            held = self.book.sellable(who, sid)
             assert held >= 0
             amount["quantity"] = min(amount["quantity"], held)
         order = Order(sid, side, 100.0, ts=self.ts, **amount, **terms)
@@ -593,7 +596,7 @@ class Trading(RuleBasedStateMachine):
         if not number or (side == "buy" and reserve > self.ledgers[who].available):
             return
         order_id = f"o{len(self.placed)}"
-        self.broker.place(OpenOrder(order_id, order, who, ""), reserve)
+        self.book.add(OpenOrder(order_id, order, who, ""), reserve)
         self.placed[order_id] = order, self.ts
 
     @rule(
@@ -604,12 +607,12 @@ class Trading(RuleBasedStateMachine):
     )
     def quote(self, sid: str, prices: Prices, bar: bool, volume: int | None) -> None:
         self.ts += 7
-        if self.broker.expiring:
-            for order in self.broker.expire(self.ts):
+        if self.book.expiring:
+            for order in self.book.expire(self.ts):
                 assert order.expires is not None
                 assert self.ts - 7 <= order.expires <= self.ts
                 self.ended.add(order.id)
-        if sid not in self.broker.open:
+        if sid not in self.book.open:
             return
         data = {"quote": prices[3], "ts": self.ts}
         if bar:
@@ -642,19 +645,19 @@ class Trading(RuleBasedStateMachine):
 
     @rule(pick=st.integers(0, 20))
     def cancel(self, pick: int) -> None:
-        there = [order for orders in self.broker.open.values() for order in orders]
+        there = [order for orders in self.book.open.values() for order in orders]
         if there:
             order = there[pick % len(there)]
-            self.broker.cancel(order)
+            self.book.cancel(order)
             self.ended.add(order.id)
 
     @rule()
     def restart(self) -> None:
-        there = [order for orders in self.broker.open.values() for order in orders]
+        there = [order for orders in self.book.open.values() for order in orders]
         kept = msgspec.msgpack.encode(there)
-        self.broker = self.make_broker()
-        self.broker.restore(msgspec.msgpack.decode(kept, type=list[OpenOrder]))
-        assert [order for orders in self.broker.open.values() for order in orders] == there
+        self.book, self.broker = self.make_broker()
+        self.book.restore(msgspec.msgpack.decode(kept, type=list[OpenOrder]))
+        assert [order for orders in self.book.open.values() for order in orders] == there
 
     @invariant()
     def books_agree_with_the_fills(self) -> None:
@@ -670,12 +673,12 @@ class Trading(RuleBasedStateMachine):
     def what_is_open_is_what_has_not_ended(self) -> None:
         if not hasattr(self, "broker"):
             return
-        there = {order.id: order for orders in self.broker.open.values() for order in orders}
+        there = {order.id: order for orders in self.book.open.values() for order in orders}
         assert set(there) == set(self.placed) - self.ended
         reserved = {order_id for ledger in self.ledgers.values() for order_id in ledger.reservations}
         assert reserved <= {order_id for order_id, order in there.items() if order.order.side == "buy"}
         ends = {order_id: order.expires for order_id, order in there.items() if order.expires is not None}
-        assert self.broker.expiring == ends
+        assert self.book.expiring == ends
 
     @invariant()
     def nothing_is_filled_beyond_what_was_ordered(self) -> None:
