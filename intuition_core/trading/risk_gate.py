@@ -55,13 +55,13 @@ class RiskGate:
                 continue
             status[1] = risk.number
             try:
-                verdict = risk.check(order, account)
-                if verdict is order:
+                answer = risk.check(order, account)
+                if answer is order:
                     continue
-                if isinstance(verdict, Rejection):
-                    check_text("a Rejection's reason", verdict.reason)
-                elif not isinstance(verdict, Order):
-                    raise TypeError(f"expected an Order or a Rejection, got {type(verdict).__name__}")  # noqa: TRY301
+                if isinstance(answer, Rejection):
+                    check_text("a Rejection's reason", answer.reason)
+                elif not isinstance(answer, Order):
+                    raise TypeError(f"expected an Order or a Rejection, got {type(answer).__name__}")  # noqa: TRY301
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # noqa: BLE001  # a part may raise anything; the others go on
@@ -69,8 +69,8 @@ class RiskGate:
                 reason = f"{risk.part.label} failed, and what cannot be checked is not placed"
                 self._outcomes.refuse(sleeve, order, reason)
                 return None
-            if isinstance(verdict, Rejection):
-                self._outcomes.refuse(sleeve, order, verdict.reason, risk=risk.part.name)
+            if isinstance(answer, Rejection):
+                self._outcomes.refuse(sleeve, order, answer.reason, risk=risk.part.name)
                 return None
-            order = verdict
+            order = answer
         return order

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from intuition_core.account.amounts import EXACT
 from intuition_core.account.costs import Costs, Terms, Tiers, to_tick, volume_share
 from intuition_core.contracts import Side
 
@@ -62,8 +63,7 @@ def commission(costs: Costs, amount: Fraction, quantity: Fraction) -> Fraction:
 @given(COSTS, PRICES, QUANTITIES)
 def test_commission_is_exactly_that_of_fractions(costs: Costs, price: Decimal, quantity: Decimal) -> None:
     amount = Fraction(price) * Fraction(quantity)
-    terms = Terms(costs, "buy", price)
-    got = costs.commission(terms.amount(quantity, price), quantity)
+    got = costs.commission(EXACT.multiply(quantity, price), quantity)
     assert Fraction(got) == commission(costs, amount, Fraction(quantity))
 
 

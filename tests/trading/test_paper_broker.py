@@ -560,7 +560,7 @@ class Trading(RuleBasedStateMachine):
         self.costs = costs
         self.share = None if share is None else Decimal(share)
         self.ledgers = {name: Ledger(Decimal(2000)) for name in ("one", "two")}
-        self.book, self.broker = self.make_broker()
+        self.orders, self.broker = self.make_broker()
         self.ts = 0
         self.placed: dict[str, tuple[Order, int]] = {}
         self.filled: dict[str, list[Filled]] = {}
@@ -588,7 +588,7 @@ class Trading(RuleBasedStateMachine):
             {"cash": Decimal(size) / 100} if by_cash and side == "buy" else {"quantity": Decimal(size) / 100}
         )
         if side == "sell":
-            held = self.book.sellable(who, sid)
+            held = self.orders.sellable(who, sid)
             assert held >= 0
             amount["quantity"] = min(amount["quantity"], held)
         order = Order(sid, side, 100.0, ts=self.ts, **amount, **terms)
@@ -596,7 +596,7 @@ class Trading(RuleBasedStateMachine):
         if not number or (side == "buy" and reserve > self.ledgers[who].available):
             return
         order_id = f"o{len(self.placed)}"
-        self.book.add(OpenOrder(order_id, order, who, ""), reserve)
+        self.orders.add(OpenOrder(order_id, order, who, ""), reserve)
         self.placed[order_id] = order, self.ts
 
     @rule(
@@ -607,12 +607,12 @@ class Trading(RuleBasedStateMachine):
     )
     def quote(self, sid: str, prices: Prices, bar: bool, volume: int | None) -> None:
         self.ts += 7
-        if self.book.expiring:
-            for order in self.book.expire(self.ts):
+        if self.orders.expiring:
+            for order in self.orders.expire(self.ts):
                 assert order.expires is not None
                 assert self.ts - 7 <= order.expires <= self.ts
                 self.ended.add(order.id)
-        if sid not in self.book.open:
+        if sid not in self.orders.open:
             return
         data = {"quote": prices[3], "ts": self.ts}
         if bar:
@@ -645,19 +645,19 @@ class Trading(RuleBasedStateMachine):
 
     @rule(pick=st.integers(0, 20))
     def cancel(self, pick: int) -> None:
-        there = [order for orders in self.book.open.values() for order in orders]
+        there = [order for orders in self.orders.open.values() for order in orders]
         if there:
             order = there[pick % len(there)]
-            self.book.cancel(order)
+            self.orders.cancel(order)
             self.ended.add(order.id)
 
     @rule()
     def restart(self) -> None:
-        there = [order for orders in self.book.open.values() for order in orders]
+        there = [order for orders in self.orders.open.values() for order in orders]
         kept = msgspec.msgpack.encode(there)
-        self.book, self.broker = self.make_broker()
-        self.book.restore(msgspec.msgpack.decode(kept, type=list[OpenOrder]))
-        assert [order for orders in self.book.open.values() for order in orders] == there
+        self.orders, self.broker = self.make_broker()
+        self.orders.restore(msgspec.msgpack.decode(kept, type=list[OpenOrder]))
+        assert [order for orders in self.orders.open.values() for order in orders] == there
 
     @invariant()
     def books_agree_with_the_fills(self) -> None:
@@ -673,12 +673,12 @@ class Trading(RuleBasedStateMachine):
     def what_is_open_is_what_has_not_ended(self) -> None:
         if not hasattr(self, "broker"):
             return
-        there = {order.id: order for orders in self.book.open.values() for order in orders}
+        there = {order.id: order for orders in self.orders.open.values() for order in orders}
         assert set(there) == set(self.placed) - self.ended
         reserved = {order_id for ledger in self.ledgers.values() for order_id in ledger.reservations}
         assert reserved <= {order_id for order_id, order in there.items() if order.order.side == "buy"}
         ends = {order_id: order.expires for order_id, order in there.items() if order.expires is not None}
-        assert self.book.expiring == ends
+        assert self.orders.expiring == ends
 
     @invariant()
     def nothing_is_filled_beyond_what_was_ordered(self) -> None:
