@@ -104,7 +104,7 @@ class OrderBook:
         return _ZERO if reservation is None else reservation.cash
 
     def release(self, open_order: OpenOrder) -> None:
-        """Give the cash that is set aside for an order back to what is available."""
+        """Make the cash that is set aside for an order available again."""
         self.ledgers[open_order.algorithm].release(open_order.id)
 
     # -- adding
@@ -199,7 +199,7 @@ class OrderBook:
     def free(
         self, freed: OpenOrder, reserve: Decimal, *, order: Order, after: int, ordered: Decimal | None = None
     ) -> OpenOrder:
-        """Let an order be filled that waited for sales, as far as the cash there is pays for it; return it as kept.
+        """Make an order that waited for sales fillable, as far as the cash there is pays for it; return it as kept.
 
         Args:
             freed: the order.

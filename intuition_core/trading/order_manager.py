@@ -20,8 +20,9 @@ from intuition_core.trading.corporate_actions import CorporateActions
 from intuition_core.trading.interventions import Interventions
 from intuition_core.trading.moment import Moment
 from intuition_core.trading.order_book import OrderBook
+from intuition_core.trading.orders import OVER
 from intuition_core.trading.outcomes import Outcomes
-from intuition_core.trading.paper_broker import OVER, PaperBroker
+from intuition_core.trading.paper_broker import PaperBroker
 from intuition_core.trading.parts import BoundRisk, BoundSleeve
 from intuition_core.trading.placement import Placement
 from intuition_core.trading.records import Recorder
@@ -109,42 +110,22 @@ class OrderManager:
             books, broker, moment=moment, recorder=recorder, outcomes=outcomes, margin=margin, costly=costly
         )
         self._gate = gate = RiskGate(placement, outcomes=outcomes, account=self.account, status=status, fail=fail)
-        self._targets = Aim(
-            gate,
-            placement,
-            broker=broker,
-            moment=moment,
-            outcomes=outcomes,
-            recorder=recorder,
-            market=market,
-            fail=fail,
-        )
+        shared: dict[str, Any] = {"moment": moment, "outcomes": outcomes, "recorder": recorder}
+        self._targets = Aim(gate, placement, broker=broker, market=market, fail=fail, **shared)
         self._sizing = Sizing(
             gate,
             placement,
             aim=self._targets,
             broker=broker,
-            moment=moment,
-            outcomes=outcomes,
-            recorder=recorder,
             market=market,
             shorts=margin is not None,
             status=status,
             fail=fail,
+            **shared,
         )
         self.signal = self._sizing.signal
-        self.actions = CorporateActions(
-            books, self.book, moment=moment, outcomes=outcomes, recorder=recorder, monitor=self.monitor
-        )
-        self.interventions = Interventions(
-            books,
-            self.book,
-            gate=gate,
-            placement=placement,
-            moment=moment,
-            outcomes=outcomes,
-            recorder=recorder,
-        )
+        self.actions = CorporateActions(books, self.book, monitor=self.monitor, **shared)
+        self.interventions = Interventions(books, self.book, gate=gate, placement=placement, **shared)
 
     def open(self, sleeves: Sequence[BoundSleeve], risks: Sequence[BoundRisk]) -> None:
         """Trade for these sleeves, under these risk parts, from now on."""

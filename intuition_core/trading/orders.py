@@ -5,9 +5,11 @@ from typing import Any, Final
 
 import msgspec
 
-from intuition_core.account.amounts import exact
+from intuition_core.account.amounts import exact, plain_decimal
 from intuition_core.account.costs import to_tick
-from intuition_core.contracts import Data, Order, Signal
+from intuition_core.contracts import Data, Order, Rejection, Signal
+
+_ZERO: Final = Decimal(0)
 
 
 class OpenOrder(msgspec.Struct, frozen=True, gc=False):
@@ -115,6 +117,9 @@ class FillRules(msgspec.Struct, frozen=True, kw_only=True):
 
 NO_RULES: Final = FillRules()
 
+OVER: Final = "its time is over"
+"""Why an order is taken back that was good for a time."""
+
 
 def is_simple_market(terms: Signal | Order) -> bool:
     """Return whether nothing says how to trade: it is filled whole at whatever price its symbol has next."""
@@ -161,3 +166,36 @@ def misplaced(order: Order) -> str | None:
     if above is not None and above <= price:
         return f"a {words[1]} of {above} is not above {price}, at which the {order.side} is to be filled"
     return None
+
+
+def has_one_chance(open_order: OpenOrder) -> bool:
+    """Return whether an event that might have filled an order was its only chance."""
+    order = open_order.order
+    return order.tif in ("ioc", "fok") and (order.stop is None or open_order.triggered)
+
+
+def over_with(rest: OpenOrder, ts: int, *, seen: bool) -> Rejection | None:
+    """Return why the rest of an order ends with an event; None where it stays open.
+
+    Args:
+        rest: what is left of it after the event.
+        ts: the time of the event, nanoseconds UTC.
+        seen: whether the order might have had something of the event.
+    """
+    if seen and not rest.waits and has_one_chance(rest):
+        return missed(rest)
+    if rest.since is not None and rest.expires is not None and ts > rest.expires:
+        return Rejection(OVER)
+    if rest.recalled is not None and ts >= rest.recalled and not rest.waits:
+        return Rejection(rest.why)
+    return None
+
+
+def missed(open_order: OpenOrder) -> Rejection:
+    """Return why an order has ended that was not filled at its only chance."""
+    order = open_order.order
+    event = f"{order.sid}'s first quote" if order.stop is None else f"the quote of {order.sid} that triggered its stop"
+    if order.tif == "fok":
+        return Rejection(f"not all of it could be filled at once at {event}, as fok asks for")
+    what = f"{plain_decimal(order.quantity or order.cash or _ZERO)}{' units' if order.quantity is not None else ''}"
+    return Rejection(f"{what} could not be filled at {event}, and ioc waits for no other")

@@ -35,7 +35,16 @@ from intuition_core.account.market import Unbookable
 from intuition_core.contracts import Data, Order, Rejection
 from intuition_core.trading.matching import Bar, Reached, loses_open, price_of, reached, seen
 from intuition_core.trading.order_book import OrderBook, PooledReservations
-from intuition_core.trading.orders import NO_RULES, Filled, FillRules, OpenOrder, on_ticks
+from intuition_core.trading.orders import (
+    NO_RULES,
+    Filled,
+    FillRules,
+    OpenOrder,
+    has_one_chance,
+    missed,
+    on_ticks,
+    over_with,
+)
 
 _ZERO: Final = Decimal(0)
 _ONE: Final = Decimal(1)
@@ -45,9 +54,6 @@ Amounts: TypeAlias = tuple[Decimal, Decimal, Decimal, Decimal, Decimal]
 
 Outcome: TypeAlias = Filled | Rejection
 """What became of an order: a rejection ends it, and so does a fill that leaves nothing."""
-
-OVER: Final = "its time is over"
-"""Why an order is taken back that was good for a time."""
 
 SUPERSEDED: Final = "the order whose place it was to take had been filled before"
 """Why an order is taken back whose predecessor turns out to have been filled."""
@@ -190,8 +196,8 @@ class PaperBroker:
         outcome: Outcome | None = None
         if reach.price is not None:
             outcome, _ = self._attempt(open_order, reach.price, None, None, ts)
-        elif _has_one_chance(open_order):
-            outcome = _missed(open_order)
+        elif has_one_chance(open_order):
+            outcome = missed(open_order)
         if outcome is not None:
             self.book.cancel(open_order)
         return outcome
@@ -268,7 +274,7 @@ class PaperBroker:
                 outcomes += [(each, Rejection(SUPERSEDED)) for each in superseded]
                 if outcome is not None:
                     outcomes.append((placed, outcome))
-            if rest is not None and (over := _over(rest, data["ts"], seen=turn.bar is not None)) is not None:
+            if rest is not None and (over := over_with(rest, data["ts"], seen=turn.bar is not None)) is not None:
                 self.book.release(rest)
                 outcomes.append((rest, over))
                 rest = None
@@ -449,38 +455,6 @@ def _triggered(placed: OpenOrder, bar: Bar, reach: Reached, ts: int) -> OpenOrde
     )
     since = bar.start if (reach.at_open or opened) and bar.start is not None else ts
     return msgspec.structs.replace(placed, triggered=True, since=max(since, placed.since))
-
-
-def _has_one_chance(open_order: OpenOrder) -> bool:
-    """Return whether an event that might have filled an order was its only chance."""
-    order = open_order.order
-    return order.tif in ("ioc", "fok") and (order.stop is None or open_order.triggered)
-
-
-def _over(rest: OpenOrder, ts: int, *, seen: bool) -> Rejection | None:
-    """Return why the rest of an order ends with an event; None where it stays open.
-
-    Args:
-        rest: what is left of it after the event.
-        ts: the time of the event, nanoseconds UTC.
-        seen: whether the order might have had something of the event.
-    """
-    if seen and not rest.waits and _has_one_chance(rest):
-        return _missed(rest)
-    if rest.since is not None and rest.expires is not None and ts > rest.expires:
-        return Rejection(OVER)
-    if rest.recalled is not None and ts >= rest.recalled and not rest.waits:
-        return Rejection(rest.why)
-    return None
-
-
-def _missed(open_order: OpenOrder) -> Rejection:
-    order = open_order.order
-    event = f"{order.sid}'s first quote" if order.stop is None else f"the quote of {order.sid} that triggered its stop"
-    if order.tif == "fok":
-        return Rejection(f"not all of it could be filled at once at {event}, as fok asks for")
-    what = f"{plain_decimal(order.quantity or order.cash or _ZERO)}{' units' if order.quantity is not None else ''}"
-    return Rejection(f"{what} could not be filled at {event}, and ioc waits for no other")
 
 
 def _book(ledger: Ledger, order: Order, priced: Amounts, quantity: Decimal, ts: int) -> Filled:

@@ -202,7 +202,7 @@ class RiskMonitor:
         return True
 
     def _is_clear(self, quoted: str) -> bool:
-        """Say whether the equity is within the thresholds by more than floats may err."""
+        """Return whether the equity is within the thresholds by more than floats may err."""
         units = self.held.get(quoted)
         if units is not None:
             mark = self._marks[quoted]
@@ -215,7 +215,7 @@ class RiskMonitor:
         return self._steps < _MOST and self._below + slack < self._about < self._above - slack
 
     def show(self, ts: int, sid: str | None) -> None:
-        """Let risk parts see how the account fares; one may turn the kill switch on. The recorder is at the event.
+        """Show the account to the risk parts; one may turn the kill switch on. The recorder is at the event.
 
         Args:
             ts: the time that is told them, nanoseconds UTC.

@@ -35,10 +35,10 @@ _NOTHING_TO_CLOSE: Final[dict[Side, str]] = {
     "buy": "no {} sold short that is not being bought back already",
 }
 _NO_TERMS: Final = Signal("", "buy")
-"""Says nothing of how to trade: the terms of a bet about another symbol than its signal's."""
+"""The terms of a bet about another symbol than its signal's: none."""
 
 _CLOSING: Final = Bet()
-"""Says nothing of its own about how to close a position."""
+"""The bet that closes a position, with no terms of its own."""
 
 
 class Sizing:
