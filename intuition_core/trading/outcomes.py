@@ -192,10 +192,13 @@ class Outcomes:
             pool = EXACT.add(pool, self._book.reserved(each))
         need = total(needs)
         for each, part in zip(freed, needs, strict=True):
-            order, ordered = each.order, None
+            order = each.order
+            ordered = order.quantity if order.cash is None else order.cash
             if need > pool:
-                ordered = order.quantity if order.cash is None else order.cash
                 order, part = self._smaller(order, part, pool=max(pool, _ZERO), need=need)
+            there = max(EXACT.add(ledger.available, self._book.reserved(each)), _ZERO)
+            if part > there:  # one that was released before it has cost more than its part
+                order, part = self._smaller(order, part, pool=there, need=part)
             if not part or order.quantity == 0:
                 self.cancel(each, "the sales that were to pay for it have brought too little")
                 continue

@@ -104,6 +104,27 @@ def test_buys_become_smaller_where_the_sale_brings_less() -> None:
     assert ("buy", "C", "62.5", 4.0) in fills(run(at, events))
 
 
+@pytest.mark.parametrize("order", list(permutations("BC")))
+def test_a_buy_shrinks_to_the_cash_that_another_buy_of_the_same_sale_has_left(order: tuple[str, ...]) -> None:
+    def script(data: dict[str, Any]) -> Targets | None:
+        wanted: dict[str, float] | None = data.get("want")
+        return None if wanted is None else Targets(quantities=wanted)
+
+    events = [bar(sid, 1, 10.0) for sid in SIDS]
+    events[-1]["want"] = {"A": 100}
+    events += [bar(sid, 2, 10.0) for sid in SIDS]
+    events[-1]["want"] = {"A": 0, "B": 50, "C": 50}
+    events += [bar(sid, 3, {"B": 16.0, "C": 10.0}[sid]) for sid in order] + [bar("A", 3, 10.0)]
+    at = engine(script)
+    # The sale brings 1000; B costs 800 instead of 500, and 200 are left for C.
+    assert fills(run(at, events))[1:] == [
+        ("sell", "A", "100", 10.0),
+        ("buy", "B", "50", 16.0),
+        ("buy", "C", "20", 10.0),
+    ]
+    assert at.ledger.cash == 0
+
+
 def falling(wanted: Any, *, bring: float) -> list[dict[str, Any]]:
     """Hold A and B, go over to what is wanted, and let the sale of 50 of A have a price; give all records."""
 
