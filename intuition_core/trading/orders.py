@@ -1,4 +1,4 @@
-"""Orders at work: placed, what filling one brought, and how much of the market one may have."""
+"""Open orders: what they are, how a fill and an end of one look, and how much of the market they may have."""
 
 from decimal import Decimal
 from typing import Any, Final
@@ -13,24 +13,28 @@ _ZERO: Final = Decimal(0)
 
 
 class OpenOrder(msgspec.Struct, frozen=True, gc=False):
-    """An order that was placed: the id is its decision's, the labels say whose it is.
+    """An order that is open.
 
-    ``order`` says what is still to be filled: after a partial fill its quantity or cash is what is left.
-    ``expires`` is the last moment at which it can be filled, in nanoseconds UTC, None for no end; ``triggered`` whether
-    the market has reached its stop. ``since`` is the time after which prices count for it; None under rules 1, by which
-    all do, and ``expires`` is the first moment at which it is no more. ``gone`` is when an event of another symbol ends
-    it: later than ``expires`` by the length of a bar, which may have begun before. ``parent`` is the entry whose
-    position it protects: such an order holds no units back from others that close the position, and ends with it.
-
-    ``waits`` are the sales that are to pay for it, as long as they are open; it is not filled meanwhile, and
-    ``glimpse`` is the first event of the present moment that would have filled it. ``after`` is the moment of the last
-    of these sales: of later events it may have what was traded after it. ``ordered`` is the cash or the units that it
-    was for, where the sales have brought too little for that; None where they have not.
-
-    ``recalled`` is when it was taken back while nobody knew yet what its symbol had done until then: a bar of another
-    symbol came first. What was traded before that, and is told after it, still fills it (`counts`); ``why`` is the
-    reason that is recorded otherwise. ``instead`` are recalled orders whose place it takes: where one of them turns out
-    to have been filled, it is taken back.
+    Attributes:
+        id: of its decision.
+        order: the order, with the quantity or the cash that is not filled yet.
+        algorithm, portfolio: the names of the parts that it is of.
+        expires: the last moment at which it can be filled, nanoseconds UTC, None for no end; under rules 1 the first
+            moment at which it cannot be filled any more.
+        triggered: whether the market has reached its stop.
+        since: the time after which prices count for it, nanoseconds UTC; None under rules 1, by which all prices do.
+        gone: when an event of another symbol ends it: later than ``expires`` by the length of a bar that may have begun
+            before.
+        parent: the id of the entry whose position it protects: such an order holds no units back from others that
+            close the position, and ends with the position.
+        waits: the ids of the open sales that are to pay for it; it is not filled before they have ended.
+        glimpse: the first event of the present moment that would have filled it while it waited.
+        after: the moment of the last of these sales: of later events it may have what was traded after that.
+        ordered: its first cash or units, where the sales have brought too little for that.
+        recalled: when it was taken back while nobody knew yet what its symbol had done until then, because a bar of
+            another symbol came first. Prices from before that, told after it, still fill it (`counts`).
+        why: the reason that is recorded where a recalled order is not filled.
+        instead: the ids of recalled orders whose place it takes: if one of them was filled, it is taken back.
     """
 
     id: str
@@ -51,7 +55,7 @@ class OpenOrder(msgspec.Struct, frozen=True, gc=False):
     ordered: Decimal | None = None
 
     def counts(self, data: Data) -> bool:
-        """Return whether an event fills it, taken back as it may be: one that is of before that, or has begun before.
+        """Return whether an event may fill the order: for a recalled one, an event that began before the recall.
 
         Of a bar in which it was taken back nobody knows whether it had been filled by then. It counts whole, or else
         whoever has seen more than the bar's beginning could choose.
@@ -69,14 +73,17 @@ class OpenOrder(msgspec.Struct, frozen=True, gc=False):
 
 
 class Filled(msgspec.Struct, frozen=True, gc=False):
-    """What an order brought.
+    """A fill.
 
-    ``price`` is what a unit cost or brought, slippage included, in the currency of the quotes; ``cash`` what moved in
-    all, in the account's; ``commission`` and ``slippage`` are what of it went to whom; ``profit``, for what closes a
-    position, is over what the units had cost. After a partial fill that leaves the order open, ``left_quantity`` is how
-    many units, or ``left_cash`` how much cash, is still to be filled; otherwise both are None. ``since`` is the time
-    after which prices count for what the fill brings to life: the bar's ``start`` where it got the open, else its
-    ``ts``; None under rules 1 and at the event that the order was decided on.
+    Attributes:
+        quantity: the units.
+        price: the price of a unit, slippage included, in the currency of the quotes.
+        cash: what moved in all, in the account's currency.
+        commission, slippage: the costs within it, in the account's currency.
+        profit: of a fill that closes a position, over the cost of its units; None for others.
+        left_quantity, left_cash: the units or the cash that is still to be filled; both None after the last fill.
+        since: the time after which prices count for orders that the fill brings to life, nanoseconds UTC: the bar's
+            ``start`` where it got the open, else its ``ts``; None under rules 1 and at the event of the decision.
     """
 
     quantity: Decimal

@@ -171,7 +171,7 @@ class RiskMonitor:
     # -- the equity of several positions, which takes as long to add up as there are positions
 
     def _count(self, equity: float) -> None:
-        """Go on from an equity that was added up."""
+        """Note the marks and the equity from which `_is_clear` continues."""
         held, marks = self.held, self._marks
         self._counted = len(held) > 1 and not self._market.has_instruments and all(sid in marks for sid in held)
         if not self._counted:
@@ -182,7 +182,7 @@ class RiskMonitor:
         self._steps = 0
 
     def _settle_one(self, sid: str) -> bool:
-        """Go on where a position in one symbol has changed; False where all have to be read."""
+        """Update the equity for one changed position; return False where all positions have to be read."""
         held, position = self.held, self._ledger.position(sid)
         if len(held) <= _FEW or (position is not None and sid not in self._marks):
             return False
