@@ -80,7 +80,10 @@ MOVED = {
 """Modules of `intuition_core` by their old names, and where they are."""
 
 RENAMED = {
-    "cell": {"Cell": "supervision.shared_status:SharedStatus"},
+    "cell": {
+        "Cell": "supervision.shared_status:SharedStatus",
+        "CellWatch": "supervision.worker_status:StatusMonitor",
+    },
     "compose": {
         "DEFAULT_PORTFOLIO": "config.editing:DEFAULT_PORTFOLIO",
         "exchange": "config.editing:substitute_parts",
@@ -92,7 +95,16 @@ RENAMED = {
     "composition": {"Line": "trading.composition:Sleeve"},
     "curve": {"Curve": "backtest.equity:EquityCurve"},
     "desk": {"Desk": "trading.order_manager:OrderManager"},
-    "journal": {"position": "trading.records:record_key"},
+    "journal": {
+        "BadJournal": "session.errors:BadJournal",
+        "Batch": "session.batch:Batch",
+        "Delivery": "session.batch:Delivery",
+        "Identity": "session.batch:Identity",
+        "JournalFailed": "session.errors:JournalFailed",
+        "Known": "session.batch:Known",
+        "encoded": "session.batch:encoded",
+        "position": "trading.records:record_key",
+    },
     "ledger": {
         "LedgerView": "trading.view:LedgerView",
         "Statement": "account.statement:Statement",
@@ -112,6 +124,13 @@ RENAMED = {
         "Seat": "trading.parts:BoundPart",
         "Started": "trading.parts:StartedPart",
     },
+    "service": {
+        "BadCall": "serving.arguments:BadCall",
+        "CompositionChanged": "serving.opening:CompositionChanged",
+        "FileChanged": "serving.opening:FileChanged",
+        "Options": "serving.arguments:Options",
+        "TooManyDecisions": "serving.paging:TooManyDecisions",
+    },
     "strategy": {"Cell": "trading.engine:CallStatus", "Strategy": "trading.engine:TradingEngine"},
     "verdicts": {"Casualty": "supervision.crashes:WorkerCrash", "Verdict": "supervision.crashes:FailureDecision"},
 }
@@ -126,6 +145,14 @@ ELSEWHERE = {
         )
     },
     "plugins": {"first_party": "FIRST_PARTY how_to_install", "trial": "Check check"},
+    "session": {
+        "batch_run": "Item",
+        "clients": "Attachment",
+        "errors": ("BatchFailed BehindBoundary Halted IdReused NothingKept ReplayDiffers StaleEpoch Stopping Unheard"),
+        "identity": "identity_of",
+        "monitor": "Unwatched",
+        "recovery": "Recovery replayed_events restored swapped",
+    },
 }
 """Packages that were modules: names that are in another module than most, by that module."""
 

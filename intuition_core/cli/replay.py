@@ -89,7 +89,7 @@ def _run(
 
     from intuition_core.account.statement import Statement
     from intuition_core.determinism.apart import unchanged
-    from intuition_core.session.session import replayed_events, restored
+    from intuition_core.session.recovery import replayed_events, restored
     from intuition_core.trading.engine import TradingEngine
 
     monitor = Monitor()

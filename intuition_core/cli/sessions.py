@@ -90,7 +90,7 @@ def show(*, name: str, as_json: bool) -> None:
             last = events[-1]["ts"]
         changes = [
             record
-            for record in journal.records_of(journal.control_events())
+            for record in journal.records.controls()
             if record["type"] == "control" and record["action"] in ("swap", "upgrade", "shares")
         ]
         told = {
@@ -186,7 +186,7 @@ def release(*, name: str, part: str) -> None:
             if len(meant) > 1:
                 raise SeveralParts(part, meant)
             decision = quarantined[meant[0]]
-            journal.release(Release(journal.last_seq, decision.part, decision.name))
+            journal.failures.record_release(Release(journal.last_seq, decision.part, decision.name))
             seq = journal.last_seq
         finally:
             journal.close()
@@ -235,16 +235,16 @@ def _described(part: Mapping[str, Any]) -> str:
 
 
 def _quarantined(journal: "Journal") -> "list[FailureDecision]":
-    from intuition_core.session.session import swapped
+    from intuition_core.session.recovery import swapped
     from intuition_core.supervision.crashes import Release, in_quarantine
 
     # A part that took the place of one in quarantine is called.
     replaced = [
         Release(swap["seq"], swap["place"], f"{swap['kind']} {swap['before']['name']}")
-        for swap in swapped(journal.records_of(journal.control_events()))
+        for swap in swapped(journal.records.controls())
     ]
-    decisions = (each for some in journal.verdicts().values() for each in some)
-    return in_quarantine(decisions, [*journal.releases(), *replaced])
+    decisions = (each for some in journal.failures.decisions().values() for each in some)
+    return in_quarantine(decisions, [*journal.failures.releases(), *replaced])
 
 
 def _reference(decision: "FailureDecision") -> str:

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from intuition_core.plugins.catalogue import Catalogue, discover
 from intuition_core.session.archive import session_file
 from intuition_core.supervision.lifeline import follow
 from intuition_core.supervision.shared_status import SharedStatus
+from intuition_core.supervision.worker_status import WorkerStatus
 
 if TYPE_CHECKING:
     from intuition_core.plugins.hooks import Hooks
@@ -35,7 +37,7 @@ def work(status: int, lifeline: int, options: Mapping[str, Any]) -> None:
     began = time.monotonic()
     _take_interrupts()
     _end_with(lifeline)
-    shared = SharedStatus(status)
+    shared = WorkerStatus(SharedStatus(status))
     log = set_up_logging(options["log_format"], options["verbose"])
     settings = session_settings(options)
     rpc_address(settings, listening=True)
@@ -50,7 +52,7 @@ def work(status: int, lifeline: int, options: Mapping[str, Any]) -> None:
         stack.callback(shared.leave)
         service = _open_service(settings, catalogue, options, stack, restart=lambda: server.stop())
         hooks = _listeners(service, settings, listening, options)
-        if service.by_the_clock:
+        if service.clock is not None:
             log.info("timers are told by the clock, too, %s after their moment", settings.values.clock.grace)
         server, address = _open_server(service, settings, options, stack)
         hooks.session_started(service.describe())
@@ -88,6 +90,8 @@ def _open_service(
     *,
     restart: Callable[[], None],
 ) -> "Service":
+    import gevent
+
     from intuition_core.serving.service import Service
 
     memory = settings.values.worker.memory
@@ -99,6 +103,7 @@ def _open_service(
         reload=options["reload"],
         engine=engine_maker(options["trace"]),
         restart=restart,
+        pause=partial(gevent.sleep, 0),
     )
     stack.callback(service.close)
     return service
@@ -140,7 +145,7 @@ def _open_server(
             name=service.session.name,
             key=rpc.key,
             clients=rpc.clients,
-            chore=service.tell_timers if service.by_the_clock else None,
+            chore=None if service.clock is None else service.clock.tell,
         )
     )
     address = server.bind(rpc.addr, insecure=options["insecure"])
@@ -153,7 +158,7 @@ def _open_server(
 class TimedCatalogue(Catalogue, frozen=True):
     """A catalogue whose imports have a deadline that the supervisor enforces."""
 
-    status: SharedStatus
+    status: WorkerStatus
     deadline: float
 
     def load(self, kind: str, ref: str) -> Any:

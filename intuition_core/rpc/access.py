@@ -1,4 +1,4 @@
-"""Who may call a server, and what: a folder with a public key for each client, and a table of what they may do.
+"""The clients that may call a server: a folder with a public key for each, and a table of what each may do.
 
 The folder holds ``NAME.public`` files. A client may *drive* the session, unless ``clients.toml`` beside the keys says
 that it may only *read*::
@@ -68,7 +68,7 @@ class IncompleteAccess(IntuitionError):
 
 
 class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the table says of one client."""
+    """The row of the table for one client."""
 
     may: Permission
 
@@ -78,7 +78,7 @@ _Signature: TypeAlias = tuple[tuple[str, int, int, int], ...]
 
 
 class AllowedClients:
-    """Those who may call, by public key."""
+    """The clients that may call, by public key."""
 
     def __init__(
         self, folder: Path, *, log: logging.Logger = _log, clock: Callable[[], float] = time.monotonic
@@ -119,7 +119,7 @@ class AllowedClients:
         return ", ".join([*named[:_SHOWN], *more]) or "nobody"
 
     def find(self, key: str) -> AllowedClient | None:
-        """Give the client of a public key as the folder says now, give or take `PAUSE`; None if it is not allowed."""
+        """Return the client of a public key by the folder as it is now, within `PAUSE`; None if it is not allowed."""
         now = self._clock()
         if now - self._looked >= PAUSE:
             self._looked = now
@@ -188,7 +188,7 @@ class AllowedClients:
 
 @dataclass(frozen=True)
 class Access:
-    """What a server needs to keep strangers out: its own key, and those it lets in."""
+    """A server's own key, and the clients that it admits."""
 
     key: SecretKey
     clients: AllowedClients
@@ -212,7 +212,7 @@ class Access:
 
 
 class _BadTable(Exception):
-    """What is wrong with the table."""
+    """A mistake in the table."""
 
 
 def _read_table(path: Path) -> _Table:
@@ -232,7 +232,7 @@ def _read_table(path: Path) -> _Table:
 
 
 def _signature(folder: Path) -> _Signature:
-    """Tell one state of the folder from another without opening files."""
+    """Return a value that changes with the files of the folder, without opening them."""
     states: list[tuple[str, int, int, int]] = []
     with os.scandir(folder) as entries:
         for entry in entries:

@@ -18,7 +18,7 @@ from intuition_core.rpc.address import parse
 from intuition_core.rpc.keys import Given, PublicKey, SecretKey, read_public, read_secret
 
 ALWAYS_OFFERED: Final = frozenset({"initialize", "event"})
-"""What any backend has, even one that cannot be asked."""
+"""Methods that any backend has, even one that cannot be asked."""
 
 _INTROSPECTION: Final = ("_zerorpc_inspect", "_zerorpc_list")
 """Node's zerorpc has only the first, and keeps silent about unknown names; Python's fails in the first, at once."""
@@ -32,7 +32,7 @@ _ENDINGS: Final[dict[int, str]] = {
 }
 
 _SIGNS_OF_LIFE: Final = frozenset({wire.HEARTBEAT, "_zpc_more"})
-"""What a server says besides its answer; the second gives room for requests in parts, of which we send none."""
+"""Messages of a server besides its answer; the second makes room for streamed requests, of which none are sent."""
 
 _SOON: Final = 0.001  # in zerorpc a timeout of 0 means none
 
@@ -74,7 +74,7 @@ class Client:
         key: Given | None = None,
         server_key: Given | None = None,
     ) -> None:
-        """Take the address; connect nothing yet.
+        """Prepare a client; the first call connects.
 
         Args:
             address: ``tcp://HOST:PORT``.
@@ -156,7 +156,7 @@ class Client:
         raise BackendRefused(self._address, method, "BadAnswer", problem)
 
     def close(self) -> None:
-        """Let the connection go. What was not sent yet is not sent any more; the next call makes a new connection."""
+        """Close the connection. What was not sent yet is dropped; the next call makes a new connection."""
         connection, self._connection, self._offered = self._connection, None, None
         if connection is not None:
             connection.close()
@@ -186,7 +186,7 @@ class _Lost(Exception):
 
 
 class _Keys(NamedTuple):
-    """What it takes to call a server that wants keys."""
+    """The keys for calling a server that wants them."""
 
     own: SecretKey
     server: PublicKey
@@ -245,7 +245,7 @@ class _Connection:
         return self._problem is not None
 
     def ask(self, method: str, args: tuple[Any, ...], deadline: float) -> tuple[str, Any]:
-        """Send a request, and give the name and the arguments of what comes back.
+        """Send a request, and return the name and the arguments of the answer.
 
         Raises:
             _Lost: nothing came back.
@@ -292,7 +292,7 @@ class _Connection:
             self._events.show_life(self._asked, _SOON)
 
     def _listen(self) -> None:
-        """Hand over the answer to the call in progress. What comes later than anybody waits for it is left out."""
+        """Set the answer of the call in progress; answers that come too late are left out."""
         while True:
             message = self._events.receive()
             if message.response_to is None or message.response_to != self._asked:
@@ -337,7 +337,7 @@ def _all(events: Iterable[int]) -> int:
 
 
 def _stand_in(error: wire.Unreadable) -> wire.Message | None:
-    """Let the caller know that its answer came, but cannot be read."""
+    """Return an error answer in place of an answer that cannot be read."""
     _log.debug("a message from the backend cannot be read: %s", error.problem)
     if error.header is None or error.header.get("response_to") is None:
         return None

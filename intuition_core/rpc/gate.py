@@ -1,4 +1,4 @@
-"""Who may connect to a server, and what became of the connections.
+"""Admission of peers to a server, and the fate of their connections.
 
 ZeroMQ drops a connection for a message over the limit without a word: its monitor says "disconnected", as for any
 other end. What it leaves behind tells the two apart. If the peer closed, its stream has been read up to the end; if
@@ -66,7 +66,7 @@ class _Connection:
 
 
 class Gate:
-    """Lets peers in, and logs whom ZeroMQ turned away and whom it dropped."""
+    """The admission of peers; it logs whom ZeroMQ turned away and whom it dropped."""
 
     def __init__(
         self, context: Context, guarded: Any, *, limit: int, log: logging.Logger, access: Access | None = None
@@ -117,7 +117,7 @@ class Gate:
             self._asked.send_multipart([version, request, *answer, b""])
 
     def _known(self, access: Access, host: bytes, credentials: list[bytes]) -> bytes | None:
-        """Give the public key of a peer that is allowed."""
+        """Return the public key of a peer that is allowed."""
         if not credentials:  # not by CURVE, which ZeroMQ does not let through
             return None
         key = z85.encode(credentials[0])
@@ -138,7 +138,7 @@ class Gate:
             self._note(self._monitor.recv_multipart())
 
     def _catch_up(self) -> None:
-        """Take in what the monitor has said so far; the peer that ZeroMQ asks about is among it."""
+        """Read the monitor's messages so far; the peer that ZeroMQ asks about is among them."""
         with suppress(zmq.Again):
             while True:
                 self._note(self._monitor.recv_multipart(zmq.NOBLOCK))
@@ -210,7 +210,7 @@ class Gate:
 
 
 def _duplicate(descriptor: int) -> socket.socket:
-    """Give another hold on a stream.
+    """Return a duplicate of a stream's descriptor.
 
     Raises:
         OSError: it is gone, and its number may be that of a file by now.

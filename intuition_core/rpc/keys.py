@@ -23,7 +23,7 @@ SECRET: Final = ".secret"  # noqa: S105  # the end of a file's name
 _KEY_BYTES: Final = 32
 _MAX_FILE: Final = 1_000
 _ENCRYPTION: Final = 64
-"""What CURVE adds to a message, in bytes, rounded up: ZeroMQ counts it when it compares with the limit."""
+"""Bytes that CURVE adds to a message, rounded up: ZeroMQ counts them when it compares with the limit."""
 
 _NO_KEY: Final = "expected a key, 40 characters of Z85 as `intuition keys new` writes them"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -63,7 +63,7 @@ class SecretKey:
     __slots__ = ("_text", "public")
 
     def __init__(self, text: str, *, origin: str) -> None:
-        """Take a key as text.
+        """Read a key from text.
 
         Args:
             text: 40 characters of Z85; spaces around it do not count.
@@ -184,7 +184,7 @@ def read_public_file(path: Path, *, origin: str) -> PublicKey:
 
 
 def public_half(path: Path) -> PublicKey:
-    """Give the public key of a file of either kind.
+    """Return the public key of a file of either kind.
 
     Raises:
         BadKey: it is no key file.
@@ -197,14 +197,14 @@ def public_half(path: Path) -> PublicKey:
 
 
 def default_folder() -> Path:
-    """Give the folder where key pairs are kept unless another is named, within the platform's for configuration."""
+    """Return the default folder of key pairs, within the platform's folder for configuration."""
     from platformdirs import user_config_path
 
     return user_config_path("intuition", appauthor=False) / "keys"
 
 
 def _canonical(text: str) -> str | None:
-    """Give the text of a key without the space around it; None if it is none."""
+    """Return the text of a key without the space around it; None if it is none."""
     key = text.strip()
     try:
         return key if len(z85.decode(key)) == _KEY_BYTES else None

@@ -69,7 +69,7 @@ _Key: TypeAlias = tuple[tuple[bytes, ...], wire.MessageId]
 
 
 class _Refusal(Exception):
-    """What the caller is told instead of an answer."""
+    """An error that is sent to the caller instead of an answer."""
 
     def __init__(self, name: str, problem: str) -> None:
         self.name = name
@@ -194,7 +194,7 @@ class Server:
             gevent.killall([receiver, *others])
 
     def stop(self) -> None:
-        """Let `run` end. Safe in any thread and in a signal handler."""
+        """End `run`. Safe in any thread and in a signal handler."""
         if not self._closed:
             self._stop_signal.send()
 
@@ -256,7 +256,7 @@ class Server:
         return self._execute(method, call, header)
 
     def _forbidden(self, access: Access, method: Method | None, call: wire.Message) -> _Refusal | None:
-        """Say why this caller must not call this method, as the folder of clients says at this moment."""
+        """Return why this caller may not call this method, by the folder of clients as it is now; None if it may."""
         client = access.clients.find(call.user)
         if client is None:
             self._throttle(logging.WARNING, "refused a call: the key %s is no longer allowed", call.user)
@@ -373,7 +373,7 @@ class Server:
             self._stopping.wait(seconds)
 
     def _beat(self) -> None:
-        """Tell those who wait that we live."""
+        """Send heartbeats to callers whose call is not answered yet."""
         while True:
             gevent.sleep(HEARTBEAT)
             for envelope, message_id in tuple(self._waiting):
@@ -382,7 +382,7 @@ class Server:
                     self._events.post(envelope, blob)
 
     def _introspection(self) -> dict[str, Method]:
-        """What zerorpc's tools ask a server they do not know; zerorpc's own no longer works on Pythons of today."""
+        """Return the methods of zerorpc's tools; zerorpc's own no longer work on current Pythons."""
         return {
             "_zerorpc_ping": Method(lambda: ["pong", self.name], queued=False, drives=False),
             "_zerorpc_list": Method(lambda: list(self._offered), queued=False, drives=False),
@@ -419,7 +419,7 @@ def _argument(parameter: inspect.Parameter) -> dict[str, Any]:
 
 
 def _wrong_arguments(function: Callable[..., Any], call: wire.Message) -> _Refusal | None:
-    """Tell a call that could not even begin from a method that failed."""
+    """Return a refusal where the arguments do not fit the method; None where the method itself failed."""
     signature = _signature(function)
     if signature is None:
         return None

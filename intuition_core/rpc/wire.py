@@ -37,7 +37,7 @@ HEARTBEAT: Final = "_zpc_hb"
 MessageId = bytes | str
 
 Context: TypeAlias = zerorpc.Context
-"""What a socket and its gate are made in: ZeroMQ's context, with ids for messages."""
+"""ZeroMQ's context, with ids for messages; a socket and its gate share one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Message:
 
     @property
     def message_id(self) -> MessageId:
-        """What an answer refers to."""
+        """The id of the message that an answer refers to."""
         value: MessageId = self.header["message_id"]
         return value
 
@@ -167,7 +167,7 @@ class Events(zerorpc.Events):  # type: ignore[misc]  # zerorpc ships no types
         return zerorpc.Event(method, args, self.context)
 
     def show_life(self, response_to: MessageId, timeout: float) -> None:
-        """Tell the peer that we still wait for its answer to a message.
+        """Send a heartbeat to a peer whose answer to a message is awaited.
 
         Raises:
             Untaken: it could not be sent within the timeout, in seconds.
@@ -250,7 +250,7 @@ def check_sendable(blob: bytes) -> None:
 
 
 def cleaned(text: object, limit: int = MAX_TEXT) -> str:
-    """Give a text that can be sent and logged: valid Unicode of bounded length."""
+    """Return a text that can be sent and logged: valid Unicode of bounded length."""
     try:
         shown = text if isinstance(text, str) else str(text)
     except Exception:  # noqa: BLE001 -- anybody's `__str__`

@@ -31,7 +31,7 @@ class Worker(Generic[T]):
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
 
     def run(self, job: Callable[[], T]) -> T:
-        """Let the thread do a job, which must not raise, and wait for its result while other greenlets go on."""
+        """Run a job, which must not raise, on the thread; return its result, while other greenlets go on."""
         if self._thread.ident is None:
             self._thread.start()
         result = AsyncResult()

@@ -17,7 +17,7 @@ from intuition_core.errors import IntuitionError
 from intuition_core.history import History
 from intuition_core.runs.places import Places, places
 from intuition_core.session.journal import Journal
-from intuition_core.session.session import replayed_events, restored
+from intuition_core.session.recovery import replayed_events, restored
 from intuition_core.trading.composition import Composition, Part, difference
 from intuition_core.trading.digest import Digest
 from intuition_core.trading.engine import TradingEngine

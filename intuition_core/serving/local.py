@@ -7,11 +7,11 @@ from intuition_core.errors import BackendRefused, IntuitionError
 
 
 class Local:
-    """Calls functions of this process, on the thread of who calls, as if they were far away.
+    """A backend whose methods are functions of this process, called on the caller's thread.
 
     Args:
-        name: what to call it in messages.
-        methods: what it offers.
+        name: its name in messages.
+        methods: the functions, by the name of the method.
     """
 
     def __init__(self, name: str, methods: Mapping[str, Callable[..., Any]]) -> None:
@@ -20,7 +20,7 @@ class Local:
 
     @property
     def address(self) -> str:
-        """What it is called: there is no address."""
+        """Its name, as there is no address."""
         return self._name
 
     def offers(self, method: str) -> bool:
@@ -28,10 +28,10 @@ class Local:
         return method in self._methods
 
     def call(self, method: str, *args: Any) -> Any:
-        """Call a method.
+        """Call a method and return its answer.
 
         Raises:
-            BackendRefused: it raised an error that is meant to be read.
+            BackendRefused: the method raised an `IntuitionError`.
         """
         try:
             return self._methods[method](*args)
@@ -39,4 +39,4 @@ class Local:
             raise BackendRefused(self._name, method, type(error).__name__, str(error)) from error
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no connection is open."""

@@ -1,4 +1,4 @@
-"""Going on with a changed file: who sees that it was saved, and what then begins anew."""
+"""Reloading parts from files: noticing that a file was saved, and which parts then begin anew."""
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,7 +17,7 @@ PartKey = tuple[str, str]
 
 
 def part_paths(values: Configuration) -> list[Path]:
-    """Give the files that parts of a session come from, each once."""
+    """Return the files that parts and hooks of a session come from, each once."""
     references = [table.name for table in (values.algorithm, values.portfolio, *values.risks) if table is not None]
     references += [table.use or table.name for table in values.algorithms]
     references += [table.use or table.name for table in values.indicators]
@@ -27,7 +27,7 @@ def part_paths(values: Configuration) -> list[Path]:
 
 
 def changed_files(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Give the parts from files that are of another version now: their kind and name, and both versions.
+    """Return the parts from files that have changed: for each its ``kind``, ``name``, ``before`` and ``version``.
 
     Args:
         before: the composition in plain types, as `Composition.to_json` gives it.
@@ -42,13 +42,13 @@ def changed_files(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[dic
 
 
 class SavedFiles:
-    """Files that are looked at now and then; asked, it says whether one was saved since with other content.
+    """Files that are checked for changes on each call.
 
-    A file counts once it has stayed the same for two looks, and can be compiled: who writes it may not be done.
+    A file counts as saved once it has stayed the same for two calls and can be compiled: its writer may not be done.
 
     Args:
-        paths: which.
-        log: where to say that one cannot be compiled.
+        paths: the files.
+        log: told of a file that cannot be compiled.
     """
 
     def __init__(self, paths: Iterable[Path], *, log: logging.Logger) -> None:
@@ -58,7 +58,7 @@ class SavedFiles:
         self._versions = {path: _version(path) for path in self._seen}
 
     def __call__(self) -> bool:
-        """Look, and say whether what was saved is to be run."""
+        """Return whether a file was saved, since the last call, with content that can be run."""
         saved = [self._look(path) for path in self._seen]  # all of them, before the answer
         return any(saved)
 
@@ -100,10 +100,10 @@ def _version(path: Path) -> str | None:
 
 
 class Renewal:
-    """Which parts of a session begin anew because a file has changed.
+    """The parts of a session that begin anew because a file has changed.
 
-    Those whose file has, and those that keep state without saying which; the others go on with what they gave by
-    ``snapshot()``. Where nothing has changed, nothing begins anew.
+    These are the parts whose file has changed, and parts that keep state but have no ``snapshot()``. The others go on
+    with their snapshot. Where no file has changed, no part begins anew.
 
     Attributes:
         changed: the parts whose files have changed since their state was kept.
@@ -115,12 +115,12 @@ class Renewal:
         self.over = False
 
     def wrapped(self, composition: Composition) -> Composition:
-        """Give the same recipe, for parts of which state can be kept when a file has changed."""
+        """Return the composition with parts that can leave their state out of a snapshot."""
         return composition.mapped(self._part)
 
     @contextmanager
     def ending(self) -> Iterator[None]:
-        """Keep state meanwhile as if the session were to end."""
+        """Return a context in which snapshots are as at the end of the session."""
         before, self.over = self.over, True
         try:
             yield
@@ -132,7 +132,7 @@ class Renewal:
 
 
 class _Renewable:
-    """A live part, whose state can be left out."""
+    """A live part whose state can be left out of a snapshot."""
 
     __slots__ = ("_key", "_live", "_renewal")
 
@@ -154,8 +154,8 @@ def _is_stateless(live: Any) -> bool:
 
 
 def _nothing() -> None:
-    """Give no state."""
+    """Return no state."""
 
 
 def _ignore(_state: Any) -> None:
-    """Take no state."""
+    """Leave the state as it is."""

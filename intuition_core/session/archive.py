@@ -1,4 +1,4 @@
-"""Where sessions are kept: one file each in a folder of the platform's, and one process at a time for each."""
+"""The folder of sessions: one file for each, which one process at a time holds."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ SUFFIX: Final = ".sqlite"
 
 
 class SessionInUse(IntuitionError):
-    """A session that another process is serving."""
+    """Another process is serving the session."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -19,7 +19,7 @@ class SessionInUse(IntuitionError):
 
 
 class CannotKeep(IntuitionError):
-    """A place where no session can be kept."""
+    """No session can be kept in that place."""
 
     def __init__(self, path: Path, problem: str) -> None:
         self.path = path
@@ -31,7 +31,7 @@ class CannotKeep(IntuitionError):
 
 
 class NoSuchSession(IntuitionError):
-    """A session that is not there."""
+    """There is no session of that name."""
 
     def __init__(self, name: str, known: list[str]) -> None:
         self.name = name
@@ -41,24 +41,24 @@ class NoSuchSession(IntuitionError):
 
 
 def folder() -> Path:
-    """Give the folder where sessions are kept."""
+    """Return the folder of sessions, which may not exist yet."""
     import platformdirs
 
     return Path(platformdirs.user_data_dir("intuition", appauthor=False)) / "sessions"
 
 
 def session_file(name: str) -> Path:
-    """Give where a session of that name is kept, whether it is there or not."""
+    """Return the file of a session by its name, whether it exists or not."""
     return folder() / f"{name}{SUFFIX}"
 
 
 def session_names() -> list[str]:
-    """Name the sessions there are, archived ones included."""
+    """Return the names of the sessions there are, archived ones included."""
     return sorted(path.stem for path in folder().glob(f"*{SUFFIX}"))
 
 
 def find_session(name: str) -> Path:
-    """Find a session by its name, or by the path of its file.
+    """Return the file of a session, by its name or its path.
 
     Raises:
         NoSuchSession: there is none, with the names there are.
@@ -71,7 +71,7 @@ def find_session(name: str) -> Path:
 
 @contextmanager
 def held(path: Path) -> Iterator[None]:
-    """Hold a session's file for this process.
+    """Return a context in which this process holds a session's file.
 
     Raises:
         SessionInUse: another process holds it.

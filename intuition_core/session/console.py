@@ -16,7 +16,7 @@ _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
 def sentence(record: Mapping[str, Any]) -> str:
-    """Tell one record: ``buying 4213.07 of GOOG at 345``."""
+    """Return one record as a sentence: ``buying 4213.07 of GOOG at 345``."""
     sid = record["sid"]
     match record["type"]:
         case "decision":
@@ -50,7 +50,7 @@ def sentence(record: Mapping[str, Any]) -> str:
 
 
 def _terms(record: Mapping[str, Any]) -> str:
-    """Say at which price an order is to be filled: ``at 345``, ``limit 340``, ``stop 2938``, and what protects it."""
+    """Return the terms of an order: its price, as ``at 345`` or ``limit 340``, and its protection."""
     prices = [f"{name} {_price(record[name])}" for name in ("stop", "limit") if record.get(name) is not None]
     words = " ".join(prices) or f"at {_price(record['quote'])}"
     for name in ("stop_loss", "take_profit"):
@@ -106,7 +106,7 @@ class Console:
             self._stream = None
 
     def _told_equity(self, records: Sequence[Record]) -> list[str]:
-        """Tell the equity after a fill, unless it was told less than a minute before."""
+        """Write the equity after a fill, at most once a minute by the time of events."""
         filled = [record["ts"] for record in records if record["type"] == "fill"]
         if self._equity is None or not filled:
             return []

@@ -1,4 +1,4 @@
-"""What people decide while a session runs: events like any other, so that a replay decides the same.
+"""Control events: decisions of people while a session runs, which are events so that a replay decides the same.
 
 They come on the channel `intuition_core.trading.engine.CONTROL`, which no publisher can use.
 """
@@ -24,7 +24,7 @@ _OF_ALL: Final = frozenset({"action", "id", "source"})
 
 
 class BadControl(IntuitionError):
-    """Something asked of a session that it cannot do."""
+    """A session was asked for something that it cannot do."""
 
     def __init__(self, action: str, problem: str) -> None:
         self.action = action
@@ -33,7 +33,7 @@ class BadControl(IntuitionError):
 
 
 def read(command: object, *, there: Mapping[str, Decimal], ts: int, by: str) -> Event:
-    """Read what was asked in one piece: an object with ``action``, what the action takes, and maybe ``id, source``.
+    """Return the event of a command: an object with ``action``, the arguments of the action, and maybe ``id, source``.
 
     Args:
         command: the object.
@@ -63,7 +63,7 @@ def read(command: object, *, there: Mapping[str, Decimal], ts: int, by: str) -> 
 
 
 def kill(reason: object, *, ts: int, by: str, flatten: object = False) -> Event:
-    """Stop: no order is placed any more, open ones are cancelled.
+    """Return the event that turns the kill switch on: no order is placed any more, open ones are cancelled.
 
     Args:
         reason: why, for the records.
@@ -87,7 +87,7 @@ def kill(reason: object, *, ts: int, by: str, flatten: object = False) -> Event:
 
 
 def clear(reason: object, *, ts: int, by: str) -> Event:
-    """Let orders be placed again.
+    """Return the event that turns the kill switch off: orders are placed again.
 
     Raises:
         BadControl: there is no reason that could be recorded.
@@ -96,7 +96,7 @@ def clear(reason: object, *, ts: int, by: str) -> Event:
 
 
 def share_out(shares: object, *, there: Mapping[str, Decimal], ts: int, by: str) -> Event:
-    """Give algorithms other shares of the capital.
+    """Return the event that changes the algorithms' shares of the capital.
 
     Args:
         shares: by algorithm, from 0 to 1, as numbers or text; who is not named keeps the share there is.
@@ -126,7 +126,7 @@ def share_out(shares: object, *, there: Mapping[str, Decimal], ts: int, by: str)
 def swap(
     kind: object, name: object, use: object, params: object = None, *, ts: int, by: str, keep_state: object = False
 ) -> Event:
-    """Let another part take the place of one; `Session.prepare` starts it and completes the event.
+    """Return the event that puts a part in the place of another; `Session.prepare` starts the part and completes it.
 
     Args:
         kind: ``algorithm``, ``portfolio``, ``risk`` or ``indicator``.
@@ -165,7 +165,7 @@ def swap(
 
 
 def upgrade(kind: object, name: object, *, before: Part, version: str, ts: int, by: str) -> Event:
-    """Go on with another version of a part's plugin, in another process: what was before is never run with it.
+    """Return the event at which another process goes on with another version of a part's plugin.
 
     Args:
         kind: as for `swap`.
@@ -193,7 +193,7 @@ def upgrade(kind: object, name: object, *, before: Part, version: str, ts: int, 
 
 
 def rules(number: int, *, before: int, ts: int, by: str) -> Event:
-    """Have orders fill by rules of another number from now on.
+    """Return the event from which orders fill by newer rules.
 
     Args:
         number: the rules to go over to.
@@ -212,7 +212,7 @@ def rules(number: int, *, before: int, ts: int, by: str) -> Event:
 
 
 def check_place(action: str, kind: object, name: object) -> tuple[str, str]:
-    """Give the kind and the name of a part whose place is meant.
+    """Return the kind and the name of a part, checked.
 
     Raises:
         BadControl: they cannot be that.

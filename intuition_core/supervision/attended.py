@@ -8,7 +8,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from intuition_core.supervision.shared_status import Beat, CellWatch, SharedStatus
+    from intuition_core.supervision.shared_status import Beat
+    from intuition_core.supervision.worker_status import StatusMonitor, WorkerStatus
     from intuition_core.trading.composition import Part
 
 VARIABLE: Final = "INTUITION_ATTENDED"
@@ -27,8 +28,8 @@ class Attended:
 
     def __init__(self) -> None:
         self.import_deadline = IMPORT_DEADLINE
-        self._status: SharedStatus | None = None
-        self._watch: CellWatch | None = None
+        self._status: WorkerStatus | None = None
+        self._watch: StatusMonitor | None = None
         self._introduced: list[Part] = []
         self._pid = 0
 
@@ -39,9 +40,10 @@ class Attended:
             return False
         from intuition_core.supervision.lifeline import killed_with
         from intuition_core.supervision.shared_status import SharedStatus
+        from intuition_core.supervision.worker_status import WorkerStatus
 
         self._pid = os.getpid()
-        self._status = status = SharedStatus(memory)
+        self._status = status = WorkerStatus(SharedStatus(memory))
         self._watch = status.watch()
         killed_with(lifeline, front)
         faulthandler.enable(status.last_words_begin())

@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 
 from intuition_core.supervision.endings import how_it_ended
 from intuition_core.supervision.shared_status import Beat, SharedStatus
+from intuition_core.supervision.supervisor_status import SupervisorStatus
 from intuition_core.supervision.watchdog import Pastime
 
 _PATIENCE: Final = 0.5
@@ -52,7 +53,7 @@ class Inquiry:
     """
 
     def __init__(self, descriptor: int) -> None:
-        self._status = SharedStatus(descriptor)
+        self._status = SupervisorStatus(SharedStatus(descriptor))
         self._pastime = Pastime()
         self._beat = Beat(0, 0, awaited=False)
         self._noted_at = 0.0

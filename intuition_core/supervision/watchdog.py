@@ -20,6 +20,7 @@ from intuition_core.supervision.endings import STEADY, exit_code, how_it_ended, 
 from intuition_core.supervision.lifeline import lifeline
 from intuition_core.supervision.shared_status import Call, Import, SharedStatus
 from intuition_core.supervision.stage import STAGE
+from intuition_core.supervision.supervisor_status import SupervisorStatus
 
 _TICK: Final = 0.05
 """Seconds between two looks at the worker."""
@@ -57,7 +58,8 @@ class Watchdog:
         self._saved = saved
         self._renewing = False
         self._has_served = False
-        self._status = SharedStatus.make()
+        self._shared = SharedStatus.make()
+        self._status = SupervisorStatus(self._shared)
         self._stop_at: float | None = None
         self._forced = False
         self._suspect: Call | None = None
@@ -104,7 +106,7 @@ class Watchdog:
                 self._wait(pause)
             return 0
         finally:
-            self._status.close()
+            self._shared.close()
 
     def _let_work(self) -> tuple[str | None, int]:
         """Run one worker to its end; return why it was killed, None if it was not, and its exit code.
@@ -142,8 +144,8 @@ class Watchdog:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             return subprocess.Popen(  # noqa: S603  # our own command
-                self._command(self._status.descriptor, held),
-                pass_fds=(self._status.descriptor, held),
+                self._command(self._shared.descriptor, held),
+                pass_fds=(self._shared.descriptor, held),
                 stdout=STAGE.stdout,
                 env=seeded_environment(),
             )

@@ -199,8 +199,8 @@ class World:
         self._broker = SimulatedBroker(self._execute)
         self._saved = (self._broker.state(), 0)
         self._journal = Journal(MEMORY)
-        self._disk = Disk(self._journal._db)
-        self._journal._db = self._disk  # type: ignore[assignment]  # it does what the journal needs
+        self._disk = Disk(self._journal._database.connection)
+        self._journal._database.connection = self._disk  # type: ignore[assignment]  # it does what the journal needs
         self._service = self._start()
         self._call_faults: deque[str] = deque()
         self._late: list[tuple[str, tuple[Any, ...]]] = []

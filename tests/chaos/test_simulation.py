@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from intuition_core.session.clients import Clients
 from intuition_core.session.session import Session
 
 from .simulation import World, simulate
@@ -61,9 +62,9 @@ def test_a_defect_of_the_session_is_found(defect: str, monkeypatch: pytest.Monke
     if defect == "forgets what it knows":
         monkeypatch.setattr("intuition_core.session.journal.Journal.find", lambda *_: {})
     elif defect == "fences nobody":
-        monkeypatch.setattr(Session, "check_epoch", lambda *_: None)
+        monkeypatch.setattr(Clients, "check_epoch", lambda *_: None)
     else:
-        write = Session._write_what_was_not
+        write = Session._write_pending
         lazy: dict[int, int] = {}
 
         def write_later(self: Any) -> None:
@@ -71,5 +72,5 @@ def test_a_defect_of_the_session_is_found(defect: str, monkeypatch: pytest.Monke
             if lazy[id(self)] % 4:
                 write(self)
 
-        monkeypatch.setattr(Session, "_write_what_was_not", write_later)
+        monkeypatch.setattr(Session, "_write_pending", write_later)
     assert any(not simulate(seed).good for seed in range(300))

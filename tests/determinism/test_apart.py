@@ -17,9 +17,12 @@ import pytest
 from intuition_core import Signal
 from intuition_core.account.amounts import plain_decimal
 from intuition_core.determinism.apart import Apart, passing, unchanged
+from intuition_core.session.batch_run import Item
 from intuition_core.session.console import Console
+from intuition_core.session.errors import ReplayDiffers
 from intuition_core.session.journal import MEMORY, Journal
-from intuition_core.session.session import Item, ReplayDiffers, Session, replayed_events
+from intuition_core.session.recovery import replayed_events
+from intuition_core.session.session import Session
 from intuition_core.testing import quotes, strategy_of
 
 INTUITION = (sys.executable, "-m", "intuition_core")

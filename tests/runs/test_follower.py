@@ -21,8 +21,9 @@ from intuition_core.plugins.catalogue import discover
 from intuition_core.runs import FollowedSession, Follower, NotAtBoundary, SessionChanged, VersionChanged
 from intuition_core.runs.places import places
 from intuition_core.session import control
+from intuition_core.session.batch_run import Item
 from intuition_core.session.journal import MEMORY, Journal
-from intuition_core.session.session import Item, Session
+from intuition_core.session.session import Session
 from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.engine import UNHEARD, TradingEngine
 from intuition_core.trading.naive import Naive

@@ -23,9 +23,12 @@ from intuition_core.errors import BadData, BadParameter, IntuitionError
 from intuition_core.params.typed import Typed
 from intuition_core.plugins.catalogue import UnknownPlugin, discover
 from intuition_core.rpc.wire import MAX_MESSAGE
-from intuition_core.serving.service import AlreadyRunning, BadCall, CompositionChanged, Service, TooManyDecisions
+from intuition_core.serving.arguments import BadCall
+from intuition_core.serving.opening import CompositionChanged
+from intuition_core.serving.paging import TooManyDecisions
+from intuition_core.serving.service import AlreadyRunning, Service
+from intuition_core.session.errors import StaleEpoch
 from intuition_core.session.journal import Journal
-from intuition_core.session.session import StaleEpoch
 
 
 class Contrarian:

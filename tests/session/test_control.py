@@ -15,8 +15,8 @@ from intuition_core.config.loading import load_config
 from intuition_core.errors import IntuitionError
 from intuition_core.plugins.catalogue import discover
 from intuition_core.serving.service import Service
+from intuition_core.session.errors import IdReused, Unheard
 from intuition_core.session.journal import Journal
-from intuition_core.session.session import IdReused, Unheard
 
 ALWAYS = {"threshold": 0.0, "max_fraction": 0.00001}
 """A decision for each event, and cash for all of them."""
@@ -102,7 +102,7 @@ def test_a_command_that_comes_again_is_done_once(service_at: Any, tmp_path: Path
     service = service_at(tmp_path / "s.journal")
     if not named:
         epoch = service.attach("c")["epoch"] - 1
-        service.session._clients = {"c": epoch}  # the same delivery again, by whoever it is brought
+        service.session.clients._epochs = {"c": epoch}  # the same delivery again, by whoever it is brought
     assert tell(CLEAR, 1) == cleared
     assert service.describe()["killed"] == "another reason"
     service.close()

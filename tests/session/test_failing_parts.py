@@ -13,10 +13,16 @@ from hypothesis import strategies as st
 
 from intuition_core import Rejection, Signal
 from intuition_core.config.loading import BadConfiguration, load_config
+from intuition_core.session.batch_run import Item
+from intuition_core.session.errors import Halted
 from intuition_core.session.journal import MEMORY, Journal
-from intuition_core.session.session import Halted, Item, Session, Unwatched, replayed_events
+from intuition_core.session.monitor import Unwatched
+from intuition_core.session.recovery import replayed_events
+from intuition_core.session.session import Session
 from intuition_core.supervision.crashes import FailureDecision, Release, WorkerCrash, in_quarantine
 from intuition_core.supervision.shared_status import SharedStatus
+from intuition_core.supervision.supervisor_status import SupervisorStatus
+from intuition_core.supervision.worker_status import WorkerStatus
 from intuition_core.trading.composition import Composition, Part, Policy, Sleeve
 from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.records import Record
@@ -100,9 +106,9 @@ def deliver(session: Session, *events: dict[str, Any]) -> list[list[str]]:
 class Told(Unwatched):
     """Tells how the last process ended."""
 
-    def __init__(self, casualty: WorkerCrash | None = None, halted: str | None = None) -> None:
+    def __init__(self, crash: WorkerCrash | None = None, halted: str | None = None) -> None:
         super().__init__()
-        self.casualty = casualty
+        self.crash = crash
         self.halted = halted
 
 
@@ -190,7 +196,7 @@ def test_the_event_that_ended_the_process_comes_again_and_is_spared_the_part(ope
         *(["fill", "decision"], ["fill", "error"]),
         ["decision"],
     ]
-    assert open_session(builder())._casualties == {}
+    assert open_session(builder())._crashes == {}
     (error,) = [record for record in replay(session, builder()) if record["type"] == "error"]
     assert error["problem"] == (
         "algorithm algorithm (acme 1).event: not called for this event: the process hung for 30 s"
@@ -289,15 +295,15 @@ def test_replay_comes_to_the_same_whatever_failed(
         batch = events[start : start + size]
         for event in batch:
             if event.get("algorithm") == "die" and not session.engine.quarantined.get(ALGORITHM):
-                casualty = WorkerCrash(session.last_seq + 1, ALGORITHM, "the process died", dict(event))
-                session._journal.mourn(casualty)
-        session._casualties = session._journal.casualties()
+                crash = WorkerCrash(session.last_seq + 1, ALGORITHM, "the process died", dict(event))
+                session._journal.failures.record_crash(crash)
+        session._crashes = session._journal.failures.crashes()
         for reply in session.deliver([Item([event]) for event in batch]):
             happened.extend(reply)  # type: ignore[arg-type]  # no ids, no errors
     assert replay(session, builder(policy)) == happened
     other: Policy = "skip" if policy == "quarantine" else "quarantine"
     assert replay(session, builder(other)) == happened
-    assert session._journal.casualties() == {}
+    assert session._journal.failures.crashes() == {}
     session._journal.close()
 
 
@@ -306,7 +312,7 @@ def test_replay_comes_to_the_same_whatever_failed(
 
 def release(session: Session, part: int = ALGORITHM) -> None:
     name = {1: "risk risk", ALGORITHM: "algorithm algorithm", PORTFOLIO: "portfolio portfolio"}[part]
-    session._journal.release(Release(session._journal.last_seq, part, name))
+    session._journal.failures.record_release(Release(session._journal.last_seq, part, name))
 
 
 @pytest.mark.parametrize("algorithm", [Algorithm, Keeping])
@@ -321,7 +327,7 @@ def test_a_part_that_is_released_begins_anew_and_replay_follows(open_session: An
     again = open_session(build)
     assert again.quarantined() == []
     assert deliver(again, quote(4), quote(5)) == [["decision"], ["fill", "decision"]]
-    amounts = [record["cash"] for some in again.decisions((3, 9)) for record in some]
+    amounts = [record["cash"] for some in again.outbox.decisions((3, 9)) for record in some]
     assert amounts == ["1", "2"]  # it bets what it has seen
     assert deliver(again, quote(6, algorithm="raise"), quote(7)) == [["fill", "error"], []]
     third = open_session(build)
@@ -374,7 +380,7 @@ def test_all_kinds_of_parts_are_called_again(open_session: Any) -> None:
 def test_a_release_of_another_part_in_its_place_is_not_followed(open_session: Any) -> None:
     session = open_session(builder("quarantine"))
     deliver(session, quote(1, algorithm="raise"))
-    session._journal.release(Release(1, ALGORITHM, "algorithm other"))
+    session._journal.failures.record_release(Release(1, ALGORITHM, "algorithm other"))
     assert len(open_session(builder("quarantine")).quarantined()) == 1
 
 
@@ -432,10 +438,10 @@ def test_replay_comes_to_the_same_whenever_parts_are_released(
 
 
 @contextmanager
-def status() -> Iterator[SharedStatus]:
+def status() -> Iterator[tuple[SupervisorStatus, WorkerStatus]]:
     made = SharedStatus.make()
     try:
-        yield made
+        yield SupervisorStatus(made), WorkerStatus(made)
     finally:
         made.close()
 
@@ -463,8 +469,8 @@ def test_the_cell_shows_the_call_that_goes_on() -> None:
 
     line = Sleeve(algorithm=part("algorithm", Looking), portfolio=part("portfolio", LookingPortfolio))
     recipe = Composition(sleeves=(line,), risks=(part("risk", LookingRisk),), seed=1)
-    with status() as shared:
-        watch = shared.watch()
+    with status() as (shared, worker):
+        watch = worker.watch()
         watch.introduce(recipe.parts)
         engine = TradingEngine(recipe, run="test.1", status=watch.status)
         assert [part.label for part in shared.limits.parts] == [part.label for part in engine.parts]
@@ -479,18 +485,18 @@ def test_the_cell_shows_the_call_that_goes_on() -> None:
 
 def test_the_next_worker_learns_which_event_it_was() -> None:
     events = [quote(n) for n in range(5)]
-    with status() as shared:
-        session = Session(builder(), journal=Journal(MEMORY), name="test", watch=shared.watch())
+    with status() as (shared, worker):
+        session = Session(builder(), journal=Journal(MEMORY), name="test", watch=worker.watch())
         session.deliver([Item([event]) for event in events])
         assert not shared.ready
-        shared.serve()
+        worker.serve()
         assert shared.ready
         assert not shared.finished
         shared.renew(WorkerCrash(4, ALGORITHM, "the process hung"))
         assert not shared.ready
-        assert shared.watch().casualty == WorkerCrash(4, ALGORITHM, "the process hung", events[3])
+        assert worker.watch().crash == WorkerCrash(4, ALGORITHM, "the process hung", events[3])
         shared.renew(None)
-        assert shared.watch().casualty is None
+        assert worker.watch().crash is None
         session._journal.close()
 
 

@@ -21,7 +21,7 @@ from intuition_core.plugins.catalogue import discover
 from intuition_core.serving.service import Service
 from intuition_core.session import archive
 from intuition_core.session.journal import Journal
-from intuition_core.session.session import replayed_events
+from intuition_core.session.recovery import replayed_events
 from intuition_core.trading.composition import rules_of
 from intuition_core.trading.engine import TradingEngine
 

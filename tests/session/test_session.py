@@ -13,18 +13,13 @@ from hypothesis import strategies as st
 
 from intuition_core import Signal
 from intuition_core.session import journal
-from intuition_core.session.journal import MEMORY, BadJournal, Batch, Delivery, Journal, JournalFailed
-from intuition_core.session.session import (
-    SNAPSHOT_EVERY,
-    BatchFailed,
-    IdReused,
-    Item,
-    ReplayDiffers,
-    Session,
-    StaleEpoch,
-    identity_of,
-    replayed_events,
-)
+from intuition_core.session.batch import Batch, Delivery
+from intuition_core.session.batch_run import Item
+from intuition_core.session.errors import BadJournal, BatchFailed, IdReused, JournalFailed, ReplayDiffers, StaleEpoch
+from intuition_core.session.identity import identity_of
+from intuition_core.session.journal import MEMORY, Journal
+from intuition_core.session.recovery import replayed_events
+from intuition_core.session.session import SNAPSHOT_EVERY, Session
 from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.naive import Naive
@@ -84,7 +79,7 @@ def session_of(path: Path | str, algorithm: type = Turns) -> Session:
 
 
 def decisions(session: Session, after: tuple[int, int] = (0, 0)) -> list[Record]:
-    return [record for some in session.decisions(after) for record in some]
+    return [record for some in session.outbox.decisions(after) for record in some]
 
 
 def uninterrupted(count: int) -> list[Any]:
@@ -175,7 +170,7 @@ class Failing:
 def test_what_cannot_be_committed_is_not_answered_and_never_run_again(tmp_path: Path, statement: str) -> None:
     expected = uninterrupted(9)
     session = session_of(tmp_path / "s.sqlite")
-    failing = session._journal._db = Failing(session._journal._db)  # type: ignore[assignment]  # a fault made by hand
+    failing = session._journal._database.connection = Failing(session._journal._database.connection)  # type: ignore[assignment]  # a fault made by hand
     heard: list[Any] = []
     session.listen(heard.extend)
     got = [session.deliver([item(n, key=str(n))])[0] for n in range(6)]
@@ -198,12 +193,12 @@ def test_what_cannot_be_committed_is_not_answered_and_never_run_again(tmp_path: 
 def test_a_full_disk_is_waited_for(tmp_path: Path) -> None:
     session = session_of(tmp_path / "s.sqlite")
     session.deliver([item(0, key="0")])
-    pages = session._journal._db.execute("PRAGMA page_count").fetchone()[0]
-    session._journal._db.execute(f"PRAGMA max_page_count = {pages}")
+    pages = session._journal._database.connection.execute("PRAGMA page_count").fetchone()[0]
+    session._journal._database.connection.execute(f"PRAGMA max_page_count = {pages}")
     big = Item([{**quote(1), "note": "x" * 100_000}], "1", b"x")
     with pytest.raises(JournalFailed, match="full"):
         session.deliver([big])
-    session._journal._db.execute("PRAGMA max_page_count = 1000000")
+    session._journal._database.connection.execute("PRAGMA max_page_count = 1000000")
     assert session.deliver([big]) == [[]]
     assert session.last_seq == 2
     session.close()
@@ -241,8 +236,8 @@ def test_what_is_settled_is_forgotten_and_the_rest_is_the_window(tmp_path: Path)
     assert [delivery.key for delivery in session.attach("c").window] == ["c:1:0", "c:1:1", "c:1:2", "c:1:3"]
     session.deliver([], client="c", acked="c:1:2")
     assert session.attach("c").window == [Delivery("c:1:3", 3, "quotes", "x")]
-    session.confirm("c", acked="c:1:3")
-    session.confirm("c", acked="c:1:3")
+    session.clients.confirm("c", acked="c:1:3")
+    session.clients.confirm("c", acked="c:1:3")
     attached = session.attach("c")
     assert (attached.window, attached.epoch) == ([], epoch + 3)
     assert [delivery.key for delivery in session.attach("other").window] == ["other:1:0"]
@@ -258,14 +253,14 @@ def test_the_outbox_holds_what_is_not_confirmed_as_published(tmp_path: Path) -> 
     session.deliver([item(n) for n in range(30, 40)])
     records = [record for reply in replies for record in reply]  # type: ignore[union-attr]  # all are known
     assert len(records) > 4
-    assert session.outbox("c", 1000) == records
-    assert session.outbox("c", 2) == records[:2]
-    session.confirm("c", published=records[2]["id"])
+    assert session.outbox.of_client("c", 1000) == records
+    assert session.outbox.of_client("c", 2) == records[:2]
+    session.clients.confirm("c", published=records[2]["id"])
     session.close()
     back = session_of(path)
-    assert back.outbox("c", 1000) == records[3:]
+    assert back.outbox.of_client("c", 1000) == records[3:]
     assert back.attach("c").published == records[2]["id"]
-    assert back.outbox("nobody", 10)[:1] == []
+    assert back.outbox.of_client("nobody", 10)[:1] == []
     back.close()
 
 
@@ -275,13 +270,13 @@ def test_epochs_are_kept_and_fence_only_their_own_client(tmp_path: Path) -> None
     session.attach("d")
     session.close()
     back = session_of(tmp_path / "s.sqlite")
-    back.check_epoch("c", 1)
+    back.clients.check_epoch("c", 1)
     assert back.attach("c").epoch == 2
     with pytest.raises(StaleEpoch, match="epoch 1 is over, 2 goes on"):
-        back.check_epoch("c", 1)
-    back.check_epoch("d", 1)
+        back.clients.check_epoch("c", 1)
+    back.clients.check_epoch("d", 1)
     with pytest.raises(StaleEpoch, match="has not attached"):
-        back.check_epoch("e", 0)
+        back.clients.check_epoch("e", 0)
     back.close()
 
 
@@ -427,7 +422,7 @@ def test_decisions_are_those_committed_while_a_transaction_is_under_way(tmp_path
                 assert go_on.wait(20)
             return super().execute(statement, *parameters)
 
-    session._journal._db = Waiting(session._journal._db)  # type: ignore[assignment]  # to stop it half-way
+    session._journal._database.connection = Waiting(session._journal._database.connection)  # type: ignore[assignment]  # to stop it half-way
     writer = threading.Thread(target=session.deliver, args=([item(n) for n in range(20, 40)],))
     writer.start()
     assert written.wait(20)
@@ -467,11 +462,11 @@ def test_whatever_dies_and_is_sent_again_each_event_counts_once(
         items = [item(n, key=f"c:1:{n}") for n in range(max(0, sent - draw.randint(0, 5)), min(total, sent + count))]
         fault = draw.random()
         if fault < 0.3:
-            failing = session._journal._db = Failing(session._journal._db)  # type: ignore[assignment]  # as above
+            failing = session._journal._database.connection = Failing(session._journal._database.connection)  # type: ignore[assignment]  # as above
             failing.failing = draw.choice(["BEGIN", "COMMIT"])
             with pytest.raises(JournalFailed):
                 session.deliver(items, client="c")
-            session._journal._db = failing._db
+            session._journal._database.connection = failing._db
             if fault < 0.15:  # and then it dies, with what it had only in memory
                 session._journal.close()
                 session = session_of(path, algorithm)

@@ -20,16 +20,12 @@ from intuition_core.errors import IntuitionError, PartFailed
 from intuition_core.plugins.catalogue import discover
 from intuition_core.serving.service import AlreadyRunning, Service
 from intuition_core.session import control
-from intuition_core.session.journal import MEMORY, Batch, Journal, JournalFailed
-from intuition_core.session.session import (
-    BehindBoundary,
-    Item,
-    NothingKept,
-    Session,
-    Stopping,
-    replayed_events,
-    restored,
-)
+from intuition_core.session.batch import Batch
+from intuition_core.session.batch_run import Item
+from intuition_core.session.errors import BehindBoundary, JournalFailed, NothingKept, Stopping
+from intuition_core.session.journal import MEMORY, Journal
+from intuition_core.session.recovery import replayed_events, restored
+from intuition_core.session.session import Session
 from intuition_core.supervision.crashes import WorkerCrash
 from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.engine import CONTROL, TradingEngine
@@ -498,16 +494,16 @@ def test_swaps_anywhere_come_back_from_snapshots_and_replays(tmp_path_factory: A
     journal.close()
 
 
-def test_a_casualty_of_the_old_part_is_not_held_against_the_new_one(tmp_path: Path) -> None:
+def test_a_crash_of_the_old_part_is_not_held_against_the_new_one(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "s.journal")
-    journal.mourn(WorkerCrash(1, 3, "the process hung", event=quote(5)))
+    journal.failures.record_crash(WorkerCrash(1, 3, "the process hung", event=quote(5)))
     journal.close()
     session = session_of(tmp_path / "s.journal")
     session.deliver([Item([session.prepare(swap("algorithm", "one", "telling"))])], control=True)
     (records,) = session.deliver([Item([quote(5)])])
     assert isinstance(records, list)
     assert types(records) == ["message", "message"]
-    assert not session._journal.casualties()
+    assert not session._journal.failures.crashes()
     session.close()
 
 
@@ -526,7 +522,7 @@ def test_a_session_that_was_handed_over_takes_nothing_more_and_goes_on_from_ther
     session._journal.close()  # and not in order
     again = session_of(tmp_path / "s.journal")
     assert (again.last_seq, again.statement.cash) == (21, session.statement.cash)
-    assert [each["action"] for each in again.controls((0, 0))] == ["upgrade"]
+    assert [each["action"] for each in again.outbox.controls((0, 0))] == ["upgrade"]
     for n in range(20, 60):
         again.deliver([Item([quote(n)])])
         if n % 7 == 0:

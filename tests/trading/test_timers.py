@@ -13,8 +13,9 @@ from support import quote
 from intuition_core.account.hours import Hours
 from intuition_core.backtest.run import Backtest
 from intuition_core.contracts import Context, Signal, Targets
+from intuition_core.session.batch_run import Item
 from intuition_core.session.journal import MEMORY, Journal
-from intuition_core.session.session import Item, Session
+from intuition_core.session.session import Session
 from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.timers import TIMER, BadTimer, Clock, Timer, read_timer

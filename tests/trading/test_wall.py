@@ -16,10 +16,15 @@ from support import quote
 from intuition_core.config.loading import BadConfiguration, load_config
 from intuition_core.contracts import Context, Signal
 from intuition_core.plugins.catalogue import discover
-from intuition_core.serving.service import BadCall, Service
+from intuition_core.serving.arguments import BadCall
+from intuition_core.serving.service import Service
 from intuition_core.session import control
-from intuition_core.session.journal import MEMORY, Journal, JournalFailed
-from intuition_core.session.session import Halted, Item, Session, Unheard, Unwatched, replayed_events
+from intuition_core.session.batch_run import Item
+from intuition_core.session.errors import Halted, JournalFailed, Unheard
+from intuition_core.session.journal import MEMORY, Journal
+from intuition_core.session.monitor import Unwatched
+from intuition_core.session.recovery import replayed_events
+from intuition_core.session.session import Session
 from intuition_core.supervision.crashes import WorkerCrash
 from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.digest import Digest
@@ -86,10 +91,10 @@ class Times:
         self.journal = journal
         self.start()
 
-    def start(self, casualty: WorkerCrash | None = None) -> None:
+    def start(self, crash: WorkerCrash | None = None) -> None:
         """Start a session, in place of the one before, which just ends."""
         watch = Unwatched()
-        watch.casualty = casualty
+        watch.crash = crash
         self.session = Session(
             lambda: TradingEngine(self._composition, run=RUN), journal=self.journal, name="s", watch=watch
         )
@@ -322,17 +327,17 @@ def test_records_of_the_clock_are_everybodys_and_in_their_place(world: Any) -> N
     session.deliver([Item([quote(ts=ns("15:30"))])], client="c", heard=(0, 0))
     times.at("16:00:01")
     [decision] = [record for record in times.records if record["type"] == "decision"]
-    assert session.outbox("c", 10) == [decision]
-    assert list(session.controls((0, 0))) == [decision]
+    assert session.outbox.of_client("c", 10) == [decision]
+    assert list(session.outbox.controls((0, 0))) == [decision]
     with pytest.raises(Unheard):
         session.deliver([Item([quote(ts=ns("16:01"))])], client="c", heard=(0, 0))
     place = (decision["seq"], 0)
     [[fill]] = session.deliver([Item([quote(ts=ns("16:01"))])], client="c", heard=place)  # type: ignore[misc]  # no ids
-    assert session.outbox("c", 10) == [decision, fill]
-    session.confirm("c", published=decision["id"])
+    assert session.outbox.of_client("c", 10) == [decision, fill]
+    session.clients.confirm("c", published=decision["id"])
     times.start()
-    assert times.session.outbox("c", 10) == [fill]
-    assert list(times.session.controls(place)) == []
+    assert times.session.outbox.of_client("c", 10) == [fill]
+    assert list(times.session.outbox.controls(place)) == []
     with pytest.raises(Unheard):
         times.session.deliver([Item([quote(ts=ns("16:02"))])], client="c", heard=(0, 0))
     assert attached.epoch == 1
@@ -348,7 +353,7 @@ def test_a_kill_takes_back_what_a_timer_has_decided(world: Any) -> None:
     event = control.kill("enough", ts=times.now, by="test", flatten=False)
     [killed] = session.deliver([Item([event])], control=True)
     assert decision["id"] in {record.get("cause") for record in killed}
-    assert list(session.controls((0, 0))) == killed == session.outbox("c", 10)
+    assert list(session.outbox.controls((0, 0))) == killed == session.outbox.of_client("c", 10)
     with pytest.raises(Unheard):
         session.deliver([Item([quote(ts=ns("16:01"))])], client="c", heard=(decision["seq"], 0))
     place = record_key(killed[-1]["id"])
@@ -381,7 +386,7 @@ def test_what_a_timer_refuses_takes_nothing_back(world: Any) -> None:
     times.take(quote(ts=ns("15:00:04.5")))
     replaced = [record["cause"] for record in times.records if record["type"] == "rejection"]
     assert replaced
-    decided = {record["id"] for found in times.session.decisions((0, 0)) for record in found}
+    decided = {record["id"] for found in times.session.outbox.decisions((0, 0)) for record in found}
     assert decided.issuperset(replaced)
 
 
@@ -403,13 +408,13 @@ def test_a_timer_that_could_not_be_kept_is_told_once(world: Any) -> None:
 
     times = world(HOURLY)
     times.take(quote(ts=ns("15:30")))
-    real = times.journal._db
-    times.journal._db = Full(real)  # type: ignore[assignment]  # as good as one
+    real = times.journal._database.connection
+    times.journal._database.connection = Full(real)  # type: ignore[assignment]  # as good as one
     with pytest.raises(JournalFailed):
         times.at("16:00:01")
     with pytest.raises(JournalFailed):
         times.at("16:00:02")
-    times.journal._db = real
+    times.journal._database.connection = real
     times.at("16:00:03")
     times.at("16:00:04")
     assert times.told == [("16:00:00", 0)]
@@ -450,7 +455,7 @@ def test_a_part_at_whose_timer_the_process_ended_is_spared_that_timer_alone(
     times.at(then)
     assert times.told == told
     assert [clock(record["ts"]) for record in times.records if record["type"] == "error"] == failures
-    assert times.journal.casualties() == {}
+    assert times.journal.failures.crashes() == {}
     assert times.replayed() == hashed(times.records)
 
 
@@ -549,25 +554,25 @@ def test_a_service_goes_by_the_clock_where_that_is_configured(opened: Any, tmp_p
     now = [ns("15:00")]
     config = configured(tmp_path, '\n[clock]\ntime = "wall"\ngrace = "2s"\n')
     service = opened(Service(config, discover(), now=lambda: now[0]))
-    assert service.by_the_clock
-    assert service.tell_timers() == 1.0
+    assert service.clock is not None
+    assert service.clock.tell() == 1.0
     now[0] = ns("16:00:01")
-    assert service.tell_timers() == 1.0
+    assert service.clock.tell() == 1.0
     assert service.session.last_seq == 0
     now[0] = ns("16:00:02")
-    service.tell_timers()
+    service.clock.tell()
     assert service.session.last_seq == 1
     service.session.halt("enough")
     now[0] = ns("17:00:02")
-    assert service.tell_timers() is None
+    assert service.clock.tell() is None
 
 
 def test_where_it_is_not_no_clock_tells_anything(opened: Any, tmp_path: Path) -> None:
     now = [ns("15:00")]
     service = opened(Service(configured(tmp_path), discover(), now=lambda: now[0]))
-    assert not service.by_the_clock
+    assert service.clock is None
     now[0] = ns("18:00")
-    assert service.tell_timers() == 1.0
+    assert service.session.tell_timers() is None
     assert service.session.last_seq == 0
 
 

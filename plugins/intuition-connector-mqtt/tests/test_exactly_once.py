@@ -26,8 +26,8 @@ from intuition_core.errors import BackendLost, BackendRefused, IntuitionError
 from intuition_core.plugins.catalogue import discover
 from intuition_core.rpc.server import Method
 from intuition_core.serving.service import Service
-from intuition_core.session.journal import Journal, JournalFailed
-from intuition_core.session.session import BatchFailed
+from intuition_core.session.errors import BatchFailed, JournalFailed
+from intuition_core.session.journal import Journal
 
 pytestmark = pytest.mark.mosquitto
 

@@ -23,7 +23,7 @@ from intuition_connector_mqtt.publisher import Publisher
 from websockets.sync.server import ServerConnection, serve
 
 from intuition_core.cli import main
-from intuition_core.session.session import identity_of
+from intuition_core.session.identity import identity_of
 
 pytestmark = pytest.mark.mosquitto
 

@@ -1,0 +1,167 @@
+"""The arguments of the RPC methods: their types, and what callers are told of other values."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final, TypeVar
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from intuition_core.errors import IntuitionError
+from intuition_core.session.batch import Delivery
+from intuition_core.trading.records import record_key
+
+ClientName = Annotated[str, Meta(min_length=1, max_length=128)]
+Count = Annotated[int, Meta(ge=0)]
+
+_T = TypeVar("_T")
+
+_CLIENT: Final = "a client's name of 1 to 128 characters"
+_EPOCH: Final = "the epoch that `attach` gave"
+_DELIVERY: Final = "a delivery as [key, packet, topic, hash]"
+
+
+class BadCall(IntuitionError):
+    """An argument of a call is not of the type that the method takes."""
+
+    def __init__(self, method: str, problem: str) -> None:
+        self.method = method
+        self.problem = problem
+        super().__init__(f"{method}: {problem}")
+
+
+class _GivenOptions(msgspec.Struct, frozen=True):
+    """Options as they come; other keys are left out."""
+
+    client: ClientName
+    epoch: int
+    deliveries: list[Delivery | None]
+    acked: str | None = None
+    published: str | None = None
+    heard: str | UnsetType | None = UNSET
+
+
+_EXPECTED: Final = {
+    "client": ("events", _CLIENT),
+    "epoch": ("events", _EPOCH),
+    "deliveries": ("events", _DELIVERY),
+    "acked": ("confirm", "the key of a delivery"),
+    "published": ("confirm", "the id of a record"),
+    "heard": ("events", "heard as the id of a record"),
+}
+"""For each option: the method that is named to the caller, and what it expects."""
+
+
+class Options(msgspec.Struct, frozen=True):
+    """What an attached client sends along with its items.
+
+    Attributes:
+        client: its name; None for callers that have not attached.
+        epoch: the number that `attach` gave it.
+        deliveries: one for each item, None where an item has none; empty where none has.
+        acked: the key of its last settled delivery.
+        published: the id of the last record whose publication was acknowledged.
+        heard: the place, as (seq, n), of the last record of `controls` that it has taken; None if it takes none.
+    """
+
+    client: str | None = None
+    epoch: int = 0
+    deliveries: Sequence[Delivery | None] = ()
+    acked: str | None = None
+    published: str | None = None
+    heard: tuple[int, int] | None = None
+
+    @classmethod
+    def read(cls, options: Any, count: int) -> "Options":
+        """Return the options of a call with that many items.
+
+        Raises:
+            BadCall: an option is missing or of another type.
+        """
+        if not isinstance(options, Mapping) or "client" not in options or "epoch" not in options:
+            raise BadCall("events", "expected options with `client` and `epoch`, as `attach` gave them")
+        deliveries = options.get("deliveries") or ()
+        if not isinstance(deliveries, list | tuple) or (deliveries and len(deliveries) != count):
+            raise BadCall("events", f"expected {count} deliveries, one for each item")
+        try:
+            known = {option: options[option] for option in _EXPECTED if option in options}
+            given = msgspec.convert({**known, "deliveries": deliveries}, _GivenOptions)
+        except msgspec.ValidationError as error:
+            raise _refused(options, str(error)) from None
+        if given.published is not None:
+            place(*_EXPECTED["published"], given.published)
+        heard = None if given.heard is UNSET else place(*_EXPECTED["heard"], given.heard)
+        return cls(given.client, given.epoch, given.deliveries, given.acked, given.published, heard)
+
+
+def _refused(options: Mapping[str, Any], error: str) -> BadCall:
+    """Return what the caller is told of an option that msgspec refuses with a path such as ``$.deliveries[3][1]``."""
+    option, _, index = error.rpartition("`$.")[2].rstrip("`").partition("[")
+    value = options[option]
+    return _bad(*_EXPECTED[option], value[int(index.partition("]")[0])] if index else value)
+
+
+def _bad(method: str, expected: str, value: Any) -> BadCall:
+    return BadCall(method, f"expected {expected}, got {value!r:.60}")
+
+
+def _read(method: str, expected: str, value: Any, type_: type[_T]) -> _T:
+    try:
+        return msgspec.convert(value, type_)
+    except msgspec.ValidationError:
+        raise _bad(method, expected, value) from None
+
+
+def client_name(method: str, value: Any) -> str:
+    """Return the name of a client.
+
+    Raises:
+        BadCall: it is no text of 1 to 128 characters.
+    """
+    return _read(method, _CLIENT, value, ClientName)
+
+
+def epoch_number(method: str, value: Any) -> int:
+    """Return the number of an epoch.
+
+    Raises:
+        BadCall: it is no whole number.
+    """
+    return _read(method, _EPOCH, value, int)
+
+
+def count(method: str, name: str, value: Any) -> int:
+    """Return a number of things.
+
+    Raises:
+        BadCall: it is no whole number from 0.
+    """
+    return _read(method, f"{name} as a whole number from 0", value, Count)
+
+
+def place(method: str, expected: str, record: Any) -> tuple[int, int]:
+    """Return the place of a record, as (seq, n), by its id; (0, 0), before the first record, for None.
+
+    Raises:
+        BadCall: it is no id of a record.
+    """
+    if record is None:
+        return (0, 0)
+    try:
+        return record_key(_read(method, expected, record, str))
+    except ValueError:
+        raise _bad(method, expected, record) from None
+
+
+def place_after(since: Any) -> tuple[tuple[int, int], bool]:
+    """Return the place after which decisions are wanted, and whether those of one event are to stay together.
+
+    Args:
+        since: the number of an event, after all of whose decisions the place is; or the id of a decision.
+
+    Raises:
+        BadCall: it is neither.
+    """
+    if not isinstance(since, str):
+        return (count("decisions", "since_seq", since), sys.maxsize), True
+    return place("decisions", "since_seq as a number or a decision's id", since), False

@@ -1,0 +1,132 @@
+"""The errors of sessions and journals. Callers of any language know them by their names."""
+
+import msgspec
+
+from intuition_core.errors import IntuitionError
+from intuition_core.trading.records import Record
+
+_UNSEEDED = (
+    "\n  The event was run before all processes had the same hash seed. A part that goes through a set may have had it "
+    "in another order then, which no process can repeat. Keep the journal as it is, and begin another session with "
+    "--session NAME; its replay is the same each time."
+)
+
+
+class JournalFailed(IntuitionError):
+    """The journal cannot be written at the moment."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        self.path = path
+        self.problem = problem
+        super().__init__(
+            f"the journal {path} cannot be written: {problem}; "
+            "nothing is acknowledged, and it goes on once this is mended"
+        )
+
+
+class BadJournal(IntuitionError):
+    """A file is no journal, or not one that this version reads."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        self.path = path
+        self.problem = problem
+        super().__init__(f"{path}: {problem}")
+
+
+class StaleEpoch(IntuitionError):
+    """An instance of a client called that a newer instance has replaced."""
+
+    def __init__(self, client: str, epoch: int, current: int) -> None:
+        self.client = client
+        self.epoch = epoch
+        self.current = current
+        why = f"attached again since: epoch {epoch} is over, {current} goes on" if current else "has not attached"
+        super().__init__(f"client `{client}` {why}; attach to go on")
+
+
+class IdReused(IntuitionError):
+    """An id came a second time, with other content."""
+
+    def __init__(self, identity: str) -> None:
+        self.identity = identity
+        super().__init__(f"the id {identity} was given to other content before; nothing was run")
+
+
+class ReplayDiffers(IntuitionError):
+    """An event of a journal, run again, causes another record than the journal holds.
+
+    Args:
+        seq: the number of the event.
+        journaled: the record that the journal holds.
+        replayed: the record that the event causes now.
+        seeded: whether the event was run by a process with the hash seed that all processes have.
+    """
+
+    def __init__(self, seq: int, journaled: Record | None, replayed: Record | None, *, seeded: bool = True) -> None:
+        self.seq = seq
+        self.journaled = journaled
+        self.replayed = replayed
+        super().__init__(
+            f"event {seq} causes another record than the journal holds; a part is not deterministic, or has changed\n"
+            f"  journal: {_shown(journaled)}\n  replay:  {_shown(replayed)}{'' if seeded else _UNSEEDED}"
+        )
+
+
+class Stopping(IntuitionError):
+    """The session was handed over to another process."""
+
+    def __init__(self) -> None:
+        super().__init__("another process goes on with the session; nothing was run, and the same can be sent again")
+
+
+class NothingKept(IntuitionError):
+    """The state of the parts cannot be kept now, so that no other process could go on with the session."""
+
+    def __init__(self) -> None:
+        super().__init__("what the parts have come to cannot be kept now; start the session again, and try again")
+
+
+class BehindBoundary(IntuitionError):
+    """The events before an upgrade would have to be run again, by another version of a part than then."""
+
+    def __init__(self, seq: int) -> None:
+        self.seq = seq
+        super().__init__(
+            f"what the session had come to at event {seq}, where another version of a part was taken up, cannot be "
+            "read, and what was before is never run with that version; begin another session with --session NAME"
+        )
+
+
+class BatchFailed(IntuitionError):
+    """A defect of the core while a batch ran; nothing of the batch counts, and memory was rebuilt from the journal."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+        super().__init__(f"nothing of the batch was run, because of a defect: {type(error).__name__}: {error}")
+
+
+class Unheard(IntuitionError):
+    """A client sent a batch before it had heard what others have decided since, or a timer of the wall clock.
+
+    Others decide with the kill switch, shares and swaps. A client publishes records in the order of their events, and
+    must take the records of such a decision first.
+    """
+
+    def __init__(self, client: str | None) -> None:
+        self.client = client
+        super().__init__(
+            f"client `{client}` has not heard what was decided since; nothing was run: ask for `controls`, then go on"
+        )
+
+
+class Halted(IntuitionError):
+    """The session takes no more events, because something failed without which it must not go on."""
+
+    def __init__(self, problem: str, *, remedy: str | None = None) -> None:
+        self.problem = problem
+        why = f"; {remedy}" if remedy else ", and its policy is `raise`; mend the part, or give it another policy"
+        super().__init__(f"the session takes no more events: {problem}{why}, and start the session again")
+
+
+def _shown(record: Record | None) -> str:
+    return "nothing" if record is None else msgspec.json.encode(record).decode()

@@ -1,0 +1,125 @@
+"""The records of a journal, read by the event, the client or the kind of record that is wanted."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import msgspec
+
+from intuition_core.session.batch import CLOCK, decoded, encoded
+from intuition_core.session.database import Database
+from intuition_core.trading.records import Record, record_key
+
+_STRETCH: Final = 1_000
+"""Events whose decisions are read at once."""
+_LARGEST: Final = 2**63 - 1
+"""The largest number that SQLite holds."""
+
+
+class RecordReader:
+    """Committed records. Methods that say so may be called by any thread, whatever the writer is doing.
+
+    Args:
+        database: the journal's.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        return self._database.connection
+
+    def decisions(self, after: tuple[int, int]) -> Iterator[list[Record]]:
+        """Yield the decisions after a (seq, n), oldest first: a list for each thousand events or so, maybe empty.
+
+        Any thread may read. Nothing is held between two steps, so that a reader may take its time.
+
+        Raises:
+            BadJournal: the file cannot be read.
+        """
+        read = self._database.read
+        ((start, end),) = read(
+            "SELECT coalesce((SELECT max(first) FROM batches WHERE first <= ?), (SELECT min(first) FROM batches)), "
+            "(SELECT max(first) FROM batches)",
+            min(after[0], _LARGEST),
+        )
+        while start is not None and start <= end:
+            # Most batches have no decision: those are not even decoded.
+            rows = read(
+                "SELECT records FROM batches WHERE first >= ? AND first < ? AND instr(records, ?) ORDER BY first",
+                start,
+                start + _STRETCH,
+                b"decision",
+            )
+            yield [
+                record
+                for (records,) in rows
+                for record in decoded(records)
+                if record["type"] == "decision" and record_key(record["id"]) > after
+            ]
+            start += _STRETCH
+
+    def outbox(self, client: str, after: tuple[int, int], limit: int) -> list[Record]:
+        """Return what a client is to publish after a (seq, n), oldest first, at most ``limit`` records.
+
+        These are the records of its own items, of each event that has a control record, whoever sent it, and of timers
+        that fell due by the wall clock.
+        """
+        found: list[Record] = []
+        controls = {seq: first for first, seq in self.control_events() if seq >= after[0]}
+        rows = self._db.execute(
+            "SELECT records, client IN (?, ?) FROM batches WHERE (client IN (?, ?) AND last >= ?) "
+            "OR first IN (SELECT value FROM json_each(?)) ORDER BY first",
+            (client, CLOCK, client, CLOCK, after[0], msgspec.json.encode(list(controls.values())).decode()),
+        )
+        for records, own in rows:
+            found.extend(
+                record
+                for record in decoded(records)
+                if (own or record["seq"] in controls) and record_key(record["id"]) > after
+            )
+            if len(found) >= limit:
+                break
+        return found[:limit]
+
+    def control_events(self) -> list[tuple[int, int]]:
+        """Return the events that have a control record, each as the first event of its batch and its own number."""
+        row = self._db.execute("SELECT value FROM meta WHERE key = 'controls'").fetchone()
+        return msgspec.json.decode(row[0], type=list[tuple[int, int]]) if row else []
+
+    def controls(self) -> Iterator[Record]:
+        """Yield the records of all events that have a control record, oldest first."""
+        return self.of(self.control_events())
+
+    def of(self, events: Iterable[tuple[int, int]]) -> Iterator[Record]:
+        """Yield the records of some events, each named by the first event of its batch and its own number.
+
+        Any thread may read.
+
+        Raises:
+            BadJournal: the file cannot be read.
+        """
+        for first, seq in events:
+            for (records,) in self._database.read("SELECT records FROM batches WHERE first = ?", first):
+                yield from (record for record in decoded(records) if record["seq"] == seq)
+
+    def told_by_clock(self, after: tuple[int, int]) -> Iterator[Record]:
+        """Yield the records after a (seq, n) of timers that fell due by the wall clock, oldest first.
+
+        Any thread may read.
+
+        Raises:
+            BadJournal: the file cannot be read.
+        """
+        read = self._database.read
+        batches = "FROM batches WHERE client = ? AND last >= ? AND records <> ?"
+        for (first,) in read(f"SELECT first {batches} ORDER BY last", CLOCK, after[0], encoded(())):
+            for (records,) in read("SELECT records FROM batches WHERE first = ?", first):
+                yield from (record for record in decoded(records) if record_key(record["id"]) > after)
+
+    def last_told_by_clock(self) -> Record | None:
+        """Return the last record of a timer that fell due by the wall clock."""
+        latest = "SELECT records FROM batches WHERE client = ? AND records <> ? ORDER BY last DESC LIMIT 1"
+        row = self._db.execute(latest, (CLOCK, encoded(()))).fetchone()
+        return decoded(row[0])[-1] if row else None

@@ -1,0 +1,118 @@
+"""Bringing an engine to where a journal ends: snapshots, and the replay of events."""
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from intuition_core.session.errors import BehindBoundary, ReplayDiffers
+from intuition_core.session.journal import Journal
+from intuition_core.session.judging import part_name, step_by
+from intuition_core.supervision.crashes import Release
+from intuition_core.trading.engine import TradingEngine
+from intuition_core.trading.records import Record
+
+
+class Recovery(NamedTuple):
+    """How a session came back.
+
+    Attributes:
+        last_seq: the number of its last event.
+        snapshot: the event of the snapshot that it began from; 0 without one.
+        replayed: how many events were run again.
+    """
+
+    last_seq: int
+    snapshot: int
+    replayed: int
+
+
+def restored(engine: TradingEngine, journal: Journal, *, wanted: bool = True) -> int:
+    """Restore the latest snapshot that the engine accepts, and return its event; 0 where there is none.
+
+    Args:
+        engine: before its first event.
+        journal: where the snapshots are.
+        wanted: whether to restore one that is not needed, rather than to run all events again.
+
+    Raises:
+        BehindBoundary: no snapshot is left after which all events may be run again.
+    """
+    boundary = journal.boundary
+    for seq, state in journal.snapshots():
+        if (wanted or seq == boundary) and seq >= boundary and engine.restore(state):
+            return seq
+    if boundary:
+        raise BehindBoundary(boundary)
+    return 0
+
+
+def swapped(records: Iterable[Record]) -> Iterator[Record]:
+    """Yield the control records of parts that took the place of others."""
+    return (record for record in records if record["type"] == "control" and record["action"] == "swap")
+
+
+def replayed_events(
+    engine: TradingEngine, journal: Journal, *, after: int = 0, until: int | None = None, compare: bool = True
+) -> Iterator[Sequence[Record]]:
+    """Run a journal's events again, and yield each event's records.
+
+    Args:
+        engine: at event ``after``.
+        journal: where the events are.
+        after: the last event that is not to be run.
+        until: the last event to be run; None for the last of the journal.
+        compare: compare the records with the journal's.
+
+    Raises:
+        ReplayDiffers: at the first record that is not the journal's, byte for byte; the text of an error is left out.
+    """
+    decisions = journal.failures.decisions()
+    releases = journal.failures.releases()
+    unseeded = journal.meta().get("seeded_after", sys.maxsize)
+    engine.judging = False
+    try:
+        for events, records in journal.batches(after):
+            place = 0
+            for event in events:
+                if until is not None and engine.seq >= until:
+                    return
+                _release(engine, releases)
+                seq = engine.seq + 1
+                again = engine.step(event) if seq not in decisions else step_by(engine, event, decisions[seq])
+                engine.leave_if_forked()
+                if compare:
+                    stored = []
+                    while place < len(records) and records[place]["seq"] == seq:
+                        stored.append(records[place])
+                        place += 1
+                    _compare(seq, stored, again, seeded=seq > unseeded)
+                yield again
+        _release(engine, releases)
+    finally:
+        engine.judging = True
+
+
+def _release(engine: TradingEngine, releases: Sequence[Release]) -> None:
+    """Call again the parts whose quarantine ended after the event that the engine has come to."""
+    for release in releases:
+        if release.seq == engine.seq and release.name == part_name(engine, release.part):
+            engine.release(release.part)
+
+
+def _compare(seq: int, stored: Sequence[Record], again: Sequence[Record], *, seeded: bool) -> None:
+    if not stored and not again:
+        return
+    for n in range(max(len(stored), len(again))):
+        one = stored[n] if n < len(stored) else None
+        other = again[n] if n < len(again) else None
+        if _compared(one) != _compared(other):
+            raise ReplayDiffers(seq, one, other, seeded=seeded)
+
+
+def _compared(record: Record | None) -> bytes:
+    # The text of an exception may hold an address, or a set in any order, and decides nothing.
+    if record is not None and record["type"] == "error":
+        record = {**record, "problem": None}
+    return msgspec.msgpack.encode(record)
