@@ -131,7 +131,14 @@ RENAMED = {
         "Options": "serving.arguments:Options",
         "TooManyDecisions": "serving.paging:TooManyDecisions",
     },
-    "strategy": {"Cell": "trading.engine:CallStatus", "Strategy": "trading.engine:TradingEngine"},
+    "strategy": {
+        "CONTROL": "trading.decisions:CONTROL",
+        "Cell": "trading.calls:CallStatus",
+        "MAX_NAMED": "trading.booking:MAX_NAMED",
+        "Quarantine": "trading.roster:Quarantine",
+        "Strategy": "trading.engine:TradingEngine",
+        "UNHEARD": "trading.decisions:UNHEARD",
+    },
     "verdicts": {"Casualty": "supervision.crashes:WorkerCrash", "Verdict": "supervision.crashes:FailureDecision"},
 }
 """Names that modules had under their old names, and what they are called; importing the old module brings them back."""

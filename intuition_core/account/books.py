@@ -12,9 +12,10 @@ import msgspec
 
 from intuition_core.account.actions import Action, Booked, Split
 from intuition_core.account.amounts import EXACT, total
-from intuition_core.account.ledger import Ledger, LedgerState, Position, Reservation
+from intuition_core.account.ledger import Ledger
 from intuition_core.account.margin import Margin
 from intuition_core.account.market import Market
+from intuition_core.account.positions import LedgerState, Position, Reservation
 from intuition_core.contracts import ClosedTrade
 from intuition_core.errors import IntuitionError
 
@@ -148,7 +149,7 @@ class Books:
         return {sid: float(position.quantity) for sid, position in self.positions.items() if position.quantity}
 
     def position(self, sid: str) -> Position | None:
-        """Give what all together hold of a symbol, as `positions` does; None where nobody holds it."""
+        """Return the position of all algorithms together in a symbol; None where none holds it."""
         together: Position | None = None
         for ledger in self.ledgers.values():
             position = ledger.positions.get(sid)
@@ -179,7 +180,7 @@ class Books:
         return sorted(trades, key=lambda trade: trade.ts)[-1000:]
 
     def go_by(self, rules: int) -> None:
-        """Book by other rules from now on."""
+        """Book by the rules of another number from now on."""
         for ledger in self.ledgers.values():
             ledger.rules = rules
 
@@ -247,12 +248,12 @@ class Books:
         return booked
 
     def snapshot(self) -> BooksState:
-        """Give the books as they can be kept."""
+        """Return the state of all ledgers and of the market."""
         ledgers = {name: ledger.snapshot() for name, ledger in self.ledgers.items()}
         return BooksState(idle=self.idle, shares=self.shares, ledgers=ledgers, rates=self.market.snapshot())
 
     def restore(self, state: BooksState) -> None:
-        """Take up what was kept."""
+        """Restore a state."""
         self.idle = state.idle
         self.shares = dict(state.shares)
         for name, ledger in self.ledgers.items():
@@ -267,7 +268,7 @@ class Books:
 
 
 def _portion(amount: Decimal, share: Decimal) -> Decimal:
-    """Give a share of an amount in whole cents, rounded down; all of it exactly."""
+    """Return a share of an amount in whole cents, rounded down; all of it exactly."""
     if share == 1:
         return amount
     cents = EXACT.divide_int(EXACT.multiply(amount, share), _CENT)
@@ -275,11 +276,11 @@ def _portion(amount: Decimal, share: Decimal) -> Decimal:
 
 
 def _of(gap: Decimal, there: Decimal, missing: Decimal) -> Decimal:
-    """Give a gap's part of what is there, in whole cents, rounded down."""
+    """Return a gap's part of what is there, in whole cents, rounded down."""
     cents = EXACT.divide_int(EXACT.multiply(gap, there), EXACT.multiply(missing, _CENT))
     return EXACT.multiply(cents, _CENT)
 
 
 def _both(one: Position, other: Position) -> Position:
-    """Give two positions in one symbol as one."""
+    """Return the sum of two positions in one symbol."""
     return Position(EXACT.add(one.quantity, other.quantity), EXACT.add(one.cost, other.cost))

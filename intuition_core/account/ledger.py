@@ -1,4 +1,4 @@
-"""The account, exact: cash, reservations, and positions at what they cost.
+"""The exact account of one algorithm: cash, reservations, and positions at what they cost.
 
 Everything booked here is a `Decimal` made by ``Decimal(str(x))``. Additions and multiplications are exact: a context
 that would have to round raises instead. The one division, the cost of a part of a position, is rounded once and the
@@ -10,17 +10,16 @@ units are bought back.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import ClassVar, Final, Protocol
 from weakref import ref
-
-import msgspec
 
 from intuition_core.account.actions import Action, Booked, Dividend, Split
 from intuition_core.account.amounts import EXACT, ROUNDING, exact, part_of_cost, plain_decimal, rounded
 from intuition_core.account.margin import Margin
 from intuition_core.account.market import Market, Unbookable
+from intuition_core.account.positions import LedgerState, Position, Reservation, Units
 from intuition_core.contracts import ClosedTrade
 
 _ZERO: Final = Decimal(0)
@@ -55,69 +54,6 @@ class NoMargin(Unbookable):
         super().__init__(
             f"{sid} cannot be sold short without a margin; the table [margin] of the configuration permits it"
         )
-
-
-class Position(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """Units of one symbol and what they cost together, in the account's currency.
-
-    Both are negative for what was sold short: the units that are owed, and what their sale brought less its fees.
-    """
-
-    quantity: Decimal
-    cost: Decimal
-
-
-class Reservation(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """Cash set aside for an order to open a position in one symbol."""
-
-    sid: str
-    cash: Decimal
-
-
-class LedgerState(msgspec.Struct, frozen=True, kw_only=True):
-    """A ledger as it can be kept: exact amounts, marks, and the latest closed trades."""
-
-    deposits: Decimal
-    cash: Decimal
-    realised: Decimal
-    reservations: dict[str, Reservation]
-    positions: dict[str, Position]
-    marks: dict[str, float]
-    closed: list[ClosedTrade]
-    opened: dict[str, int] = {}
-
-
-class Units(Mapping[str, float]):
-    """The units of each position, as they were when it was asked for: it is a copy only once one of them changes."""
-
-    __slots__ = ("__weakref__", "_positions")
-
-    def __init__(self, positions: Mapping[str, Position]) -> None:
-        self._positions = positions
-
-    def __getitem__(self, sid: str) -> float:
-        """Give the units of a symbol, negative for what was sold short."""
-        return float(self._positions[sid].quantity)
-
-    def __contains__(self, sid: object) -> bool:
-        """Whether there is a position in a symbol."""
-        return sid in self._positions
-
-    def __iter__(self) -> Iterator[str]:
-        """Give the symbols in the order in which their positions were opened."""
-        return iter(self._positions)
-
-    def __len__(self) -> int:
-        """Give how many positions there are."""
-        return len(self._positions)
-
-    def __repr__(self) -> str:
-        """Show it as the dict that it stands for."""
-        return repr(dict(self))
-
-    def keep(self) -> None:
-        """Stay as it is now, whatever is booked."""
-        self._positions = dict(self._positions)
 
 
 class Ledger:
@@ -187,7 +123,7 @@ class Ledger:
         self._closed: deque[tuple[str, Decimal, Decimal, Decimal, int, bool]] = deque(maxlen=_KEPT_TRADES)
 
     def position(self, sid: str) -> Position | None:
-        """Give the position in a symbol; None where there is none."""
+        """Return the position in a symbol; None where there is none."""
         return self.positions.get(sid)
 
     @property
@@ -200,7 +136,7 @@ class Ledger:
         return there
 
     def _move(self, sid: str) -> None:
-        """Note that the position in a symbol is about to change."""
+        """Note that the position in a symbol is about to change, and keep the units that parts have read."""
         self.market.moved.add(sid)
         if self._shown is not None:
             there = self._shown()
@@ -259,7 +195,7 @@ class Ledger:
         return total
 
     def snapshot(self) -> LedgerState:
-        """Give the ledger as it can be kept."""
+        """Return the state of the ledger: exact amounts, positions, the latest closed trades."""
         return LedgerState(
             deposits=self.deposits,
             cash=self.cash,
@@ -272,7 +208,7 @@ class Ledger:
         )
 
     def restore(self, state: LedgerState) -> None:
-        """Take up what was kept. The marks stay the same object: views look at it."""
+        """Restore a state. The marks stay the same object, which views read."""
         self.deposits = state.deposits
         self.cash = state.cash
         self.realised = state.realised
@@ -289,7 +225,7 @@ class Ledger:
         )
 
     def reserve(self, order_id: str, sid: str, amount: Decimal) -> None:
-        """Set cash aside for an order: to buy a symbol, or, as much as `Margin.to_short` says, to sell it short.
+        """Reserve cash for an order: to buy a symbol, or, as much as `Margin.to_short` says, to sell it short.
 
         Raises:
             NotEnough: more than is available.
@@ -300,7 +236,7 @@ class Ledger:
         self.reservations[order_id] = Reservation(sid, amount)
 
     def release(self, order_id: str) -> Decimal:
-        """Give the cash set aside for an order back to what is available, and say how much it was."""
+        """Release the cash reserved for an order, and return it; 0 where there is none."""
         reservation = self.reservations.pop(order_id, None)
         if reservation is None:
             return _ZERO
@@ -308,7 +244,7 @@ class Ledger:
         return reservation.cash
 
     def buy(self, sid: str, quantity: Decimal, price: Decimal, fees: Decimal = _ZERO) -> Decimal:
-        """Book units bought, and give what they cost with the fees, which are part of a position's cost.
+        """Book units bought, and return their cost with the fees, which are part of the position's cost.
 
         Raises:
             NotEnough: more than the cash that is available.
@@ -336,7 +272,7 @@ class Ledger:
     def sell(
         self, sid: str, quantity: Decimal, price: Decimal, ts: int, fees: Decimal = _ZERO
     ) -> tuple[Decimal, Decimal]:
-        """Book units sold; give what they brought, less the fees, and the profit over what they had cost.
+        """Book units sold, and return the proceeds less the fees, and the profit over their cost.
 
         Raises:
             NotEnough: more than the units held; or fees, or a price below nothing, take more than is available.
@@ -349,13 +285,7 @@ class Ledger:
             proceeds = EXACT.subtract(proceeds, fees)
         if proceeds < 0 and EXACT.add(self.available, proceeds) < 0:  # below nothing, who sells pays
             raise NotEnough("cash", EXACT.minus(proceeds), self.available)
-        self._move(sid)
-        if quantity == held.quantity:
-            cost = held.cost
-            del self.positions[sid]
-        else:
-            cost = part_of_cost(held.cost, quantity, held.quantity)
-            self.positions[sid] = Position(EXACT.subtract(held.quantity, quantity), EXACT.subtract(held.cost, cost))
+        cost = self._take(sid, held, quantity)
         profit = EXACT.subtract(proceeds, cost)
         self.cash = EXACT.add(self.cash, proceeds)
         self.realised = EXACT.add(self.realised, profit)
@@ -363,9 +293,9 @@ class Ledger:
         return proceeds, profit
 
     def short(self, sid: str, quantity: Decimal, price: Decimal, fees: Decimal = _ZERO) -> Decimal:
-        """Book units sold that are not held, and give what they brought, less the fees.
+        """Book units sold short, and return the proceeds less the fees.
 
-        Nothing is realised: what was brought is the position's cost, negative, until the units are bought back.
+        Nothing is realised: the proceeds are the position's cost, negative, until the units are bought back.
 
         Raises:
             NoMargin: nothing may be sold short.
@@ -395,7 +325,7 @@ class Ledger:
     def cover(
         self, sid: str, quantity: Decimal, price: Decimal, ts: int, fees: Decimal = _ZERO
     ) -> tuple[Decimal, Decimal]:
-        """Book units bought back that were sold short; give what they cost with the fees, and the profit.
+        """Book units bought back that were sold short, and return their cost with the fees, and the profit.
 
         The profit is what their sale had brought, less what they cost now. It is never refused for want of cash: who
         loses must be able to end it, and what is missing is a debt, as negative cash.
@@ -416,7 +346,7 @@ class Ledger:
         return paid, profit
 
     def act(self, action: Action) -> Booked | None:
-        """Book what a split or a dividend does to a position; None where there is none. It changes no mark.
+        """Book a split or a dividend, and return what it did to the position; None without one. It changes no mark.
 
         A split multiplies the units and leaves their cost, exactly. What comes to less than a whole `Market.grain` is
         paid out (cash in lieu): it is booked as if it had been sold at the latest mark, or at what it had cost where
@@ -465,7 +395,7 @@ class Ledger:
         return Booked(before=held.quantity, after=held.quantity, paid_out=_ZERO, cash=cash, profit=cash)
 
     def _take(self, sid: str, held: Position, quantity: Decimal) -> Decimal:
-        """Take units out of a position, of its sign, and give what of its cost was theirs."""
+        """Remove units from a position, of its sign, and return their part of its cost."""
         self._move(sid)
         if quantity == held.quantity:
             del self.positions[sid]
@@ -475,7 +405,7 @@ class Ledger:
         return cost
 
     def _owed(self) -> Decimal:
-        """Give what it would take to buy back all that is short, at the latest marks; at entry where there is none."""
+        """Return the cash that buys back all short positions at the latest marks; at their cost without a mark."""
         total = _ZERO
         for sid, position in self.positions.items():
             if position.quantity < 0:
@@ -528,7 +458,7 @@ class Readable(Protocol):
         """Units held, and what they cost, by symbol; negative for what was sold short."""
 
     def position(self, sid: str) -> Position | None:
-        """Give the position in a symbol; None where there is none."""
+        """Return the position in a symbol; None where there is none."""
 
     @property
     def units(self) -> Mapping[str, float]:

@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Mapping
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from math import isfinite
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from intuition_core.account.actions import Dividend, Split
 from intuition_core.account.amounts import EXACT, ROUNDING, exact
@@ -71,6 +73,27 @@ class NoCalendar(IntuitionError):
         self.symbol = symbol
         self.calendar = calendar
         super().__init__(f"{symbol} trades by the calendar {calendar}, whose hours are not there")
+
+
+class Rate(msgspec.Struct, frozen=True):
+    """The price of one unit of a currency, ``base``, in another, ``quoted``."""
+
+    base: str
+    quoted: str
+    price: Decimal
+
+
+def read_rate(data: Mapping[str, Any]) -> Rate:
+    """Return the rate of an event of the channel `rates`.
+
+    Raises:
+        BadData: the symbol is no pair of currencies, or the quote no number above zero.
+    """
+    base, other = _pair(data.get("sid"))
+    quote = data.get("quote")
+    if isinstance(quote, bool) or not isinstance(quote, int | float | Decimal) or not isfinite(quote) or quote <= 0:
+        raise BadData(f"expected a rate above zero, got {quote!r:.60}", field="quote")
+    return Rate(base, other, exact(quote))
 
 
 class Market:
@@ -155,7 +178,7 @@ class Market:
     # -- what a unit is worth
 
     def unit(self, sid: str, price: Decimal) -> Decimal:
-        """Give what one unit is worth at a price, in the account's currency: price * multiplier * rate, exactly.
+        """Return the worth of one unit at a price, in the account's currency: price * multiplier * rate, exactly.
 
         Raises:
             NoRate: the symbol is quoted in a currency of which no rate is known yet.
@@ -168,7 +191,7 @@ class Market:
         return self.convert(sid, price)
 
     def convert(self, sid: str, amount: Decimal) -> Decimal:
-        """Give what an amount in the currency of a symbol is in the account's: amount * rate, exactly.
+        """Return an amount in the currency of a symbol in that of the account: amount * rate, exactly.
 
         Raises:
             NoRate: no rate of the currency is known yet.
@@ -182,7 +205,7 @@ class Market:
         return EXACT.multiply(amount, rate)
 
     def check(self, dividend: Dividend) -> None:
-        """Look whether a dividend is in the currency of its symbol.
+        """Check that a dividend is in the currency of its symbol.
 
         Raises:
             OtherCurrency: it says that it is in another, or in one while that of the symbol is not known.
@@ -195,7 +218,7 @@ class Market:
             raise OtherCurrency(dividend.sid, dividend.currency, quoted)
 
     def value(self, sid: str) -> Decimal | None:
-        """Give what one unit is worth at its latest quote; None where it has none, or no rate is known yet."""
+        """Return the worth of one unit at its latest quote; None without a quote, or without a rate so far."""
         mark = self.marks.get(sid)
         if mark is None:
             return None
@@ -205,30 +228,30 @@ class Market:
             return None
 
     def worth(self, sid: str, quantity: Decimal) -> Decimal | None:
-        """Give what units are worth at the latest quote, negative for what was sold short; None as in `value`."""
+        """Return the worth of units at the latest quote, negative for units sold short; None as in `value`."""
         value = self.value(sid)
         return None if value is None else EXACT.multiply(quantity, value)
 
     # -- in what steps
 
     def step(self, sid: str) -> Decimal:
-        """Give the smallest number of units that can be ordered: the instrument's lot, or the account's step."""
+        """Return the smallest number of units that can be ordered: the instrument's lot, or the account's step."""
         instrument = self._instruments.get(sid)
         return self._step if instrument is None or instrument.lot is None else instrument.lot
 
     def grain(self, sid: str) -> Decimal:
-        """Give the smallest number of units that can be held: the account's step, or the lot where that is smaller."""
+        """Return the smallest number of units that can be held: the smaller of the account's step and the lot."""
         return min(self._step, self.step(sid))
 
     def tick(self, sid: str) -> Decimal | None:
-        """Give the smallest step of a symbol's price; None where prices have none."""
+        """Return the smallest step of a symbol's price; None where prices have none."""
         instrument = self._instruments.get(sid)
         return None if instrument is None else instrument.tick
 
     # -- when
 
     def day_end(self, sid: str, ts: int) -> int:
-        """Give when the day of a time ends for a symbol, nanoseconds UTC: the first moment that is no more of it.
+        """Return the end of a time's day for a symbol, nanoseconds UTC: the first moment after it.
 
         With a calendar that is right after the close of the session that is not over yet, or else of the next one;
         without, and after the last session that the calendar knows, midnight UTC.
@@ -238,7 +261,7 @@ class Market:
         return (ts // DAY + 1) * DAY
 
     def last_day(self, sid: str, since: int) -> int:
-        """Give the last moment of the day of the first moment after ``since``, for a symbol, nanoseconds UTC.
+        """Return the last moment of the day of the first moment after ``since``, for a symbol, nanoseconds UTC.
 
         With a calendar that is the close of the session in which it can be traded first, otherwise midnight UTC: a bar
         that ends at midnight is the last one of its day.
@@ -248,17 +271,17 @@ class Market:
         return ((since + 1) // DAY + 1) * DAY
 
     def is_open(self, sid: str, ts: int) -> bool:
-        """Say whether a symbol is traded at a time, nanoseconds UTC; without a calendar it always is."""
+        """Return whether a symbol is traded at a time, nanoseconds UTC; without a calendar it always is."""
         hours = self._hours.get(sid)
         return hours is None or hours.is_open(ts)
 
     def calendar_of(self, sid: str) -> str | None:
-        """Give the name of a symbol's calendar; None where it has none."""
+        """Return the name of a symbol's calendar; None where it has none."""
         hours = self._hours.get(sid)
         return None if hours is None else hours.name
 
     def traded_until(self, sid: str, data: Data) -> int | None:
-        """Give the last moment of an event at which its symbol is traded, nanoseconds UTC; None where it never is.
+        """Return the last moment of an event at which its symbol is traded, nanoseconds UTC; None where it never is.
 
         Without a calendar that is the event's ``ts``. A bar that reaches beyond a session has that session's prices.
         """
@@ -271,24 +294,18 @@ class Market:
 
     # -- what events change
 
-    def rate(self, sid: object, quote: object) -> None:
-        """Take a rate: with ``EUR/USD`` and 1.08, one EUR is 1.08 USD from now on, and one USD is 1 / 1.08 EUR.
+    def rate(self, rate: Rate) -> None:
+        """Book a rate: with ``EUR/USD`` and 1.08, one EUR is 1.08 USD from now on, and one USD is 1 / 1.08 EUR.
 
         The inverse is rounded once, here, half to even to 15 significant digits. What is in a currency without a rate
         of its own to the account's is counted through one that has rates to both, the first by name, as the product of
         the two. A pair that no instrument needs is forgotten.
-
-        Raises:
-            BadData: the symbol is no pair of currencies, or the quote no number above zero.
         """
-        base, other = _pair(sid)
-        if isinstance(quote, bool) or not isinstance(quote, int | float | Decimal) or not isfinite(quote) or quote <= 0:
-            raise BadData(f"expected a rate above zero, got {quote!r:.60}", field="quote")
+        base, other = rate.base, rate.quoted
         if base != self.currency and other != self.currency and not {base, other} & self._foreign:
             return
-        rate = exact(quote)
-        self._pairs[base, other] = rate
-        self._pairs[other, base] = _INVERSE.divide(_ONE, rate)
+        self._pairs[base, other] = rate.price
+        self._pairs[other, base] = _INVERSE.divide(_ONE, rate.price)
         self._find_rates()
 
     def split(self, split: Split, *, marked: bool = True) -> None:
@@ -317,11 +334,11 @@ class Market:
         self.marks[dividend.sid] = float(max(ROUNDING.subtract(exact(mark), amount), Decimal(0)))
 
     def snapshot(self) -> dict[str, Decimal]:
-        """Give the rates as they can be kept, by pair; the marks are kept with the ledgers."""
+        """Return the rates by pair, as a state; the marks are kept with the ledgers."""
         return {f"{base}/{other}": rate for (base, other), rate in self._pairs.items()}
 
     def restore(self, rates: Mapping[str, Decimal]) -> None:
-        """Take up what was kept."""
+        """Restore rates."""
         self._pairs.update((_pair(sid), rate) for sid, rate in rates.items())
         self._find_rates()
 

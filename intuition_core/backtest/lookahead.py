@@ -74,7 +74,7 @@ class _Step(NamedTuple):
 
 def _traced(engine: TradingEngine, batches: Batches) -> Iterator[_Step]:
     for batch in batches:
-        for data in engine.with_timers(batch):
+        for data in engine.timers.between(batch):
             event = hashlib.blake2b(msgspec.msgpack.encode(data), digest_size=8).digest()
             records = engine.step(data)
             yield _Step(engine.seq, data["ts"], event, msgspec.json.encode(records) if records else None)

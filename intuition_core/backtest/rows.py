@@ -127,7 +127,7 @@ def course(engine: TradingEngine, events: Iterable[Data]) -> Course:
     now = -(2**63)
     delay = engine.composition.fills.delay
     for data in events:
-        for event in engine.with_timers([data]):
+        for event in engine.timers.between([data]):
             now = max(now, event["ts"])
             if event["channel"] == DEFAULT_CHANNEL:
                 latest[event["sid"]] = event

@@ -90,7 +90,7 @@ class Backtest:
         """
         if not events:
             return
-        events = self.engine.with_timers(events)
+        events = self.engine.timers.between(events)
         with passing():
             self._take(events, part)
         self.engine.leave_if_forked()
@@ -120,7 +120,7 @@ class Backtest:
         others, moves = engine.others, books.moves
         before = engine.seq + 1
         seen = 0
-        kept = self._kept
+        kept, failures = self._kept, engine.failures
         if books.market.has_instruments:  # a rate changes what everything is worth, and leaves no record
             self._run_each(events)
             return
@@ -132,8 +132,8 @@ class Backtest:
                 curve.look(events, seen, at, only_quotes=engine.others == others)
                 curve.settle(events[at])
                 seen = at + 1
-            if engine.halted is not None:
-                raise engine.halted
+            if failures.halted is not None:
+                raise failures.halted
         curve.look(events, seen, len(events), only_quotes=engine.others == others)
         if len(kept) >= _AT_ONCE:
             self._pass_on()

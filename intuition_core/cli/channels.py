@@ -36,7 +36,7 @@ def check_channels(engine: "TradingEngine", catalogue: "Catalogue") -> None:
     Raises:
         NobodySends: there is such a channel.
     """
-    known = [*_BOOKED, *engine.timer_names]
+    known = [*_BOOKED, *engine.timers.names]
     for part in engine.parts:
         if part.kind == "indicator":
             channel = json_params(part.params).get("channel")
@@ -51,5 +51,5 @@ def check_channels(engine: "TradingEngine", catalogue: "Catalogue") -> None:
 
 def silent_channels(engine: "TradingEngine") -> list[str]:
     """Return the channels that parts listen to and on which no event came; never quotes, rates, actions or timers."""
-    booked = {*_BOOKED, *engine.timer_names}
+    booked = {*_BOOKED, *engine.timers.names}
     return [channel for channel in engine.channels if channel not in booked and channel not in engine.came]

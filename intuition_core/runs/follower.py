@@ -18,10 +18,9 @@ from intuition_core.history import History
 from intuition_core.runs.places import Places, places
 from intuition_core.session.journal import Journal
 from intuition_core.session.recovery import replayed_events, restored
-from intuition_core.trading.composition import Composition, Part, difference
+from intuition_core.trading.composition import Composition, difference
 from intuition_core.trading.digest import Digest
 from intuition_core.trading.engine import TradingEngine
-from intuition_core.trading.parts import check_seatable
 from intuition_core.trading.records import Record
 
 
@@ -182,7 +181,7 @@ class Follower:
             if (kind, name) in self._places.own:
                 # The place keeps the name that the session's account knows it by.
                 named = part if kind != "algorithm" else msgspec.structs.replace(part, name=before.name)
-                engine.put(engine.place(kind, name), named)
+                engine.roster.put(engine.swaps.place(kind, name), named, seq=engine.seq)
         self._places = Places({}, self._places.own)
         ledger = engine.ledger
         self._deposits, self._worth = ledger.deposits, ledger.equity
@@ -220,16 +219,3 @@ class _AnnouncingEngine(TradingEngine):
 
     def step(self, data: Data) -> Sequence[Record]:
         return super().step(self.announce(data))
-
-    def put(self, number: int, part: Part) -> None:
-        """Start a part in the place of another, with no event of its own.
-
-        Raises:
-            PartFailed: it cannot be made or initialised.
-        """
-        try:
-            started = self._make(number, part)
-            check_seatable(started)
-        finally:
-            self._status[0], self._status[1] = self.seq, self._first
-        self._seat(started)

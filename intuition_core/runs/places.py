@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from intuition_core.contracts import Data
 from intuition_core.trading.composition import Composition
-from intuition_core.trading.engine import CONTROL, UNHEARD
+from intuition_core.trading.decisions import CONTROL, UNHEARD
 
 
 class Places(NamedTuple):

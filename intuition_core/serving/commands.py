@@ -57,6 +57,6 @@ def check_upgrade(engine: TradingEngine, newer: Plugin) -> None:
     """
     if found := check(newer).problem:
         raise BadControl("upgrade", f"{newer} cannot be imported: {found}")
-    if unkept := engine.unkept():
+    if unkept := engine.roster.unkept():
         labels = " and ".join(part.label for part in unkept)
         raise BadControl("upgrade", f"what {labels} has come to would be lost: it gives no state by `snapshot()`")

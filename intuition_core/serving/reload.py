@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from intuition_core.config.tables import Configuration
 from intuition_core.plugins.files import FILE, BadFile, check_syntax, is_file, part_file, version_of
 from intuition_core.trading.composition import Composition, Part, json_parts
+from intuition_core.trading.parts import is_stateless
 
 PartKey = tuple[str, str]
 """The kind and the name of a part."""
@@ -144,13 +145,9 @@ class _Renewable:
     def __getattr__(self, name: str) -> Any:
         if name == "restore" and not (self._key not in self._renewal.changed and hasattr(self._live, "snapshot")):
             return _ignore
-        if name == "snapshot" and not hasattr(self._live, name) and (self._renewal.over or _is_stateless(self._live)):
+        if name == "snapshot" and not hasattr(self._live, name) and (self._renewal.over or is_stateless(self._live)):
             return _nothing
         return getattr(self._live, name)
-
-
-def _is_stateless(live: Any) -> bool:
-    return not getattr(live, "__dict__", None) and not getattr(type(live), "__slots__", None)
 
 
 def _nothing() -> None:

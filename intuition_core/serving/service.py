@@ -307,7 +307,7 @@ class Service:
             JournalFailed, NothingKept: the state of the session cannot be kept.
         """
         engine = self.session.engine
-        before = engine.parts[engine.place(*control.check_place("upgrade", kind, name)) - 1]
+        before = engine.parts[engine.swaps.place(*control.check_place("upgrade", kind, name)) - 1]
         newer = newer_plugin(kind, before, blocked=self._opening.config.values.plugins.blocked)
         if self.journal is None or self._restart is None:
             problem = "the session would be gone with its process; serve it with a journal and its own supervisor"

@@ -56,7 +56,7 @@ def plan_batch(
         wall: the wall clock, where timers go by it.
         timers: whether timers that are due are put before the events.
     """
-    if timers and engine.timed:
+    if timers and engine.timers:
         items = _with_timers(engine, items, known, wall)
     events = list(_new_events(items, known))
     return Plan(items, known, engine.seq + 1, events, encoded(events))
@@ -173,7 +173,7 @@ def _with_timers(
     engine: TradingEngine, items: Sequence[Item], known: Mapping[str, Known], wall: Wall | None
 ) -> Sequence[Item]:
     """Return the items with the timers that are due before their events, as events of the same item."""
-    expanded = iter(engine.with_timers(list(_new_events(items, known)), wall))
+    expanded = iter(engine.timers.between(list(_new_events(items, known)), wall))
     new = frozenset(id(event) for event in _new_events(items, known))
     given = []
     for item in items:

@@ -1,6 +1,6 @@
 """Control events: decisions of people while a session runs, which are events so that a replay decides the same.
 
-They come on the channel `intuition_core.trading.engine.CONTROL`, which no publisher can use.
+They come on the channel `intuition_core.trading.decisions.CONTROL`, which no publisher can use.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from intuition_core.account.books import BadShares, check_shares
 from intuition_core.data import Event, as_json
 from intuition_core.errors import BadData, IntuitionError, did_you_mean
 from intuition_core.trading.composition import RULES, Part
-from intuition_core.trading.engine import CONTROL
+from intuition_core.trading.decisions import CONTROL
 
 _KEYS: Final[Mapping[str, frozenset[str]]] = {
     "kill": frozenset({"reason", "flatten"}),

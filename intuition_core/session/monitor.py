@@ -5,8 +5,8 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 from intuition_core.supervision.crashes import WorkerCrash
+from intuition_core.trading.calls import CallStatus
 from intuition_core.trading.composition import Part
-from intuition_core.trading.engine import CallStatus
 
 
 class WorkerMonitor(Protocol):

@@ -71,7 +71,7 @@ def replayed_events(
     decisions = journal.failures.decisions()
     releases = journal.failures.releases()
     unseeded = journal.meta().get("seeded_after", sys.maxsize)
-    engine.judging = False
+    engine.failures.judging = False
     try:
         for events, records in journal.batches(after):
             place = 0
@@ -91,14 +91,14 @@ def replayed_events(
                 yield again
         _release(engine, releases)
     finally:
-        engine.judging = True
+        engine.failures.judging = True
 
 
 def _release(engine: TradingEngine, releases: Sequence[Release]) -> None:
     """Call again the parts whose quarantine ended after the event that the engine has come to."""
     for release in releases:
         if release.seq == engine.seq and release.name == part_name(engine, release.part):
-            engine.release(release.part)
+            engine.roster.release(release.part)
 
 
 def _compare(seq: int, stored: Sequence[Record], again: Sequence[Record], *, seeded: bool) -> None:

@@ -31,8 +31,9 @@ from intuition_core.session.outbox import Outbox
 from intuition_core.session.recovery import Recovery, replayed_events, restored, swapped
 from intuition_core.supervision.crashes import WorkerCrash
 from intuition_core.trading.composition import Part
-from intuition_core.trading.engine import Quarantine, TradingEngine
+from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.records import Record
+from intuition_core.trading.roster import Quarantine
 from intuition_core.trading.wall import Wall
 
 SNAPSHOT_EVERY: Final = 10_000
@@ -185,9 +186,9 @@ class Session:
         if wall is None:
             return None
         self._write_pending()
-        if due := self._engine.timers_due(wall, MAX_TIMERS):
+        if due := self._engine.timers.due(wall, MAX_TIMERS):
             self.deliver([Item((dict(event),)) for event in due], client=CLOCK)
-        following = self._engine.next_timer(wall)
+        following = self._engine.timers.next(wall)
         return None if following is None else wall.wait(following)
 
     # -- events
@@ -382,7 +383,7 @@ class Session:
             IntuitionError: there is no such plugin, or it does not take these parameters.
         """
         engine = self._engine
-        deadline = engine.parts[engine.place(swap["kind"], swap["name"]) - 1].deadline
+        deadline = engine.parts[engine.swaps.place(swap["kind"], swap["name"]) - 1].deadline
         label = f"{swap['kind']} {swap['use']} in place of {swap['name']}"
         with self._watch.trying(label, deadline):
             return dict(engine.prepare(swap))

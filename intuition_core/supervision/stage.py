@@ -243,7 +243,7 @@ def _called(engine: Any) -> str | None:
 
     if not isinstance(engine, TradingEngine):
         return None
-    number = abs(engine.called)
+    number = abs(engine.roster.called)
     return engine.parts[number - 1].label if 0 < number <= len(engine.parts) else ""
 
 

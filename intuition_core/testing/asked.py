@@ -11,6 +11,7 @@ import msgspec
 from intuition_core.determinism.randomness import restore_rng, rng_state
 from intuition_core.testing.contract import Contract, Made, must, skip, spread
 from intuition_core.testing.effects import Effect, observed
+from intuition_core.trading.parts import is_stateless
 
 _TRIES: Final = 3
 """The number of late answers that count as too slow: a busy machine makes one or two of them late."""
@@ -106,7 +107,7 @@ class AskedContract(Contract):
         has = [name for name in ("snapshot", "restore") if callable(getattr(made.live, name, None))]
         must(len(has) != 1, f"it has `{''.join(has)}` alone: define both `snapshot` and `restore`, or neither")
         if not has:
-            if not _keeps_state(made.live):
+            if is_stateless(made.live):
                 return
             skip("it has no `snapshot` and `restore`, so all events are run again when a session starts")
         whole = self._repeatable()
@@ -299,10 +300,6 @@ def plain_number(what: str, value: Any) -> None:
 def copies(given: Iterable[Any]) -> list[Any]:
     """Copy what a part is given, so that nothing is shared with what others are given."""
     return [deepcopy(each) for each in given]
-
-
-def _keeps_state(live: Any) -> bool:
-    return bool(getattr(live, "__dict__", None) or getattr(type(live), "__slots__", None))
 
 
 def _encoded(answers: Sequence[Any]) -> bytes | None:

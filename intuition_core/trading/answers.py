@@ -29,7 +29,7 @@ _INT64: Final = range(-(2**63), 2**63)
 
 
 def answers(outcome: Any) -> Sequence[Signal | Cancel | Message | Targets]:
-    """Give an algorithm's answers as a sequence.
+    """Return an algorithm's answers as a sequence.
 
     Raises:
         TypeError: something in it is no Signal, no Cancel, no Message and no Targets.
@@ -46,7 +46,7 @@ def answers(outcome: Any) -> Sequence[Signal | Cancel | Message | Targets]:
 
 
 def bets(stake: Any) -> Sequence[Bet]:
-    """Give a portfolio's answer as bets.
+    """Return a portfolio's answer as bets.
 
     Raises:
         TypeError, ValueError: something in it is no bet, or one of nonsense.
@@ -65,7 +65,7 @@ def bets(stake: Any) -> Sequence[Bet]:
 
 
 def check_targets(targets: Targets) -> Mapping[str, Decimal]:
-    """Give the weights or quantities of targets by symbol.
+    """Return the weights or quantities of targets by symbol.
 
     Raises:
         BadData, TypeError, ValueError: they cannot be aimed at.

@@ -1,4 +1,4 @@
-"""The recipe: which parts, with which parameters, on which account. Frozen; a `TradingEngine` is cooked from it."""
+"""The frozen recipe of a `TradingEngine`: its parts with their parameters, its account, its rules."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import ROUND_FLOOR, Decimal
@@ -37,7 +37,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     """One chosen part: what makes it, and the parameters it will be initialised with.
 
     ``policy`` says what follows when it fails, ``deadline`` how many seconds a call of it may take. Neither decides
-    what comes out of a stream of events that it takes well, and `plain` leaves them out. ``use`` is the plugin by the
+    what comes out of a stream of events that it takes well, and `to_json` leaves them out. ``use`` is the plugin by the
     name that means it and no other; None for a part that is no plugin.
     """
 
@@ -112,7 +112,7 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
     maker: Maker | None = None
 
     def market(self) -> Market:
-        """Give the market of one run, in which nothing is quoted yet.
+        """Return a market for one run, without quotes.
 
         Raises:
             NoCurrency: an instrument has a currency, and the account none.
@@ -133,13 +133,13 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
         return (*((part.kind, part.name) for part in (*self.risks, *self.indicators)), *sleeves)
 
     def with_part(self, number: int, part: Part) -> "Composition":
-        """Give the same recipe with another part in a place, counted from 1 in the order of `parts`."""
+        """Return this composition with another part in a place, counted from 1 in the order of `parts`."""
         parts = list(self.parts)
         parts[number - 1] = part
         return self._with_parts(parts)
 
     def mapped(self, change: Callable[[Part], Part]) -> "Composition":
-        """Give the same recipe with each part changed, those that take a place later included."""
+        """Return this composition with each part changed, those that take a place later included."""
         maker = self.maker
         changed = self._with_parts([change(part) for part in self.parts])
         return changed if maker is None else replace(changed, maker=lambda *asked: change(maker(*asked)))
@@ -212,12 +212,12 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def rules_of(composition: Mapping[str, Any]) -> int:
-    """Give the number of the rules of a plain composition; those from before rules had numbers are 1."""
+    """Return the number of the rules of a composition in JSON types; 1 where it is from before rules had numbers."""
     return int(composition.get("rules", 1))
 
 
 def json_parts(composition: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give the kind and the description of each part of a plain composition, in the order of `Composition.parts`."""
+    """Yield the kind and the description of each part, in the order of `Composition.parts`, from JSON types."""
     for kind in ("risk", "indicator"):
         for part in composition.get(f"{kind}s", ()):
             yield kind, part
@@ -227,7 +227,7 @@ def json_parts(composition: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, 
 
 
 def difference(one: Mapping[str, Any], other: Mapping[str, Any], path: str = "") -> str | None:
-    """Name the first key in which two plain descriptions differ, or None."""
+    """Return the first key in which two descriptions in JSON types differ, or None."""
     for key in [*one, *(key for key in other if key not in one)]:
         here = f"{path}.{key}" if path else key
         if key not in one or key not in other:

@@ -8,7 +8,7 @@ import msgspec
 from intuition_core.account.actions import Dividend, Split, read_action
 from intuition_core.account.amounts import EXACT, ROUNDING, exact, floor_to_step
 from intuition_core.account.books import Books
-from intuition_core.account.market import Unbookable
+from intuition_core.account.market import Unbookable, read_rate
 from intuition_core.contracts import Data
 from intuition_core.errors import BadData
 from intuition_core.trading.moment import Moment
@@ -58,7 +58,7 @@ class CorporateActions:
     def take_rate(self, data: Data) -> None:
         """Take a rate between two currencies."""
         try:
-            self._market.rate(data.get("sid"), data.get("quote"))
+            self._market.rate(read_rate(data))
         except BadData as error:
             self._refuse(data, str(error))
             return

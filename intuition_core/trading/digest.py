@@ -45,13 +45,13 @@ class Digest:
         self._listed = tuple((before + f'"{run}:'.encode(), before + b'"') for before in befores)
 
     def add(self, records: Iterable[Record]) -> None:
-        """Take records, in order."""
+        """Hash more records, in order."""
         self._waiting += records
         if len(self._waiting) >= _AT_ONCE:
             self._work()
 
     def hexdigest(self) -> str:
-        """Give the SHA-256 of all so far, in hexadecimal."""
+        """Return the SHA-256 of all records so far, in hexadecimal."""
         self._work()
         return self._hash.hexdigest()
 

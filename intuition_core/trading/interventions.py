@@ -6,7 +6,8 @@ from typing import Any
 
 from intuition_core.account.amounts import plain_decimal
 from intuition_core.account.books import Books
-from intuition_core.contracts import Data, Order, Side
+from intuition_core.contracts import Order, Side
+from intuition_core.trading.decisions import Clear, Kill, Shares
 from intuition_core.trading.moment import Moment
 from intuition_core.trading.order_book import OrderBook
 from intuition_core.trading.outcomes import Outcomes
@@ -54,31 +55,33 @@ class Interventions:
         self._recorder = recorder
         self.sleeves: Sequence[BoundSleeve] = ()
 
-    def control(self, data: Data) -> None:
-        """Apply an event of the channel ``$control``; `intuition_core.session.control` makes these."""
-        action = data["action"]
-        more: dict[str, Any] = {}
-        if action == "kill":
-            self._gate.killed = data["reason"]
-            everything = self._moment.rules == 1 or data["flatten"]
-            for open_order in self._book.cancel_all(opening=not everything):
-                self._outcomes.reject(open_order, f"the kill switch is on: {data['reason']}")
-            more = {"reason": data["reason"], "flatten": data["flatten"]}
-        elif action == "clear":
-            self._gate.killed = None
-            more = {"reason": data["reason"]}
-        elif action == "shares":
-            moved = self._books.share_out({name: Decimal(share) for name, share in data["shares"].items()})
-            shares = {name: format(share, "f") for name, share in self._books.shares.items()}
-            more = {"shares": shares, "moved": {name: plain_decimal(amount) for name, amount in moved.items()}}
-        self._recorder.write("control", None, action=action, by=data.get("by"), **more)
-        if action == "kill" and data["flatten"]:
-            self._flatten()
+    def control(self, decision: Kill | Clear | Shares) -> None:
+        """Carry out what a person has decided, and record it; the recorder is at the event."""
+        match decision:
+            case Kill(reason=why, flatten=flatten):
+                self._gate.killed = why
+                everything = self._moment.rules == 1 or flatten
+                for open_order in self._book.cancel_all(opening=not everything):
+                    self._outcomes.reject(open_order, f"the kill switch is on: {why}")
+                self._record("kill", decision.by, reason=why, flatten=flatten)
+                if flatten:
+                    self._flatten()
+            case Clear(reason=why):
+                self._gate.killed = None
+                self._record("clear", decision.by, reason=why)
+            case Shares(shares=asked):
+                moved = self._books.share_out({name: Decimal(share) for name, share in asked.items()})
+                shares = {name: format(share, "f") for name, share in self._books.shares.items()}
+                told = {name: plain_decimal(amount) for name, amount in moved.items()}
+                self._record("shares", decision.by, shares=shares, moved=told)
+
+    def _record(self, action: str, by: str | None, **more: Any) -> None:
+        self._recorder.write("control", None, action=action, by=by, **more)
 
     def kill_for(self, risk: BoundRisk, reason: str) -> None:
         """Turn the kill switch on at a risk part's request, unless it is on."""
         if self._gate.killed is None:
-            self.control({"action": "kill", "reason": reason, "flatten": False, "by": f"risk {risk.part.name}"})
+            self.control(Kill(reason=reason, by=f"risk {risk.part.name}"))
 
     def call_margins(self) -> None:
         """Buy back short positions of ledgers with a margin call; the recorder is at the event."""

@@ -7,8 +7,9 @@ from typing import Final
 import msgspec
 
 from intuition_core.account.amounts import EXACT, total
-from intuition_core.account.ledger import Ledger, Reservation
+from intuition_core.account.ledger import Ledger
 from intuition_core.account.market import BEGINNING, Market
+from intuition_core.account.positions import Reservation
 from intuition_core.contracts import Order
 from intuition_core.trading.orders import OpenOrder, is_simple_market, on_ticks
 

@@ -1,4 +1,4 @@
-"""The live parts of a composition: made, initialised, and seated where their methods are called."""
+"""The live parts of a composition: made, initialised, and bound where their methods are called."""
 
 import inspect
 import logging
@@ -15,6 +15,7 @@ from intuition_core.data import DEFAULT_CHANNEL, check_channel
 from intuition_core.determinism.apart import Apart, leave_if_forked, unchanged
 from intuition_core.determinism.randomness import restore_rng, rng_state
 from intuition_core.errors import BadData, PartFailed
+from intuition_core.trading.calls import failing
 from intuition_core.trading.composition import Part
 from intuition_core.trading.timers import Missed, Timer, read_timer
 
@@ -24,6 +25,11 @@ PartState = tuple[list[Any], Any]
 
 class NoSnapshot(Exception):
     """A part keeps state and cannot say which."""
+
+
+def is_stateless(live: Any) -> bool:
+    """Return whether a live part has no attributes of its own, so that there is no state to be kept."""
+    return not getattr(live, "__dict__", None) and not getattr(type(live), "__slots__", None)
 
 
 class StateKeeper:
@@ -37,7 +43,7 @@ class StateKeeper:
         self._rng = rng
 
     def state(self, *, called: bool) -> PartState:
-        """Give the state; of a part that is not called only that of its generator.
+        """Return the state; of a part that is not called that of its generator alone.
 
         Raises:
             NoSnapshot: the part has attributes, and no ``snapshot``.
@@ -52,7 +58,7 @@ class StateKeeper:
                     return rng_state(self._rng), snapshot()
             finally:
                 leave_if_forked(own, self._part.label)
-        if getattr(self._live, "__dict__", None) or getattr(type(self._live), "__slots__", None):
+        if not is_stateless(self._live):
             raise NoSnapshot
         return rng_state(self._rng), None
 
@@ -67,7 +73,7 @@ class StateKeeper:
         return callable(getattr(self._live, "restore", None))
 
     def take(self, state: PartState) -> None:
-        """Take up what was kept.
+        """Restore a state.
 
         Raises:
             PartFailed: the part refuses it.
@@ -79,13 +85,11 @@ class StateKeeper:
             return
         process = os.getpid()
         try:
-            with unchanged():
+            with failing(self._part, "restore"), unchanged():
                 restore(own)
-        except KeyboardInterrupt:
+        except PartFailed as error:
+            leave_if_forked(process, self._part.label, error.__cause__)
             raise
-        except BaseException as error:
-            leave_if_forked(process, self._part.label, error)
-            raise PartFailed(self._part.label, "restore", f"{type(error).__name__}: {error}") from error
         leave_if_forked(process, self._part.label)
 
 
@@ -129,12 +133,8 @@ def start(
 def _started(
     number: int, part: Part, *, seed: int, account: Account, log: logging.Logger, timers: Callable[[Timer], None]
 ) -> StartedPart:
-    try:
+    with failing(part, "__init__"):
         live = part.factory()
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        raise PartFailed(part.label, "__init__", f"{type(error).__name__}: {error}") from error
     rng = Random(f"{seed}:{part.kind}:{part.name}")  # noqa: S311  # draws, not secrets
     kept = StateKeeper(part, live, rng)
     initialize = getattr(live, "initialize", None)
@@ -153,19 +153,15 @@ def _started(
     context = Context(name=part.name, rng=rng, account=account, log=logging.LoggerAdapter(log, {"part": part.name}))
     if part.kind in ("algorithm", "indicator"):
         context = msgspec.structs.replace(context, at=at)
-    try:
+    with failing(part, "initialize"):
         answer = initialize(part.params, context) if _takes_context(initialize) else initialize(part.params)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        raise PartFailed(part.label, "initialize", f"{type(error).__name__}: {error}") from error
     if own and (answer is None or (isinstance(answer, Sequence) and not isinstance(answer, str))):
         answer = [*((DEFAULT_CHANNEL,) if answer is None else answer), *own]
     return StartedPart(number, part, live, answer, kept)
 
 
-def check_seatable(started: StartedPart) -> None:
-    """See that a live part has what it is called by.
+def check_methods(started: StartedPart) -> None:
+    """Check that a live part has the method it is called by.
 
     Raises:
         PartFailed: it has not, or its `initialize` answered something else than channels.
@@ -218,7 +214,7 @@ class BoundSleeve:
         self.take(portfolio)
 
     def take(self, started: StartedPart) -> None:
-        """Let this live part answer from now on."""
+        """Call this live part from now on."""
         number, part, live, answer, _ = started
         if number == self.number:
             self.event = _apart(self, "event", _method(part, live, "event"))
@@ -246,7 +242,7 @@ class BoundIndicator:
         self.take(started)
 
     def take(self, started: StartedPart) -> None:
-        """Let this live part answer from now on."""
+        """Call this live part from now on."""
         self.event = _apart(self, "event", _method(started.part, started.live, "event"))
         self.channels = _channels(started.part, started.answer)
 
@@ -265,7 +261,7 @@ class BoundRisk:
         self.take(started)
 
     def take(self, started: StartedPart) -> None:
-        """Let this live part answer from now on."""
+        """Call this live part from now on."""
         self.check = _apart(self, "check", _method(started.part, started.live, "check"))
         self.opening_only = bool(getattr(started.live, "opening_only", False))
         self.observe = _apart(self, "observe", getattr(started.live, "observe", None))
@@ -273,13 +269,13 @@ class BoundRisk:
 
 
 class BoundPart(NamedTuple):
-    """Where the methods of a part were put."""
+    """A live part's methods, where they are called."""
 
     holder: BoundSleeve | BoundIndicator | BoundRisk
     methods: tuple[str, ...]
 
     def set_aside(self, stand_in: Callable[..., Any]) -> Callable[[], None]:
-        """Let another function answer for the part, and give what puts the part back."""
+        """Have another function answer for the part, and return what puts the part back."""
         live = {method: getattr(self.holder, method) for method in self.methods}
         for method, function in live.items():
             if function is not None:
@@ -292,14 +288,14 @@ class BoundPart(NamedTuple):
         return restore
 
 
-def _apart(seat: object, name: str, method: Any) -> Any:
-    """Give a method of a part as one that leaves the decimal context alone; None where the part has none."""
+def _apart(holder: object, name: str, method: Any) -> Any:
+    """Return a method of a part as one that leaves the decimal context alone; None where the part has none."""
     if method is None:
         return None
 
     def replace(apart: object, bare: Callable[..., Any]) -> None:
-        if getattr(seat, name) is apart:  # nobody stands in for the part meanwhile
-            setattr(seat, name, bare)
+        if getattr(holder, name) is apart:  # nobody stands in for the part meanwhile
+            setattr(holder, name, bare)
 
     return Apart(method, replace)
 

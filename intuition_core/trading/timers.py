@@ -16,9 +16,11 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 import msgspec
 
 from intuition_core.account.hours import Hours
+from intuition_core.account.market import Market
 from intuition_core.contracts import Data
 from intuition_core.errors import BadData, IntuitionError
 from intuition_core.params.durations import read_duration
+from intuition_core.trading.wall import Wall
 
 TIMER: Final = "$timer"
 """The channel of timers within a session; no publisher can send on it, as no name of a channel begins like this."""
@@ -65,7 +67,7 @@ class Timer(msgspec.Struct, frozen=True, kw_only=True):
 def read_timer(
     name: str, *, every: str | None = None, at: str | None = None, calendar: str | None = None, missed: Missed = "once"
 ) -> Timer:
-    """Give a timer as people describe it: ``every="1h"``, or ``at="close - 10m"`` with a calendar.
+    """Return the timer of a description: ``every="1h"``, or ``at="close - 10m"`` with a calendar.
 
     Raises:
         BadTimer: it is described in no way, in two, or in one that means nothing.
@@ -125,7 +127,7 @@ class Clock:
         return self._timers.keys()
 
     def add(self, timer: Timer, hours: Mapping[str, Hours]) -> None:
-        """Take a timer up.
+        """Add a timer.
 
         Raises:
             BadTimer: its calendar is not there, or another timer is called so.
@@ -135,7 +137,7 @@ class Clock:
         self.put(timer, hours)
 
     def put(self, timer: Timer, hours: Mapping[str, Hours]) -> None:
-        """Take a timer up in place of one of the same name: a part that begins anew asks for its own again.
+        """Add a timer, or replace one of the same name: a part that begins anew asks for its own again.
 
         Raises:
             BadTimer: its calendar is not there.
@@ -149,7 +151,7 @@ class Clock:
     def with_timers(
         self, events: Sequence[Data], *, now: int, taken: Mapping[str, int], over: int | None = None
     ) -> Sequence[Data]:
-        """Give events with the timers that are due between them.
+        """Return events with the timers that are due between them.
 
         Args:
             events: in the order in which they are taken.
@@ -172,7 +174,7 @@ class Clock:
         return given if len(given) > len(events) else events
 
     def due(self, until: int, *, now: int, taken: Mapping[str, int], over: int, most: int) -> list[Data]:
-        """Give the timers that are due up to a time at which nothing else has come: at most so many, the first ones.
+        """Return the timers that are due up to a time at which nothing else has come: at most so many, the first ones.
 
         Args:
             until: the time, nanoseconds UTC.
@@ -185,17 +187,16 @@ class Clock:
         return [_event(*each) for each in found[:most]]
 
     def next(self, *, now: int, taken: Mapping[str, int], over: int) -> int | None:
-        """Give the first moment at which a timer is due that has not come; None for none that is known."""
+        """Return the first moment at which a timer is due that has not come; None without one."""
         moments = (_next(timer, edges, _since(timer, now - 1, taken, over)) for timer, edges in self._timers.values())
         return min((moment for moment in moments if moment is not None), default=None)
 
     def _due(
         self, after: int, before: int, taken: Mapping[str, int], over: int | None, most: int | None = None
     ) -> Iterator[tuple[int, Timer, int]]:
-        """Give the moments after one time and before another at which timers are due, and how many were left out.
+        """Yield the moments after one time and before another at which timers are due, and how many were left out.
 
-        Of a timer of which all are wanted no more than ``most`` are given, the first ones; they are refused where that
-        is None.
+        Of a timer of which all are wanted, the first ``most`` are yielded; without ``most``, too many are refused.
         """
         for timer, edges in self._timers.values():
             due = _next(timer, edges, _since(timer, after, taken, over))
@@ -224,12 +225,80 @@ class Clock:
                 yield moments[-1], timer, len(moments) - 1
 
 
+class SessionTimers:
+    """The timers of one session, and the moment at which each came last.
+
+    Attributes:
+        taken: when each timer came last, nanoseconds UTC, by its name; always the same object.
+
+    Args:
+        timers: those of the composition.
+        hours: the calendars that timers may name.
+        market: knows the session's time.
+
+    Raises:
+        BadTimer: a calendar is not there.
+    """
+
+    def __init__(self, timers: Iterable[Timer], hours: Sequence[Hours], market: Market) -> None:
+        self.taken: dict[str, int] = {}
+        self._clock = Clock(timers, hours)
+        self._hours = {each.name: each for each in hours}
+        self._market = market
+
+    def __bool__(self) -> bool:
+        """Whether there are timers."""
+        return bool(self._clock)
+
+    @property
+    def names(self) -> Iterable[str]:
+        """The names of the timers: the channels on which parts hear them."""
+        return self._clock.names
+
+    def put(self, timer: Timer) -> None:
+        """Add a timer that a part asks for, or replace one of the same name.
+
+        Raises:
+            BadTimer: its calendar is not there.
+        """
+        self._clock.put(timer, self._hours)
+
+    def take(self, _: int, data: Data) -> None:
+        """Note that a timer has come, whatever the number of its event."""
+        self.taken[data["name"]] = data["ts"]
+
+    def between(self, events: Sequence[Data], wall: Wall | None = None) -> Sequence[Data]:
+        """Return the events that are to be taken next with the timers that are due between them."""
+        if not self._clock:
+            return events
+        over = None if wall is None else wall.over
+        return self._clock.with_timers(events, now=self._now(wall), taken=self.taken, over=over)
+
+    def due(self, wall: Wall, most: int) -> list[Data]:
+        """Return the timers that the wall clock is to tell by now, as events: at most so many, the first ones."""
+        return self._clock.due(wall.until, now=self._now(wall), taken=self.taken, over=wall.over, most=most)
+
+    def next(self, wall: Wall) -> int | None:
+        """Return the next moment at which a timer is due, nanoseconds UTC; None where there is none."""
+        return self._clock.next(now=self._now(wall), taken=self.taken, over=wall.over)
+
+    def _now(self, wall: Wall | None) -> int:
+        """Return the session's time, which is after its beginning by the wall clock where it goes by one."""
+        return self._market.now if wall is None else max(self._market.now, wall.begun + 1)
+
+
+def heard(data: Data) -> Data:
+    """Return the event of a timer as parts hear it, on the channel of its name."""
+    name, due = data["name"], data["ts"]
+    return {"channel": name, "ts": due, "id": f"{name}:{due}", "missed": data["missed"]}
+
+
 _NEVER: Final = -(2**63)
 _DUE: Final = itemgetter(0)
 
 
 def _since(timer: Timer, after: int, taken: Mapping[str, int], over: int | None) -> int:
-    """Give the time after which a timer is to come."""
+    """Return the time after which a timer is due next, nanoseconds UTC."""
     since = max(after, taken.get(timer.name, after))
     return max(since, over) if timer.missed == "skip" and over is not None else since
 
@@ -239,7 +308,7 @@ def _event(due: int, timer: Timer, missed: int) -> Data:
 
 
 def _edges(timer: Timer, hours: Hours) -> list[int]:
-    """Give the moments of a calendar that a timer goes by, in order."""
+    """Return the moments of a calendar that a timer is counted from, in order, nanoseconds UTC."""
     opens, closes = hours.sessions
     if timer.anchor == "open":
         return list(opens)
@@ -257,7 +326,7 @@ def _period(anchor: Anchor | None, ts: int) -> tuple[int, int]:
 
 
 def _next(timer: Timer, edges: Sequence[int] | None, after: int) -> int | None:
-    """Give the first moment after a time at which a timer is due; None for none that is known."""
+    """Return the first moment after a time at which a timer is due; None without one."""
     if timer.every is not None:
         return (after // timer.every + 1) * timer.every
     if edges is not None:
@@ -268,7 +337,7 @@ def _next(timer: Timer, edges: Sequence[int] | None, after: int) -> int | None:
 
 
 def _end_of_period(anchor: Anchor | None, after: int) -> int:
-    """Give the last nanosecond of the week or month that ends after a time, UTC."""
+    """Return the last nanosecond of the week or month that ends after a time, UTC."""
     moment = _EPOCH + timedelta(microseconds=(after + 1) // 1000)
     day = moment.replace(hour=0, minute=0, second=0, microsecond=0)
     if anchor == "week end":

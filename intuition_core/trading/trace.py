@@ -1,4 +1,4 @@
-"""Looking at what happens inside one event: which part is called, in which order, how long it takes, what it gives."""
+"""A trace of events: the calls of parts in their order, with their time and their answers."""
 
 import functools
 import logging
@@ -10,8 +10,10 @@ import msgspec
 from msgspec.structs import replace
 
 from intuition_core.contracts import Data
+from intuition_core.trading.calls import CallStatus
 from intuition_core.trading.composition import Composition, Part
-from intuition_core.trading.engine import CallStatus, TradingEngine
+from intuition_core.trading.engine import TradingEngine
+from intuition_core.trading.parts import is_stateless
 from intuition_core.trading.records import Record
 
 CALLS: Final = frozenset({"event", "optimize", "release", "check", "observe"})
@@ -45,22 +47,22 @@ class Trace:
     def engine(
         self, composition: Composition, *, run: str, log: logging.Logger | None = None, status: CallStatus | None = None
     ) -> TradingEngine:
-        """Make a strategy that decides as `TradingEngine` does, and whose calls are told.
+        """Return an engine that decides as `TradingEngine` does, and whose calls are told.
 
         Args:
             composition: the recipe.
             run: what the ids of the records start with.
-            log: where parts log; the strategy's own logger where None.
+            log: where parts log; the engine's own logger where None.
             status: where to note which part is called.
 
         Raises:
             PartFailed: a part cannot be made or initialised.
         """
         more: dict[str, Any] = {} if log is None else {"log": log}
-        return _TracedStrategy(self, self._traced(composition), run=run, status=status, **more)
+        return _TracedEngine(self, self._traced(composition), run=run, status=status, **more)
 
     def step(self, seq: int, data: Data, step: Callable[[Data], Sequence[Record]]) -> Sequence[Record]:
-        """Take an event by ``step``, and tell of it if it is one of those asked for."""
+        """Take an event by ``step``, tell of it if it was asked for, and return its records."""
         if self.seq not in (None, seq):
             return step(data)
         self._write(f"event {seq}: {_shown(dict(data))}")
@@ -74,7 +76,7 @@ class Trace:
         return records
 
     def call(self, part: Part, method: Callable[..., Any], name: str) -> Callable[..., Any]:
-        """Give the method of a part, which tells of its calls."""
+        """Return a method of a part as one that tells of its calls."""
 
         @functools.wraps(method)
         def traced(*arguments: Any) -> Any:
@@ -125,22 +127,16 @@ _NEVER: Final = object()
 """What no field is equal to."""
 
 
-class _TracedStrategy(TradingEngine):
-    """A strategy whose every event goes through the trace."""
+class _TracedEngine(TradingEngine):
+    """An engine whose every event goes through the trace."""
 
     def __init__(self, trace: Trace, composition: Composition, **options: Any) -> None:
         self._trace = trace
         super().__init__(composition, **options)
 
     def step(self, data: Data) -> Sequence[Record]:
-        """Take one normalised event and give the records it caused, in the order they came about."""
+        """Take one normalised event, and return the records it caused, in the order they came about."""
         return self._trace.step(self.seq + 1, data, super().step)
-
-    def run_through(self, events: Sequence[Data]) -> Iterator[Sequence[Record]]:
-        """Take events as `step` does; the short way would not tell which event it has come to."""
-        for data in events:
-            if records := self.step(data):
-                yield records
 
 
 class _TracedPart:
@@ -154,18 +150,14 @@ class _TracedPart:
         self._trace = trace
 
     def __getattr__(self, name: str) -> Any:
-        if name == "snapshot" and not hasattr(self._live, name) and _is_stateless(self._live):
-            return _nothing  # the strategy would take our own attributes for the state of the part
+        if name == "snapshot" and not hasattr(self._live, name) and is_stateless(self._live):
+            return _nothing  # the engine would take our own attributes for the state of the part
         found = getattr(self._live, name)
         return self._trace.call(self._part, found, name) if name in CALLS and callable(found) else found
 
 
-def _is_stateless(live: Any) -> bool:
-    return not getattr(live, "__dict__", None) and not getattr(type(live), "__slots__", None)
-
-
 def _nothing() -> None:
-    """Give no state."""
+    """Return no state."""
 
 
 def _raised(error: BaseException) -> str:
@@ -173,7 +165,7 @@ def _raised(error: BaseException) -> str:
 
 
 def _shown(answer: Any) -> str:
-    """Show an answer on one line, whatever it is; of our own kinds of answers only the fields that say something."""
+    """Return an answer on one line; of the contracts' own kinds only the fields that differ from their defaults."""
     try:
         if isinstance(answer, list | tuple) and type(answer) in (list, tuple):
             return _shortened(f"[{', '.join(map(_shown, answer))}]")
@@ -189,7 +181,7 @@ def _shown(answer: Any) -> str:
 
 
 def _printable(text: str) -> str:
-    """Show what would move a terminal's cursor as its escape."""
+    """Return a text with the characters that would move a terminal's cursor escaped."""
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 

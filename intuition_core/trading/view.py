@@ -88,7 +88,7 @@ class LedgerView:
         return values
 
     def worth(self, sid: str, price: float | None = None) -> float:
-        """Give what one unit is worth at a price, or at its latest mark; nan where that or a rate is not known."""
+        """Return the worth of one unit at a price, or at its latest mark; nan without a mark or a rate."""
         if price is None:
             price = self.marks.get(sid, nan)
         if not self._market.has_instruments:

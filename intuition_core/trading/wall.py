@@ -45,11 +45,11 @@ class Wall:
         return now - self._grace if now >= self._behind + self._grace else BEGINNING
 
     def wait(self, due: int) -> float:
-        """Give the seconds until a moment is to be told."""
+        """Return the seconds until the timers of a moment are to be told."""
         return max(0, max(due, self._behind) + self._grace - self._now()) / 1e9
 
     def note(self, time: int) -> None:
-        """Take note that events have come, by which the session's time is this.
+        """Note that events have come, after which this is the session's time.
 
         What was kept for a session while it was down is older than its start. Timers wait while it comes, so that each
         has its place among it; they are told when it has ended, or nothing has come for the length of the grace.

@@ -18,9 +18,9 @@ from intuition_core.account.amounts import EXACT, exact, floor_to_step
 from intuition_core.account.books import BadShares, Books
 from intuition_core.account.costs import Costs
 from intuition_core.account.instruments import Instrument
-from intuition_core.account.ledger import Position
 from intuition_core.account.margin import Margin
-from intuition_core.account.market import Market, NoRate
+from intuition_core.account.market import Market, NoRate, read_rate
+from intuition_core.account.positions import Position
 from intuition_core.contracts import Bet, Data, Order, Signal
 from intuition_core.session import control
 from intuition_core.trading.composition import Composition, Part, Sleeve
@@ -228,7 +228,7 @@ def test_rates_are_kept_with_the_books() -> None:
     with pytest.raises(NoRate):
         books.act(Dividend("A", Decimal("0.5")))
     assert books.realised == 0
-    books.market.rate("USD/EUR", 0.9)
+    books.market.rate(read_rate({"sid": "USD/EUR", "quote": 0.9}))
     again = three(market=Market(**dollars))  # type: ignore[arg-type]  # the same
     again.restore(books.snapshot())
     assert again.snapshot() == books.snapshot()

@@ -25,7 +25,8 @@ from intuition_core.account.margin import Margin
 from intuition_core.backtest.run import Backtest
 from intuition_core.history import History
 from intuition_core.trading.composition import Composition
-from intuition_core.trading.engine import CONTROL, TradingEngine
+from intuition_core.trading.decisions import CONTROL
+from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.records import Record
 
 from .recomputed import Recomputed, exactly

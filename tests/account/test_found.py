@@ -185,4 +185,4 @@ def test_groups_that_were_filled_at_once_are_forgotten_with_their_event() -> Non
     live = engine("one", fill="same")
     for ts in range(1, 20):
         live.step(quote(10.0, ts, do={"one": [{"sid": "A", "side": "buy", "win": 1, "group": f"g{ts}"}]}))
-    assert live._manager._placement._settled == {("one", "g19")}
+    assert live.manager._placement._settled == {("one", "g19")}

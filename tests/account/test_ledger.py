@@ -12,9 +12,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from intuition_core.account.actions import Dividend, Split
 from intuition_core.account.amounts import EXACT, exact, floor_to_step, plain_decimal
 from intuition_core.account.instruments import Instrument
-from intuition_core.account.ledger import Ledger, LedgerState, NoMargin, NotEnough, Position, WrongSide
+from intuition_core.account.ledger import Ledger, NoMargin, NotEnough, WrongSide
 from intuition_core.account.margin import Margin
-from intuition_core.account.market import Market, NoRate
+from intuition_core.account.market import Market, NoRate, read_rate
+from intuition_core.account.positions import LedgerState, Position
 from intuition_core.account.statement import Statement
 from intuition_core.contracts import ClosedTrade
 from intuition_core.trading.view import LedgerView
@@ -249,7 +250,7 @@ class Shorts(RuleBasedStateMachine):
 
     @rule(pair=st.sampled_from(["EUR/USD", "USD/EUR", "USD/JPY", "JPY/USD", "JPY/EUR", "GBP/CHF"]), quote=dear)
     def rate(self, pair: str, quote: float) -> None:
-        self.market.rate(pair, quote)
+        self.market.rate(read_rate({"sid": pair, "quote": quote}))
 
     @rule(sid=places, price=dear)
     def mark(self, sid: str, price: float) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from intuition_core.account.actions import Booked, Dividend, Split, read_action
 from intuition_core.account.hours import BadHours, Hours
 from intuition_core.account.instruments import Instrument
-from intuition_core.account.market import DAY, Market, NoCalendar, NoCurrency, NoRate
+from intuition_core.account.market import DAY, Market, NoCalendar, NoCurrency, NoRate, read_rate
 from intuition_core.errors import BadData
 
 HOUR = DAY // 24
@@ -43,7 +43,7 @@ def test_without_instruments_everything_is_plain() -> None:
 
 def test_a_unit_is_worth_its_price_times_the_multiplier_times_the_rate() -> None:
     market = euro(DOLLAR, FUTURE, Instrument(symbol="DE", currency="EUR", multiplier=Decimal(2)))
-    market.rate("USD/EUR", 0.9)
+    market.rate(read_rate({"sid": "USD/EUR", "quote": 0.9}))
     assert market.has_instruments
     assert market.unit("US", Decimal("10.1")) == Decimal("9.09")
     assert market.unit("FUT", Decimal("10.1")) == Decimal("454.5")
@@ -67,11 +67,11 @@ def test_without_a_rate_nothing_is_counted_and_it_says_which_one_is_missing() ->
 
 def test_an_inverse_is_rounded_once_to_fifteen_digits() -> None:
     market = euro(DOLLAR)
-    market.rate("EUR/USD", 1.08)
+    market.rate(read_rate({"sid": "EUR/USD", "quote": 1.08}))
     assert market.unit("US", Decimal(1)) == Decimal("0.925925925925926")
-    market.rate("EUR/USD", 0.00001)
+    market.rate(read_rate({"sid": "EUR/USD", "quote": 0.00001}))
     assert market.unit("US", Decimal(1)) == 100_000
-    market.rate("EUR/USD", 3e9)
+    market.rate(read_rate({"sid": "EUR/USD", "quote": 3e9}))
     assert market.unit("US", Decimal(3)) == Decimal("9.99999999999999E-10")
 
 
@@ -80,7 +80,7 @@ def test_rates_are_the_latest_of_each_pair_directly_or_through_one_other(story: 
     market = euro(*(Instrument(symbol=code, currency=code) for code in CODES))
     latest: dict[tuple[str, str], Fraction] = {}
     for (base, other), quote in story:
-        market.rate(f"{base}/{other}", quote)
+        market.rate(read_rate({"sid": f"{base}/{other}", "quote": quote}))
         latest[base, other] = Fraction(str(quote))
         latest[other, base] = Fraction(f"{Context(prec=60).divide(1, Decimal(str(quote))):.14e}")
     for code in CODES:
@@ -106,9 +106,9 @@ def test_rates_are_the_latest_of_each_pair_directly_or_through_one_other(story: 
 
 def test_pairs_that_nobody_needs_are_forgotten() -> None:
     market = euro(DOLLAR)
-    market.rate("GBP/CHF", 1.1)
+    market.rate(read_rate({"sid": "GBP/CHF", "quote": 1.1}))
     assert market.snapshot() == {}
-    market.rate("GBP/USD", 1.1)
+    market.rate(read_rate({"sid": "GBP/USD", "quote": 1.1}))
     assert market.snapshot() == {"GBP/USD": Decimal("1.1"), "USD/GBP": Decimal("0.909090909090909")}
 
 
@@ -130,7 +130,7 @@ def test_pairs_that_nobody_needs_are_forgotten() -> None:
 def test_a_rate_that_is_none_says_what_is_wrong_and_changes_nothing(sid: object, quote: object, words: str) -> None:
     market = euro(DOLLAR)
     with pytest.raises(BadData) as caught:
-        market.rate(sid, quote)
+        market.rate(read_rate({"sid": sid, "quote": quote}))
     assert words in str(caught.value)
     assert market.snapshot() == {}
 

@@ -17,7 +17,8 @@ from intuition_core.account.instruments import Instrument
 from intuition_core.account.margin import Margin
 from intuition_core.account.statement import Statement
 from intuition_core.trading.composition import Composition
-from intuition_core.trading.engine import CONTROL, TradingEngine
+from intuition_core.trading.decisions import CONTROL
+from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.orders import FillRules
 from intuition_core.trading.records import Record
 

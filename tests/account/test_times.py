@@ -15,7 +15,8 @@ from intuition_core.account.instruments import Instrument
 from intuition_core.account.margin import Margin
 from intuition_core.contracts import Account, Order, Rejection
 from intuition_core.trading.composition import Composition
-from intuition_core.trading.engine import CONTROL, UNHEARD, TradingEngine
+from intuition_core.trading.decisions import CONTROL, UNHEARD
+from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.orders import FillRules
 
 from . import traded

@@ -14,8 +14,9 @@ import msgspec
 import pytest
 
 from intuition_core.account.instruments import Instrument, read_instruments
-from intuition_core.account.ledger import Ledger, Position
+from intuition_core.account.ledger import Ledger
 from intuition_core.account.margin import Margin
+from intuition_core.account.positions import Position
 from intuition_core.config.listings import read_listing
 from intuition_core.config.loading import convert
 from intuition_core.contracts import Bet, Signal

@@ -80,7 +80,10 @@ def test_pages_can_be_read_where_nothing_is_built() -> None:
 # -- contracts
 
 TREE = {
-    node.name: node for node in ast.parse(Path(contracts.__file__).read_text()).body if isinstance(node, ast.ClassDef)
+    node.name: node
+    for module in sorted(Path(contracts.__file__).parent.glob("*.py"))
+    for node in ast.parse(module.read_text()).body
+    if isinstance(node, ast.ClassDef)
 }
 DATA = (
     "Signal",

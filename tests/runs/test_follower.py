@@ -25,7 +25,8 @@ from intuition_core.session.batch_run import Item
 from intuition_core.session.journal import MEMORY, Journal
 from intuition_core.session.session import Session
 from intuition_core.trading.composition import Composition, Part, Sleeve
-from intuition_core.trading.engine import UNHEARD, TradingEngine
+from intuition_core.trading.decisions import UNHEARD
+from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.naive import Naive
 
 HOUR = 3_600 * 1_000_000_000

@@ -157,7 +157,7 @@ def test_a_part_in_quarantine_is_not_called() -> None:
     assert engine.step(quote(1, algorithm="raise"))
     for n in range(2, 5):
         assert not engine.step(quote(n))
-    assert engine._sleeves[0].number == ALGORITHM
+    assert engine.roster.sleeves[0].number == ALGORITHM
     assert list(engine.quarantined) == [ALGORITHM]
 
 

@@ -28,7 +28,8 @@ from intuition_core.session.recovery import replayed_events, restored
 from intuition_core.session.session import Session
 from intuition_core.supervision.crashes import WorkerCrash
 from intuition_core.trading.composition import Composition, Part, Sleeve
-from intuition_core.trading.engine import CONTROL, TradingEngine
+from intuition_core.trading.decisions import CONTROL
+from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.swaps import BadSwap
 
 
@@ -358,7 +359,7 @@ def test_a_part_goes_on_from_the_state_of_the_old_one_where_that_is_asked_for() 
         assert {record["data"]["state"] for record in told} == {state}
 
 
-def test_what_was_started_for_another_event_is_not_seated() -> None:
+def test_what_was_started_for_another_event_is_not_bound() -> None:
     engine = strategy_of()
     event = engine.prepare(swap("algorithm", "two", "telling", keep_state=True))
     for n in range(5):
@@ -482,7 +483,7 @@ def test_swaps_anywhere_come_back_from_snapshots_and_replays(tmp_path_factory: A
             assert session.engine.composition.to_json() == parts
             assert session.engine.quarantined == quarantined
     account = session.statement
-    whole = sum((each.ledger.cash for each in session.engine._sleeves), Decimal(0))
+    whole = sum((each.ledger.cash for each in session.engine.roster.sleeves), Decimal(0))
     assert whole + session.engine.books.idle == account.cash
     session.close()
     journal = Journal(path)
@@ -566,7 +567,7 @@ def test_a_session_whose_state_cannot_be_kept_goes_on_where_it_was(
         with pytest.raises(JournalFailed):
             session.hand_over(upgrade())
         patched.setattr(Nth, "snapshot", lambda self: object())
-        assert [part.name for part in session.engine.unkept()] == ["one", "two"]
+        assert [part.name for part in session.engine.roster.unkept()] == ["one", "two"]
         with pytest.raises(NothingKept):
             session.hand_over(upgrade())
     for n in range(20, 40):

@@ -109,7 +109,7 @@ def test_parts_see_the_same_as_if_all_was_added_up_at_each_event(
                 records += [record for each in live.run_through(history) for record in each]
             for event in () if batched else history:
                 records += live.step(event)
-                monitor = live._manager.monitor
+                monitor = live.manager.monitor
                 if monitor._counted:
                     assert abs(monitor._about - live.account.equity) <= 1e-14 * monitor._scale
         told.append((seen, records))

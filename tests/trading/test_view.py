@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from intuition_core.account.books import Books
 from intuition_core.account.instruments import Instrument
 from intuition_core.account.margin import Margin
-from intuition_core.account.market import Market
+from intuition_core.account.market import Market, read_rate
 from intuition_core.contracts import Account, Order
 from intuition_core.testing.account import FakeAccount
 from intuition_core.trading.orders import OpenOrder
@@ -44,7 +44,7 @@ def deal(account: Books, what: str, name: str, sid: str, quantity: Decimal, pric
     held = ledger.positions.get(sid)
     there = held.quantity if held is not None else Decimal(0)
     if what == "rate":
-        market.rate("USD/EUR", price)
+        market.rate(read_rate({"sid": "USD/EUR", "quote": price}))
     elif what == "mark":
         market.marks[sid] = price
     elif {"sell": there >= quantity, "cover": -there >= quantity, "buy": there >= 0, "short": there <= 0}[what]:
@@ -77,7 +77,7 @@ def test_a_unit_is_worth_its_price_times_multiplier_times_rate() -> None:
     account.market.marks.update({"PLAIN": 7.0, "US": 10.0, "FUTURE": 20.0, "BOTH": 30.0})
     assert [view.worth(sid) for sid in ("PLAIN", "FUTURE")] == [7.0, 1000.0]
     assert math.isnan(view.worth("US"))  # no rate yet
-    account.market.rate("USD/EUR", 0.5)
+    account.market.rate(read_rate({"sid": "USD/EUR", "quote": 0.5}))
     assert [view.worth(sid) for sid in ("US", "BOTH")] == [5.0, 1.5]
     assert [view.worth(sid, 100.0) for sid in ("PLAIN", "US", "FUTURE", "BOTH")] == [100.0, 50.0, 5000.0, 5.0]
     assert math.isnan(view.worth("NEVER QUOTED"))

@@ -286,7 +286,7 @@ def test_a_part_that_is_slow_does_not_keep_the_next_moment_from_being_told(world
 )
 def test_by_events_several_moments_between_two_of_them_are_skipped(course: list[str], told: list[str]) -> None:
     engine = TradingEngine(recipe(read_timer("t", every="1h", missed="skip")), run=RUN)
-    events = engine.with_timers([quote(ts=ns(text)) for text in course])
+    events = engine.timers.between([quote(ts=ns(text)) for text in course])
     for event in events:
         engine.step(event)
     given = [clock(event["ts"]) for event in events if event["channel"] == TIMER]
