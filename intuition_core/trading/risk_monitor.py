@@ -157,6 +157,7 @@ class RiskMonitor:
             and (mark := self._marks.get(sid := next(iter(held)))) is not None
         ):
             equity += held[sid] * mark
+            self._counted = False  # what it was counted with is not followed here
         elif held:
             if quoted is not None and self._counted and self._is_clear(quoted):
                 self._aimed = True  # at several there is nothing to aim at
