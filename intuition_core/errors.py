@@ -39,7 +39,7 @@ class Mistakes(IntuitionError):
 
     @classmethod
     def of(cls, errors: Sequence[IntuitionError]) -> IntuitionError:
-        """Give what to raise for one mistake or more: the one as it is, or all in one."""
+        """Return the error to raise for one mistake or more: the only one as it is, or all in one."""
         return errors[0] if len(errors) == 1 else cls(*errors)
 
 
@@ -54,7 +54,7 @@ class PartFailed(IntuitionError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Give ``; did you mean `x`?`` for the nearest known word, or an empty string where none is near."""
+    """Return ``; did you mean `x`?`` for the nearest known word, or an empty string where none is near."""
     near = get_close_matches(word, list(known), n=1)
     return f"; did you mean `{near[0]}`?" if near else ""
 

@@ -82,7 +82,7 @@ def read_action(data: Mapping[str, Any]) -> Action:
 
 
 def checked(data: dict[str, Any]) -> dict[str, Any]:
-    """Give an action of a recording as `read_action` takes it, and refuse what it would not take.
+    """Return an action of a recording as `read_action` takes it; others are refused.
 
     What says the same in other signs is written anew: ``Split`` as ``split``, ``2/1`` and ``2 for 1`` as ``2:1``, and
     ``1.5:1`` as ``3:2``. A factor such as ``0.5`` may be new for old or the other way round, and is refused.

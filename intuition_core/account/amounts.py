@@ -16,7 +16,7 @@ _BOOKED_STEP: Final = Decimal("1e-12")
 
 
 def exact(number: float | str | Decimal) -> Decimal:
-    """Give the decimal that a number is written as: ``exact(0.1)`` is one tenth, not the nearest binary fraction."""
+    """Return the decimal that a number is written as: ``exact(0.1)`` is one tenth, not the nearest binary fraction."""
     if type(number) is float and number:  # a zero has a sign, which makes no difference to a cache
         return _written(number)
     if type(number) is Decimal:
@@ -26,7 +26,7 @@ def exact(number: float | str | Decimal) -> Decimal:
 
 @lru_cache(maxsize=4096)
 def _written(number: float) -> Decimal:
-    """Give the decimal that a float is written as; prices come again and again, and writing one takes long."""
+    """Return the decimal that a float is written as; prices come again and again, and writing one takes long."""
     return Decimal(str(number))
 
 
@@ -41,17 +41,17 @@ def added(numbers: Iterable[float]) -> float:
 
 
 def floor_to_step(amount: Decimal, price: Decimal, step: Decimal) -> Decimal:
-    """Give the most units, in whole steps, that an amount buys at a price."""
+    """Return the most units, in whole steps, that an amount buys at a price."""
     return EXACT.multiply(EXACT.divide_int(amount, EXACT.multiply(price, step)), step)
 
 
 def rounded(amount: Decimal) -> Decimal:
-    """Give an amount rounded half to even to 12 decimals, as the outcome of every division that is booked."""
+    """Return an amount rounded half to even to 12 decimals, as the outcome of every division that is booked."""
     return amount.quantize(_BOOKED_STEP, context=ROUNDING)
 
 
 def part_of_cost(cost: Decimal, quantity: Decimal, whole: Decimal) -> Decimal:
-    """Give the cost of a part of a position, ``cost * quantity / whole``, rounded half to even to 12 decimals."""
+    """Return the cost of a part of a position, ``cost * quantity / whole``, rounded half to even to 12 decimals."""
     return rounded(ROUNDING.divide(ROUNDING.multiply(cost, quantity), whole))
 
 

@@ -45,7 +45,7 @@ class Hours:
         return self._opens, self._closes
 
     def is_open(self, ts: int) -> bool:
-        """Say whether the exchange trades at a time, nanoseconds UTC; outside the sessions known it does not."""
+        """Return whether the exchange trades at a time, nanoseconds UTC; outside the sessions known it does not."""
         n = bisect_right(self._opens, ts) - 1
         if n < 0 or ts > self._closes[n]:
             return False
@@ -54,7 +54,7 @@ class Hours:
         return at < 0 or ts >= ended[at]
 
     def overlap(self, start: int, ts: int) -> int | None:
-        """Give the last moment of a time from ``start`` to ``ts`` at which the exchange trades; None for none.
+        """Return the last moment of a time from ``start`` to ``ts`` at which the exchange trades; None for none.
 
         A session that ends at ``start`` or opens at ``ts`` is no part of it.
         """
@@ -62,7 +62,7 @@ class Hours:
         return min(ts, self._closes[n]) if n >= 0 and self._closes[n] > start else None
 
     def end(self, ts: int) -> int | None:
-        """Give the close of the session that is not over yet at a time, or of the next one; None after the last known.
+        """Return the close of the session under way at a time, or of the next one; None after the last known.
 
         At a close its session is over: what is decided on the bar that ends there is for the next one.
         """

@@ -57,7 +57,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_currency(value: object) -> str:
-    """Give a currency's code back if it can be one: 2 to 10 capital letters and digits, such as ``EUR`` or ``USDT``.
+    """Return a currency's code if it can be one: 2 to 10 capital letters and digits, such as ``EUR`` or ``USDT``.
 
     Raises:
         BadData: it cannot.
@@ -107,7 +107,7 @@ def read_instruments(rows: Iterable[Row]) -> tuple[Instrument, ...]:
 
 
 def _read(where: str, row: Mapping[str, object], mistakes: list[IntuitionError]) -> dict[str, Any]:
-    """Give the fields of a row that can be read, and note what is wrong with the others."""
+    """Return the fields of a row that can be read, and note what is wrong with the others."""
     fields = Instrument.__struct_fields__
     told: dict[str, Any] = {}
     for key, value in row.items():

@@ -20,7 +20,7 @@ class Margin(msgspec.Struct, frozen=True, kw_only=True):
     maintenance: Decimal = Decimal("1.3")
 
     def to_short(self, proceeds: Decimal, fees: Decimal = Decimal(0)) -> Decimal:
-        """Give what a short sale needs of the cash that is available: the margin less what the sale itself brings.
+        """Return the available cash that a short sale needs: the margin less the proceeds of the sale.
 
         Args:
             proceeds: the units times what one is worth, in the account's currency.

@@ -45,7 +45,7 @@ class Statement(NamedTuple):
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Give the statement as plain JSON types: amounts in the account's currency and units as decimal strings."""
+        """Return the statement in JSON types: amounts in the account's currency and units as decimal strings."""
         equity = self.cash
         positions = {}
         for sid, position in self.positions.items():

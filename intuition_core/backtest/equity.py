@@ -82,7 +82,7 @@ class EquityCurve:
         self._width = max(self._width, round(span / _AT_FIRST))
 
     def stretch(self, events: Sequence[Data], start: int) -> int:
-        """Give the place of the first event, from a place on, that the present slice or day does not hold."""
+        """Return the place of the first event, from a place on, that the present slice or day does not hold."""
         if events[-1]["ts"] < self._end:
             return len(events)
         return bisect_left(events, self._end, start, key=_ts)
@@ -243,7 +243,7 @@ class EquityCurve:
             self._widen()
 
     def _widen(self) -> None:
-        """Let slices be as wide as it takes to halve their number; the events that one holds need not be regular."""
+        """Double the width of slices until their number is halved; events need not come regularly."""
         while len(self.slices) > MAX_SLICES // 2:
             self._width *= 2
             merged: list[Slice] = []
@@ -263,14 +263,14 @@ class EquityCurve:
         self._quoted_today = False
 
     def _rate(self, sid: str) -> float | None:
-        """Give by what a symbol's quotes are multiplied; None while no rate of its currency is known."""
+        """Return the factor of a symbol's quotes; None while no rate of its currency is known."""
         try:
             return float(self._ledger.market.unit(sid, _ONE))
         except NoRate:
             return None
 
     def _follow(self, data: Data) -> None:
-        """Let the benchmark buy at a symbol's first quote, and have what its splits and dividends bring."""
+        """Book the benchmark's purchase at a symbol's first quote, and what its splits and dividends bring."""
         channel = data["channel"]
         if channel == DEFAULT_CHANNEL:
             self._quoted_today = True
@@ -297,7 +297,7 @@ class EquityCurve:
                 self._paid[action.sid] = self._paid.get(action.sid, 0.0) + cash
 
     def _worth(self, sid: str, price: float) -> float:
-        """Give what a unit is worth at a price, in the account's currency; nan while no rate is known."""
+        """Return what a unit is worth at a price, in the account's currency; nan while no rate is known."""
         if self._no_instruments:
             return price
         try:
@@ -306,7 +306,7 @@ class EquityCurve:
             return nan
 
     def _grown(self) -> float:
-        """Give by how much the benchmark's symbols have grown, each by itself, in all.
+        """Return the sum of the growth factors of the benchmark's symbols.
 
         A symbol that a part wrote into an event of another has no mark, and has not grown.
         """

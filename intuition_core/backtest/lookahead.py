@@ -34,7 +34,7 @@ class Finding(NamedTuple):
     problem: str
 
     def __str__(self) -> str:
-        """Say what differs, and where."""
+        """Return what differs, and where."""
         return f"cut off at {self.ts}, event {self.seq}: {self.problem}"
 
 
@@ -81,7 +81,7 @@ def _traced(engine: TradingEngine, batches: Batches) -> Iterator[_Step]:
 
 
 def _cuts(steps: Sequence[_Step]) -> list[int]:
-    """Give the times to cut off at: spread over the events, and right after events that led to something."""
+    """Return the times to cut off at: spread over the events, and right after events that led to something."""
     if not steps:
         return []
     places = {len(steps) * number // (CUTS + 1) for number in range(1, CUTS + 1)}

@@ -46,7 +46,7 @@ class Reordered(NamedTuple):
     """The first fill that is another."""
 
     def __str__(self) -> str:
-        """Say what it comes to in both orders."""
+        """Return the equity in both orders."""
         return (
             f"with those of each moment {self.order} it comes to {self.other:,.2f}, as they are to {self.equity:,.2f}; "
             f"{self.first}"
@@ -79,7 +79,7 @@ def check_rows(
 
 
 def reordered(batches: Batches, random: Random | None) -> Iterator[Data]:
-    """Give events with those quotes shuffled that are of one moment and one kind, or reversed where there is no random.
+    """Return events with the quotes of one moment and kind shuffled, or reversed without a random.
 
     Rates, ended bars, splits and dividends, and quotes keep their order among each other; so do the rows of a symbol.
     """
@@ -145,7 +145,7 @@ def course(engine: TradingEngine, events: Iterable[Data]) -> Course:
 
 
 def _may(fill: Record, since: int, at: Data, decision: Record, now: int, *, same: bool) -> bool:
-    """Say whether a fill's price is none that is better than any that was traded after its decision."""
+    """Return whether a fill's price is none that is better than any that was traded after its decision."""
     ts = at["ts"]
     start = at.get("start")
     if ts <= since and "parent" not in decision:

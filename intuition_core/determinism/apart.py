@@ -183,7 +183,7 @@ def _set_filters(filters: list[Any]) -> None:
 
 
 def _loggers() -> list[tuple[logging.Logger, int, bool, bool, list[logging.Handler]]]:
-    """Give the state of the root logger and of our own."""
+    """Return the state of the root logger and of our own."""
     names = [name for name in logging.root.manager.loggerDict if name.startswith("intuition")]
     each = [logging.root, *map(logging.getLogger, names)]
     return [(log, log.level, log.disabled, log.propagate, list(log.handlers)) for log in each]

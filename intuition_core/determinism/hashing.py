@@ -14,16 +14,16 @@ _VARIABLE: Final = "PYTHONHASHSEED"
 
 
 def seeded_environment(seed: str = HASH_SEED) -> dict[str, str]:
-    """Give the environment for a process that runs parts."""
+    """Return the environment for a process that runs parts."""
     return {**os.environ, _VARIABLE: seed}
 
 
 def is_seeded() -> bool:
-    """Say whether this process has the hash seed; an interpreter reads it only when it begins."""
+    """Return whether this process has the hash seed; an interpreter reads it only when it begins."""
     return not sys.flags.hash_randomization
 
 
 def may_be_seeded() -> bool:
-    """Say whether this process, begun again in `seeded_environment`, would have the hash seed, and has not."""
+    """Return whether this process, begun again in `seeded_environment`, would have the hash seed, and has not."""
     ignored = bool(sys.flags.ignore_environment)  # `python -E` and `-I` do not heed variables
     return not is_seeded() and not ignored and bool(sys.executable) and os.environ.get(_VARIABLE) != HASH_SEED

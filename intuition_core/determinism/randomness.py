@@ -6,7 +6,7 @@ from typing import Any
 
 
 def rng_state(rng: Random) -> list[Any]:
-    """Give the state of a generator as lists, integers and at most one float, all of which msgpack and JSON carry."""
+    """Return the state of a generator as lists, integers and at most one float, all of which msgpack and JSON carry."""
     version, internal, gauss = rng.getstate()
     return [version, list(internal), gauss]
 

@@ -62,7 +62,7 @@ class Naive:
         return Bet(cash=stake)
 
     def snapshot(self) -> dict[str, Any]:
-        """Give the state of the generator, in types that msgpack carries."""
+        """Return the state of the generator, in types that msgpack carries."""
         return {"rng": rng_state(self._rng)}
 
     def restore(self, state: dict[str, Any]) -> None:

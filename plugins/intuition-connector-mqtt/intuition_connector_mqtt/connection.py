@@ -181,7 +181,7 @@ class Connection:
             self.outbox.retain(self._presence.description())
 
     def forget(self, topic: str) -> None:
-        """Give back the subscription to a topic that belongs to none of the channels."""
+        """Unsubscribe from a topic that belongs to none of the channels."""
         if self._pair is not None and self._open and topic:
             self._filters.forget(self._pair.inlet.client, topic)
 

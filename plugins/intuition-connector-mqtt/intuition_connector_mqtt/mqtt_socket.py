@@ -76,7 +76,7 @@ class MqttSocket:
         self.client.loop_misc()
 
     def leave(self, deadline: float) -> None:
-        """Say goodbye, so that the last will is not published."""
+        """Disconnect in an orderly way, so that the last will is not published."""
         if self.accepted and self.client.socket() is not None:
             self.client.disconnect()
             while (sock := self.client.socket()) is not None and self.client.want_write():

@@ -53,7 +53,7 @@ class MqttParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     rates: bool = True
     """Take what currencies are worth from the topics of `rates`."""
     negative_prices: bool = False
-    """Let zero and negative prices pass, for instruments that have them."""
+    """Whether zero and negative prices pass, for instruments that have them."""
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         return [(field, self._shown(field)) for field in self.__struct_fields__]

@@ -114,7 +114,7 @@ class SocketPair:
         self.inlet.write()
 
     def leave(self, deadline: float) -> None:
-        """Say goodbye on both, so that the last will is not published.
+        """Disconnect both in an orderly way, so that the last will is not published.
 
         Args:
             deadline: when to close without it, by the monotonic clock.
