@@ -249,7 +249,7 @@ class OrderBook:
 
         Args:
             ts: the time of an event, nanoseconds UTC.
-            sid: the event's symbol, if it is traded: its own orders may still have the event's open.
+            sid: the event's symbol, if it is traded: its own orders end once they were held against it.
         """
         if ts > self.moments[1]:
             self.moments = self.moments[1], ts
@@ -266,6 +266,14 @@ class OrderBook:
             self.cancel(open_order)
         self._next_end = min(self.expiring.values(), default=0)
         return ended
+
+    def is_late(self, open_order: OpenOrder) -> bool:
+        """Return whether an order ends with the present moment, so that no event of this moment may fill it any more.
+
+        An event of another symbol, had it come first, would have ended it already.
+        """
+        end = self.expiring.get(open_order.id)
+        return end is not None and end <= self.moments[0] and open_order.since is not None
 
     def keep(self, sid: str, orders: list[OpenOrder]) -> None:
         """Leave these open orders of a symbol, and no others of it."""

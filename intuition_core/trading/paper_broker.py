@@ -220,7 +220,7 @@ class PaperBroker:
             order = placed.order
             since = placed.since_at(data["ts"])
             bar = None
-            if placed.counts(data):
+            if placed.counts(data) and not self.book.is_late(placed):
                 bar = seen(data, order.side, since=since, end=placed.expires, traded=traded)
             reach = _NOWHERE if bar is None else reached(order, bar, triggered=placed.triggered)
             turns.append(_Turn(placed, bar, reach))
