@@ -1,21 +1,22 @@
 """One file's rows, from its columns to chunks that are checked and in order."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Final
 
-from intuition_core.account.actions import ACTIONS, checked
+from intuition_core.account.actions import ACTIONS
 from intuition_core.data import DEFAULT_CHANNEL, MAX_PRICE, MIN_PRICE, RATES, check_channel, check_sid
 from intuition_core.errors import BadData, BadParameter, IntuitionError
 from intuition_core.sources.merge import rank
+from intuition_source_files.actions import ACT, check_actions, is_mixed, with_actions
 from intuition_source_files.arrays import floats, integers, objects, places
 from intuition_source_files.chunk import NO_START, Chunk, join
 from intuition_source_files.clock import Clock, Rule, Times
 from intuition_source_files.columns import PRICES, Columns
 from intuition_source_files.errors import BadCell, BadLine, BadRow, UnreadableFile
 from intuition_source_files.params import FileParams
-from intuition_source_files.starts import Starts, joined
+from intuition_source_files.rows import Rows, join_rows
+from intuition_source_files.starts import Starts
 from intuition_source_files.table import Table
 
 if TYPE_CHECKING:
@@ -23,34 +24,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _BEGINNING: Final = -(2**63)
-_ACT: Final = ("action", "ratio", "amount", "currency")
-"""What events of the channel `actions` say."""
-
 _MOST_HELD: Final = 1 << 20
 """How many rows are held at most until it is known how long bars last."""
-
-
-class _Rows(NamedTuple):
-    """Some rows before it is known when their bars began, and what is needed to find that out."""
-
-    chunk: Chunk
-    keep: "np.ndarray[Any, Any]"
-    """Which rows are wanted."""
-    times: Times
-    codes: "np.ndarray[Any, Any] | None"
-    """The number of each row's symbol and series; None if all are the same."""
-    bars: "np.ndarray[Any, Any] | None"
-    """Which rows are bars; None for none."""
-
-    def take(self, rows: "np.ndarray[Any, Any]") -> "_Rows":
-        """Give some of the rows, by a mask or by numbers in any order."""
-        return _Rows(
-            self.chunk.take(rows),
-            self.keep[rows],
-            self.times.take(rows),
-            None if self.codes is None else self.codes[rows],
-            None if self.bars is None else self.bars[rows],
-        )
 
 
 class Reader:
@@ -79,7 +54,7 @@ class Reader:
         """What columns of splits and dividends are called in events, where that is not their name."""
         if params.channel == ACTIONS or self.mixed:
             written = {name: name.strip().lower() for name in columns.extras}
-            self._keys = {name: key for name, key in written.items() if key in _ACT and key not in written}
+            self._keys = {name: key for name, key in written.items() if key in ACT and key not in written}
         self.gaps: Counter[str] = Counter()
         """How many wanted rows had no price, by symbol."""
         self.seen: set[str] = set()
@@ -113,7 +88,7 @@ class Reader:
             parts = list(read)
             read = iter(())
             if parts:
-                whole = _joined(parts)
+                whole = join_rows(parts)
                 read = iter((whole.take(whole.chunk.ts.argsort(kind="stable")),))
         yield from self._by_kind(read, starts) if self.mixed else self._begun(read, starts)
         if starts.double is not None and self._columns.series is None:
@@ -124,7 +99,7 @@ class Reader:
                 "and orders have their closes alone; say which column tells them apart with the option `series`"
             )
 
-    def _read(self, share: int, starts: Starts) -> Iterator[_Rows]:
+    def _read(self, share: int, starts: Starts) -> Iterator[Rows]:
         """Give all rows."""
         import pyarrow as pa
 
@@ -170,7 +145,7 @@ class Reader:
             return False  # it is told with its row when that is read
         return there
 
-    def _see_order(self, rows: _Rows) -> None:
+    def _see_order(self, rows: Rows) -> None:
         """Refuse rows that go back in time.
 
         Raises:
@@ -189,7 +164,7 @@ class Reader:
             )
         self._last, self._last_written = int(ts[-1]), int(rows.times.begins[-1])
 
-    def _begun(self, read: Iterator[_Rows], starts: Starts) -> Iterator[Chunk]:
+    def _begun(self, read: Iterator[Rows], starts: Starts) -> Iterator[Chunk]:
         """Give the wanted rows with the starts of bars, as soon as it is known how long these last."""
         for rows, before in self._learned(read, starts):
             chunk = rows.chunk if before is None else self._with_starts(rows, before, starts)
@@ -198,9 +173,9 @@ class Reader:
             if len(chunk.ts):
                 yield chunk
 
-    def _learned(self, read: Iterator[_Rows], starts: Starts) -> "Iterator[tuple[_Rows, np.ndarray[Any, Any] | None]]":
+    def _learned(self, read: Iterator[Rows], starts: Starts) -> "Iterator[tuple[Rows, np.ndarray[Any, Any] | None]]":
         """Give the rows, and the times of the bars before; the first ones once it is known how long bars last."""
-        held: list[tuple[_Rows, np.ndarray[Any, Any] | None]] = []
+        held: list[tuple[Rows, np.ndarray[Any, Any] | None]] = []
         count = 0
         for rows in read:
             before = None
@@ -235,7 +210,7 @@ class Reader:
                 f"{self.table.path}: {told}; if they last longer than that, orders have prices from before them"
             )
 
-    def _with_starts(self, rows: _Rows, before: "np.ndarray[Any, Any]", starts: Starts) -> Chunk:
+    def _with_starts(self, rows: Rows, before: "np.ndarray[Any, Any]", starts: Starts) -> Chunk:
         import numpy as np
 
         whole = rows.bars is None or rows.bars.all()
@@ -247,7 +222,7 @@ class Reader:
             began = of_all
         return rows.chunk._replace(starts=began)
 
-    def _by_kind(self, read: Iterator[_Rows], starts: Starts) -> Iterator[Chunk]:
+    def _by_kind(self, read: Iterator[Rows], starts: Starts) -> Iterator[Chunk]:
         """Give the wanted rows in the order of time, and those of one moment by kind.
 
         What is later than a row that was read last may not be all of its time, and is held back.
@@ -256,7 +231,7 @@ class Reader:
 
         mark = _BEGINNING
 
-        def marked() -> Iterator[_Rows]:
+        def marked() -> Iterator[Rows]:
             nonlocal mark
             for rows in read:
                 mark = int(rows.times.begins[-1]) if len(rows.keep) else mark
@@ -273,7 +248,7 @@ class Reader:
         if held is not None:
             yield held
 
-    def _long(self, batch: "pa.RecordBatch", times: Times) -> _Rows:
+    def _long(self, batch: "pa.RecordBatch", times: Times) -> Rows:
         import numpy as np
 
         columns, params = self._columns, self._params
@@ -309,14 +284,14 @@ class Reader:
             if values is not None:
                 fields[self._keys.get(name, name)] = values
         if np.any(kinds == ACTIONS):
-            self._check_actions((kinds == ACTIONS) & keep, sids, fields)
+            check_actions((kinds == ACTIONS) & keep, sids, fields)
         if columns.series is not None:
             codes = self._series(codes, batch.column(columns.series))
         chunk = Chunk(ts, sids, quotes, fields, channels)
-        rows = _Rows(chunk, keep, times, codes, self._bars(times, quoted, fields))
+        rows = Rows(chunk, keep, times, codes, self._bars(times, quoted, fields))
         if columns.dividends is None and columns.splits is None:
             return rows
-        return self._with_actions(rows, quoted & keep, numbers)
+        return with_actions(rows, quoted & keep, numbers, columns, params, within=self._within)
 
     def _bars(
         self, times: Times, quoted: "np.ndarray[Any, Any]", fields: "dict[str, np.ndarray[Any, Any]]"
@@ -338,7 +313,7 @@ class Reader:
                     break
         return None if bars is None else bars & quoted
 
-    def _wide(self, batch: "pa.RecordBatch", times: Times) -> _Rows:
+    def _wide(self, batch: "pa.RecordBatch", times: Times) -> Rows:
         import numpy as np
 
         names, ts, bars = self._columns.wide, times.ts, None
@@ -361,106 +336,7 @@ class Reader:
         rows, codes = np.repeat(np.arange(len(ts)), len(names)), np.tile(np.arange(len(names)), len(ts))
         chunk = Chunk(ts[rows], objects(names)[codes], prices.ravel(), {})
         times = Times(ts, times.dates, times.begins).take(rows)
-        return _Rows(chunk, keep.ravel(), times, codes, None if bars is None else bars[rows])
-
-    def _check_actions(
-        self,
-        rows: "np.ndarray[Any, Any]",
-        sids: "str | np.ndarray[Any, Any]",
-        fields: "dict[str, np.ndarray[Any, Any]]",
-    ) -> None:
-        """Refuse splits and dividends that cannot be booked, and write the others as they are read.
-
-        Raises:
-            BadCell: the first of them.
-        """
-        import math
-
-        for index in rows.nonzero()[0].tolist():
-            event: dict[str, Any] = {"sid": sids if isinstance(sids, str) else sids[index]}
-            for key in _ACT:
-                value: Any = fields[key][index] if key in fields else None
-                if hasattr(value, "item"):
-                    value = value.item()
-                if value is not None and not (isinstance(value, float) and math.isnan(value)):
-                    event[key] = value
-            try:
-                spelled = checked(event)
-            except BadData as error:
-                raise BadCell(index, str(error)) from None
-            for key, value in spelled.items():
-                if key in fields and event[key] is not value:
-                    fields[key] = fields[key].astype(object)
-                    fields[key][index] = value
-
-    def _with_actions(
-        self, rows: _Rows, quoted: "np.ndarray[Any, Any]", numbers: "dict[str, np.ndarray[Any, Any]]"
-    ) -> _Rows:
-        """Refuse what columns of dividends and splits beside prices say, or make it rows of its own.
-
-        Raises:
-            BadCell: the first row that says something, where that is to be refused or cannot be booked.
-        """
-        import numpy as np
-
-        columns, book = self._columns, self.mixed and self._params.actions != "refuse"
-        found: list[tuple[int, str, float]] = []
-        for action, column in (("split", columns.splits), ("dividend", columns.dividends)):
-            if column is None:
-                continue
-            values = numbers[column]
-            said = quoted & ~np.isnan(values) & (values != 0)
-            if action == "split":
-                said &= values != 1
-            if said.any() and not book:
-                index = int(said.argmax())
-                raise BadCell(
-                    index,
-                    f"`{column}` is {values[index]:g}, and a price does not tell whether it is adjusted for that; say "
-                    "with the option `actions` to `ignore` such columns, to `book` them, or to book `dividends` alone",
-                )
-            found += [(index, action, float(values[index])) for index in said.nonzero()[0].tolist()]
-        if not book:
-            return rows
-        chunk, count = rows.chunk, len(rows.keep)
-        channels = np.full(count, self._params.channel, object) if chunk.channels is None else chunk.channels
-        fields = {**chunk.fields, **{key: np.full(count, None, object) for key in ("action", "ratio", "amount")}}
-        rows = rows._replace(chunk=chunk._replace(channels=channels, fields=fields))
-        if not found:
-            return rows
-        places = [index for index, _, _ in found]
-        if rows.times.dates is None or not rows.times.dates[places].all():
-            raise BadCell(
-                min(places), "splits and dividends are booked beside dates alone; give them in a file of their own"
-            )
-        more = rows.take(np.array(places, np.int64))
-        ts, none = more.times.begins, np.full(len(found), np.nan)
-        told: dict[str, list[Any]] = {"action": [], "ratio": [], "amount": []}
-        if (
-            "currency" in fields and fields["currency"].dtype.kind == "O"
-        ):  # of a dividend's amount, as of the row's price
-            told["currency"] = fields["currency"][places].tolist()
-        for index, action, value in found:
-            told["action"].append(action)
-            told["ratio"].append(_ratio(index, value) if action == "split" else None)
-            told["amount"].append(value if action == "dividend" else None)
-        fields = {
-            key: objects(told[key])
-            if key in told
-            else (none if column.dtype.kind == "f" else np.full(len(found), None, object))
-            for key, column in rows.chunk.fields.items()
-        }
-        actions = Chunk(ts, more.chunk.sids, none, fields, np.full(len(found), ACTIONS, object))
-        order = np.argsort(np.concatenate([np.arange(count), np.array(places) - 0.5]), kind="stable")
-        times = joined([rows.times, Times(ts, more.times.dates, ts)])
-        bars = rows.bars if rows.bars is not None else np.zeros(count, bool)
-        return _Rows(
-            join([rows.chunk, actions]),
-            np.concatenate([rows.keep, self._within(ts) & more.keep]),
-            times,
-            None if rows.codes is None else np.concatenate([rows.codes, rows.codes[places]]),
-            np.concatenate([bars, np.zeros(len(found), bool)]),
-        ).take(order)
+        return Rows(chunk, keep.ravel(), times, codes, None if bars is None else bars[rows])
 
     def _series(self, codes: "np.ndarray[Any, Any] | None", column: "pa.Array") -> "np.ndarray[Any, Any]":
         """Give the number of each row's symbol and series."""
@@ -590,40 +466,6 @@ def ranks(chunk: Chunk, channel: str) -> "np.ndarray[Any, Any]":
         ended = (channels == DEFAULT_CHANNEL) & (chunk.starts != NO_START) & (chunk.starts < chunk.ts)
         places_[ended] = rank({"channel": DEFAULT_CHANNEL, "ts": 1, "start": 0})
     return places_
-
-
-def is_mixed(columns: Columns, params: FileParams) -> bool:
-    """Whether rows of one moment may be of several kinds, and those of one date of several moments."""
-    books = params.actions in ("book", "dividends") and (columns.dividends is not None or columns.splits is not None)
-    return columns.channels is not None or books
-
-
-def _joined(parts: Sequence[_Rows]) -> _Rows:
-    """Put the rows of one file one after another."""
-    import numpy as np
-
-    bars = None
-    if any(part.bars is not None for part in parts):
-        bars = np.concatenate([np.zeros(len(part.keep), bool) if part.bars is None else part.bars for part in parts])
-    return _Rows(
-        join([part.chunk for part in parts]),
-        np.concatenate([part.keep for part in parts]),
-        joined([part.times for part in parts]),
-        None if parts[0].codes is None else np.concatenate([part.codes for part in parts]),
-        bars,
-    )
-
-
-def _ratio(index: int, factor: float) -> str:
-    """Write a factor, new for old, as a split's ratio.
-
-    Raises:
-        BadCell: it is none of whole numbers.
-    """
-    ratio = Fraction(factor).limit_denominator(100) if factor > 0 else Fraction(0)
-    if not ratio or abs(float(ratio) / factor - 1) > 1e-5:
-        raise BadCell(index, f"a split of {factor:g} is none of new for old in whole numbers")
-    return f"{ratio.numerator}:{ratio.denominator}"
 
 
 def _shown(ts: int) -> str:
