@@ -176,6 +176,9 @@ class Source(Protocol):
     known. Where its parameters declare ``start`` and ``end`` (nanoseconds UTC, the second not included) or
     ``symbols``, the source leaves out what is not asked for.
 
+    ``taken()`` says how recorded data was read, as far as it was: a list of `intuition_core.recordings.Taken`, of
+    which commands print a line.
+
     An attribute ``live`` that is true says that it gives what happens now, in the order of arrival: its ``ts`` may go
     back where one event has overtaken another.
     """

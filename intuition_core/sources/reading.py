@@ -9,6 +9,7 @@ from intuition_core.account.actions import ACTIONS, checked
 from intuition_core.data import RATES, Event, normalise
 from intuition_core.errors import BadData, IntuitionError, PartFailed
 from intuition_core.sources.merge import merge
+from intuition_core.sources.taken import Taken
 
 _BATCH: Final = 1000
 
@@ -81,6 +82,12 @@ class SourceReader:
         """Which part of the events has been given, from 0 to 1; None where that is not known."""
         progress = getattr(self._source, "progress", None)
         return None if progress is None else progress()
+
+    @property
+    def taken(self) -> list[Taken]:
+        """How the data was read, as far as it was; nothing where the source does not say so."""
+        taken = getattr(self._source, "taken", None)
+        return [] if taken is None else list(taken())
 
     def events(self) -> Iterator[Event]:
         """Give the events one by one, as soon as the source has each; those of a live source as they arrive.
@@ -200,6 +207,11 @@ class MergedReader:
         if expected and self._progress is not None:
             self._progress = max(self._progress, min(sum(self._counts) / expected, 1.0))  # guesses differ, and it shows
         return self._progress
+
+    @property
+    def taken(self) -> list[Taken]:
+        """How the data of all sources was read, as far as they say so."""
+        return [each for source in self._sources for each in source.taken]
 
     def events(self) -> Iterator[Event]:
         """Give the events one by one; raises what `batches` does."""

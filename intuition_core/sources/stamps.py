@@ -110,19 +110,19 @@ def settled(distances: Sequence[int], stated: int | None = None, *, dates: bool 
             return stated, ""
         slack = _TURN * min(stated, DAY)
         if sum(distance < stated - slack for distance in apart) * 2 > len(apart):
-            raise BadData(f"is longer than most distances between bars, which are {shown(_usual(apart))}")
+            raise BadData(f"is longer than most distances between bars, which are {shown(usual(apart))}")
         if sum(distance > stated + slack for distance in apart) * 2 > len(apart):
-            return stated, f"bars are said to last {shown(stated)}, and are mostly {shown(_usual(apart))} apart"
+            return stated, f"bars are said to last {shown(stated)}, and are mostly {shown(usual(apart))} apart"
         return stated, ""
     if dates:
         middle = apart[len(apart) // 2] if len(apart) >= FEWEST else DAY
         if middle < _SEVERAL_DAYS:
             return DAY, ""
         return max(distance for distance in apart if distance <= middle * _LONGER), ""
-    return (_usual(apart) if apart else None), ""
+    return (usual(apart) if apart else None), ""
 
 
-def _usual(apart: Sequence[int]) -> int:
+def usual(apart: Sequence[int]) -> int:
     """Give the most frequent distance; of several the longest, with which bars begin too early rather than too late."""
     counts = Counter(apart)
     return max(counts, key=lambda distance: (counts[distance], distance))

@@ -73,7 +73,7 @@ def with_actions(
     """
     import numpy as np
 
-    book = is_mixed(columns, params) and params.actions != "refuse"
+    book = is_mixed(columns, params)
     found: list[tuple[int, str, float]] = []
     for action, column in (("split", columns.splits), ("dividend", columns.dividends)):
         if column is None:
@@ -82,6 +82,10 @@ def with_actions(
         said = quoted & ~np.isnan(values) & (values != 0)
         if action == "split":
             said &= values != 1
+            if params.actions in ("adjusted", "dividends"):
+                _see_adjusted(rows, values, said, column)
+        if params.actions == "adjusted" or (action == "split" and params.actions == "dividends"):
+            continue
         if said.any() and not book:
             index = int(said.argmax())
             raise BadCell(
@@ -129,6 +133,26 @@ def with_actions(
         None if rows.codes is None else np.concatenate([rows.codes, rows.codes[places]]),
         np.concatenate([bars, np.zeros(len(found), bool)]),
     ).take(order)
+
+
+def _see_adjusted(rows: Rows, values: "np.ndarray[Any, Any]", said: "np.ndarray[Any, Any]", column: str) -> None:
+    """Refuse prices that jump by a split, and so are not adjusted for it.
+
+    Raises:
+        BadCell: the first split by which they do.
+    """
+    quotes = rows.chunk.quotes
+    for index in said.nonzero()[0].tolist():
+        before = quotes[index - 1] if index else math.nan
+        if math.isnan(before) or math.isnan(quotes[index]) or min(before, quotes[index], values[index]) <= 0:
+            continue
+        jump, factor = math.log(before / quotes[index]), math.log(float(values[index]))
+        if abs(jump - factor) < abs(jump):
+            raise BadCell(
+                index,
+                f"`{column}` is {values[index]:g} and the price goes from {before:g} to {quotes[index]:g}, so that "
+                "prices are not adjusted for splits; say with the option `actions` to `book` them",
+            )
 
 
 def _ratio(index: int, factor: float) -> str:

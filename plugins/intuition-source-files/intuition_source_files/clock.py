@@ -11,6 +11,7 @@ from intuition_core.errors import BadData, BadParameter, did_you_mean
 from intuition_core.sources.stamps import DAY, check_format, meaning
 from intuition_source_files.arrays import as_column, floats, integers, truths
 from intuition_source_files.errors import BadCell
+from intuition_source_files.fixed import read_fixed
 from intuition_source_files.params import FileParams
 
 if TYPE_CHECKING:
@@ -74,20 +75,25 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         return self.length is None or self.length % DAY == 0
 
 
-def read_rule(params: FileParams) -> Rule:
+def read_rule(params: FileParams, *, length_known: bool = True) -> Rule:
     """Find out how times are to be read.
+
+    Args:
+        params: the options.
+        length_known: whether how long bars last that are stamped when they open is to be known by now.
 
     Raises:
         BadParameter: the time zone is unknown, a bar's length is missing, or two parameters contradict each other.
     """
+    zone = params.timezone or "UTC"
     try:
-        ZoneInfo(params.timezone)
+        ZoneInfo(zone)
     except (KeyError, OSError, ValueError):
-        hint = did_you_mean(params.timezone, available_timezones())
-        raise BadParameter(params.part, "timezone", f"no time zone is called `{params.timezone}`{hint}") from None
-    if params.stamp == "open" and params.bar is None:
+        hint = did_you_mean(zone, available_timezones())
+        raise BadParameter(params.part, "timezone", f"no time zone is called `{zone}`{hint}") from None
+    if params.stamp == "open" and params.bar is None and length_known:
         raise BadParameter(params.part, "bar", "is missing; bars stamped when they open are known a bar's length later")
-    if params.stamp == "open" and params.close_at is not None:
+    if params.stamp == "open" and params.close_at is not None and length_known:
         raise BadParameter(params.part, "close_at", "says when bars close already; leave out `stamp`, or this")
     clocked = True
     if params.time_format is not None:
@@ -99,7 +105,7 @@ def read_rule(params: FileParams) -> Rule:
     span = length if length is not None and params.stamp == "open" else 0
     hours, minutes = map(int, (params.close_at or "0:0").split(":"))
     return Rule(
-        zone=params.timezone,
+        zone=zone,
         ambiguous=params.ambiguous,
         time_format=params.time_format,
         unit=params.time_unit,
@@ -117,12 +123,17 @@ class Clock:
     Args:
         rule: how times are to be read.
         alone: whether all times of the file are midnights, and so dates alone.
+        offsets: whether they are midnights of the offsets that are written with them.
     """
 
-    def __init__(self, rule: Rule, *, alone: bool = False) -> None:
+    def __init__(self, rule: Rule, *, alone: bool = False, offsets: bool = False) -> None:
         self._rule = rule
+        self.offsets = offsets
+        """Whether times are midnights of their own offsets."""
         self._unit = None if rule.unit == "auto" else rule.unit
         self._alone = alone
+        self.zoned = False
+        """Whether the times that were read last were moments as they are written."""
         self._zoned = False
         """Whether the times had offsets when they were last read."""
         self._previous = -(2**63)
@@ -139,16 +150,20 @@ class Clock:
             BadCell: the first time that is missing, cannot be read, or is not known to be one moment.
         """
         values, zoned, dates = self._parsed(column, clocks)
+        self.zoned = zoned
         return self._moments(values, dates) if zoned else self._local(values, dates)
 
-    def midnights(self, column: "pa.Array") -> bool:
-        """Whether all times are midnights of the zone.
+    def midnights(self, column: "pa.Array", clocks: "pa.Array | None" = None) -> bool:
+        """Whether all times are midnights of the zone, or of the offsets that are written with them.
 
         Raises:
             BadCell: a time cannot be read.
         """
-        values, zoned, _ = self._parsed(column, None)
-        return not ((self._on_the_wall(values) if zoned else values) % DAY).any()
+        values, zoned, _ = self._parsed(column, clocks)
+        if not ((self._on_the_wall(values) if zoned else values) % DAY).any():
+            return True
+        self.offsets = zoned and clocks is None and _written_midnights(column)
+        return self.offsets
 
     def local(self, moments: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
         """Give what the clocks of the zone show, in nanoseconds."""
@@ -222,8 +237,9 @@ class Clock:
         if self._rule.time_format is not None:
             # Offsets make moments; without them, a time is local.
             zoned = "%z" in self._rule.time_format
+            column = _without_zone(column, self._rule.zone)
             return self._formatted(column, self._rule.time_format), zoned, not self._rule.clocked
-        column = pc.utf8_trim_whitespace(column)
+        column = _without_zone(pc.utf8_trim_whitespace(column), self._rule.zone)
         if self._unit is not None or (len(column) and _NUMBER.fullmatch(column[0].as_py())):
             return self._numbers(column)
         if len(column) and _YEAR_FIRST.match(column[0].as_py()):
@@ -265,10 +281,13 @@ class Clock:
         """Read times as `datetime.strptime` does; Arrow's own takes 31 February for 3 March."""
         import numpy as np
 
+        quick = read_fixed(column, time_format)
+        if quick is not None:
+            return quick
         values = []
         for index, text in enumerate(column.to_pylist()):
             try:
-                time = datetime.strptime(text, time_format)  # noqa: DTZ007  # local unless the format has an offset
+                time = datetime.strptime(" ".join(text.split()), time_format)  # noqa: DTZ007  # local unless the format has an offset
             except ValueError:
                 raise BadCell(index, f"`{text}` is no time written as `{time_format}`") from None
             since = (time if time.tzinfo else time.replace(tzinfo=UTC)) - _EPOCH
@@ -327,6 +346,11 @@ class Clock:
         if dates is False and not self._alone and not rule.days and rule.close_at is None:
             ts = moments + rule.span
             return Times(ts, None, ts)
+        if self._alone and self.offsets:
+            import numpy as np
+
+            length = (rule.days or DAY) if rule.close_at is None else rule.close_at + 1
+            return Times(moments + length - 1, np.ones(len(moments), bool), moments)
         local = self._on_the_wall(moments)
         alone = self._dates(local, dates)
         if alone is not None:
@@ -416,6 +440,28 @@ class Clock:
         if len(moments):
             self._previous = int(moments[-1])
         return moments
+
+
+def _written_midnights(column: "pa.Array") -> bool:
+    """Whether texts with offsets are all midnights as they are written."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not pa.types.is_string(column.type):
+        return False
+    return bool(pc.all(pc.match_substring_regex(column, r"[T ]00:00(:00(\.0+)?)?\s*(Z|[+-]\d\d(:?\d\d)?)$")).as_py())
+
+
+def _without_zone(column: "pa.Array", zone: str) -> "pa.Array":
+    """Give texts without the name of their zone, where all have it and it is the one that counts."""
+    import pyarrow.compute as pc
+
+    if not len(column) or not column[0].as_py().endswith(zone):
+        return column
+    if not pc.all(pc.ends_with(column, zone)).as_py():
+        index = int(truths(pc.ends_with(column, zone)).argmin())
+        raise BadCell(index, f"`{column[index].as_py()}` does not name the zone {zone}, as the first time does")
+    return pc.utf8_trim_whitespace(pc.utf8_slice_codeunits(column, 0, -len(zone)))
 
 
 def _scaled(values: "np.ndarray[Any, Any]", scale: int) -> "np.ndarray[Any, Any]":

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 from intuition_source_files.arrays import floats, integers, objects
 from intuition_source_files.columns import Columns
 from intuition_source_files.errors import UnreadableFile
+from intuition_source_files.layouts import find_layout
+from intuition_source_files.params import FileParams
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,7 +26,7 @@ _LARGEST_BUFFER: Final = 1 << 20
 class ParquetFile:
     """A Parquet file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, params: FileParams) -> None:
         self.path = path
         self._given = 0
         try:
@@ -32,8 +34,11 @@ class ParquetFile:
             with self._open() as file:
                 self.names = tuple(file.schema_arrow.names)
                 self._rows = file.metadata.num_rows
+                self.zones = {field.name: getattr(field.type, "tz", None) for field in file.schema_arrow}
         except (OSError, ValueError) as error:  # Arrow's own errors are ValueErrors
             raise UnreadableFile(path, f"is no Parquet file that can be read: {' '.join(str(error).split())}") from None
+
+        self.layout = find_layout(path.with_suffix(""), None, self.names, params)
 
     @property
     def done(self) -> float:
@@ -73,21 +78,7 @@ class ParquetFile:
 
     def values(self, column: "pa.Array") -> "np.ndarray[Any, Any] | None":
         """Give numbers, texts and truths as they are."""
-        import pyarrow as pa
-
-        if pa.types.is_dictionary(column.type):
-            column = column.dictionary_decode()
-        kind = column.type
-        if pa.types.is_floating(kind):
-            return floats(column)
-        if pa.types.is_signed_integer(kind) and not column.null_count:
-            return integers(column)
-        if not any(
-            test(kind)
-            for test in (pa.types.is_integer, pa.types.is_boolean, pa.types.is_string, pa.types.is_large_string)
-        ):
-            return None
-        return objects(column.to_pylist())
+        return plain_values(column)
 
     def place(self, row: int) -> str:
         """Give the number of a row, counted from 1."""
@@ -97,3 +88,21 @@ class ParquetFile:
         from pyarrow import parquet
 
         return parquet.ParquetFile(self.path, **options)
+
+
+def plain_values(column: "pa.Array") -> "np.ndarray[Any, Any] | None":
+    """Give numbers, texts and truths as they are."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    kind = column.type
+    if pa.types.is_floating(kind):
+        return floats(column)
+    if pa.types.is_signed_integer(kind) and not column.null_count:
+        return integers(column)
+    if not any(
+        test(kind) for test in (pa.types.is_integer, pa.types.is_boolean, pa.types.is_string, pa.types.is_large_string)
+    ):
+        return None
+    return objects(column.to_pylist())

@@ -10,67 +10,13 @@ import msgspec
 from intuition_core.account.actions import ACTIONS
 from intuition_core.data import DEFAULT_CHANNEL, check_sid
 from intuition_core.errors import BadData, did_you_mean
+from intuition_core.sources.columns import CLOCKS, DAYS, DIVIDENDS, MARKET, PRICES, SPLITS, known_name, plain_name
+from intuition_core.sources.columns import NAMES as KNOWN
 from intuition_source_files.errors import AmbiguousColumn, NoColumn
 from intuition_source_files.params import FileParams
 
-NAMES: Final = {
-    "time": ("timestamp", "datetime", "date", "time", "ts"),
-    "symbol": ("symbol", "sid", "ticker"),
-    "quote": ("quote", "price"),
-    "open": ("open",),
-    "high": ("high",),
-    "low": ("low",),
-    "close": ("close",),
-    "volume": ("volume",),
-    "bid": ("bid",),
-    "ask": ("ask",),
-    "channels": ("channel",),
-}
+NAMES: Final = {**KNOWN, "channels": ("channel",)}
 """By what names, in small letters, the columns are known."""
-
-PRICES: Final = ("open", "high", "low", "close", "bid", "ask")
-"""The fields of an event that are prices, besides its quote."""
-
-DIVIDENDS: Final = frozenset(
-    {
-        "dividend",
-        "dividends",
-        "dividend amount",
-        "div cash",
-        "divcash",
-        "ex dividend",
-        "cash dividend",
-        "cash dividends",
-    }
-)
-"""By what names columns of dividends are known, as `_plain_name` gives them."""
-
-SPLITS: Final = frozenset(
-    {
-        "split",
-        "splits",
-        "stock split",
-        "stock splits",
-        "split factor",
-        "splitfactor",
-        "split ratio",
-        "split coefficient",
-    }
-)
-
-_MARKET: Final = frozenset(
-    {
-        *("volume", "vol", "volumen", "volumes", "tickvol", "tick volume", "base volume", "quote volume", "turnover"),
-        *("bid", "ask", "mid", "last", "last price", "px last", "close last", "closing price", "price close", "vwap"),
-        *("adj close", "adjclose", "adjusted close", "close adj", "adjusted", "unadjusted close"),
-        *("settle", "settlement", "settlement price", "settle price", "open interest", "openinterest", "openint", "oi"),
-        *("trades", "number of trades", "count", "spread", "change", "change %", "chg", "return", "returns"),
-        *("hoch", "tief", "eröffnung", "schluss", "schlusskurs", "kurs", "cierre", "apertura", "clôture", "ouverture"),
-        *("value", "average", "mean", "median", "wert"),
-        *("previous close", "prev close", "bid size", "ask size", "bidsize", "asksize", "size", *DIVIDENDS, *SPLITS),
-    }
-)
-"""What no symbol of a wide file is called, but what a row says of one."""
 
 _CLOCK: Final = re.compile(r"\d{1,2}:\d.*|\d{3,6}")
 _TAKEN: Final = frozenset({"channel", "sid", "ts", "start", *NAMES} - {"channels"})
@@ -160,8 +106,6 @@ def find_columns(path: Path, names: Sequence[str], params: FileParams, first: Ca
     dividends = splits = None
     if needed and params.actions != "ignore":
         dividends, splits = (_one(names, known) for known in (DIVIDENDS, SPLITS))
-        if params.actions == "dividends":
-            splits = None
     used = {time, clocks, symbol, quote, channels, dividends, splits, *found.values()}
     others = [name for name in names if name not in used]
     extras = tuple(name for name in others if name not in _TAKEN and 0 < len(name) <= 128 and name.isprintable())
@@ -180,13 +124,8 @@ def find_columns(path: Path, names: Sequence[str], params: FileParams, first: Ca
     )
 
 
-def _plain_name(name: str) -> str:
-    """Give a column's name in small letters, without what some write around and between words."""
-    return " ".join(re.sub(r"[_.\-]+", " ", name.strip().strip("<>*")).lower().split())
-
-
 def _one(names: Sequence[str], known: frozenset[str]) -> str | None:
-    return next((name for name in names if _plain_name(name) in known), None)
+    return next((name for name in names if plain_name(name) in known), None)
 
 
 def _see_symbols(path: Path, columns: Sequence[str], names: Sequence[str]) -> None:
@@ -199,7 +138,7 @@ def _see_symbols(path: Path, columns: Sequence[str], names: Sequence[str]) -> No
     odd = [
         name
         for name in columns
-        if _plain_name(name) in _MARKET or (_plain_name(name) in ("open", "high", "low") and not name.isupper())
+        if plain_name(name) in MARKET or (plain_name(name) in ("open", "high", "low") and not name.isupper())
     ]
     if odd and (len(odd) * 2 >= len(columns) or not all(map(str.isupper, odd))):
         problem = f"no column is known as the close, and `{odd[0]}` is no symbol to buy; name the close with the option"
@@ -212,9 +151,13 @@ def _clocks(path: Path, names: Sequence[str], params: FileParams, first: Callabl
     """Give the column of times of day, where dates stand in one of their own."""
     if params.time_of_day is not None:
         return _named(path, "time_of_day", params.time_of_day, names)
-    known = {_plain_name(name): name for name in names}
-    clock = known.get("time")
-    date = known.get("date") if params.time is None else _named(path, "time", params.time, names)
+    known = {plain_name(name): name for name in names}
+    clock = next((known[name] for name in CLOCKS if name in known), None)
+    date = (
+        next((known[name] for name in DAYS if name in known), None)
+        if params.time is None
+        else _named(path, "time", params.time, names)
+    )
     if clock is None or date is None or clock == date:
         return None
     written, day = first(clock), first(date)
@@ -229,7 +172,7 @@ def _roles(path: Path, names: Sequence[str], params: FileParams, clocks: str | N
     free = [name for name in names if name not in named.values() and name != clocks]
     found = dict(named)
     for role, known in NAMES.items():
-        candidates = [name for name in free if name.strip().strip("<>").lower() in known]
+        candidates = [name for name in free if known_name(name) in known]
         if role in named or not candidates:
             continue
         if len(candidates) > 1 and params.layout != "wide":

@@ -4,29 +4,26 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from intuition_source_files.arrays import objects
 from intuition_source_files.columns import Columns
-from intuition_source_files.errors import BadLine, UnreadableFile
-from intuition_source_files.packing import DAMAGED, compression_of, told, unpacked
+from intuition_source_files.errors import BadCell, BadLine, TwoMeanings, UnreadableFile
+from intuition_source_files.grouped import GROUPED, find_groups
+from intuition_source_files.head import read_head
+from intuition_source_files.layouts import Layout, find_layout
+from intuition_source_files.numerals import GAPS, Numerals, TwoReadings, find_numerals, not_a_number, read_numbers
+from intuition_source_files.packing import DAMAGED, compression_of, inner_path, told, unpacked
+from intuition_source_files.params import CsvParams
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-GAPS: Final = frozenset(
-    {"", " ", ".", "-", "NaN", "nan", "NAN", "NA", "N/A", "n/a", "#N/A", "null", "NULL", "None", "none"}
-)
-"""What stands in a column of numbers where there is none."""
-
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,17})(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
-_DELIMITERS: Final = ",;|\t"
-_SEPARATOR: Final = re.compile(r"\ufeff?\"?sep=(.)\"?\s*", re.IGNORECASE)
-"""A first line by which Excel says what stands between columns."""
-
 _MARKS: Final = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 """How a text is encoded that begins so."""
 
@@ -40,57 +37,117 @@ _ENCODED: Final = "save it as UTF-8, or say how it is encoded with the option `e
 
 
 class CsvFile:
-    """A file of delimited text whose first line names the columns; blank lines do not count.
+    """A file of delimited text whose columns its first line names, or an option; blank lines do not count.
 
     It is in UTF-8, or in UTF-16 if it begins with that mark, unless it is said to be encoded otherwise. A line such as
-    ``sep=;`` before the names says what stands between columns.
+    ``sep=;`` before the names says what stands between columns, and a title above them is passed over.
+
+    Raises:
+        TwoLayouts: it may be of two vendors' layouts.
+        UnreadableFile: it cannot be opened, or is no text, or something else than rows.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        delimiter: str | None = None,
-        compression: str = "auto",
-        encoding: str | None = None,
-    ) -> None:
+    def __init__(self, path: Path, params: CsvParams) -> None:
         self.path = path
-        self._compression = compression_of(path, compression)
-        self._encoding = _known_encoding(path, encoding)
-        self._skipped = 0
-        """How many lines are before the one that names the columns."""
+        self._params = params
+        self._compression = compression_of(path, params.compression)
+        self._encoding = _known_encoding(path, params.encoding)
         self._raw: Any = None
         self._ended = False
-        self._firsts: tuple[str, ...] | None = None
+        self._numerals = Numerals()
         try:
             self.size = path.stat().st_size
-            if encoding is None:
+            self.inner = inner_path(path, self._compression)
+            if params.encoding is None:
                 with self._bytes() as stream:
                     self._encoding = _MARKS.get(bytes(stream.read(2)), "utf-8")
             with self._text() as text:
-                header, said = self._header(text)
+                self._head = read_head(path, text, delimiter=params.delimiter, skip=params.skip)
         except DAMAGED as error:
             raise UnreadableFile(path, told(error)) from None
         except UnicodeError:
             raise UnreadableFile(path, f"is no text in {self._encoding}, as the option `encoding` says") from None
-        if header is None:
-            raise UnreadableFile(path, "is empty; the first line should name the columns")
+        except csv.Error as error:
+            raise UnreadableFile(path, f"is no text in columns: {error}") from None
+        header = self._head.line
         if "\0" in header or any("\udc80" <= letter <= "\udcff" for letter in header):
             raise UnreadableFile(path, self._no_text())
         self._longest = 16 * len(header)  # a row must fit into a block, and the header tells how long one may be
-        self._delimiter = delimiter or said or max(_DELIMITERS, key=header.count)
-        self.names = tuple(next(csv.reader([header], delimiter=self._delimiter)))
+        self._delimiter = self._head.delimiter
+        self._name_columns()
 
-    def _header(self, text: io.TextIOWrapper) -> tuple[str | None, str | None]:
-        """Give the line that names the columns, and what a line before it says of what stands between them."""
-        said = None
-        for number, line in enumerate(text):
-            separator = _SEPARATOR.fullmatch(line) if said is None else None
-            if separator is not None:
-                said, self._skipped = separator[1], number + 1
-            elif line.strip():
-                return line, said
-        return None, said
+    def _name_columns(self) -> None:
+        """Settle which line names the columns, and what they are called."""
+        params, head = self._params, self._head
+        headed = params.header if params.header is not None else not params.columns and not head.is_row
+        self.grouped = find_groups(head) if params.preset in ("auto", GROUPED) and not params.columns else None
+        if self.grouped is not None:
+            self.layout = Layout(preset=self.grouped.preset)
+            self.names, self._skipped, self._headed = self.grouped.names, head.skipped + self.grouped.lines, False
+            return
+        likely = self.inner.with_suffix("") if self.inner.suffix else self.inner
+        names = params.columns or (head.first if headed else None)
+        self.layout = find_layout(likely, None if headed else head.first, names, params)
+        if names is None and self.layout.names:
+            names = self.layout.names
+        if names is None:
+            row = self._delimiter.join(head.first)
+            usual = (
+                "time",
+                "open",
+                "high",
+                "low",
+                "close",
+                "volume",
+                *(f"other{n}" for n in range(1, len(head.first))),
+            )
+            columns = ",".join(usual[: len(head.first)])
+            raise UnreadableFile(
+                self.path,
+                f"its first line is a row, not the names of columns (`{row[:60]}`); say what they are called with the "
+                f"option `columns`, such as {columns}, or that it names them with `header`",
+            )
+        if len(names) != len(head.first):
+            raise UnreadableFile(
+                self.path, f"has {len(head.first)} columns, and {len(names)} are named with the option `columns`"
+            )
+        self.names = tuple(names)
+        self._skipped, self._headed = head.skipped, headed
+
+    @property
+    def samples(self) -> "tuple[tuple[str, ...], ...]":
+        """The cells of the first rows."""
+        if self.grouped is not None:
+            return self._head.rows[self.grouped.lines - 1 :]
+        return self._head.rows if self._headed else (self._head.first, *self._head.rows)
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """Lines above the table that are passed over."""
+        return self._head.titles
+
+    def learn(self, columns: Columns) -> None:
+        """Find out how numbers are written.
+
+        Raises:
+            TwoMeanings: that may be one way or another.
+        """
+        places = [self.names.index(name) for name in columns.numeric]
+        cells = (row[place] for row in self.samples for place in places if place < len(row))
+        params = self._params
+        preset = self.layout.preset
+        options = preset.options if preset is not None else {}
+        try:
+            self._numerals = find_numerals(
+                cells,
+                decimal=params.decimal or options.get("decimal"),
+                thousands=params.thousands or options.get("thousands"),
+            )
+        except TwoReadings as error:
+            one, other = error.cell.replace(",", "."), error.cell.replace(",", "")
+            raise TwoMeanings(
+                self.path, f"`{error.cell}`", one, other, "say which with the option `decimal`, `,` or `.`"
+            ) from None
 
     def _no_text(self) -> str:
         """Say why the first line is no text in UTF-8."""
@@ -102,13 +159,8 @@ class CsvFile:
 
     def first(self, name: str) -> str | None:
         """Give what the first row has in a column; None without a row."""
-        if self._firsts is None:
-            with self._text() as text:
-                rows = filter(None, self._rows(text))
-                next(rows, None)
-                self._firsts = tuple(next(rows, ()))
         index = self.names.index(name)
-        return self._firsts[index] if index < len(self._firsts) else None
+        return next((row[index] if index < len(row) else None for row in self.samples), None)
 
     def _rows(self, text: io.TextIOWrapper) -> Any:
         for _ in range(self._skipped):
@@ -129,7 +181,7 @@ class CsvFile:
 
         written = (columns.time, *(name for name in (columns.clocks, columns.series) if name), *columns.extras)
         types = dict.fromkeys(written, pa.string())
-        types |= dict.fromkeys(columns.numeric, pa.float64())
+        types |= dict.fromkeys(columns.numeric, pa.float64() if self._numerals.plain else pa.string())
         types |= dict.fromkeys(columns.names, pa.dictionary(pa.int32(), pa.string()))
         self._ended = False
         with self._bytes() as stream:
@@ -138,15 +190,19 @@ class CsvFile:
                     stream,
                     read_options=arrow.ReadOptions(
                         skip_rows=self._skipped,
+                        column_names=None if self._headed else list(self.names),
                         block_size=max(_BLOCK // share, _SMALLEST_BLOCK, self._longest),
                         use_threads=share == 1,
                     ),
                     parse_options=arrow.ParseOptions(delimiter=self._delimiter),
                     convert_options=arrow.ConvertOptions(
-                        column_types=types, include_columns=list(types), null_values=list(GAPS)
+                        column_types=types,
+                        include_columns=list(types),
+                        null_values=list(GAPS),
+                        decimal_point=self._numerals.decimal if self._numerals.plain else ".",
                     ),
                 ) as reader:
-                    yield from reader
+                    yield from self._refined(reader, columns)
             except pa.ArrowInvalid as error:
                 blamed = self._blame(columns, error)
                 if blamed is not None:
@@ -154,6 +210,32 @@ class CsvFile:
             except DAMAGED as error:
                 raise UnreadableFile(self.path, told(error)) from None
         self._ended = True
+
+    def _refined(self, batches: "Iterable[pa.RecordBatch]", columns: Columns) -> "Iterator[pa.RecordBatch]":
+        """Give the rows with numbers read that are no plain ones, and what the layout says of them done."""
+        preset = self.layout.preset
+        carried = () if preset is None else preset.carried
+        divisor = 1 if preset is None else preset.divisor
+        if self._numerals.plain and not carried and divisor == 1 and self.layout.day is None:
+            yield from batches
+            return
+        last: dict[str, Any] = {}
+        for read in batches:
+            batch = read
+            if not self._numerals.plain:
+                for name in columns.numeric:
+                    batch = _with(batch, name, read_numbers(batch.column(name), self._numerals, name))
+            for name in carried:
+                if name in columns.numeric:
+                    batch = _with(batch, name, filled := _carried(batch.column(name), last.get(name)))
+                    last[name] = filled[-1] if len(filled) else last.get(name)
+            if divisor != 1:
+                volume = columns.numbers.get("volume")
+                for name in (each for each in columns.numeric if each != volume):
+                    batch = _with(batch, name, _divided(batch.column(name), divisor))
+            if self.layout.day is not None:
+                batch = _with(batch, columns.time, _counted(batch.column(columns.time), self.layout.day))
+            yield batch
 
     def values(self, column: "pa.Array") -> "np.ndarray[Any, Any] | None":
         """Give numbers that are written as JSON writes them as numbers, and all else as text."""
@@ -163,7 +245,7 @@ class CsvFile:
         """Give the line of a row, which blank lines and line breaks within quotes move."""
         with self._text() as text:
             reader = self._rows(text)
-            for number, _ in enumerate(filter(None, reader), -1):
+            for number, _ in enumerate(filter(None, reader), -1 if self._headed else 0):
                 if number == row:
                     return f"line {reader.line_num + self._skipped}"
         return f"row {row + 1}"
@@ -172,8 +254,10 @@ class CsvFile:
         """Find the line that Arrow could not read; a header alone, which it does not read either, is no fault."""
         numeric = [(name, self.names.index(name)) for name in columns.numeric]
         number = -1
+        if not self._numerals.plain:
+            numeric = []  # which are read later
         with self._text() as text:
-            for number, row in enumerate(filter(None, self._rows(text)), -1):
+            for number, row in enumerate(filter(None, self._rows(text)), -1 if self._headed else 0):
                 problem = self._wrong(row, numeric) if number >= 0 else None
                 if problem is not None:
                     return BadLine(number, problem)
@@ -182,15 +266,16 @@ class CsvFile:
     def _wrong(self, row: list[str], numeric: list[tuple[str, int]]) -> str | None:
         """Say what is wrong with a row, if anything is."""
         if len(row) != len(self.names):
-            return f"{len(row)} columns, where the header has {len(self.names)}"
+            whose = "the header has" if self._headed else "there should be"
+            return f"{len(row)} columns, where {whose} {len(self.names)}"
         if any("\udc80" <= letter <= "\udcff" for cell in row for letter in cell):
             return f"is no text in UTF-8; {_ENCODED}"
         for name, index in numeric:
             if row[index] not in GAPS:
                 try:
-                    float(row[index].replace("_", "x"))
+                    float(row[index].replace(self._numerals.decimal, ".").replace("_", "x"))
                 except ValueError:
-                    return f"`{row[index][:60]}` in the column `{name}` is not a number"
+                    return not_a_number(row[index], name)
         return None
 
     def _text(self) -> io.TextIOWrapper:
@@ -202,6 +287,42 @@ class CsvFile:
         self._raw = pa.OSFile(str(self.path))
         stream = unpacked(self._raw, self._compression)
         return stream if self._encoding == "utf-8" else pa.transcoding_input_stream(stream, self._encoding, "utf-8")
+
+
+def _with(batch: "pa.RecordBatch", name: str | None, column: "pa.Array") -> "pa.RecordBatch":
+    """Give rows with another column of a name."""
+    return batch.set_column(batch.schema.get_field_index(name), name, column)
+
+
+def _carried(column: "pa.Array", last: Any) -> "pa.Array":
+    """Give a column in which empty cells have the value before."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if last is None:
+        return pc.fill_null_forward(column)
+    whole = pa.concat_arrays([pa.array([last.as_py()], column.type), column])
+    return pc.fill_null_forward(whole).slice(1)
+
+
+def _divided(column: "pa.Array", divisor: int) -> "pa.Array":
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return pc.divide(column, pa.scalar(float(divisor)))
+
+
+def _counted(column: "pa.Array", day: str) -> "pa.Array":
+    """Give the local times of milliseconds since the midnight of a day."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    try:
+        since = pc.multiply(column.cast(pa.float64()), pa.scalar(1e6)).cast(pa.int64())
+    except pa.ArrowInvalid:
+        raise BadCell(0, "the times are no milliseconds since midnight") from None
+    midnight = (date.fromisoformat(day) - date(1970, 1, 1)).days * 86_400 * 10**9
+    return pc.add(since, pa.scalar(midnight)).cast(pa.timestamp("ns"))
 
 
 def _known_encoding(path: Path, encoding: str | None) -> str:

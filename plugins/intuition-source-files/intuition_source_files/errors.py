@@ -45,6 +45,38 @@ class AmbiguousColumn(IntuitionError):
         super().__init__(f"{path}: {listed(columns)} could each be the {role}; choose one with the option `{role}`")
 
 
+class TwoLayouts(IntuitionError):
+    """A file that two layouts fit, which mean different things."""
+
+    def __init__(self, path: Path, presets: Sequence[str]) -> None:
+        self.path = path
+        self.presets = tuple(dict.fromkeys(presets))
+        either = " and ".join(f"`{name}`" for name in self.presets)
+        super().__init__(
+            f"{path}: the layouts {either} fit, which mean different things; choose one with the option `preset`"
+        )
+
+
+class TwoMeanings(IntuitionError):
+    """Something in a file that may be read in two ways."""
+
+    def __init__(self, path: Path, what: str, one: str, other: str, remedy: str) -> None:
+        self.path = path
+        self.what = what
+        self.readings = (one, other)
+        super().__init__(f"{path}: {what} may be {one} or {other}; {remedy}")
+
+
+class NotTold(IntuitionError):
+    """Something that a file's layout does not tell, and that is needed."""
+
+    def __init__(self, path: Path, preset: str, option: str, why: str, example: str) -> None:
+        self.path = path
+        self.preset = preset
+        self.option = option
+        super().__init__(f"{path}: {why} (layout `{preset}`); say it with the option `{option}`, such as {example}")
+
+
 class BadRow(IntuitionError):
     """A row that cannot be read, or that no market can have given.
 

@@ -10,6 +10,7 @@ from intuition_core.account.actions import ACTIONS, checked
 from intuition_core.data import DEFAULT_CHANNEL, RATES, Event, normalise
 from intuition_core.errors import BadData
 from intuition_core.params.durations import read_duration
+from intuition_core.sources.taken import Taken
 from intuition_source_files.errors import BadRow, UnreadableFile
 from intuition_source_files.packing import DAMAGED, compression_of, told, unpacked
 from intuition_source_files.params import JsonLinesParams
@@ -39,6 +40,9 @@ class LinesFile:
         self._compression = compression_of(path, params.compression)
         self._raw: Any = None
         self._ended = False
+        self._count = self._given = 0
+        self._seen: dict[str, None] = {}
+        self._span: tuple[int | None, int | None] = (None, None)
         try:
             self.size = path.stat().st_size
             with path.open("rb"):
@@ -53,6 +57,31 @@ class LinesFile:
             return float(self._ended)
         return min(float(self._raw.tell()) / self.size, 1.0)
 
+    def taken(self) -> Taken:
+        """Say what the file had, as far as it was read."""
+        first, last = self._span
+        bar = self._params.bar
+        return Taken(
+            data=self.path.name,
+            time="ts",
+            zone="UTC",
+            stamp="close" if bar is not None else "tick",
+            bars=() if bar is None else (bar,),
+            symbols=tuple(self._seen),
+            rows=self._count,
+            events=self._given,
+            first=first,
+            last=last,
+        )
+
+    def _note(self, batch: list[Event]) -> list[Event]:
+        if batch:
+            self._given += len(batch)
+            self._seen.update(dict.fromkeys([event["sid"] for event in batch if "sid" in event]))
+            first = self._span[0]
+            self._span = (batch[0]["ts"] if first is None else first, batch[-1]["ts"])
+        return batch
+
     def batches(self) -> Iterator[list[Event]]:
         """Give the wanted events, some hundred at a time.
 
@@ -61,6 +90,8 @@ class LinesFile:
             UnreadableFile: the file is damaged.
         """
         self._ended = False
+        self._count, self._given, self._span = 0, 0, (None, None)
+        self._seen.clear()
         symbols, start, end = frozenset(self._params.symbols), self._params.start, self._params.end
         last = _BEGINNING
         length = None if self._params.bar is None else read_duration(self._params.bar)
@@ -69,6 +100,7 @@ class LinesFile:
         for number, line in enumerate(self._lines(), 1):
             if line.isspace():
                 continue
+            self._count += 1
             for event in self._read(number, line):
                 ts = event["ts"]
                 if ts < last:
@@ -84,13 +116,13 @@ class LinesFile:
                 if not symbols or event.get("sid") in symbols or event["channel"] == RATES:
                     batch.append(event)
             if len(batch) >= _BATCH:
-                yield batch
+                yield self._note(batch)
                 batch = []
             if end is not None and last >= end:
                 break
         self._ended = True
         if batch:
-            yield batch
+            yield self._note(batch)
 
     def _begin(self, event: Event, length: int, ends: dict[str, int]) -> None:
         """Give a bar that does not say when it began with its start; `ends` are those of the last bars, by symbol."""

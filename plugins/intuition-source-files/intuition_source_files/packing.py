@@ -1,15 +1,18 @@
 """Files as a stream of bytes, however they are compressed."""
 
+import io
 import lzma
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
-Compression: TypeAlias = Literal["auto", "none", "gzip", "bz2", "xz", "zstd", "lz4"]
+Compression: TypeAlias = Literal["auto", "none", "gzip", "bz2", "xz", "zstd", "lz4", "zip"]
 
-COMPRESSIONS: Final = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd", ".lz4": "lz4"}
+COMPRESSIONS: Final = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd", ".lz4": "lz4", ".zip": "zip"}
 """What the ending of a compressed file says."""
 
-DAMAGED: Final = (OSError, EOFError, lzma.LZMAError)
+DAMAGED: Final = (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile)
 """What is raised where a file cannot be read, or is not compressed as it should be."""
 
 
@@ -28,9 +31,85 @@ def unpacked(raw: Any, compression: str) -> Any:
 
     if compression == "none":
         return raw
+    if compression == "zip":
+        archive = zipfile.ZipFile(_File(raw))
+        return _Member(archive, raw)
     if compression == "xz":  # Arrow does not know it
         return _Xz(raw)
     return pa.CompressedInputStream(raw, compression)
+
+
+def inner_path(path: Path, compression: str) -> Path:
+    """Give the path of a file as its content is called: of a zip archive with one file, as that is.
+
+    Raises:
+        OSError: the archive has none or several, or asks for a password.
+    """
+    if compression != "zip":
+        return path.with_suffix("") if compression != "none" and path.suffix.lower() in COMPRESSIONS else path
+    with zipfile.ZipFile(path) as archive:
+        return path.with_name(Path(_only(archive).filename).name)
+
+
+def _only(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
+    found = [
+        each
+        for each in archive.infolist()
+        if not each.is_dir() and not Path(each.filename).name.startswith((".", "__"))
+    ]
+    if len(found) != 1:
+        names = ", ".join(each.filename for each in found[:5]) + (", …" if len(found) > 5 else "")
+        raise OSError(f"is an archive of {len(found)} files ({names or 'none'}); unpack it and name the folder")
+    if found[0].flag_bits & 1:
+        raise OSError("is an archive that asks for a password; unpack it first")
+    return found[0]
+
+
+class _File(io.RawIOBase):
+    """An open file of Arrow's, as `zipfile` wants it."""
+
+    def __init__(self, raw: Any) -> None:
+        super().__init__()
+        self._raw = raw
+
+    def seekable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return int(self._raw.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._raw.tell())
+
+    def read(self, size: int = -1) -> bytes:
+        return bytes(self._raw.read(None if size is None or size < 0 else size))
+
+
+class _Member(io.BufferedIOBase):
+    """What is in a zip archive of one file; closing it closes the file that it is read from."""
+
+    def __init__(self, archive: zipfile.ZipFile, raw: Any) -> None:
+        super().__init__()
+        self._stream: Any = archive.open(_only(archive))
+        self._raw = raw
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1) -> bytes:
+        return bytes(self._stream.read(-1 if size is None else size))
+
+    def read1(self, size: int = -1) -> bytes:
+        return bytes(self._stream.read(size))
+
+    def close(self) -> None:
+        if not self.closed:
+            self._stream.close()
+            self._raw.close()
+        super().close()
 
 
 class _Xz(lzma.LZMAFile):

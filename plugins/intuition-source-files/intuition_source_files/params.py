@@ -9,6 +9,40 @@ from intuition_source_files.packing import Compression
 
 Column: TypeAlias = Annotated[str, Meta(min_length=1)]
 
+PresetName: TypeAlias = Literal[
+    "auto",
+    "none",
+    "yahoo",
+    "yfinance",
+    "yfinance-download",
+    "stooq",
+    "binance-klines",
+    "binance-trades",
+    "binance-aggtrades",
+    "kraken",
+    "kraken-trades",
+    "metatrader",
+    "metatrader-ticks",
+    "histdata",
+    "histdata-ticks",
+    "dukascopy",
+    "dukascopy-ticks",
+    "alphavantage",
+    "polygon",
+    "polygon-trades",
+    "tradingview",
+    "interactive-brokers",
+    "investing",
+    "nasdaq",
+    "cryptodatadownload",
+    "firstrate",
+    "freqtrade",
+    "lean-minute",
+    "lean-daily",
+    "ariva",
+]
+"""The layouts of `intuition_source_files.presets` by their names."""
+
 
 class FileParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where prices and other events are, what the columns mean, and which of them are wanted."""
@@ -20,6 +54,13 @@ class FileParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         tuple[str, ...] | str,
         Meta(description="A file, a folder, or a pattern such as `data/*.csv`; or several of these."),
     ]
+    preset: Annotated[
+        PresetName,
+        Meta(
+            description="The vendor's layout, which says what times, columns and prices mean; `auto` knows it by the "
+            "file, `none` takes columns by their names alone."
+        ),
+    ] = "auto"
     layout: Annotated[
         Literal["auto", "long", "wide"],
         Meta(
@@ -71,16 +112,20 @@ class FileParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         ),
     ] = None
     actions: Annotated[
-        Literal["refuse", "ignore", "book", "dividends"],
+        Literal["refuse", "ignore", "adjusted", "book", "dividends"] | None,
         Meta(
-            description="What to do with columns of dividends and splits beside prices: `refuse` them, `ignore` them "
-            "since prices are adjusted for both, `book` both before their row, or book `dividends` alone."
+            description="What to do with columns of dividends and splits beside prices: `refuse` them (where the "
+            "layout says nothing), `ignore` them, take prices for `adjusted` for both unless one jumps at a split, "
+            "`book` both before their row, or book `dividends` alone."
         ),
-    ] = "refuse"
+    ] = None
     timezone: Annotated[
-        str,
-        Meta(description="The time zone of times without an offset, such as America/New_York."),
-    ] = "UTC"
+        Column | None,
+        Meta(
+            description="The time zone of times without an offset, such as America/New_York; without it that of the "
+            "layout, or UTC."
+        ),
+    ] = None
     ambiguous: Annotated[
         Literal["refuse", "earlier", "later", "order"],
         Meta(
@@ -97,9 +142,12 @@ class FileParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         Meta(description="What times written as numbers count since 1970; `auto` goes by the size of the first."),
     ] = "auto"
     stamp: Annotated[
-        Literal["open", "close"],
-        Meta(description="Whether the time of a bar is when it opens or when it closes; it is known when it closes."),
-    ] = "close"
+        Literal["open", "close"] | None,
+        Meta(
+            description="Whether the time of a bar is when it opens or when it closes; it is known when it closes. "
+            "Without it as the layout says, or `close`."
+        ),
+    ] = None
     bar: Annotated[
         Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,5}(s|m|h|d)$")] | None,
         Meta(
@@ -152,6 +200,26 @@ class CsvParams(FileParams, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     part: ClassVar[str] = "csv"
 
+    columns: Annotated[
+        tuple[Column, ...],
+        Meta(description="What the columns are called, in their order, where the file does not say so or otherwise."),
+    ] = ()
+    header: Annotated[
+        bool | None,
+        Meta(description="Whether a line names the columns; without it, its look tells."),
+    ] = None
+    skip: Annotated[
+        Annotated[int, Meta(ge=0, le=1000)] | None,
+        Meta(description="How many lines to pass over at the beginning; without it, titles of a single cell."),
+    ] = None
+    decimal: Annotated[
+        Literal[".", ","] | None,
+        Meta(description="What stands before fractions; without it, the first numbers tell, or are refused."),
+    ] = None
+    thousands: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=1)] | None,
+        Meta(description="What stands between thousands; without it, the first numbers tell, or are refused."),
+    ] = None
     delimiter: Annotated[
         Annotated[str, Meta(min_length=1, max_length=1)] | None,
         Meta(description="What stands between columns; without it, whichever of `,` `;` `|` and tab the header has."),
@@ -172,6 +240,12 @@ class ParquetParams(FileParams, frozen=True, kw_only=True, forbid_unknown_fields
     """Where prices are, what the columns mean, and which of them are wanted."""
 
     part: ClassVar[str] = "parquet"
+
+
+class JsonParams(FileParams, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where saved answers are, what their columns mean, and which of them are wanted."""
+
+    part: ClassVar[str] = "json"
 
 
 class JsonLinesParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

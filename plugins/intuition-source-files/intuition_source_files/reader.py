@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 from intuition_core.account.actions import ACTIONS
 from intuition_core.data import DEFAULT_CHANNEL, MAX_PRICE, MIN_PRICE, RATES, check_channel, check_sid
 from intuition_core.errors import BadData, BadParameter, IntuitionError
+from intuition_core.sources.columns import PRICES
 from intuition_core.sources.merge import rank
 from intuition_source_files.actions import ACT, check_actions, is_mixed, with_actions
 from intuition_source_files.arrays import floats, integers, objects, places
 from intuition_source_files.chunk import NO_START, Chunk, join
 from intuition_source_files.clock import Clock, Rule, Times
-from intuition_source_files.columns import PRICES, Columns
+from intuition_source_files.columns import Columns
 from intuition_source_files.errors import BadCell, BadLine, BadRow, UnreadableFile
 from intuition_source_files.params import FileParams
 from intuition_source_files.rows import Rows, join_rows
@@ -59,8 +60,22 @@ class Reader:
         """How many wanted rows had no price, by symbol."""
         self.seen: set[str] = set()
         """The symbols that the file was found to have."""
+        self.rows = self.events = 0
+        """How many rows were read, and how many of them are given."""
+        self.first: int | None = None
+        self.last: int | None = None
+        """The times of the first and the last row that is given."""
+        self.alone = self.ticks = False
+        """Whether times are dates alone, and whether no row is a bar."""
+        self.lengths: tuple[int, ...] = ()
+        """How long bars last, in nanoseconds."""
         self.told: list[str] = []
         """What is to be told of the file, once."""
+
+    @property
+    def zoned(self) -> bool:
+        """Whether times are moments as they are written."""
+        return self._clock.zoned
 
     @property
     def barred(self) -> bool:
@@ -81,7 +96,9 @@ class Reader:
             BadRow: a row cannot be read, has a price that no market gives, or goes back in time.
             UnreadableFile: the file is damaged.
         """
-        self._clock = Clock(self._rule, alone=self._dates_alone(share))
+        alone, offsets = self._dates_alone(share)
+        self.alone = alone
+        self._clock = Clock(self._rule, alone=alone, offsets=offsets)
         starts = Starts(self._clock, self._rule)
         read = self._read(share, starts)
         if self._params.sort:
@@ -90,7 +107,13 @@ class Reader:
             if parts:
                 whole = join_rows(parts)
                 read = iter((whole.take(whole.chunk.ts.argsort(kind="stable")),))
-        yield from self._by_kind(read, starts) if self.mixed else self._begun(read, starts)
+        for chunk in self._by_kind(read, starts) if self.mixed else self._begun(read, starts):
+            if self.first is None:
+                self.first = int(chunk.ts[0])
+            self.last = int(chunk.ts[-1])
+            self.events += len(chunk.ts)
+            yield chunk
+        self.lengths, self.ticks = starts.lengths, not starts.any
         if starts.double is not None and self._columns.series is None:
             code, ts = starts.double
             sid = next((sid for sid, known in self._codes.items() if known == code), self._sid)
@@ -116,6 +139,7 @@ class Reader:
                     self._see_order(rows)
                 yield rows
                 row += len(batch)
+                self.rows = row
                 if end is not None and self._last >= end and (starts.settled or not starts.any):
                     return
         except BadLine as error:
@@ -125,25 +149,27 @@ class Reader:
         except pa.ArrowException as error:
             raise UnreadableFile(self.table.path, " ".join(str(error).split())) from None
 
-    def _dates_alone(self, share: int) -> bool:
-        """Tell whether all times are midnights; the first one mostly shows that they are not."""
+    def _dates_alone(self, share: int) -> tuple[bool, bool]:
+        """Tell whether all times are midnights, and of their own offsets; the first mostly shows that they are not."""
         columns = self._columns
-        if columns.clocks is not None or not self._rule.daily:
-            return False
+        if not self._rule.daily:
+            return False, False
         clock, there = Clock(self._rule), False
         try:
-            for batch in self.table.batches(Columns(time=columns.time), share=share):
+            for batch in self.table.batches(Columns(time=columns.time, clocks=columns.clocks), share=share):
                 if not len(batch):
                     continue
                 column = batch.column(columns.time)
-                if not there and not clock.midnights(column.slice(0, 1)):
-                    return False
-                if not clock.midnights(column):
-                    return False
+                clocks = None if columns.clocks is None else batch.column(columns.clocks)
+                first = None if clocks is None else clocks.slice(0, 1)
+                if not there and not clock.midnights(column.slice(0, 1), first):
+                    return False, False
+                if not clock.midnights(column, clocks):
+                    return False, False
                 there = True
         except (BadCell, IntuitionError):
-            return False  # it is told with its row when that is read
-        return there
+            return False, False  # it is told with its row when that is read
+        return there, clock.offsets
 
     def _see_order(self, rows: Rows) -> None:
         """Refuse rows that go back in time.

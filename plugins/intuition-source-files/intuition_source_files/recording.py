@@ -8,18 +8,19 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from intuition_core.data import RATES, check_channel, check_sid
+from intuition_core.data import RATES, check_channel
 from intuition_core.errors import BadData, BadParameter, did_you_mean
 from intuition_core.sources.merge import merge as merge_events
-from intuition_source_files.clock import read_rule
-from intuition_source_files.columns import Columns, find_columns
-from intuition_source_files.errors import UnreadableFile, listed
+from intuition_core.sources.taken import Taken
+from intuition_source_files.errors import listed
 from intuition_source_files.events import Event, events
 from intuition_source_files.merge import Piece, merge
+from intuition_source_files.opened import Opened, open_table
 from intuition_source_files.params import FileParams
 from intuition_source_files.paths import stem
 from intuition_source_files.reader import Reader
 from intuition_source_files.table import Table
+from intuition_source_files.telling import tell
 
 BATCH: Final = 512
 """How many events are given at a time; the last of a file's chunks may be fewer."""
@@ -43,46 +44,33 @@ class Recording:
     def __init__(self, tables: Sequence[Table], params: FileParams) -> None:
         self._params = params
         self._all = not params.symbols or params.channel == RATES  # whatever is asked for may need rates
-        self._rule = read_rule(params)
         self._ended = False
+        self._readers: list[tuple[Opened, Reader]] = []
         self._given: dict[Path, float] = {}
         try:
             check_channel(params.channel)
         except BadData as error:
             raise BadParameter(params.part, "channel", error.problem) from None
-        self._files = [self._opened(table) for table in tables]
-        unnamed = self._all or any(columns.names for _, columns, _ in self._files)
-        known = [sid for _, columns, stem_ in self._files for sid in columns.wide or (stem_,)]
+        self._files = [opened for table in tables for opened in open_table(table, params, stem(table.path))]
+        unnamed = self._all or any(file.columns.names for file in self._files)
+        known = [sid for file in self._files for sid in file.columns.wide or (file.sid,)]
         for symbol in params.symbols:
             if symbol not in known and not unnamed:
                 hint = did_you_mean(symbol, known)
                 raise BadParameter(params.part, "symbols", f"there is no `{symbol}`, only {listed(known)}{hint}")
 
-    def _opened(self, table: Table) -> tuple[Table, Columns, str]:
-        """Find out what a file holds, and which symbol its name is."""
-        columns, sid = find_columns(table.path, table.names, self._params, table.first), stem(table.path)
-        if columns.symbol is None and not columns.wide:
-            try:
-                check_sid(sid)
-            except BadData as error:
-                problem = f"its name is taken for the symbol, and is none: {error.problem}"
-                raise UnreadableFile(table.path, problem) from None
-        if columns.left_out:
-            _log.info("%s: the columns %s are left out", table.path, listed(columns.left_out))
-        return table, columns, sid
-
-    def _wanted(self) -> Iterator[tuple[Table, Columns, str]]:
+    def _wanted(self) -> Iterator[Opened]:
         """Give the files, and the columns of wide ones, that have anything that is asked for."""
         symbols = self._params.symbols
-        for table, columns, sid in self._files:
-            if self._all or columns.names:
-                yield table, columns, sid
-            elif columns.wide:
-                chosen = tuple(name for name in columns.wide if name in symbols)
+        for file in self._files:
+            if self._all or file.columns.names:
+                yield file
+            elif file.columns.wide:
+                chosen = tuple(name for name in file.columns.wide if name in symbols)
                 if chosen:
-                    yield table, replace(columns, wide=chosen), sid
-            elif sid in symbols:
-                yield table, columns, sid
+                    yield replace(file, columns=replace(file.columns, wide=chosen))
+            elif file.sid in symbols:
+                yield file
 
     def batches(self) -> Iterator[list[Event]]:
         """Give all events in their order, some thousand at a time.
@@ -92,13 +80,14 @@ class Recording:
             UnreadableFile: a file is damaged.
         """
         self._ended = False
-        readers = [
-            Reader(table, columns, sid=sid, rule=self._rule, params=self._params)
-            for table, columns, sid in self._wanted()
+        self._readers = [
+            (file, Reader(file.table, file.columns, sid=file.sid, rule=file.rule, params=file.params))
+            for file in self._wanted()
         ]
+        readers = [reader for _, reader in self._readers]
         share = max(len(readers), 1)
         size = max(min(BATCH, _HELD // share), 64)
-        self._given = dict.fromkeys((table.path for table, _, _ in self._files), 0.0)
+        self._given = dict.fromkeys((file.table.path for file in self._files), 0.0)
         pieces = [self._pieces(reader, share, size) for reader in readers]
         if len(pieces) == 1:
             yield from (piece.events for piece in pieces[0])
@@ -110,12 +99,17 @@ class Recording:
         self._ended = True
         self._tell(readers)
 
+    def taken(self) -> list[Taken]:
+        """Say how each file was read, as far as it was."""
+        return [tell(file, reader) for file, reader in self._readers]
+
     def progress(self) -> float:
         """Tell which part of all files has been given, from 0 to 1."""
         if self._ended:
             return 1.0
-        size = sum(table.size for table, _, _ in self._files)
-        return sum(table.size * self._given.get(table.path, 0.0) for table, _, _ in self._files) / size if size else 0.0
+        tables = [file.table for file in self._files]
+        size = sum(table.size for table in tables)
+        return sum(table.size * self._given.get(table.path, 0.0) for table in tables) / size if size else 0.0
 
     def _pieces(self, reader: Reader, share: int, size: int) -> Iterator[Piece]:
         table, before = reader.table, 0.0

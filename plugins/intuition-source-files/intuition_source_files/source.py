@@ -7,15 +7,20 @@ from typing import Any, Final
 from intuition_core.data import check_channel
 from intuition_core.errors import BadData, BadParameter
 from intuition_core.sources.merge import merge, ordered
+from intuition_core.sources.taken import Taken
+from intuition_source_files.answers import AnswerFile
 from intuition_source_files.columnar import ParquetFile
 from intuition_source_files.delimited import CsvFile
+from intuition_source_files.feather import FeatherFile
 from intuition_source_files.lines import LinesFile
-from intuition_source_files.params import CsvParams, JsonLinesParams, ParquetParams
+from intuition_source_files.params import CsvParams, JsonLinesParams, JsonParams, ParquetParams
 from intuition_source_files.paths import find_files
 from intuition_source_files.recording import Recording
 
+FEATHER: Final = (".feather", ".arrow", ".ipc")
 _CSV: Final = (".csv", ".tsv", ".txt")
-_PARQUET: Final = (".parquet", ".pq", ".parq")
+_PARQUET: Final = (".parquet", ".pq", ".parq", *FEATHER)
+_JSON: Final = (".json",)
 _LINES: Final = (".jsonl", ".ndjson")
 
 
@@ -39,10 +44,7 @@ class Csv:
             NoFile: there is no such file.
             UnreadableFile: a file is empty, or no text.
         """
-        files = [
-            CsvFile(path, delimiter=params.delimiter, compression=params.compression, encoding=params.encoding)
-            for path in find_files(params.paths, _CSV)
-        ]
+        files = [CsvFile(path, params) for path in find_files(params.paths, _CSV)]
         self._recording = Recording(files, params)
 
     def events(self) -> Iterator[dict[str, Any]]:
@@ -58,13 +60,17 @@ class Csv:
         """Give the same in lists of some thousand."""
         return self._recording.batches()
 
+    def taken(self) -> list[Taken]:
+        """Say how each file was read, as far as it was."""
+        return self._recording.taken()
+
     def progress(self) -> float:
         """Tell which part of the files has been read, from 0 to 1."""
         return self._recording.progress()
 
 
 class Parquet:
-    """Prices recorded in Parquet files, in one or many, of any size.
+    """Prices recorded in files of Parquet, or of Arrow's own format (Feather), in one or many, of any size.
 
     Events are as those of `Csv`; other columns are passed on if they hold numbers, texts or truths.
     """
@@ -81,7 +87,10 @@ class Parquet:
             NoFile: there is no such file.
             UnreadableFile: a file is no Parquet file.
         """
-        files = [ParquetFile(path) for path in find_files(params.paths, _PARQUET)]
+        files = [
+            FeatherFile(path, params) if path.suffix.lower() in FEATHER else ParquetFile(path, params)
+            for path in find_files(params.paths, _PARQUET)
+        ]
         self._recording = Recording(files, params)
 
     def events(self) -> Iterator[dict[str, Any]]:
@@ -96,6 +105,52 @@ class Parquet:
     def batches(self) -> Iterator[list[dict[str, Any]]]:
         """Give the same in lists of some thousand."""
         return self._recording.batches()
+
+    def taken(self) -> list[Taken]:
+        """Say how each file was read, as far as it was."""
+        return self._recording.taken()
+
+    def progress(self) -> float:
+        """Tell which part of the files has been read, from 0 to 1."""
+        return self._recording.progress()
+
+
+class Json:
+    """Candles in answers of vendors' interfaces that were saved as JSON, in one file or many that fit into memory.
+
+    Events are as those of `Csv`. Arrays, objects, objects by their times and columns of values are known.
+    """
+
+    Params = JsonParams
+
+    def initialize(self, params: JsonParams) -> None:
+        """Find the files, and find out what is in them.
+
+        Raises:
+            AmbiguousColumn: two columns of a file could be the same thing.
+            BadParameter: the parameters contradict each other or the files.
+            NoColumn: a file lacks a column that is needed.
+            NoFile: there is no such file.
+            NotTold: a file's layout does not say what is needed.
+            UnreadableFile: a file is no JSON, or holds no candles.
+        """
+        self._recording = Recording([AnswerFile(path, params) for path in find_files(params.paths, _JSON)], params)
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """Give the events in the order of time; those of equal time by file, then as they are in it.
+
+        Raises:
+            BadRow: an entry cannot be read, has a price that no market gives, or goes back in time.
+        """
+        return chain.from_iterable(self.batches())
+
+    def batches(self) -> Iterator[list[dict[str, Any]]]:
+        """Give the same in lists of some thousand."""
+        return self._recording.batches()
+
+    def taken(self) -> list[Taken]:
+        """Say how each file was read, as far as it was."""
+        return self._recording.taken()
 
     def progress(self) -> float:
         """Tell which part of the files has been read, from 0 to 1."""
@@ -140,6 +195,10 @@ class JsonLines:
         if len(self._files) == 1:
             return ordered(self._files[0].batches())
         return merge([file.batches() for file in self._files])
+
+    def taken(self) -> list[Taken]:
+        """Say what each file had, as far as it was read."""
+        return [file.taken() for file in self._files]
 
     def progress(self) -> float:
         """Tell which part of the files has been read, from 0 to 1."""

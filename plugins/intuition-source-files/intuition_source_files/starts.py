@@ -44,6 +44,12 @@ class Starts:
         self.double: tuple[int, int] | None = None
         """The number of a symbol and series, and the time, of which there are several bars."""
 
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """How long bars last, in nanoseconds; nothing where that is not known."""
+        found = {*self._lengths.values(), *(() if self._longest is None else (self._longest,))}
+        return tuple(sorted(found))
+
     def before(self, ts: "np.ndarray[Any, Any]", codes: "np.ndarray[Any, Any] | None") -> "np.ndarray[Any, Any]":
         """Give the times of the bars before those of some rows, and `NO_START` for the first of a symbol.
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from intuition_source_files.columns import Columns
+    from intuition_source_files.layouts import Layout
 
 
 class Table(Protocol):
@@ -21,6 +22,10 @@ class Table(Protocol):
     @property
     def names(self) -> tuple[str, ...]:
         """The columns, in the order of the file."""
+
+    @property
+    def layout(self) -> "Layout":
+        """Which vendor's layout it has."""
 
     @property
     def size(self) -> int:

@@ -155,7 +155,7 @@ def test_mistakes_are_told_before_anything_is_read(
         ({"path": "x", "bar": "1w"}, "bar"),
         ({"path": "x", "close_at": "24:00"}, "close_at"),
         ({"path": "x", "delimiter": "::"}, "delimiter"),
-        ({"path": "x", "compression": "zip"}, "compression"),
+        ({"path": "x", "compression": "rar"}, "compression"),
         ({"path": "x", "tz": "UTC"}, "tz"),
         ({}, "path"),
     ],

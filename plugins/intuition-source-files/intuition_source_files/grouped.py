@@ -1,0 +1,63 @@
+"""Tables with a line of fields and a line of symbols above the rows, as `yfinance.download` gives them."""
+
+from typing import Final
+
+import msgspec
+
+from intuition_source_files.head import Head
+from intuition_source_files.presets import PRESETS, Preset
+
+GROUPED: Final = "yfinance-download"
+_FIELDS: Final = {
+    "open": "open",
+    "high": "high",
+    "low": "low",
+    "close": "close",
+    "volume": "volume",
+    "adj close": "adjusted",
+    "dividends": "dividends",
+    "stock splits": "splits",
+    "capital gains": "gains",
+}
+_LEVELS: Final = frozenset({"", "Price", "Ticker", "Symbols", "Attributes"})
+
+
+class Groups(msgspec.Struct, frozen=True, kw_only=True):
+    """What the lines above the rows say."""
+
+    preset: Preset
+    names: tuple[str, ...]
+    """A name for each column, none twice."""
+    lines: int
+    """How many lines there are above the rows."""
+    symbols: dict[str, dict[str, str]]
+    """The column of each field, by symbol."""
+
+
+def find_groups(head: Head) -> Groups | None:
+    """Find the fields and symbols of a file's columns; None where it has not such lines."""
+    lines = (head.first, *head.rows[:2])
+    if len(lines) < 2 or len({len(line) for line in lines[:2]}) > 1 or len(head.first) < 2:
+        return None
+    first, second = ([cell.strip() for cell in line] for line in lines[:2])
+    if first[0] not in _LEVELS or second[0] not in _LEVELS:
+        return None
+    fields, symbols = (first, second) if _are_fields(first) else (second, first)
+    if not _are_fields(fields) or not all(symbols[1:]):
+        return None
+    count = 2
+    if len(lines) > 2 and lines[2][0].strip() in ("Date", "Datetime") and not any(map(str.strip, lines[2][1:])):
+        count = 3
+    found: dict[str, dict[str, str]] = {}
+    names = ["Date"]
+    for field, symbol in zip(fields[1:], symbols[1:], strict=True):
+        names.append(f"{symbol} {field}")
+        found.setdefault(symbol, {})[_FIELDS[field.casefold()]] = names[-1]
+    if len(set(names)) < len(names) or not all("close" in columns for columns in found.values()):
+        return None
+    preset = next(preset for preset in PRESETS if preset.name == GROUPED)
+    return Groups(preset=preset, names=tuple(names), lines=count, symbols=found)
+
+
+def _are_fields(cells: list[str]) -> bool:
+    return all(cell.casefold() in _FIELDS for cell in cells[1:])

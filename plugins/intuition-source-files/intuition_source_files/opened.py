@@ -1,0 +1,278 @@
+"""One file, opened: its layout, its columns, how its times are read, and which way its rows go."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from msgspec.structs import replace
+
+from intuition_core.data import check_sid
+from intuition_core.errors import BadData, IntuitionError
+from intuition_core.sources.stamps import DAY, ENOUGH, usual
+from intuition_source_files.clock import Clock, Rule, read_rule
+from intuition_source_files.columns import Columns, find_columns
+from intuition_source_files.errors import BadCell, NotTold, TwoMeanings, UnreadableFile, listed
+from intuition_source_files.layouts import Layout
+from intuition_source_files.params import FileParams
+from intuition_source_files.table import Table
+from intuition_source_files.written import TwoFormats, find_format, zone_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+_EXAMPLES: Final = {"timezone": "Europe/Helsinki", "stamp": "open"}
+_SECOND: Final = 10**9
+
+_log = logging.getLogger(__name__)
+
+
+class Opened(msgspec.Struct, frozen=True, kw_only=True):
+    """A file whose meaning is settled; one with columns for several symbols is several."""
+
+    table: Table
+    columns: Columns
+    sid: str
+    """The symbol of rows that name none."""
+    params: FileParams
+    """The options, with what the layout and the file itself say."""
+    rule: Rule
+    layout: Layout
+    backwards: bool = False
+    """Whether its rows go back in time."""
+
+
+class Backwards:
+    """A file read from its last row to its first, in memory."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._count = 0
+        self.path, self.names, self.size, self.layout = table.path, table.names, table.size, table.layout
+
+    @property
+    def done(self) -> float:
+        """Which part of the file has been read, from 0 to 1."""
+        return self._table.done
+
+    def first(self, name: str) -> str | None:
+        """Give what the first row of the file has in a column."""
+        return self._table.first(name)
+
+    def batches(self, columns: Columns, *, share: int) -> "Iterator[pa.RecordBatch]":
+        """Give the rows, the last first."""
+        import numpy as np
+
+        batches = list(self._table.batches(columns, share=share))
+        self._count = sum(map(len, batches))
+        for batch in reversed(batches):
+            yield batch.take(_numbers(np.arange(len(batch) - 1, -1, -1)))
+
+    def values(self, column: "pa.Array") -> "np.ndarray[Any, Any] | None":
+        """Give a column as the file's own way of reading does."""
+        return self._table.values(column)
+
+    def place(self, row: int) -> str:
+        """Say where a row is in the file."""
+        return self._table.place(self._count - 1 - row)
+
+
+def _numbers(values: "np.ndarray[Any, Any]") -> "pa.Array":
+    import pyarrow as pa
+
+    return pa.array(values)
+
+
+def open_table(table: Table, params: FileParams, stem: str) -> list[Opened]:
+    """Settle what a file means.
+
+    Args:
+        table: the file.
+        params: the options as they were given.
+        stem: its name without endings, which is the symbol where nothing else says one.
+
+    Raises:
+        AmbiguousColumn: two columns could be the same thing.
+        BadParameter: two options contradict each other.
+        NoColumn: a column that is needed is missing.
+        NotTold: the layout does not say what is needed.
+        TwoMeanings: numbers or times may be read in two ways.
+        UnreadableFile: the file's name is no symbol, and it has no other.
+    """
+    layout = table.layout
+    settled = layout.settled(params, table.names)
+    grouped = getattr(table, "grouped", None)
+    if grouped is not None:
+        found = [(_of_group(of), sid) for sid, of in grouped.symbols.items()]
+        adjusted = not any("adjusted" in of for of in grouped.symbols.values())
+        settled = replace(settled, actions=settled.actions or ("adjusted" if adjusted else "dividends"))
+    else:
+        columns = find_columns(table.path, table.names, settled, table.first)
+        found = [(_without(columns, layout, table), layout.sid or stem)]
+    for columns, sid in found:
+        if columns.symbol is None and not columns.wide:
+            _see_symbol(table.path, sid)
+        if columns.left_out:
+            _log.info("%s: the columns %s are left out", table.path, listed(columns.left_out))
+    columns = found[0][0]
+    zone = getattr(table, "zones", {}).get(columns.time)
+    if zone is not None and settled.timezone is None and zone not in ("UTC", "Etc/UTC", "+00:00"):
+        settled = replace(settled, timezone=zone)  # whose midnights the dates are
+    learn = getattr(table, "learn", None)
+    if learn is not None:
+        learn(columns)
+    settled = _with_times(table, columns, settled)
+    peek = _Peek(table, columns, read_rule(settled, length_known=False))
+    settled = _with_length(table.path, settled, layout, peek, params)
+    rule = read_rule(settled)
+    backwards = peek.backwards and not settled.sort
+    if backwards:
+        table = Backwards(table)
+    return [
+        Opened(table=table, columns=each, sid=sid, params=settled, rule=rule, layout=layout, backwards=backwards)
+        for each, sid in found
+    ]
+
+
+def _of_group(fields: dict[str, str]) -> Columns:
+    numbers: dict[str, str] = {key: fields[key] for key in ("open", "high", "low", "close", "volume") if key in fields}
+    return Columns(
+        time="Date",
+        quote=fields["close"],
+        numbers=numbers,
+        dividends=fields.get("dividends"),
+        splits=fields.get("splits"),
+    )
+
+
+def _without(columns: Columns, layout: Layout, table: Table) -> Columns:
+    """Leave out what the layout says."""
+    preset = layout.preset
+    if preset is None:
+        return columns
+    names = {name for name in table.names if name.strip() in preset.left_out}
+    extras = tuple(name for name in columns.extras if name not in names)
+    left_out = (*columns.left_out, *(name for name in columns.extras if name in names))
+    numbers = dict(columns.numbers)
+    volume = numbers.get("volume")
+    if volume is not None and not preset.traded and (table.first(volume) or "0").strip() in ("0", "0.0"):
+        del numbers["volume"]  # a volume of zero would fill nothing
+        left_out = (*left_out, volume)
+    return replace(columns, extras=extras, left_out=left_out, numbers=numbers)
+
+
+def _see_symbol(path: Path, sid: str) -> None:
+    try:
+        check_sid(sid)
+    except BadData as error:
+        raise UnreadableFile(path, f"its name is taken for the symbol, and is none: {error.problem}") from None
+
+
+def _with_times(table: Table, columns: Columns, params: FileParams) -> FileParams:
+    """Find out how times are written, and of which zone they say they are."""
+    samples: Sequence[Sequence[str]] = getattr(table, "samples", ())
+    place = table.names.index(columns.time)
+    texts = [row[place] for row in samples if place < len(row)]
+    if params.time_format is not None or not texts:
+        return params
+    preset = table.layout.preset
+    name = table.names[place].casefold()
+    if params.timezone is None and name in ("gmt time", "time (utc)", "time (gmt)"):
+        params = replace(params, timezone="UTC")
+    elif params.timezone is None and name == "time (eet)":
+        params = replace(params, timezone="EET")
+    zone = zone_of(texts)
+    if zone is not None:
+        if params.timezone is None:
+            params = replace(params, timezone=zone)
+        texts = [text.strip().removesuffix(zone).rstrip() for text in texts]
+    if columns.clocks is not None:
+        clock = table.names.index(columns.clocks)
+        texts = [f"{row[place].strip()} {row[clock].strip()}" for row in samples if max(place, clock) < len(row)]
+    try:
+        written = find_format([" ".join(text.split()) for text in texts], preset.formats if preset else ())
+    except TwoFormats as error:
+        one, other = (f"written as `{each}`" for each in error.formats[:2])
+        raise TwoMeanings(
+            table.path, f"`{error.text}`", one, other, "say which with the option `time_format`"
+        ) from None
+    return params if written is None else replace(params, time_format=written)
+
+
+class _Peek:
+    """What the times of a file's first rows show."""
+
+    def __init__(self, table: Table, columns: Columns, rule: Rule) -> None:
+        self.dates = self.backwards = self.zoned = False
+        self.distances: list[int] = []
+        with suppress(BadCell, IntuitionError):  # it is told with its row when that is read
+            self._look(table, columns, rule)
+
+    def _look(self, table: Table, columns: Columns, rule: Rule) -> None:
+        import numpy as np
+
+        wanted = Columns(time=columns.time, clocks=columns.clocks, symbol=columns.symbol)
+        clock = Clock(rule)
+        for batch in table.batches(wanted, share=64):
+            if not len(batch):
+                continue
+            batch = batch.slice(0, 4 * ENOUGH)
+            column = batch.column(columns.time)
+            clocks = None if columns.clocks is None else batch.column(columns.clocks)
+            times = clock.read(column, clocks)
+            self.zoned = clock.zoned
+            ts = times.begins
+            self.dates = clock.midnights(column, clocks)
+            apart = np.diff(ts)
+            if columns.symbol is not None:
+                names = batch.column(columns.symbol).to_pylist()
+                self.distances = self._by_symbol(ts, names)
+            else:
+                self.distances = np.abs(apart[apart != 0]).tolist()
+            moves = np.diff(ts)
+            self.backwards = bool(len(moves)) and bool((moves <= 0).all()) and bool((moves < 0).any())
+            return
+
+    def _by_symbol(self, ts: "np.ndarray[Any, Any]", names: Sequence[Any]) -> list[int]:
+        last: dict[Any, int] = {}
+        found = []
+        for moment, name in zip(ts.tolist(), names, strict=True):
+            before = last.get(name)
+            if before is not None and moment != before:
+                found.append(abs(moment - before))
+            last[name] = moment
+        return found
+
+
+def _with_length(path: Path, params: FileParams, layout: Layout, peek: _Peek, given: FileParams) -> FileParams:
+    """Settle how long bars last that are stamped when they open, where the layout says that they are."""
+    preset = layout.preset
+    if preset is not None and not peek.dates:
+        for option, why in preset.ask.items():
+            if getattr(params, option) is None and not (option == "timezone" and peek.zoned):
+                raise NotTold(path, preset.name, option, why, _EXAMPLES[option])
+    if (
+        preset is None
+        or params.stamp != "open"
+        or params.bar is not None
+        or (given.stamp == "open" and given.bar is None)
+    ):
+        return params
+    if params.close_at is not None:
+        return replace(params, stamp="close")
+    length = usual(peek.distances) if peek.distances else None
+    if length is None and layout.bar is None and not peek.dates:
+        raise NotTold(path, preset.name, "bar", "it has too few rows to tell how long a bar lasts", "1m")
+    bar = _spelled(length) if length is not None else layout.bar
+    return replace(params, bar=bar or layout.bar or "1d")
+
+
+def _spelled(length: int) -> str | None:
+    """Give a length of time as the option `bar` has it; None where that is not in whole seconds."""
+    for unit, size in (("d", DAY), ("h", 3600 * _SECOND), ("m", 60 * _SECOND), ("s", _SECOND)):
+        if length % size == 0:
+            return f"{length // size}{unit}"
+    return None

@@ -1,0 +1,52 @@
+"""What is told of how a file was read."""
+
+from intuition_core.sources.stamps import shown
+from intuition_core.sources.taken import Taken
+from intuition_source_files.opened import Opened
+from intuition_source_files.reader import Reader
+
+
+def tell(file: Opened, reader: Reader) -> Taken:
+    """Say how a file was read, as far as it was."""
+    columns, params, layout = file.columns, file.params, file.layout
+    titles = getattr(file.table, "titles", ())
+    left_out = [f"the column {name or 'without a name'}" for name in columns.left_out]
+    left_out += [f"the line `{title[:60]}`" for title in titles]
+    if reader.gaps:
+        left_out.append(f"{reader.gaps.total():,} rows without a price")
+    if params.actions in ("adjusted", "ignore", "dividends"):
+        ignored = (columns.splits,) if params.actions == "dividends" else (columns.dividends, columns.splits)
+        left_out += [f"the column {name}" for name in ignored if name is not None]
+    notes = []
+    if file.backwards:
+        notes.append("rows went back in time and are turned round")
+    if params.sort:
+        notes.append("rows are put in the order of time")
+    prices = dict.fromkeys(filter(None, (columns.quote, *_prices(file))))
+    return Taken(
+        data=file.table.path.name,
+        preset=None if layout.preset is None else layout.preset.name,
+        time=" and ".join(filter(None, (columns.time or "without a name", columns.clocks))),
+        zone="as written" if reader.zoned else file.rule.zone,
+        stamp="date" if reader.alone else "tick" if reader.ticks else params.stamp or "close",
+        bars=tuple(map(shown, reader.lengths)),
+        prices=tuple(prices) or tuple(columns.wide),
+        adjusted=_adjusted(file),
+        symbols=tuple(sorted(reader.seen)),
+        rows=reader.rows,
+        events=reader.events,
+        first=reader.first,
+        last=reader.last,
+        left_out=tuple(left_out),
+        notes=tuple(notes),
+    )
+
+
+def _prices(file: Opened) -> list[str]:
+    return [name for key, name in file.columns.numbers.items() if key != "volume"]
+
+
+def _adjusted(file: Opened) -> str:
+    preset = file.layout.preset
+    kind = f"{preset.prices}, " if preset is not None and preset.prices else ""
+    return f"{kind}{file.layout.adjusted}"
