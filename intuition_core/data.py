@@ -162,6 +162,20 @@ def _any_price(key: str, value: object) -> float:
     return price
 
 
+def read_price(key: str, value: object, *, negative: bool = False) -> float:
+    """Give a price as a float: a number, or a text as JSON writes a number; the one check of all sources.
+
+    Args:
+        key: what it is called, for the error.
+        value: what was sent, or read.
+        negative: let zero and negative prices pass.
+
+    Raises:
+        BadData: it is no number, or none that a market gives.
+    """
+    return _any_price(key, value) if negative else _price(key, value)
+
+
 def _symbol(key: object) -> str:
     if type(key) is not str:
         raise BadData(f"expected text as a key, got {_name(key)}")

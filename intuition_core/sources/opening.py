@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache, partial
 from itertools import groupby
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any, Final, NamedTuple
 
 from intuition_core.errors import BadParameter, IntuitionError, PartFailed
@@ -19,6 +19,10 @@ BY_SUFFIX: Final = {
     ".parquet": "parquet",
     ".pq": "parquet",
     ".parq": "parquet",
+    ".feather": "parquet",
+    ".arrow": "parquet",
+    ".ipc": "parquet",
+    ".json": "json",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".db": "sql",
@@ -27,7 +31,7 @@ BY_SUFFIX: Final = {
 }
 """Which source reads a file, by how its name ends."""
 
-COMPRESSED: Final = frozenset({".gz", ".bz2", ".xz", ".zst", ".lz4"})
+COMPRESSED: Final = frozenset({".gz", ".bz2", ".xz", ".zst", ".lz4", ".zip"})
 """Endings that say how a file is packed, not what is in it."""
 
 BY_SCHEME: Final = {"ws": "websocket", "wss": "websocket"}
@@ -42,28 +46,54 @@ _PARAMETERS: Final = re.compile(r"[?#]")
 class UnknownData(IntuitionError):
     """Data of which it is not known which source reads it."""
 
-    def __init__(self, data: str) -> None:
+    def __init__(self, data: str, sources: Collection[str] = ()) -> None:
         self.data = data
+        self.sources = tuple(sorted(sources))
         known = ", ".join(sorted({*BY_SUFFIX}))
-        super().__init__(f"{data}: cannot tell which source reads this (known endings: {known}); name it by --source")
+        why = f"known endings: {known}"
+        if self.sources:
+            why = f"it has files for {' and '.join(f'`{name}`' for name in self.sources)}"
+        super().__init__(f"{data}: cannot tell which source reads this ({why}); name it by --source")
 
 
 def reader_of(data: str) -> str:
-    """Name the source that reads a file or an address.
+    """Name the source that reads a file, the files of a folder or of a pattern, or an address.
 
     Raises:
-        UnknownData: nothing tells.
+        UnknownData: nothing tells, or files are for several sources.
     """
     scheme, separator, _ = data.partition("://")
     if separator:
         return BY_SCHEME.get(scheme, "sql")
-    suffixes = [suffix.lower() for suffix in PurePath(data).suffixes]
+    name = _by_name(data)
+    if name is None:
+        found = {source for file in _files(data) if (source := _by_name(file.name)) is not None}
+        if len(found) != 1:
+            raise UnknownData(data, found)
+        name = found.pop()
+    return name
+
+
+def _by_name(name: str) -> str | None:
+    """Name the source that reads a file called so; None where its ending does not tell."""
+    suffixes = [suffix.lower() for suffix in PurePath(name).suffixes]
+    packed = bool(suffixes) and suffixes[-1] == ".zip"
     while suffixes and suffixes[-1] in COMPRESSED:
         suffixes.pop()
-    name = BY_SUFFIX.get(suffixes[-1]) if suffixes else None
-    if name is None:
-        raise UnknownData(data)
-    return name
+    found = BY_SUFFIX.get(suffixes[-1]) if suffixes else None
+    return "csv" if found is None and packed else found  # vendors pack text
+
+
+def _files(data: str) -> list[Path]:
+    """Give the files of a folder, or of a pattern."""
+    path = Path(data).expanduser()
+    if not data:
+        return []
+    if path.is_dir():
+        return [file for file in path.iterdir() if not file.name.startswith(".") and file.is_file()]
+    if not any(mark in data for mark in "*?[") or path.exists():
+        return []
+    return [file for file in Path(path.anchor or ".").glob(str(path.relative_to(path.anchor))) if file.is_file()]
 
 
 def shown(data: str) -> str:

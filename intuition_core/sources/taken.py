@@ -1,8 +1,9 @@
 """What was taken from recorded data: how its times and prices were read, and what was left out."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -68,7 +69,10 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
         rows = "1 row" if self.rows == 1 else f"{self.rows:,} rows"
         span = ""
         if self.first is not None and self.last is not None:
-            span = f" from {_shown(self.first)} to {_shown(self.last)}"
+            first, last = (
+                _day(ts, self.zone) if self.stamp == "date" else _shown(ts) for ts in (self.first, self.last)
+            )
+            span = f" from {first} to {last}"
         events = f", {self.events:,} events" if self.events != self.rows else ""
         return f"{prices}{symbols} ({_some(self.symbols)}), {rows}{events}{span}"
 
@@ -116,6 +120,11 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _shown(ts: int) -> str:
-    """Give nanoseconds UTC to the second; of a moment just before a second, that second."""
-    moment = datetime.fromtimestamp(-(-ts // 10**9), UTC)
-    return moment.strftime("%Y-%m-%d %H:%M:%SZ").replace(" 00:00:00Z", "")
+    """Give nanoseconds UTC to the second."""
+    return datetime.fromtimestamp(-(-ts // 10**9), UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def _day(ts: int, zone: str) -> str:
+    """Give the day of which a moment is the end, or the end of a session."""
+    moment = datetime.fromtimestamp(ts // 10**9, UTC) - timedelta(hours=12)
+    return f"{moment if zone == 'as written' else moment.astimezone(ZoneInfo(zone)):%Y-%m-%d}"

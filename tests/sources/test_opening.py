@@ -1,4 +1,5 @@
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -64,8 +65,21 @@ def test_the_data_tells_its_source(data: str, name: str) -> None:
 
 @pytest.mark.parametrize("data", ["prices", "prices.gz", "prices.xlsx", ""])
 def test_other_data_is_told_of(data: str) -> None:
-    with pytest.raises(UnknownData, match=r"known endings: \.csv, .*\.jsonl, .*name it by --source"):
+    with pytest.raises(UnknownData, match=r"known endings: .*\.csv, .*\.jsonl, .*name it by --source"):
         reader_of(data)
+
+
+def test_a_folder_and_a_pattern_are_read_by_what_is_in_them(tmp_path: Path) -> None:
+    for name in ("A.csv", "B.csv.gz", "C.zip", ".hidden.parquet", "notes.md"):
+        (tmp_path / name).touch()
+    assert reader_of(str(tmp_path)) == "csv"
+    assert reader_of(f"{tmp_path}/*.zip") == "csv"
+    assert reader_of(f"{tmp_path}/[AB]*") == "csv"
+    (tmp_path / "D.feather").touch()
+    assert reader_of(f"{tmp_path}/D*") == "parquet"
+    with pytest.raises(UnknownData, match=r"it has files for `csv` and `parquet`\); name it by --source") as caught:
+        reader_of(str(tmp_path))
+    assert caught.value.sources == ("csv", "parquet")
 
 
 def test_events_are_normalised() -> None:

@@ -77,6 +77,8 @@ def compare_history(
     drawing = Drawing(level, replications, SEED if settled.values.seed is None else settled.values.seed)
     failures = Failures(skipping=on_error == "skip")
     comparison, interrupted = _run(variants, opened, drawing, failures=failures, catalogue=catalogue)
+    for line in opened.told():
+        click.echo(line, err=True)
     tell(comparison, as_json=as_json)
     draw(comparison, picture)
     return _exit_code(comparison, opened, failures, interrupted=interrupted)

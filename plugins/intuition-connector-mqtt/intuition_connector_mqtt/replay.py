@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import click
 import msgspec
 
 from intuition_connector_mqtt.progress import Progress
@@ -136,3 +137,5 @@ def _measured(opened: SourceReader | MergedReader, progress: Progress) -> Iterat
                 progress.share = before + (after - before) * place / len(batch)
             yield event
         before = after or 0.0
+    for line in opened.told():
+        click.echo(line, err=True)

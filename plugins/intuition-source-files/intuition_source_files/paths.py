@@ -48,7 +48,9 @@ def _found(text: str, endings: Sequence[str]) -> list[Path]:
 
 
 def _fits(path: Path, endings: Sequence[str]) -> bool:
-    return not path.name.startswith(".") and path.is_file() and _unpacked(path).suffix.lower() in endings
+    ending = _unpacked(path).suffix.lower()
+    packed = not ending and path.suffix.lower() == ".zip" and ".csv" in endings  # vendors pack text
+    return not path.name.startswith(".") and path.is_file() and (ending in endings or packed)
 
 
 def _unpacked(path: Path) -> Path:

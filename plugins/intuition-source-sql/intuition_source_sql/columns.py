@@ -6,20 +6,10 @@ from typing import Final
 import msgspec
 
 from intuition_core.data import RESERVED
+from intuition_core.sources.columns import NAMES
 from intuition_source_sql.errors import AmbiguousColumn, NoColumn
 
-USUAL: Final[Mapping[str, tuple[str, ...]]] = {
-    "time": ("timestamp", "datetime", "ts", "date", "time"),
-    "symbol": ("symbol", "sid", "ticker"),
-    "quote": ("quote", "price"),
-    "open": ("open",),
-    "high": ("high",),
-    "low": ("low",),
-    "close": ("close",),
-    "bid": ("bid",),
-    "ask": ("ask",),
-    "volume": ("volume",),
-}
+USUAL: Final[Mapping[str, tuple[str, ...]]] = NAMES
 """The names by which columns are known, whatever their case, by what they are."""
 
 

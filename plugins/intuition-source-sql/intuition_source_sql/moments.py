@@ -13,6 +13,14 @@ from intuition_core.errors import BadData
 from intuition_core.sources.stamps import DAY, meaning
 from intuition_source_sql.columns import Columns
 
+JULIAN: Final = "julian"
+"""The unit of days since noon of 1 January 4713 before our era, as SQLite's ``julianday`` gives them."""
+
+_JULIAN_EPOCH: Final = Decimal("2440587.5")
+_MILLISECOND: Final = 10**6
+_SLACK: Final = 1e-6
+"""How far a day number of floating point may be from what it means, in days."""
+
 UNITS: Final = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 """Nanoseconds in each unit in which a number can count time since 1970."""
 
@@ -33,8 +41,8 @@ class Moments:
 
     Args:
         zone: where times without an offset were written down.
-        unit: what numbers count since 1970; ``date`` for dates in digits; None finds out by the size of the first one,
-            and refuses those that are dates in digits.
+        unit: what numbers count since 1970; ``date`` for dates in digits; ``julian`` for day numbers; None finds out by
+            the size of the first one.
         shift: nanoseconds to add, so that a bar with the time of its opening is released at its close.
         fold: which of two moments a local time means that the clocks showed twice, 0 the earlier and 1 the later; None
             refuses it.
@@ -62,7 +70,8 @@ class Moments:
         self._close = close
         self._plain = zone.key == "UTC"
         self._digits = unit == "date"
-        self._factor = None if unit is None or self._digits else UNITS[unit]
+        self._julian = unit == JULIAN
+        self._factor = None if unit is None or self._digits or self._julian else UNITS[unit]
         self._shift = shift
 
     def read(self, value: object) -> int:
@@ -184,6 +193,8 @@ class Moments:
         if isinstance(like, str) and _number(like) is not None:
             return None  # the database may compare it as a text or as a number, and does not tell
         if isinstance(like, int | float | Decimal) and not isinstance(like, bool):
+            if self._julian:
+                return float(Decimal(ns) / DAY + _JULIAN_EPOCH) + (-_SLACK if margin < timedelta() else _SLACK)
             factor = self._unit_of(like)
             if factor is None:
                 return None  # dates in digits
@@ -236,6 +247,9 @@ class Moments:
     def _read_number(self, value: float | Decimal) -> tuple[int, date | None]:
         if not isfinite(value):
             raise ValueError(f"is no time: {value!r}")
+        if self._julian:
+            days = Decimal(value) - _JULIAN_EPOCH
+            return round(days * DAY / _MILLISECOND) * _MILLISECOND, None
         factor = self._unit_of(value)
         if factor is not None:
             return (value * factor if isinstance(value, int) else int(Decimal(value) * factor)), None
@@ -255,10 +269,9 @@ class Moments:
                 unit = meaning(int(value) if value == int(value) else float(value))
             except BadData as error:
                 raise ValueError(error.problem) from None
-            if unit.startswith("%") is not self._digits:
-                problem = "may be a date in digits; say so" if not self._digits else "is no date in digits, as is said"
-                raise ValueError(f"{problem} with the option `time_unit`, `date`: {value!r:.60}")
-            if self._digits:
+            if self._digits and not unit.startswith("%"):
+                raise ValueError(f"is no date in digits, as is said with the option `time_unit`, `date`: {value!r:.60}")
+            if unit.startswith("%"):
                 self._written = unit
             else:
                 self._factor = UNITS[unit]

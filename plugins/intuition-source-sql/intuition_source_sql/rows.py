@@ -1,13 +1,14 @@
 """Rows become events, many at once."""
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from itertools import pairwise, repeat
 from typing import Any, Final
 
 from intuition_core.account.actions import ACTIONS, checked
-from intuition_core.data import DEFAULT_CHANNEL, MAX_PRICE, MIN_PRICE, check_sid
+from intuition_core.data import DEFAULT_CHANNEL, MAX_PRICE, MIN_PRICE, check_sid, read_price
 from intuition_core.errors import BadData
 from intuition_source_sql.bars import Bars
 from intuition_source_sql.columns import Columns
@@ -18,6 +19,7 @@ Row = Sequence[Any]
 _ACT: Final = ("action", "ratio", "amount", "currency")
 """What events of the channel `actions` say."""
 
+_NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _INT64: Final = range(-(2**63), 2**63)
 
 
@@ -66,6 +68,11 @@ class Rows:
         """How many rows have been read."""
         self.without_price = 0
         """How many of them had no price, and so gave no event."""
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The symbols that there were."""
+        return tuple(self._symbols.values()) if self._columns.symbol is not None else (self._sid or "",)
 
     def read(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
         """Give the events of some rows: those that have a price.
@@ -186,27 +193,34 @@ def _are_prices(column: Sequence[Any]) -> bool:
 
 
 def _price(value: Any) -> float | None:
-    price = _any_price(value)
-    if price is not None and price <= 0:
-        raise ValueError(f"is {price:g}, and prices are above zero; `negative_prices` lets others pass")
-    return price
+    return _read_price(value, negative=False)
 
 
 def _any_price(value: Any) -> float | None:
-    if type(value) is not float:
-        if value is None:
-            return None
-        if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
-            raise ValueError(f"is no number: {value!r:.60}")
-        try:
-            value = float(value)
-        except ValueError:
+    return _read_price(value, negative=True)
+
+
+def _read_price(value: Any, *, negative: bool) -> float | None:
+    """Give a price, or None where there is none.
+
+    Raises:
+        ValueError: it is none that a market gives; says why.
+    """
+    if value is None or (isinstance(value, float | Decimal) and math.isnan(value)):
+        return None
+    if isinstance(value, str) and value.strip().lower() == "nan":  # as numerics are given by some drivers
+        return None
+    number = float(value) if isinstance(value, Decimal) else value
+    try:
+        return read_price("price", number, negative=negative)
+    except BadData:
+        if isinstance(number, str) and _NUMBER.fullmatch(number) is not None:
+            number = float(number)
+        if type(number) not in (int, float):
             raise ValueError(f"is no number: {value!r:.60}") from None
-    if not MIN_PRICE <= abs(value) <= MAX_PRICE and value != 0:
-        if math.isnan(value):
-            return None
-        raise ValueError(f"is {value:g}, beyond what a price can be ({MIN_PRICE:g} to {MAX_PRICE:g})")
-    return float(value)
+    if number <= 0 and not negative:
+        raise ValueError(f"is {number:g}, and prices are above zero; `negative_prices` lets others pass")
+    raise ValueError(f"is {number:g}, beyond what a price can be ({MIN_PRICE:g} to {MAX_PRICE:g})")
 
 
 def _plain(value: Any) -> Any:

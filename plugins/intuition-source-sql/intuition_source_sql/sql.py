@@ -14,7 +14,8 @@ import msgspec
 from intuition_core.account.actions import ACTIONS
 from intuition_core.data import RATES, check_channel, check_sid
 from intuition_core.errors import BadData, BadParameter
-from intuition_core.sources.stamps import DAY
+from intuition_core.sources.stamps import DAY, shown
+from intuition_core.sources.taken import Taken
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnClause, Select
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from intuition_source_sql.columns import Columns
     from intuition_source_sql.database import Connection
     from intuition_source_sql.moments import Moments
+    from intuition_source_sql.rows import Rows
 
 _log: Final = logging.getLogger(__name__)
 _PART: Final = "source sql"
@@ -88,10 +90,10 @@ class SqlParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         msgspec.Meta(description="What a local time means that a clock set back shows twice."),
     ] = "refuse"
     time_unit: Annotated[
-        Literal["auto", "s", "ms", "us", "ns", "date"],
+        Literal["auto", "s", "ms", "us", "ns", "date", "julian"],
         msgspec.Meta(
-            description="What numbers count since 1970, or `date` for dates in digits such as 20240102; `auto` goes by "
-            "the size of the first one, and refuses dates in digits."
+            description="What numbers count since 1970, `date` for dates in digits such as 20240102, or `julian` for "
+            "day numbers; `auto` goes by the size of the first one, and refuses day numbers."
         ),
     ] = "auto"
     stamp: Annotated[
@@ -155,6 +157,7 @@ class Sql:
         self._params = params
         self._share: float | None = None
         self._sid = _sid(params)
+        self._taken: list[Taken] = []
 
     def events(self) -> Iterator[dict[str, Any]]:
         """Give the events in the order of time.
@@ -186,6 +189,8 @@ class Sql:
         moments = _moments(params)
         bars = Bars(moments, stated=_length(params))
         self._share = None
+        spans: list[int] = []
+        given = 0
         with self._database.connect() as connection:
             statement: Select[Any] | str
             first: int | None = None
@@ -211,11 +216,15 @@ class Sql:
                         self._learn(bars, moments, partition, columns)
                     batch, done = self._asked_for(rows.read(partition))
                     if batch:
+                        spans += [batch[0]["ts"], batch[-1]["ts"]]
+                        del spans[1:-1]
+                        given += len(batch)
                         if first is not None and last is not None and last > first:
                             self._share = max(0.0, min(1.0, (batch[-1]["ts"] - first) / (last - first)))
                         yield batch
                     if done:
                         break
+        self._taken = [self._told(names, columns, rows, moments, bars, spans, given)]
         for told in (bars.told, _doubles(bars.doubles)):
             if told:
                 _log.warning("%s: %s", place, told)
@@ -225,6 +234,40 @@ class Sql:
             _log.warning(
                 "%s: %d of %d rows have no price, and gave no event", place, rows.without_price, rows.read_so_far
             )
+
+    def taken(self) -> list[Taken]:
+        """Say how the rows were read; nothing before all were."""
+        return self._taken
+
+    def _told(
+        self,
+        names: Sequence[str],
+        columns: "Columns",
+        rows: "Rows",
+        moments: "Moments",
+        bars: "Bars",
+        spans: Sequence[int],
+        given: int,
+    ) -> Taken:
+        params = self._params
+        prices = dict.fromkeys(
+            index for index in (columns.quote, *(place for _, place in columns.prices)) if index is not None
+        )
+        barred = bool(bars.length)
+        return Taken(
+            data=self._place,
+            time=" and ".join(names[index] for index in (columns.time, columns.clock) if index is not None),
+            zone=params.timezone,
+            stamp="date" if moments.alone else params.stamp if barred else "tick",
+            bars=(shown(bars.length),) if barred else (),
+            prices=tuple(names[index] for index in prices),
+            symbols=rows.symbols,
+            rows=rows.read_so_far,
+            events=given,
+            first=spans[0] if spans else None,
+            last=spans[-1] if spans else None,
+            left_out=(f"{rows.without_price:,} rows without a price",) if rows.without_price else (),
+        )
 
     def progress(self) -> float | None:
         """Give which part of a table's time has been read, from 0 to 1; None for a query, which has no known end."""

@@ -361,10 +361,9 @@ def test_dates_in_digits_are_dates(sqlite: Place, kind: str) -> None:
     minutes = sqlite.make("ts integer, sid text, close real", [(202401020930, "A", 1.0), (202401020931, "A", 1.0)])
     for url in sqlite.urls:
         first = FIRST - 21 * 3600 * 10**9
-        for made in (table, minutes):
-            with pytest.raises(IntuitionError, match=r"row 1: `ts` may be a date in digits; say so .*`time_unit`"):
-                events(url=url, table=made)
-        found = events(url=url, table=table, time_unit="date")
+        found = events(url=url, table=table)
+        assert found == events(url=url, table=table, time_unit="date")
+        assert events(url=url, table=minutes) == events(url=url, table=minutes, time_unit="date")
         assert [(event["start"], event["ts"]) for event in found] == [
             (first, first + DAY - 1),
             (first + DAY, first + 2 * DAY - 1),
@@ -372,6 +371,30 @@ def test_dates_in_digits_are_dates(sqlite: Place, kind: str) -> None:
         nine = first + 34_200 * 10**9
         assert [event["ts"] for event in events(url=url, table=minutes, time_unit="date")] == [nine, nine + 60 * 10**9]
         assert len(events(url=url, table=table, time_unit="date", start=first + DAY)) == 1
+
+
+def test_day_numbers_are_told_apart_from_all_else(sqlite: Place) -> None:
+    # select julianday('2024-01-02 21:00') and a minute later
+    rows = [(2460312.375, "A", 1.0), (2460312.3756944444, "A", 1.0)]
+    table = sqlite.make("ts real, sid text, close real", rows)
+    nine = 1704229200 * 10**9
+    for url in sqlite.urls:
+        with pytest.raises(IntuitionError, match="too small to tell what it counts"):
+            events(url=url, table=table)
+        assert [event["ts"] for event in events(url=url, table=table, time_unit="julian")] == [nine, nine + 60 * 10**9]
+        later = events(url=url, table=table, time_unit="julian", start=nine + 1)
+        assert [event["ts"] for event in later] == [nine + 60 * 10**9]
+
+
+def test_a_price_is_one_rule_for_all_sources(sqlite: Place) -> None:
+    for text in ("1_000", "\u0663\u0664", " 5", "0x10", "1,5"):
+        table = sqlite.make("ts text, sid text, close text", [("2024-01-02T21:00:00Z", "A", text)])
+        for url in sqlite.urls:
+            with pytest.raises(IntuitionError, match="row 1: `close` is no number"):
+                events(url=url, table=table)
+    table = sqlite.make("ts text, sid text, close text", [("2024-01-02T21:00:00Z", "A", "1.5e1")])
+    for url in sqlite.urls:
+        assert [event["quote"] for event in events(url=url, table=table)] == [15.0]
 
 
 def test_bars_begin_where_the_one_before_ended(sqlite: Place, caplog: pytest.LogCaptureFixture) -> None:
@@ -501,7 +524,7 @@ def test_columns_that_are_not_clear(place: Place, columns: str, params: dict[str
     ("row", "says"),
     [
         ((None, "A", 1.0), "row 1: `ts` is empty"),
-        ((20241301, "A", 1.0), "row 1: `ts` may be a date in digits"),
+        ((20241301, "A", 1.0), "row 1: `ts` is no time written as `%Y%m%d`: 20241301"),
         ((45293, "A", 1.0), "row 1: `ts` 45293 is too small to tell what it counts"),
         ((2460311.5, "A", 1.0), "row 1: `ts` 2460311.5 is too small to tell what it counts"),
         (("soon", "A", 1.0), "row 1: `ts` is no time in ISO 8601: 'soon'"),
