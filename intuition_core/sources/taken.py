@@ -61,7 +61,7 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
             "close": f"bars{length} stamped at the close" if self.bars else "stamped when known",
             "date": f"dates of whole days{'' if self.bars in ((), ('1d',)) else length}",
         }.get(self.stamp, "single prices")
-        return f"{layout}time {self.time} {zone}, {stamp}"
+        return f"{layout}time `{self.time}` {zone}, {stamp}"
 
     def _what(self) -> str:
         prices = f"prices {_some(self.prices)}, {self.adjusted}; " if self.prices else ""

@@ -272,8 +272,9 @@ class CsvFile:
             return f"is no text in UTF-8; {_ENCODED}"
         for name, index in numeric:
             if row[index] not in GAPS:
+                cell = row[index].replace(self._numerals.decimal, ".")
                 try:
-                    float(row[index].replace(self._numerals.decimal, ".").replace("_", "x"))
+                    float(cell.replace("_", "x") if cell.isascii() else "x")
                 except ValueError:
                     return not_a_number(row[index], name)
         return None

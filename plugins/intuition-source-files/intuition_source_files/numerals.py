@@ -146,7 +146,7 @@ def _lengthened(numbers: "pa.Array", written: "pa.Array") -> "pa.Array":
 
 def not_a_number(cell: Any, name: str) -> str:
     """Say that a cell is no number."""
-    problem = f"`{str(cell)[:60]}` in the column `{name}` is not a number"
+    problem = f"`{' '.join(str(cell).split())[:60]}` in the column `{name}` is not a number"
     if isinstance(cell, str) and _CORE.fullmatch(cell.strip()) is not None and not cell.strip().isdigit():
         problem += "; say how numbers are written with the options `decimal` and `thousands`"
     return problem
