@@ -26,7 +26,7 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     zone: str
     """The zone in which times without an offset were read; ``as written`` where they have offsets."""
     stamp: str
-    """What a time says of a bar: its ``open``, its ``close``, or the ``date`` of its day; ``tick`` where there are none."""
+    """What a time says of a bar: its ``open``, its ``close``, or the ``date`` of its day; ``tick`` where none are."""
     bars: tuple[str, ...] = ()
     """How long bars last, such as ``1m``."""
     prices: tuple[str, ...] = ()

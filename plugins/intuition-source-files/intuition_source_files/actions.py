@@ -82,7 +82,7 @@ def with_actions(
         said = quoted & ~np.isnan(values) & (values != 0)
         if action == "split":
             said &= values != 1
-            if params.actions in ("adjusted", "dividends"):
+            if params.actions == "adjusted":
                 _see_adjusted(rows, values, said, column)
         if params.actions == "adjusted" or (action == "split" and params.actions == "dividends"):
             continue

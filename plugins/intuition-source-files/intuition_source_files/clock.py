@@ -10,6 +10,7 @@ import msgspec
 from intuition_core.errors import BadData, BadParameter, did_you_mean
 from intuition_core.sources.stamps import DAY, check_format, meaning
 from intuition_source_files.arrays import as_column, floats, integers, truths
+from intuition_source_files.counted import Counter, scaled
 from intuition_source_files.errors import BadCell
 from intuition_source_files.fixed import read_fixed
 from intuition_source_files.params import FileParams
@@ -132,6 +133,7 @@ class Clock:
         """Whether times are midnights of their own offsets."""
         self._unit = None if rule.unit == "auto" else rule.unit
         self._alone = alone
+        self._counter = Counter(fixed=rule.unit != "auto")
         self.zoned = False
         """Whether the times that were read last were moments as they are written."""
         self._zoned = False
@@ -292,7 +294,7 @@ class Clock:
                 raise BadCell(index, f"`{text}` is no time written as `{time_format}`") from None
             since = (time if time.tzinfo else time.replace(tzinfo=UTC)) - _EPOCH
             values.append(since // timedelta(microseconds=1))
-        return _scaled(np.array(values, np.int64), 1_000)
+        return scaled(np.array(values, np.int64), 1_000)
 
     def _numbers(self, column: "pa.Array") -> _Parsed:
         import numpy as np
@@ -316,13 +318,13 @@ class Clock:
             return self._formatted(digits, self._unit), False, "%H" not in self._unit
         scale = _UNITS[self._unit]
         if whole is not None:
-            return _scaled(integers(whole), scale), True, False
+            return self._counter.read(integers(whole), scale), True, False
         values = floats(_cast(column, pa.float64()))
         missing = ~np.isfinite(values)
         if missing.any():
             raise BadCell(missing.argmax(), "there is no time")
         # A float has no more than microseconds to tell of our age.
-        return _scaled(np.rint(values * (scale / 1_000)), 1_000), True, False
+        return scaled(np.rint(values * (scale / 1_000)), 1_000), True, False
 
     def _dates(
         self, local: "np.ndarray[Any, Any]", dates: "bool | np.ndarray[Any, Any]"
@@ -462,15 +464,6 @@ def _without_zone(column: "pa.Array", zone: str) -> "pa.Array":
         index = int(truths(pc.ends_with(column, zone)).argmin())
         raise BadCell(index, f"`{column[index].as_py()}` does not name the zone {zone}, as the first time does")
     return pc.utf8_trim_whitespace(pc.utf8_slice_codeunits(column, 0, -len(zone)))
-
-
-def _scaled(values: "np.ndarray[Any, Any]", scale: int) -> "np.ndarray[Any, Any]":
-    import numpy as np
-
-    beyond = np.abs(values) > (2**63 - 1) // scale - 1
-    if beyond.any():
-        raise BadCell(beyond.argmax(), "the time is beyond the years 1677 to 2262")
-    return values.astype(np.int64) * scale
 
 
 def _cast(column: "pa.Array", kind: "pa.DataType") -> "pa.Array":

@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from intuition_source_files.arrays import objects
+from intuition_source_files.arrays import floats, integers, objects
 from intuition_source_files.columns import Columns
 from intuition_source_files.errors import BadCell, BadLine, TwoMeanings, UnreadableFile
 from intuition_source_files.grouped import GROUPED, find_groups
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,17})(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
+_COUNT: Final = re.compile(r"-?[1-9][0-9]{8,17}")
 _MARKS: Final = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 """How a text is encoded that begins so."""
 
@@ -55,6 +56,8 @@ class CsvFile:
         self._raw: Any = None
         self._ended = False
         self._numerals = Numerals()
+        self._counted = False
+        """Whether times are whole numbers, which Arrow reads faster than text."""
         try:
             self.size = path.stat().st_size
             self.inner = inner_path(path, self._compression)
@@ -87,7 +90,8 @@ class CsvFile:
             return
         likely = self.inner.with_suffix("") if self.inner.suffix else self.inner
         names = params.columns or (head.first if headed else None)
-        self.layout = find_layout(likely, None if headed else head.first, names, params)
+        packed = self.inner != self.path and self.inner.stem.lower() == self.path.stem.lower()
+        self.layout = find_layout(likely, None if headed else head.first, names, params, packed=packed)
         if names is None and self.layout.names:
             names = self.layout.names
         if names is None:
@@ -135,6 +139,8 @@ class CsvFile:
         places = [self.names.index(name) for name in columns.numeric]
         cells = (row[place] for row in self.samples for place in places if place < len(row))
         params = self._params
+        time = self.names.index(columns.time)
+        self._counted = all(len(row) > time and _COUNT.fullmatch(row[time]) for row in self.samples)
         preset = self.layout.preset
         options = preset.options if preset is not None else {}
         try:
@@ -181,6 +187,8 @@ class CsvFile:
 
         written = (columns.time, *(name for name in (columns.clocks, columns.series) if name), *columns.extras)
         types = dict.fromkeys(written, pa.string())
+        if self._counted and self.layout.day is None:
+            types[columns.time] = pa.int64()
         types |= dict.fromkeys(columns.numeric, pa.float64() if self._numerals.plain else pa.string())
         types |= dict.fromkeys(columns.names, pa.dictionary(pa.int32(), pa.string()))
         self._ended = False
@@ -239,7 +247,18 @@ class CsvFile:
 
     def values(self, column: "pa.Array") -> "np.ndarray[Any, Any] | None":
         """Give numbers that are written as JSON writes them as numbers, and all else as text."""
-        return objects([_value(text) for text in column.to_pylist()])
+        import pyarrow.compute as pc
+
+        whole = _all_numbers(column)
+        if whole is not None:
+            return whole
+        encoded = pc.dictionary_encode(column)
+        known = objects([_value(text) for text in encoded.dictionary.to_pylist()])
+        return (
+            known[integers(encoded.indices)]
+            if not column.null_count
+            else objects([_value(text) for text in column.to_pylist()])
+        )
 
     def place(self, row: int) -> str:
         """Give the line of a row, which blank lines and line breaks within quotes move."""
@@ -253,23 +272,25 @@ class CsvFile:
     def _blame(self, columns: Columns, error: Exception) -> Exception | None:
         """Find the line that Arrow could not read; a header alone, which it does not read either, is no fault."""
         numeric = [(name, self.names.index(name)) for name in columns.numeric]
-        number = -1
+        number, time = -1, self.names.index(columns.time)
         if not self._numerals.plain:
             numeric = []  # which are read later
         with self._text() as text:
             for number, row in enumerate(filter(None, self._rows(text)), -1 if self._headed else 0):
-                problem = self._wrong(row, numeric) if number >= 0 else None
+                problem = self._wrong(row, numeric, time) if number >= 0 else None
                 if problem is not None:
                     return BadLine(number, problem)
         return None if number == -1 else UnreadableFile(self.path, told(error))
 
-    def _wrong(self, row: list[str], numeric: list[tuple[str, int]]) -> str | None:
+    def _wrong(self, row: list[str], numeric: list[tuple[str, int]], time: int) -> str | None:
         """Say what is wrong with a row, if anything is."""
         if len(row) != len(self.names):
             whose = "the header has" if self._headed else "there should be"
             return f"{len(row)} columns, where {whose} {len(self.names)}"
         if any("\udc80" <= letter <= "\udcff" for cell in row for letter in cell):
             return f"is no text in UTF-8; {_ENCODED}"
+        if self._counted and row[time] not in GAPS and _COUNT.fullmatch(row[time]) is None:
+            return f"`{' '.join(row[time].split())[:60]}` is no time, where those before are whole numbers"
         for name, index in numeric:
             if row[index] not in GAPS:
                 cell = row[index].replace(self._numerals.decimal, ".")
@@ -336,6 +357,39 @@ def _known_encoding(path: Path, encoding: str | None) -> str:
         return "utf-8" if encoding is None else codecs.lookup(encoding).name
     except LookupError:
         raise UnreadableFile(path, f"no encoding is called `{encoding}`, as the option `encoding` says") from None
+
+
+def _all_numbers(column: "pa.Array") -> "np.ndarray[Any, Any] | None":
+    """Give texts that are all whole numbers, or all with fractions, as JSON writes them; None where they are not."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if column.null_count or not len(column):
+        return None
+    number = _NUMBER.fullmatch(column[0].as_py())
+    if number is None or number[2] is not None or pc.max(pc.binary_length(column)).as_py() > 18:
+        return None
+    # What JSON would not call a number stays text; a comparison of beginnings is faster than a pattern.
+    point = number[1] is not None
+    begins = _any(pc.starts_with(column, "0")) or _any(pc.starts_with(column, "-0"))
+    if begins and _any(pc.match_substring_regex(column, r"^-?0[0-9]")):
+        return None
+    if point and not pc.all(pc.match_substring(column, ".")).as_py():
+        return None
+    if point and any(_any(test) for test in (pc.starts_with(column, "."), pc.starts_with(column, "-."))):
+        return None
+    if point and _any(pc.ends_with(column, ".")):
+        return None
+    try:
+        return floats(column.cast(pa.float64())) if point else integers(column.cast(pa.int64()))
+    except pa.ArrowInvalid:
+        return None
+
+
+def _any(truths: "pa.Array") -> bool:
+    import pyarrow.compute as pc
+
+    return bool(pc.any(truths).as_py())
 
 
 def _value(text: str) -> str | float | None:

@@ -71,7 +71,9 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
         return replace(params, **changes)
 
 
-def find_layout(path: Path, first: Sequence[str] | None, names: Sequence[str] | None, params: FileParams) -> Layout:
+def find_layout(
+    path: Path, first: Sequence[str] | None, names: Sequence[str] | None, params: FileParams, *, packed: bool = False
+) -> Layout:
     """Find the layout of a file.
 
     Args:
@@ -79,6 +81,7 @@ def find_layout(path: Path, first: Sequence[str] | None, names: Sequence[str] | 
         first: the cells of its first line, where that may be a row.
         names: its columns, where the first line may name them.
         params: what was said of it.
+        packed: whether it is in an archive of its own name.
 
     Raises:
         TwoLayouts: two layouts of different meaning fit.
@@ -89,6 +92,11 @@ def find_layout(path: Path, first: Sequence[str] | None, names: Sequence[str] | 
     said = params.preset != "auto"
     known = [preset for preset in PRESETS if not said or preset.name == params.preset]
     fitting = [preset for preset in known if _fits(preset, first, names)]
+    fitting = [
+        preset
+        for preset in fitting
+        if said or (set(preset.folders).isdisjoint(path.parts) and (packed or not preset.packed))
+    ]
     called = {id(preset): _called(preset, path) for preset in fitting}
     if not said:
         fitting = [preset for preset in fitting if called[id(preset)] is not None or not preset.named]
@@ -139,6 +147,11 @@ def _has(preset: Preset, names: Sequence[str]) -> bool:
     """Whether a file has the columns of a layout, and no others but where it lets there be any."""
     fold = str if preset.exact else str.casefold
     left = [fold(name.strip()) for name in names]
+    if preset.ordered:
+        wanted_names = [each.split("|") for each in map(fold, preset.header.split(","))]
+        return len(left) == len(wanted_names) and all(
+            name in alternatives for name, alternatives in zip(left, wanted_names, strict=True)
+        )
     if len(set(left)) < len(left):
         return False
     for wanted in map(fold, preset.header.split(",")):

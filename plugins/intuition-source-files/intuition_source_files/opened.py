@@ -43,6 +43,8 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
     layout: Layout
     backwards: bool = False
     """Whether its rows go back in time."""
+    dates: bool = True
+    """Whether times may all be dates alone, as the first ones are."""
 
 
 class Backwards:
@@ -118,21 +120,35 @@ def open_table(table: Table, params: FileParams, stem: str) -> list[Opened]:
         if columns.left_out:
             _log.info("%s: the columns %s are left out", table.path, listed(columns.left_out))
     columns = found[0][0]
-    zone = getattr(table, "zones", {}).get(columns.time)
-    if zone is not None and settled.timezone is None and zone not in ("UTC", "Etc/UTC", "+00:00"):
-        settled = replace(settled, timezone=zone)  # whose midnights the dates are
     learn = getattr(table, "learn", None)
     if learn is not None:
         learn(columns)
     settled = _with_times(table, columns, settled)
     peek = _Peek(table, columns, read_rule(settled, length_known=False))
+    zone = getattr(table, "zones", {}).get(columns.time)
+    if zone is not None and settled.timezone is None and not peek.dates:
+        of_zone = replace(settled, timezone=zone)
+        again = _Peek(table, columns, read_rule(of_zone, length_known=False))
+        if again.dates:  # midnights of the column's own zone
+            settled, peek = of_zone, again
+    if layout.preset is None and params.preset == "auto":
+        _see_alpha_vantage(table, settled, peek)
     settled = _with_length(table.path, settled, layout, peek, params)
     rule = read_rule(settled)
     backwards = peek.backwards and not settled.sort
     if backwards:
         table = Backwards(table)
     return [
-        Opened(table=table, columns=each, sid=sid, params=settled, rule=rule, layout=layout, backwards=backwards)
+        Opened(
+            table=table,
+            columns=each,
+            sid=sid,
+            params=settled,
+            rule=rule,
+            layout=layout,
+            backwards=backwards,
+            dates=peek.dates or not peek.looked,
+        )
         for each, sid in found
     ]
 
@@ -206,7 +222,7 @@ class _Peek:
     """What the times of a file's first rows show."""
 
     def __init__(self, table: Table, columns: Columns, rule: Rule) -> None:
-        self.dates = self.backwards = self.zoned = False
+        self.dates = self.backwards = self.zoned = self.looked = False
         self.distances: list[int] = []
         with suppress(BadCell, IntuitionError):  # it is told with its row when that is read
             self._look(table, columns, rule)
@@ -233,6 +249,7 @@ class _Peek:
             else:
                 self.distances = np.abs(apart[apart != 0]).tolist()
             moves = np.diff(ts)
+            self.looked = True
             self.backwards = bool(len(moves)) and bool((moves <= 0).all()) and bool((moves < 0).any())
             return
 
@@ -245,6 +262,24 @@ class _Peek:
                 found.append(abs(moment - before))
             last[name] = moment
         return found
+
+
+def _see_alpha_vantage(table: Table, params: FileParams, peek: _Peek) -> None:
+    """Refuse a file that may be Alpha Vantage's, whose times mean something else than they would otherwise.
+
+    Raises:
+        TwoMeanings: so it is.
+    """
+    names = [name.strip() for name in table.names]
+    told = peek.dates or peek.zoned or params.timezone is not None or params.stamp is not None
+    if not told and peek.backwards and names[:5] == ["timestamp", "open", "high", "low", "close"] and len(names) < 7:
+        raise TwoMeanings(
+            table.path,
+            "times that go back",
+            "Alpha Vantage's, of New York and stamped at the open,",
+            "in UTC and stamped at the close",
+            "say which with the option `preset`, `alphavantage` or `none`",
+        )
 
 
 def _with_length(path: Path, params: FileParams, layout: Layout, peek: _Peek, given: FileParams) -> FileParams:

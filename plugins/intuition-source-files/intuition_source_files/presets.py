@@ -28,6 +28,8 @@ class Preset(msgspec.Struct, frozen=True, kw_only=True):
     between several names of one, and a last ``...`` lets there be others. Case and order do not matter."""
     exact: bool = False
     """Whether the case of the header's names matters."""
+    ordered: bool = False
+    """Whether their order matters."""
     cells: tuple[str, ...] = ()
     """Of a layout without a header: what the cells of the first row look like."""
     columns: tuple[str, ...] = ()
@@ -54,8 +56,10 @@ class Preset(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the column of volumes counts units; where not, and its first cell is zero, it is left out."""
     divisor: int = 1
     """What a written price is divided by."""
-    since: str = ""
-    """A format by which the file's name gives the day that times are counted from, in milliseconds."""
+    packed: bool = False
+    """Whether it is known only in an archive that is called as the file in it."""
+    folders: tuple[str, ...] = ()
+    """In folders of which names it is none of this layout."""
 
 
 _OPEN: Final = {"stamp": "open"}
@@ -64,6 +68,9 @@ _KLINES: Final = ("open_time", "open", "high", "low", "close", "volume", "close_
 _TAKERS: Final = ("taker_buy_volume", "taker_buy_quote_volume", "ignore")
 _BINANCE: Final = rf"(?P<symbol>[A-Z0-9_]+)-(?P<bar>\d+(s|m|h|d|w|mo))-{_MONTHS}"
 _OHLC: Final = ("open", "high", "low", "close")
+_OTHERS: Final = ("crypto", "cryptofuture", "forex", "cfd", "future", "futureoption")
+"""LEAN's folders of prices that stand as they are, where those of equities are in ten-thousandths."""
+
 _UNADJUSTED: Final = "not adjusted: trades as they were"
 
 PRESETS: Final = (
@@ -89,6 +96,14 @@ PRESETS: Final = (
         options={**_OPEN, "close": "Close", "actions": "dividends"},
         adjusted=f"{_SPLITS}; dividends are booked",
         left_out=("Capital Gains",),
+    ),
+    Preset(
+        name="yfinance-download",
+        title="`yfinance.download` of one symbol, without a line of symbols",
+        header="Date|Datetime,Close,High,Low,Open,Volume",
+        ordered=True,
+        options={**_OPEN},
+        adjusted=f"{_BOTH}, as `yfinance.download` does by default",
     ),
     Preset(
         name="yfinance-download",
@@ -458,14 +473,14 @@ PRESETS: Final = (
     Preset(
         name="lean-minute",
         title="LEAN's minutes, seconds and ticks of equities",
-        cells=(r"\d{1,8}(\.\d+)?", *(_N,) * 5),
+        cells=(r"\d{1,8}(\.\d+)?", *(_WHOLE,) * 5),
         columns=("time", *_OHLC, "volume"),
         file=r"(?P<day>\d{8})_(?P<symbol>[^_]+)_(minute|second)_trade",
         named=True,
         options={**_OPEN, "timezone": _NEW_YORK},
         adjusted=_UNADJUSTED,
         divisor=10_000,
-        since="%Y%m%d",
+        folders=_OTHERS,
     ),
     Preset(
         name="lean-daily",
@@ -473,6 +488,8 @@ PRESETS: Final = (
         cells=(r"\d{8} \d\d:\d\d", *(_WHOLE,) * 5),
         columns=("time", *_OHLC, "volume"),
         file=r"(?P<symbol>.+)",
+        packed=True,
+        folders=_OTHERS,
         formats=("%Y%m%d %H:%M",),
         options={**_OPEN, "timezone": _NEW_YORK},
         adjusted=_UNADJUSTED,

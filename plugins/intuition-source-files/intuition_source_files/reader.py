@@ -38,10 +38,14 @@ class Reader:
         sid: the symbol of a file that has no column of symbols.
         rule: how times are read.
         params: what is wanted.
+        dates: whether times may all be dates alone.
     """
 
-    def __init__(self, table: Table, columns: Columns, *, sid: str, rule: Rule, params: FileParams) -> None:
+    def __init__(
+        self, table: Table, columns: Columns, *, sid: str, rule: Rule, params: FileParams, dates: bool = True
+    ) -> None:
         self.table = table
+        self._dates = dates
         self._columns = columns
         self._sid = sid
         self._rule = rule
@@ -152,7 +156,7 @@ class Reader:
     def _dates_alone(self, share: int) -> tuple[bool, bool]:
         """Tell whether all times are midnights, and of their own offsets; the first mostly shows that they are not."""
         columns = self._columns
-        if not self._rule.daily:
+        if not self._rule.daily or not self._dates:
             return False, False
         clock, there = Clock(self._rule), False
         try:

@@ -81,7 +81,7 @@ class Recording:
         """
         self._ended = False
         self._readers = [
-            (file, Reader(file.table, file.columns, sid=file.sid, rule=file.rule, params=file.params))
+            (file, Reader(file.table, file.columns, sid=file.sid, rule=file.rule, params=file.params, dates=file.dates))
             for file in self._wanted()
         ]
         readers = [reader for _, reader in self._readers]

@@ -93,7 +93,7 @@ WRITTEN: Final[list[tuple[str, str, str | bytes, str | list[float]]]] = [
     ("text for a price", "a.csv", HEAD + "2024-01-02,10,12,9,eleven,100\n", "`eleven` in the column `Close`"),
     ("an error of a spreadsheet", "a.csv", HEAD + "2024-01-02,10,12,9,#REF!,100\n", "`#REF!` in the column `Close`"),
     ("underscores", "a.csv", HEAD + "2024-01-02,10,12,9,1_1,100\n", "`1_1` in the column `Close`"),
-    ("other digits", "a.csv", HEAD + "2024-01-02,10,12,9,١١,100\n", "line 2: .*is not a number"),
+    ("other digits", "a.csv", HEAD + "2024-01-02,10,12,9,\u0661\u0661,100\n", "line 2: .*is not a number"),
     ("hexadecimal", "a.csv", HEAD + "2024-01-02,10,12,9,0x0B,100\n", "`0x0B` in the column `Close`"),
     ("no close", "a.csv", HEAD + "2024-01-02,10,12,9,,100\n" + NEXT, [12.0]),
     ("NaN", "a.csv", HEAD + "2024-01-02,10,12,9,NaN,100\n" + NEXT, [12.0]),
@@ -154,8 +154,10 @@ WRITTEN: Final[list[tuple[str, str, str | bytes, str | list[float]]]] = [
     (
         "raw prices and a split",
         "a.csv",
-        "Date,Open,High,Low,Close,Volume,Dividends,Stock Splits\n"
-        "2024-01-02,100,101,99,100,5,0,0\n2024-01-03,50,51,49,50,5,0,2\n",
+        (
+            "Date,Open,High,Low,Close,Volume,Dividends,Stock Splits\n"
+            "2024-01-02,100,101,99,100,5,0,0\n2024-01-03,50,51,49,50,5,0,2\n"
+        ),
         "prices are not adjusted for splits",
     ),
     (
@@ -245,7 +247,7 @@ JUNK: Final = (
     "1e999",
     "abc",
     "1_0",
-    "١",
+    "\u0661",
     "1,5",
     "1.5.5",
     "$",
@@ -295,6 +297,14 @@ def mutants(file: File, count: int) -> Iterator[tuple[str, bytes]]:
             yield "another mark", "\n".join(rows).encode()
 
 
+def outcome_of(path: Path, file: File) -> tuple[list[dict[str, Any]] | None, str]:
+    """Give the events of a file, or why it is refused."""
+    try:
+        return read(path, file.source, **file.params), ""
+    except IntuitionError as error:
+        return None, str(error)
+
+
 def written_numbers(text: str) -> set[float]:
     """Give all numbers that are written in a text, in every way of writing them."""
     found: set[float] = set()
@@ -321,12 +331,11 @@ def test_no_damage_gives_a_price_that_is_not_in_the_file(tmp_path: Path, base: s
         folder = tmp_path / str(number)
         folder.mkdir()
         path = write(folder, file.name, content)
-        try:
-            events = read(path, file.source, **file.params)
-        except IntuitionError as error:
+        events, said = outcome_of(path, file)
+        if events is None:
             refused += 1
-            assert file.name in str(error) or "parameter" in str(error), (kind, str(error))
-            assert "\n" not in str(error)
+            assert file.name in said or "parameter" in said, (kind, said)
+            assert "\n" not in said
             continue
         numbers = written_numbers(content.decode(errors="surrogateescape"))
         for event in events:
