@@ -31,6 +31,8 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     """How long bars last, such as ``1m``."""
     prices: tuple[str, ...] = ()
     """The columns of prices, that of the quote first."""
+    kind: str = ""
+    """What kind of prices they are, such as ``bids``, where that is known."""
     adjusted: str = "not told whether prices are adjusted"
     """Whether prices are adjusted for splits and dividends, in words."""
     symbols: tuple[str, ...] = ()
@@ -64,7 +66,8 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
         return f"{layout}time `{self.time}` {zone}, {stamp}"
 
     def _what(self) -> str:
-        prices = f"prices {_some(self.prices)}, {self.adjusted}; " if self.prices else ""
+        kind = f" ({self.kind})" if self.kind else ""
+        prices = f"prices {_some(self.prices)}{kind}, {self.adjusted}; " if self.prices else ""
         symbols = "1 symbol" if len(self.symbols) == 1 else f"{len(self.symbols):,} symbols"
         rows = "1 row" if self.rows == 1 else f"{self.rows:,} rows"
         span = ""
@@ -73,7 +76,7 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
                 _day(ts, self.zone) if self.stamp == "date" else _shown(ts) for ts in (self.first, self.last)
             )
             span = f" from {first} to {last}"
-        events = f", {self.events:,} events" if self.events != self.rows else ""
+        events = "" if self.events == self.rows else ", 1 event" if self.events == 1 else f", {self.events:,} events"
         return f"{prices}{symbols} ({_some(self.symbols)}), {rows}{events}{span}"
 
     def _without(self) -> str:
@@ -87,7 +90,7 @@ def together(taken: Iterable[Taken]) -> list[Taken]:
     """Put together what was read alike: files that differ by their names, symbols and rows alone."""
     groups: dict[tuple[object, ...], list[Taken]] = {}
     for each in taken:
-        key = (each.preset, each.time, each.zone, each.stamp, each.bars, each.prices, each.adjusted)
+        key = (each.preset, each.time, each.zone, each.stamp, each.bars, each.prices, each.kind, each.adjusted)
         groups.setdefault(key, []).append(each)
     return [group[0] if len(group) == 1 else _joined(group) for group in groups.values()]
 

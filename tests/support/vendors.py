@@ -510,7 +510,7 @@ def files() -> list[File]:
             ),
             days(1100),
             one_day,
-            sid="AAPL Historical Data",
+            sid="AAPL",
             dates=True,
             preset="investing",
         ),

@@ -73,28 +73,8 @@ def with_actions(
     """
     import numpy as np
 
-    book = is_mixed(columns, params)
-    found: list[tuple[int, str, float]] = []
-    for action, column in (("split", columns.splits), ("dividend", columns.dividends)):
-        if column is None:
-            continue
-        values = numbers[column]
-        said = quoted & ~np.isnan(values) & (values != 0)
-        if action == "split":
-            said &= values != 1
-            if params.actions == "adjusted":
-                _see_adjusted(rows, values, said, column)
-        if params.actions == "adjusted" or (action == "split" and params.actions == "dividends"):
-            continue
-        if said.any() and not book:
-            index = int(said.argmax())
-            raise BadCell(
-                index,
-                f"`{column}` is {values[index]:g}, and a price does not tell whether it is adjusted for that; say "
-                "with the option `actions` to `ignore` such columns, to `book` them, or to book `dividends` alone",
-            )
-        found += [(index, action, float(values[index])) for index in said.nonzero()[0].tolist()]
-    if not book:
+    found = _found(rows, quoted, numbers, columns, params)
+    if params.actions not in ("book", "dividends"):
         return rows
     chunk, count = rows.chunk, len(rows.keep)
     channels = np.full(count, params.channel, object) if chunk.channels is None else chunk.channels
@@ -133,6 +113,44 @@ def with_actions(
         None if rows.codes is None else np.concatenate([rows.codes, rows.codes[places]]),
         np.concatenate([bars, np.zeros(len(found), bool)]),
     ).take(order)
+
+
+def _found(
+    rows: Rows,
+    quoted: "np.ndarray[Any, Any]",
+    numbers: "dict[str, np.ndarray[Any, Any]]",
+    columns: Columns,
+    params: FileParams,
+) -> list[tuple[int, str, float]]:
+    """Give the rows that say a split or a dividend, which of them, and its factor or amount.
+
+    Raises:
+        BadCell: the first that says something, where that is to be refused.
+    """
+    import numpy as np
+
+    book = params.actions in ("book", "dividends")
+    found: list[tuple[int, str, float]] = []
+    for action, column in (("split", columns.splits), ("dividend", columns.dividends)):
+        if column is None:
+            continue
+        values = numbers[column]
+        said = quoted & ~np.isnan(values) & (values != 0)
+        if action == "split":
+            said &= values != 1
+            if params.actions == "adjusted":
+                _see_adjusted(rows, values, said, column)
+        if params.actions == "adjusted" or (action == "split" and params.actions == "dividends"):
+            continue
+        if said.any() and not book:
+            index = int(said.argmax())
+            raise BadCell(
+                index,
+                f"`{column}` is {values[index]:g}, and a price does not tell whether it is adjusted for that; say "
+                "with the option `actions` to `ignore` such columns, to `book` them, or to book `dividends` alone",
+            )
+        found += [(index, action, float(values[index])) for index in said.nonzero()[0].tolist()]
+    return found
 
 
 def _see_adjusted(rows: Rows, values: "np.ndarray[Any, Any]", said: "np.ndarray[Any, Any]", column: str) -> None:

@@ -85,7 +85,7 @@ class CsvFile:
         headed = params.header if params.header is not None else not params.columns and not head.is_row
         self.grouped = find_groups(head) if params.preset in ("auto", GROUPED) and not params.columns else None
         if self.grouped is not None:
-            self.layout = Layout(preset=self.grouped.preset)
+            self.layout = Layout(preset=self.grouped.preset, adjusted=self.grouped.adjusted)
             self.names, self._skipped, self._headed = self.grouped.names, head.skipped + self.grouped.lines, False
             return
         likely = self.inner.with_suffix("") if self.inner.suffix else self.inner
@@ -198,7 +198,8 @@ class CsvFile:
                     stream,
                     read_options=arrow.ReadOptions(
                         skip_rows=self._skipped,
-                        column_names=None if self._headed else list(self.names),
+                        column_names=None if self._headed and not self._params.columns else list(self.names),
+                        skip_rows_after_names=int(self._headed and bool(self._params.columns)),
                         block_size=max(_BLOCK // share, _SMALLEST_BLOCK, self._longest),
                         use_threads=share == 1,
                     ),

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
 _WIDTHS: Final = {"Y": 4, "m": 2, "d": 2, "H": 2, "M": 2, "S": 2}
 _LIMITS: Final = {"H": 23, "M": 59, "S": 59}
+_DATES: Final = ("%Y-%m-%d", "%Y.%m.%d", "%Y%m%d", "%Y/%m/%d")
+_CLOCKS: Final = ("%H:%M", "%H:%M:%S", "%H%M%S", "%H%M", "%H:%M:%S.%f")
 _TOKEN: Final = re.compile(r"%(.)|([^%])")
 _SECOND: Final = 1_000_000_000
 
@@ -21,6 +23,30 @@ def read_fixed(column: "pa.Array", written: str) -> "np.ndarray[Any, Any] | None
         written: a format as for `datetime.strptime`, of the fields ``%Y %m %d %H %M %S``, of ``%f`` at the end, and of
             what stands between them.
     """
+    fields = _fields(column, written)
+    return None if fields is None or not fields.keys() >= {"Y", "m", "d"} else _joined(fields)
+
+
+def read_two(dates: "pa.Array", clocks: "pa.Array") -> "np.ndarray[Any, Any] | None":
+    """Give the local times of dates and times of day, in nanoseconds; None where they are not written digit by digit.
+
+    Args:
+        dates: texts such as 2024-01-02, 2024.01.02 or 20240102, none of them null.
+        clocks: texts such as 09:30, 09:30:00.000 or 093000, none of them null.
+    """
+    days = next(filter(_there, (read_fixed(dates, written) for written in _DATES)), None)
+    if days is None:
+        return None
+    fields = next(filter(_there, (_fields(clocks, written) for written in _CLOCKS)), None)
+    return None if fields is None else days + _since_midnight(fields)
+
+
+def _there(found: Any) -> bool:
+    return found is not None
+
+
+def _fields(column: "pa.Array", written: str) -> "dict[str, Any] | None":
+    """Give the numbers in some texts, by the letter of their field."""
     import numpy as np
 
     letters = _letters(column)
@@ -48,11 +74,9 @@ def read_fixed(column: "pa.Array", written: str) -> "np.ndarray[Any, Any] | None
             value *= 10 ** (9 - size)
         fields[directive] = value
         place += size
-    if place != width or not fields.keys() >= {"Y", "m", "d"}:
+    if place != width or any((fields[name] > limit).any() for name, limit in _LIMITS.items() if name in fields):
         return None
-    if any((fields[name] > limit).any() for name, limit in _LIMITS.items() if name in fields):
-        return None
-    return _joined(fields)
+    return fields
 
 
 def _joined(fields: "dict[str, Any]") -> "np.ndarray[Any, Any] | None":
@@ -65,12 +89,17 @@ def _joined(fields: "dict[str, Any]") -> "np.ndarray[Any, Any] | None":
     dates = begins.astype("datetime64[D]") + (days - 1)
     if (days < 1).any() or (dates.astype("datetime64[M]") != begins).any():
         return None
-    seconds = dates.astype(np.int64) * 86_400
+    midnights: np.ndarray[Any, Any] = dates.astype(np.int64) * (86_400 * _SECOND)
+    return midnights + _since_midnight(fields)
+
+
+def _since_midnight(fields: "dict[str, Any]") -> "np.ndarray[Any, Any] | int":
+    """Give nanoseconds since midnight."""
+    since: Any = fields.get("f", 0)
     for name, size in (("H", 3600), ("M", 60), ("S", 1)):
         if name in fields:
-            seconds += fields[name] * size
-    whole: np.ndarray[Any, Any] = seconds * _SECOND
-    return whole + fields["f"] if "f" in fields else whole
+            since = since + fields[name] * (size * _SECOND)
+    return since  # type: ignore[no-any-return]  # of arrays, or nothing
 
 
 def _letters(column: "pa.Array") -> "np.ndarray[Any, Any] | None":

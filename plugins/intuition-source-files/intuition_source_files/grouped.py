@@ -33,6 +33,12 @@ class Groups(msgspec.Struct, frozen=True, kw_only=True):
     symbols: dict[str, dict[str, str]]
     """The column of each field, by symbol."""
 
+    @property
+    def adjusted(self) -> str:
+        """Whether prices are adjusted: beside an adjusted close, they are for splits alone."""
+        raw = any("adjusted" in fields for fields in self.symbols.values())
+        return "adjusted for splits, not for dividends" if raw else self.preset.adjusted
+
 
 def find_groups(head: Head) -> Groups | None:
     """Find the fields and symbols of a file's columns; None where it has not such lines."""

@@ -12,11 +12,12 @@ from msgspec.structs import replace
 from intuition_core.data import check_sid
 from intuition_core.errors import BadData, IntuitionError
 from intuition_core.sources.stamps import DAY, ENOUGH, usual
-from intuition_source_files.clock import Clock, Rule, read_rule
+from intuition_source_files.clock import Clock
 from intuition_source_files.columns import Columns, find_columns
 from intuition_source_files.errors import BadCell, NotTold, TwoMeanings, UnreadableFile, listed
 from intuition_source_files.layouts import Layout
 from intuition_source_files.params import FileParams
+from intuition_source_files.rule import Rule, read_rule
 from intuition_source_files.table import Table
 from intuition_source_files.written import TwoFormats, find_format, zone_of
 
@@ -43,6 +44,8 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
     layout: Layout
     backwards: bool = False
     """Whether its rows go back in time."""
+    titles: tuple[str, ...] = ()
+    """Lines above the table that are passed over."""
     dates: bool = True
     """Whether times may all be dates alone, as the first ones are."""
 
@@ -113,7 +116,7 @@ def open_table(table: Table, params: FileParams, stem: str) -> list[Opened]:
         settled = replace(settled, actions=settled.actions or ("adjusted" if adjusted else "dividends"))
     else:
         columns = find_columns(table.path, table.names, settled, table.first)
-        found = [(_without(columns, layout, table), layout.sid or stem)]
+        found = [(_without(columns, layout, table), params.sid or layout.sid or stem)]
     for columns, sid in found:
         if columns.symbol is None and not columns.wide:
             _see_symbol(table.path, sid)
@@ -124,17 +127,12 @@ def open_table(table: Table, params: FileParams, stem: str) -> list[Opened]:
     if learn is not None:
         learn(columns)
     settled = _with_times(table, columns, settled)
-    peek = _Peek(table, columns, read_rule(settled, length_known=False))
-    zone = getattr(table, "zones", {}).get(columns.time)
-    if zone is not None and settled.timezone is None and not peek.dates:
-        of_zone = replace(settled, timezone=zone)
-        again = _Peek(table, columns, read_rule(of_zone, length_known=False))
-        if again.dates:  # midnights of the column's own zone
-            settled, peek = of_zone, again
+    settled, peek = _peeked(table, columns, settled)
     if layout.preset is None and params.preset == "auto":
         _see_alpha_vantage(table, settled, peek)
     settled = _with_length(table.path, settled, layout, peek, params)
     rule = read_rule(settled)
+    titles = getattr(table, "titles", ())
     backwards = peek.backwards and not settled.sort
     if backwards:
         table = Backwards(table)
@@ -147,6 +145,7 @@ def open_table(table: Table, params: FileParams, stem: str) -> list[Opened]:
             rule=rule,
             layout=layout,
             backwards=backwards,
+            titles=titles,
             dates=peek.dates or not peek.looked,
         )
         for each, sid in found
@@ -262,6 +261,18 @@ class _Peek:
                 found.append(abs(moment - before))
             last[name] = moment
         return found
+
+
+def _peeked(table: Table, columns: Columns, params: FileParams) -> tuple[FileParams, _Peek]:
+    """Look at the first times; where they are midnights of their column's own zone, that zone counts."""
+    peek = _Peek(table, columns, read_rule(params, length_known=False))
+    zone = getattr(table, "zones", {}).get(columns.time)
+    if zone is not None and params.timezone is None and not peek.dates:
+        of_zone = replace(params, timezone=zone)
+        again = _Peek(table, columns, read_rule(of_zone, length_known=False))
+        if again.dates:
+            return of_zone, again
+    return params, peek
 
 
 def _see_alpha_vantage(table: Table, params: FileParams, peek: _Peek) -> None:

@@ -86,6 +86,10 @@ class FileParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             "name up to its ending is the symbol."
         ),
     ] = None
+    sid: Annotated[
+        Column | None,
+        Meta(description="The symbol of rows that name none; without it what the file's name says."),
+    ] = None
     quote: Annotated[
         Column | None,
         Meta(description="The column of quotes; found by itself under quote or price. Without one, the close counts."),

@@ -64,13 +64,31 @@ class Preset(msgspec.Struct, frozen=True, kw_only=True):
 
 _OPEN: Final = {"stamp": "open"}
 _CRYPTO: Final = {"stamp": "open", "timezone": "UTC"}
+_DOWNLOADED: Final[dict[str, Any]] = {"options": _OPEN, "adjusted": f"{_BOTH}, as it is by default"}
 _KLINES: Final = ("open_time", "open", "high", "low", "close", "volume", "close_time", "quote_volume", "count")
 _TAKERS: Final = ("taker_buy_volume", "taker_buy_quote_volume", "ignore")
 _BINANCE: Final = rf"(?P<symbol>[A-Z0-9_]+)-(?P<bar>\d+(s|m|h|d|w|mo))-{_MONTHS}"
+_TRADES: Final[dict[str, Any]] = {
+    "file": rf"(?P<symbol>[A-Z0-9_]+)-trades-{_MONTHS}",
+    "options": {"timezone": "UTC", "volume": "qty"},
+    "prices": "trades",
+    "adjusted": "nothing to adjust",
+}
+_AGGREGATED: Final[dict[str, Any]] = {
+    "file": rf"(?P<symbol>[A-Z0-9_]+)-aggTrades-{_MONTHS}",
+    "options": {"timezone": "UTC", "time": "transact_time", "volume": "quantity"},
+    "prices": "trades",
+    "adjusted": "nothing to adjust",
+}
+_AGGREGATED_COLUMNS: Final = (
+    *("agg_trade_id", "price", "quantity", "first_trade_id", "last_trade_id"),
+    *("transact_time", "is_buyer_maker"),
+)
 _OHLC: Final = ("open", "high", "low", "close")
 _OTHERS: Final = ("crypto", "cryptofuture", "forex", "cfd", "future", "futureoption")
 """LEAN's folders of prices that stand as they are, where those of equities are in ten-thousandths."""
 
+_HISTORICAL: Final = r"(?P<symbol>.+?)( -)? (Historical Data|Historische Daten).*"
 _UNADJUSTED: Final = "not adjusted: trades as they were"
 
 PRESETS: Final = (
@@ -102,14 +120,12 @@ PRESETS: Final = (
         title="`yfinance.download` of one symbol, without a line of symbols",
         header="Date|Datetime,Close,High,Low,Open,Volume",
         ordered=True,
-        options={**_OPEN},
-        adjusted=f"{_BOTH}, as `yfinance.download` does by default",
+        **_DOWNLOADED,
     ),
     Preset(
         name="yfinance-download",
         title="`yfinance.download`, with a line of fields above one of symbols",
-        options={**_OPEN},
-        adjusted=f"{_BOTH}, as `yfinance.download` does by default",
+        **_DOWNLOADED,
     ),
     Preset(
         name="stooq",
@@ -146,64 +162,40 @@ PRESETS: Final = (
         title="Binance's trades, spot",
         cells=(_WHOLE, _N, _N, _N, _MOMENT, _TRUTH, _TRUTH),
         columns=("trade_id", "price", "qty", "quote_qty", "time", "is_buyer_maker", "is_best_match"),
-        file=rf"(?P<symbol>[A-Z0-9_]+)-trades-{_MONTHS}",
-        options={"timezone": "UTC", "volume": "qty"},
-        prices="trades",
-        adjusted="nothing to adjust",
+        **_TRADES,
     ),
     Preset(
         name="binance-trades",
         title="Binance's trades, futures",
         header="id,price,qty,quote_qty,time,is_buyer_maker",
-        file=rf"(?P<symbol>[A-Z0-9_]+)-trades-{_MONTHS}",
-        options={"timezone": "UTC", "volume": "qty"},
-        prices="trades",
-        adjusted="nothing to adjust",
+        **_TRADES,
     ),
     Preset(
         name="binance-trades",
         title="Binance's trades, futures, without a header",
         cells=(_WHOLE, _N, _N, _N, _MOMENT, _TRUTH),
         columns=("trade_id", "price", "qty", "quote_qty", "time", "is_buyer_maker"),
-        file=rf"(?P<symbol>[A-Z0-9_]+)-trades-{_MONTHS}",
-        options={"timezone": "UTC", "volume": "qty"},
-        prices="trades",
-        adjusted="nothing to adjust",
+        **_TRADES,
     ),
     Preset(
         name="binance-aggtrades",
         title="Binance's aggregated trades",
         cells=(_WHOLE, _N, _N, _WHOLE, _WHOLE, _MOMENT, _TRUTH, _TRUTH),
-        columns=(
-            *("agg_trade_id", "price", "quantity", "first_trade_id", "last_trade_id"),
-            *("transact_time", "is_buyer_maker", "is_best_match"),
-        ),
-        file=rf"(?P<symbol>[A-Z0-9_]+)-aggTrades-{_MONTHS}",
-        options={"timezone": "UTC", "time": "transact_time", "volume": "quantity"},
-        prices="trades",
-        adjusted="nothing to adjust",
+        columns=(*_AGGREGATED_COLUMNS, "is_best_match"),
+        **_AGGREGATED,
     ),
     Preset(
         name="binance-aggtrades",
         title="Binance's aggregated trades, futures, without a header",
         cells=(_WHOLE, _N, _N, _WHOLE, _WHOLE, _MOMENT, _TRUTH),
-        columns=(
-            *("agg_trade_id", "price", "quantity", "first_trade_id", "last_trade_id"),
-            *("transact_time", "is_buyer_maker"),
-        ),
-        file=rf"(?P<symbol>[A-Z0-9_]+)-aggTrades-{_MONTHS}",
-        options={"timezone": "UTC", "time": "transact_time", "volume": "quantity"},
-        prices="trades",
-        adjusted="nothing to adjust",
+        columns=_AGGREGATED_COLUMNS,
+        **_AGGREGATED,
     ),
     Preset(
         name="binance-aggtrades",
         title="Binance's aggregated trades, futures",
-        header="agg_trade_id,price,quantity,first_trade_id,last_trade_id,transact_time,is_buyer_maker",
-        file=rf"(?P<symbol>[A-Z0-9_]+)-aggTrades-{_MONTHS}",
-        options={"timezone": "UTC", "time": "transact_time", "volume": "quantity"},
-        prices="trades",
-        adjusted="nothing to adjust",
+        header=",".join(_AGGREGATED_COLUMNS),
+        **_AGGREGATED,
     ),
     Preset(
         name="kraken",
@@ -381,6 +373,7 @@ PRESETS: Final = (
         name="investing",
         title="Investing.com",
         header="Date,Price,Open,High,Low,Vol.?,Change %?",
+        file=_HISTORICAL,
         formats=("%m/%d/%Y", "%d/%m/%Y", "%b %d, %Y"),
         options={**_OPEN, "close": "Price", "quote": "Price", "volume": "Vol.", "thousands": ",", "decimal": "."},
         adjusted=_SPLITS,
@@ -390,6 +383,7 @@ PRESETS: Final = (
         name="investing",
         title="Investing.com in German",
         header="Datum,Zuletzt,Eröffn.,Hoch,Tief,Vol.?,+/- %?",
+        file=_HISTORICAL,
         formats=("%d.%m.%Y",),
         options={
             **_OPEN,

@@ -1,7 +1,7 @@
 """One file's rows, from its columns to chunks that are checked and in order."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from intuition_core.account.actions import ACTIONS
@@ -10,13 +10,15 @@ from intuition_core.errors import BadData, BadParameter, IntuitionError
 from intuition_core.sources.columns import PRICES
 from intuition_core.sources.merge import rank
 from intuition_source_files.actions import ACT, check_actions, is_mixed, with_actions
-from intuition_source_files.arrays import floats, integers, objects, places
+from intuition_source_files.arrays import objects, places
+from intuition_source_files.cells import read_floats, read_names
 from intuition_source_files.chunk import NO_START, Chunk, join
-from intuition_source_files.clock import Clock, Rule, Times
+from intuition_source_files.clock import Clock, Times
 from intuition_source_files.columns import Columns
 from intuition_source_files.errors import BadCell, BadLine, BadRow, UnreadableFile
 from intuition_source_files.params import FileParams
 from intuition_source_files.rows import Rows, join_rows
+from intuition_source_files.rule import Rule
 from intuition_source_files.starts import Starts
 from intuition_source_files.table import Table
 
@@ -296,7 +298,7 @@ class Reader:
             ts = np.where(early, times.begins, ts)
             times = times._replace(ts=ts)
         keep &= self._within(ts)
-        numbers = {name: _floats(batch.column(name), name) for name in columns.numeric}
+        numbers = {name: read_floats(batch.column(name), name) for name in columns.numeric}
         quotes = np.full(len(ts), np.nan) if columns.quote is None else numbers[columns.quote]
         gaps = np.isnan(quotes) & keep & quoted
         if gaps.any():
@@ -351,7 +353,7 @@ class Reader:
             ts = times.begins
         elif self._params.channel == DEFAULT_CHANNEL:
             bars = np.ones(len(ts), bool) if self._rule.length is not None else times.dates
-        prices = np.column_stack([_floats(batch.column(name), name) for name in names])
+        prices = np.column_stack([read_floats(batch.column(name), name) for name in names])
         within = self._within(ts)
         gaps = np.isnan(prices) & within[:, np.newaxis]
         for name, count in zip(names, gaps.sum(axis=0).tolist(), strict=True):
@@ -396,7 +398,7 @@ class Reader:
             self.seen.add(self._sid)
             wanted = not self._params.symbols or self._sid in self._params.symbols
             return self._sid, np.full(len(batch), wanted), None
-        names, codes = _names(batch.column(self._columns.symbol), check_sid)
+        names, codes = read_names(batch.column(self._columns.symbol), check_sid)
         self.seen.update(names)
         wanted_ = np.array([not self._params.symbols or name in self._params.symbols for name in names], dtype=bool)
         numbers = np.array([self._code(name) for name in names], np.int64)
@@ -404,7 +406,7 @@ class Reader:
 
     def _channels(self, batch: "pa.RecordBatch", column: str) -> "np.ndarray[Any, Any]":
         """Give each row's channel."""
-        names, codes = _names(batch.column(column), check_channel, missing=self._params.channel)
+        names, codes = read_names(batch.column(column), check_channel, missing=self._params.channel)
         channels: np.ndarray[Any, Any] = objects(names)[codes]
         return channels
 
@@ -440,48 +442,6 @@ class Reader:
         else:
             problem = f"is beyond what a price can be ({MIN_PRICE} to {MAX_PRICE})"
         raise BadCell(index, f"`{name}` is {price:g}, which {problem}")
-
-
-def _floats(column: "pa.Array", name: str) -> "np.ndarray[Any, Any]":
-    """Give a column of numbers as floats; none is NaN.
-
-    Raises:
-        BadCell: the column, or the first value that is at fault, holds no numbers.
-    """
-    import pyarrow as pa
-
-    try:
-        return floats(column)
-    except pa.ArrowException:
-        raise BadCell(0, f"the column `{name}` holds `{column.type}`, not numbers") from None
-
-
-def _names(
-    column: "pa.Array", check: Callable[[str], str], *, missing: str = ""
-) -> "tuple[list[str], np.ndarray[Any, Any]]":
-    """Give the few different names of a column, and the place of each row's among them.
-
-    Raises:
-        BadCell: a name cannot be one, or there is none and nothing is said for what is missing.
-    """
-    import pyarrow as pa
-
-    if not pa.types.is_dictionary(column.type):
-        column = column.cast(pa.string()).dictionary_encode()
-    names = [(name or "").strip() or missing for name in column.dictionary.cast(pa.string()).to_pylist()]
-    if column.null_count:
-        codes = places(column.indices, none=len(names))
-        names.append(missing)
-    else:
-        codes = integers(column.indices)
-    for code, name in enumerate(names):
-        try:
-            check(name)
-        except BadData as error:
-            rows = codes == code
-            if rows.any():
-                raise BadCell(int(rows.argmax()), error.problem if name else "there is no symbol") from None
-    return names, codes
 
 
 def ranks(chunk: Chunk, channel: str) -> "np.ndarray[Any, Any]":

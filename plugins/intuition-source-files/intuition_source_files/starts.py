@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from intuition_core.sources.stamps import DAY, ENOUGH, FEWEST, settled
 from intuition_source_files.chunk import NO_START
-from intuition_source_files.clock import Clock, Rule, Times
+from intuition_source_files.clock import Clock, Times
+from intuition_source_files.rule import Rule
 
 if TYPE_CHECKING:
     import numpy as np

@@ -1,5 +1,6 @@
 """What is told of how a file was read."""
 
+from intuition_core.sources.columns import DIVIDENDS, SPLITS, plain_name
 from intuition_core.sources.stamps import shown
 from intuition_core.sources.taken import Taken
 from intuition_source_files.opened import Opened
@@ -9,14 +10,14 @@ from intuition_source_files.reader import Reader
 def tell(file: Opened, reader: Reader) -> Taken:
     """Say how a file was read, as far as it was."""
     columns, params, layout = file.columns, file.params, file.layout
-    titles = getattr(file.table, "titles", ())
     left_out = [f"the column {name or 'without a name'}" for name in columns.left_out]
-    left_out += [f"the line `{title[:60]}`" for title in titles]
+    left_out += [f"the line `{title[:60]}`" for title in file.titles]
     if reader.gaps:
-        left_out.append(f"{reader.gaps.total():,} rows without a price")
+        count = reader.gaps.total()
+        left_out.append(f"{count:,} row{'s' if count > 1 else ''} without a price")
     if params.actions in ("adjusted", "ignore", "dividends"):
-        ignored = (columns.splits,) if params.actions == "dividends" else (columns.dividends, columns.splits)
-        left_out += [f"the column {name}" for name in ignored if name is not None]
+        unbooked = SPLITS if params.actions == "dividends" else SPLITS | DIVIDENDS
+        left_out += [f"the column {name}, unbooked" for name in file.table.names if plain_name(name) in unbooked]
     notes = []
     if file.backwards:
         notes.append("rows went back in time and are turned round")
@@ -31,7 +32,8 @@ def tell(file: Opened, reader: Reader) -> Taken:
         stamp="date" if reader.alone else "tick" if reader.ticks else params.stamp or "close",
         bars=tuple(map(shown, reader.lengths)),
         prices=tuple(prices) or tuple(columns.wide),
-        adjusted=_adjusted(file),
+        kind="" if layout.preset is None else layout.preset.prices,
+        adjusted=layout.adjusted,
         symbols=tuple(sorted(reader.seen)),
         rows=reader.rows,
         events=reader.events,
@@ -44,9 +46,3 @@ def tell(file: Opened, reader: Reader) -> Taken:
 
 def _prices(file: Opened) -> list[str]:
     return [name for key, name in file.columns.numbers.items() if key != "volume"]
-
-
-def _adjusted(file: Opened) -> str:
-    preset = file.layout.preset
-    kind = f"{preset.prices}, " if preset is not None and preset.prices else ""
-    return f"{kind}{file.layout.adjusted}"

@@ -225,10 +225,15 @@ class Sql:
                     if done:
                         break
         self._taken = [self._told(names, columns, rows, moments, bars, spans, given)]
+        self._tell(bars, rows)
+
+    def _tell(self, bars: "Bars", rows: "Rows") -> None:
+        """Warn of what was found once all rows are read."""
+        place = self._place
         for told in (bars.told, _doubles(bars.doubles)):
             if told:
                 _log.warning("%s: %s", place, told)
-        if params.table is not None:
+        if self._params.table is not None:
             self._share = 1.0
         if rows.without_price:
             _log.warning(

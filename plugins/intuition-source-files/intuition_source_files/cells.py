@@ -1,0 +1,54 @@
+"""Columns of Arrow's as what a file is read for: numbers, and names that are few."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from intuition_core.errors import BadData
+from intuition_source_files.arrays import floats, integers, places
+from intuition_source_files.errors import BadCell
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+
+def read_floats(column: "pa.Array", name: str) -> "np.ndarray[Any, Any]":
+    """Give a column of numbers as floats; none is NaN.
+
+    Raises:
+        BadCell: the column, or the first value that is at fault, holds no numbers.
+    """
+    import pyarrow as pa
+
+    try:
+        return floats(column)
+    except pa.ArrowException:
+        raise BadCell(0, f"the column `{name}` holds `{column.type}`, not numbers") from None
+
+
+def read_names(
+    column: "pa.Array", check: Callable[[str], str], *, missing: str = ""
+) -> "tuple[list[str], np.ndarray[Any, Any]]":
+    """Give the few different names of a column, and the place of each row's among them.
+
+    Raises:
+        BadCell: a name cannot be one, or there is none and nothing is said for what is missing.
+    """
+    import pyarrow as pa
+
+    if not pa.types.is_dictionary(column.type):
+        column = column.cast(pa.string()).dictionary_encode()
+    names = [(name or "").strip() or missing for name in column.dictionary.cast(pa.string()).to_pylist()]
+    if column.null_count:
+        codes = places(column.indices, none=len(names))
+        names.append(missing)
+    else:
+        codes = integers(column.indices)
+    for code, name in enumerate(names):
+        try:
+            check(name)
+        except BadData as error:
+            rows = codes == code
+            if rows.any():
+                raise BadCell(int(rows.argmax()), error.problem if name else "there is no symbol") from None
+    return names, codes
