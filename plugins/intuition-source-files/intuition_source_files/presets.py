@@ -6,13 +6,10 @@ from typing import Any, Final
 import msgspec
 
 _N: Final = r"-?\d+(\.\d+)?([eE][+-]?\d+)?"
-_WHOLE: Final = r"\d+"
-_TRUTH: Final = r"(?i:true|false)"
-_MOMENT: Final = r"\d{13}|\d{16}"
+_WHOLE, _TRUTH, _MOMENT = r"\d+", r"(?i:true|false)", r"\d{13}|\d{16}"
 _MONTHS: Final = r"\d{4}-\d\d(-\d\d)?"
 _NEW_YORK: Final = "America/New_York"
-_SPLITS: Final = "adjusted for splits, not for dividends"
-_BOTH: Final = "adjusted for splits and dividends"
+_SPLITS, _BOTH = "adjusted for splits, not for dividends", "adjusted for splits and dividends"
 _SERVER: Final = "MetaTrader writes the time of its server, which the file does not name"
 
 
