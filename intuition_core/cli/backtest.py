@@ -185,7 +185,6 @@ class _Command:
     def _measured(self, source: "SourceReader | MergedReader") -> "tuple[Backtest, History, tuple[float, float]]":
         """Run over the events of a source; the seconds are those of reading and those of running."""
         from intuition_core.backtest.run import Backtest
-        from intuition_core.sources.taken import lines
 
         with ExitStack() as stack:
             listen = stack.enter_context(_written(self._decisions)) if self._decisions else None
@@ -205,7 +204,7 @@ class _Command:
             complete = not interruption.asked
             with monitor.watching(backtest.engine):
                 history = backtest.finish(source=str(source), complete=complete)
-        for line in lines(source.taken):
+        for line in source.told():
             click.echo(line, err=True)
         return backtest, history, seconds
 

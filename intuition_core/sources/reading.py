@@ -9,7 +9,7 @@ from intuition_core.account.actions import ACTIONS, checked
 from intuition_core.data import RATES, Event, normalise
 from intuition_core.errors import BadData, IntuitionError, PartFailed
 from intuition_core.sources.merge import merge
-from intuition_core.sources.taken import Taken
+from intuition_core.sources.taken import Taken, lines
 
 _BATCH: Final = 1000
 
@@ -88,6 +88,10 @@ class SourceReader:
         """How the data was read, as far as it was; nothing where the source does not say so."""
         taken = getattr(self._source, "taken", None)
         return [] if taken is None else list(taken())
+
+    def told(self) -> list[str]:
+        """Return a line for each way in which the data was read."""
+        return lines(self.taken)
 
     def events(self) -> Iterator[Event]:
         """Give the events one by one, as soon as the source has each; those of a live source as they arrive.
@@ -212,6 +216,10 @@ class MergedReader:
     def taken(self) -> list[Taken]:
         """How the data of all sources was read, as far as they say so."""
         return [each for source in self._sources for each in source.taken]
+
+    def told(self) -> list[str]:
+        """Return a line for each way in which the data was read."""
+        return lines(self.taken)
 
     def events(self) -> Iterator[Event]:
         """Give the events one by one; raises what `batches` does."""

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
-from intuition_core.account.actions import ACTIONS, checked
 from intuition_core.errors import BadData
+from intuition_core.recordings import ACTIONS, checked_action
 from intuition_source_files.arrays import objects
 from intuition_source_files.chunk import Chunk, join
 from intuition_source_files.clock import Times
@@ -48,7 +48,7 @@ def check_actions(
             if value is not None and not (isinstance(value, float) and math.isnan(value)):
                 event[key] = value
         try:
-            spelled = checked(event)
+            spelled = checked_action(event)
         except BadData as error:
             raise BadCell(index, str(error)) from None
         for key, value in spelled.items():

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from intuition_core.errors import BadData
-from intuition_core.sources.stamps import DAY, meaning
+from intuition_core.recordings import DAY, time_unit
 from intuition_source_files.arrays import as_column, floats, integers, truths
 from intuition_source_files.counted import Counter, scaled
 from intuition_source_files.errors import BadCell
@@ -242,7 +242,7 @@ class Clock:
                 whole = None
         if self._unit is None:
             try:
-                self._unit = meaning(float(column[0].as_py()) if whole is None else whole[0].as_py())
+                self._unit = time_unit(float(column[0].as_py()) if whole is None else whole[0].as_py())
             except BadData as error:
                 raise BadCell(0, error.problem) from None
         if self._unit.startswith("%"):

@@ -7,15 +7,24 @@ from typing import Final
 
 import msgspec
 
-from intuition_core.account.actions import ACTIONS
 from intuition_core.data import DEFAULT_CHANNEL, check_sid
 from intuition_core.errors import BadData, did_you_mean
-from intuition_core.sources.columns import CLOCKS, DAYS, DIVIDENDS, MARKET, PRICES, SPLITS, known_name, plain_name
-from intuition_core.sources.columns import NAMES as KNOWN
+from intuition_core.recordings import (
+    ACTIONS,
+    CLOCK_COLUMNS,
+    COLUMN_NAMES,
+    DAY_COLUMNS,
+    DIVIDEND_COLUMNS,
+    MARKET_COLUMNS,
+    PRICE_FIELDS,
+    SPLIT_COLUMNS,
+    known_name,
+    plain_name,
+)
 from intuition_source_files.errors import AmbiguousColumn, NoColumn
 from intuition_source_files.params import FileParams
 
-NAMES: Final = {**KNOWN, "channels": ("channel",)}
+NAMES: Final = {**COLUMN_NAMES, "channels": ("channel",)}
 """By what names, in small letters, the columns are known."""
 
 _CLOCK: Final = re.compile(r"\d{1,2}:\d.*|\d{3,6}")
@@ -105,7 +114,7 @@ def find_columns(path: Path, names: Sequence[str], params: FileParams, first: Ca
     series = None if params.series is None else _named(path, "series", params.series, names)
     dividends = splits = None
     if needed and params.actions != "ignore":
-        dividends, splits = (_one(names, known) for known in (DIVIDENDS, SPLITS))
+        dividends, splits = (_one(names, known) for known in (DIVIDEND_COLUMNS, SPLIT_COLUMNS))
     used = {time, clocks, symbol, quote, channels, dividends, splits, *found.values()}
     others = [name for name in names if name not in used]
     extras = tuple(name for name in others if name not in _TAKEN and 0 < len(name) <= 128 and name.isprintable())
@@ -118,7 +127,7 @@ def find_columns(path: Path, names: Sequence[str], params: FileParams, first: Ca
         symbol=symbol,
         quote=quote,
         channels=channels,
-        numbers={role: found[role] for role in (*PRICES[:4], "volume", *PRICES[4:]) if role in found},
+        numbers={role: found[role] for role in (*PRICE_FIELDS[:4], "volume", *PRICE_FIELDS[4:]) if role in found},
         extras=extras,
         left_out=tuple(name for name in others if name not in extras),
     )
@@ -138,7 +147,7 @@ def _see_symbols(path: Path, columns: Sequence[str], names: Sequence[str]) -> No
     odd = [
         name
         for name in columns
-        if plain_name(name) in MARKET or (plain_name(name) in ("open", "high", "low") and not name.isupper())
+        if plain_name(name) in MARKET_COLUMNS or (plain_name(name) in ("open", "high", "low") and not name.isupper())
     ]
     if odd and (len(odd) * 2 >= len(columns) or not all(map(str.isupper, odd))):
         problem = f"no column is known as the close, and `{odd[0]}` is no symbol to buy; name the close with the option"
@@ -152,9 +161,9 @@ def _clocks(path: Path, names: Sequence[str], params: FileParams, first: Callabl
     if params.time_of_day is not None:
         return _named(path, "time_of_day", params.time_of_day, names)
     known = {plain_name(name): name for name in names}
-    clock = next((known[name] for name in CLOCKS if name in known), None)
+    clock = next((known[name] for name in CLOCK_COLUMNS if name in known), None)
     date = (
-        next((known[name] for name in DAYS if name in known), None)
+        next((known[name] for name in DAY_COLUMNS if name in known), None)
         if params.time is None
         else _named(path, "time", params.time, names)
     )

@@ -6,11 +6,9 @@ from typing import Any, Final
 
 import msgspec
 
-from intuition_core.account.actions import ACTIONS, checked
 from intuition_core.data import DEFAULT_CHANNEL, RATES, Event, normalise
 from intuition_core.errors import BadData
-from intuition_core.params.durations import read_duration
-from intuition_core.sources.taken import Taken
+from intuition_core.recordings import ACTIONS, Taken, checked_action, read_duration
 from intuition_source_files.errors import BadRow, UnreadableFile
 from intuition_source_files.packing import DAMAGED, compression_of, told, unpacked
 from intuition_source_files.params import JsonLinesParams
@@ -138,7 +136,7 @@ class LinesFile:
         try:
             payload = msgspec.json.decode(line)
             events = normalise(payload, now=_no_clock, channel=params.channel, negative_prices=params.negative_prices)
-            return [checked(event) if event["channel"] == ACTIONS else event for event in events]
+            return [checked_action(event) if event["channel"] == ACTIONS else event for event in events]
         except BadData as error:
             raise self._bad(number, str(error)) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from intuition_core.data import check_sid
 from intuition_core.errors import BadData, IntuitionError
-from intuition_core.sources.stamps import DAY, ENOUGH, usual
+from intuition_core.recordings import DAY, ENOUGH_DISTANCES, usual_distance
 from intuition_source_files.clock import Clock
 from intuition_source_files.columns import Columns, find_columns
 from intuition_source_files.errors import BadCell, NotTold, TwoMeanings, UnreadableFile, listed
@@ -234,7 +234,7 @@ class _Peek:
         for batch in table.batches(wanted, share=64):
             if not len(batch):
                 continue
-            batch = batch.slice(0, 4 * ENOUGH)
+            batch = batch.slice(0, 4 * ENOUGH_DISTANCES)
             column = batch.column(columns.time)
             clocks = None if columns.clocks is None else batch.column(columns.clocks)
             times = clock.read(column, clocks)
@@ -309,7 +309,7 @@ def _with_length(path: Path, params: FileParams, layout: Layout, peek: _Peek, gi
         return params
     if params.close_at is not None:
         return replace(params, stamp="close")
-    length = usual(peek.distances) if peek.distances else None
+    length = usual_distance(peek.distances) if peek.distances else None
     if length is None and layout.bar is None and not peek.dates:
         raise NotTold(path, preset.name, "bar", "it has too few rows to tell how long a bar lasts", "1m")
     bar = _spelled(length) if length is not None else layout.bar

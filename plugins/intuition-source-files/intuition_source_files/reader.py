@@ -4,11 +4,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from intuition_core.account.actions import ACTIONS
 from intuition_core.data import DEFAULT_CHANNEL, MAX_PRICE, MIN_PRICE, RATES, check_channel, check_sid
 from intuition_core.errors import BadData, BadParameter, IntuitionError
-from intuition_core.sources.columns import PRICES
-from intuition_core.sources.merge import rank
+from intuition_core.recordings import ACTIONS, PRICE_FIELDS, rank_in_moment
 from intuition_source_files.actions import ACT, check_actions, is_mixed, with_actions
 from intuition_source_files.arrays import objects, places
 from intuition_source_files.cells import read_floats, read_names
@@ -309,7 +307,7 @@ class Reader:
         fields = {}
         for key, name in columns.numbers.items():
             fields[key] = numbers[name]
-            if key in PRICES and name != columns.quote:
+            if key in PRICE_FIELDS and name != columns.quote:
                 self._check(numbers[name], keep, name)
         for name in columns.extras:
             values = self.table.values(batch.column(name))
@@ -449,12 +447,12 @@ def ranks(chunk: Chunk, channel: str) -> "np.ndarray[Any, Any]":
     import numpy as np
 
     channels = np.full(len(chunk.ts), channel, object) if chunk.channels is None else chunk.channels
-    places_ = np.full(len(chunk.ts), rank({"channel": "", "ts": 0}))
+    places_ = np.full(len(chunk.ts), rank_in_moment({"channel": "", "ts": 0}))
     for name in (RATES, ACTIONS):
-        places_[channels == name] = rank({"channel": name, "ts": 0})
+        places_[channels == name] = rank_in_moment({"channel": name, "ts": 0})
     if chunk.starts is not None:
         ended = (channels == DEFAULT_CHANNEL) & (chunk.starts != NO_START) & (chunk.starts < chunk.ts)
-        places_[ended] = rank({"channel": DEFAULT_CHANNEL, "ts": 1, "start": 0})
+        places_[ended] = rank_in_moment({"channel": DEFAULT_CHANNEL, "ts": 1, "start": 0})
     return places_
 
 

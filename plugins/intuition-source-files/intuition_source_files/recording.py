@@ -10,11 +10,9 @@ from msgspec.structs import replace
 
 from intuition_core.data import RATES, check_channel
 from intuition_core.errors import BadData, BadParameter, did_you_mean
-from intuition_core.sources.merge import merge as merge_events
-from intuition_core.sources.taken import Taken
+from intuition_core.recordings import Taken, merge
 from intuition_source_files.errors import listed
 from intuition_source_files.events import Event, events
-from intuition_source_files.merge import Piece, merge
 from intuition_source_files.opened import Opened, open_table
 from intuition_source_files.params import FileParams
 from intuition_source_files.paths import stem
@@ -90,12 +88,9 @@ class Recording:
         self._given = dict.fromkeys((file.table.path for file in self._files), 0.0)
         pieces = [self._pieces(reader, share, size) for reader in readers]
         if len(pieces) == 1:
-            yield from (piece.events for piece in pieces[0])
-        elif any(reader.mixed for reader in readers) or len({reader.barred for reader in readers}) > 1:
-            # What is of one moment comes by kind.
-            yield from merge_events([(piece.events for piece in course) for course in pieces])
+            yield from pieces[0]
         else:
-            yield from _gathered(merge(pieces))
+            yield from merge(pieces)
         self._ended = True
         self._tell(readers)
 
@@ -111,7 +106,7 @@ class Recording:
         size = sum(table.size for table in tables)
         return sum(table.size * self._given.get(table.path, 0.0) for table in tables) / size if size else 0.0
 
-    def _pieces(self, reader: Reader, share: int, size: int) -> Iterator[Piece]:
+    def _pieces(self, reader: Reader, share: int, size: int) -> Iterator[list[Event]]:
         table, before = reader.table, 0.0
         for chunk in reader.chunks(share=share):
             count, now = len(chunk.ts), table.done
@@ -119,7 +114,7 @@ class Recording:
                 part = chunk.take(slice(begin, begin + size))
                 # What was read ahead has not been given yet.
                 self._given[table.path] = before + (now - before) * min(1.0, (begin + size) / count)
-                yield Piece(part.ts, events(part, self._params.channel))
+                yield events(part, self._params.channel)
             before = now
 
     def _tell(self, readers: Sequence[Reader]) -> None:
@@ -136,16 +131,3 @@ class Recording:
         absent = [symbol for symbol in self._params.symbols if symbol not in seen and not self._all]
         if absent:
             _log.warning("no row is of %s", listed(absent))
-
-
-def _gathered(lists: Iterator[list[Event]]) -> Iterator[list[Event]]:
-    """Give the same in lists of some thousand, where they are shorter."""
-    gathered: list[Event] = []
-    for events_ in lists:
-        gathered += events_
-        whole = len(gathered) - len(gathered) % BATCH
-        for begin in range(0, whole, BATCH):
-            yield gathered[begin : begin + BATCH]
-        del gathered[:whole]
-    if gathered:
-        yield gathered

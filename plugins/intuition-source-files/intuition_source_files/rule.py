@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo, available_timezones
 import msgspec
 
 from intuition_core.errors import BadData, BadParameter, did_you_mean
-from intuition_core.sources.stamps import DAY, check_format
+from intuition_core.recordings import DAY, check_time_format
 from intuition_source_files.params import FileParams
 
 SECOND: Final = 1_000_000_000
@@ -60,7 +60,7 @@ def read_rule(params: FileParams, *, length_known: bool = True) -> Rule:
     clocked = True
     if params.time_format is not None:
         try:
-            clocked = check_format(params.time_format)
+            clocked = check_time_format(params.time_format)
         except BadData as error:
             raise BadParameter(params.part, "time_format", error.problem) from None
     length = _LONG[params.bar[-1]] * int(params.bar[:-1]) if params.bar else None

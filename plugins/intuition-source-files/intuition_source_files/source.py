@@ -6,8 +6,7 @@ from typing import Any, Final
 
 from intuition_core.data import check_channel
 from intuition_core.errors import BadData, BadParameter
-from intuition_core.sources.merge import merge, ordered
-from intuition_core.sources.taken import Taken
+from intuition_core.recordings import Taken, merge, ordered
 from intuition_source_files.answers import AnswerFile
 from intuition_source_files.columnar import ParquetFile
 from intuition_source_files.delimited import CsvFile

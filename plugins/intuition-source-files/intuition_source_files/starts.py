@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from intuition_core.sources.stamps import DAY, ENOUGH, FEWEST, settled
+from intuition_core.recordings import DAY, ENOUGH_DISTANCES, FEWEST_DISTANCES, bar_length
 from intuition_source_files.chunk import NO_START
 from intuition_source_files.clock import Clock, Times
 from intuition_source_files.rule import Rule
@@ -85,7 +85,7 @@ class Starts:
         """Look at how far bars are apart."""
         import numpy as np
 
-        known = (before != NO_START).nonzero()[0][: ENOUGH - self._count]
+        known = (before != NO_START).nonzero()[0][: ENOUGH_DISTANCES - self._count]
         looked = slice(0, int(known[-1]) + 1 if len(known) else 0)
         self._see_double(times.ts[looked], before[looked], codes if codes is None else codes[looked])
         apart = times.ts[known] - before[known]
@@ -96,7 +96,7 @@ class Starts:
         for code, distance in zip(of, apart.tolist(), strict=True):
             self._distances.setdefault(code, []).append(distance)
         self._count += len(known)
-        self.learning = self._count < ENOUGH
+        self.learning = self._count < ENOUGH_DISTANCES
 
     def settle(self) -> str:
         """Say how long bars last, by what was seen, and give what is to be told of it.
@@ -107,11 +107,11 @@ class Starts:
         self.learning, self.settled = False, True
         stated = self._rule.length
         everything = list(chain.from_iterable(self._distances.values()))
-        self._longest, told = settled(everything, stated, dates=self._dates)
+        self._longest, told = bar_length(everything, stated, dates=self._dates)
         if stated is None:
-            fewest = FEWEST if self._dates else 1
+            fewest = FEWEST_DISTANCES if self._dates else 1
             found = {
-                code: settled(apart, dates=self._dates)[0]
+                code: bar_length(apart, dates=self._dates)[0]
                 for code, apart in self._distances.items()
                 if len(apart) >= fewest
             }

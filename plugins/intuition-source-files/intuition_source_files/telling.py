@@ -1,8 +1,6 @@
 """What is told of how a file was read."""
 
-from intuition_core.sources.columns import DIVIDENDS, SPLITS, plain_name
-from intuition_core.sources.stamps import shown
-from intuition_core.sources.taken import Taken
+from intuition_core.recordings import DIVIDEND_COLUMNS, SPLIT_COLUMNS, Taken, plain_name, shown_length
 from intuition_source_files.opened import Opened
 from intuition_source_files.reader import Reader
 
@@ -16,7 +14,7 @@ def tell(file: Opened, reader: Reader) -> Taken:
         count = reader.gaps.total()
         left_out.append(f"{count:,} row{'s' if count > 1 else ''} without a price")
     if params.actions in ("adjusted", "ignore", "dividends"):
-        unbooked = SPLITS if params.actions == "dividends" else SPLITS | DIVIDENDS
+        unbooked = SPLIT_COLUMNS if params.actions == "dividends" else SPLIT_COLUMNS | DIVIDEND_COLUMNS
         left_out += [f"the column {name}, unbooked" for name in file.table.names if plain_name(name) in unbooked]
     notes = []
     if file.backwards:
@@ -30,7 +28,7 @@ def tell(file: Opened, reader: Reader) -> Taken:
         time=" and ".join(filter(None, (columns.time or "without a name", columns.clocks))),
         zone="as written" if reader.zoned else file.rule.zone,
         stamp="date" if reader.alone else "tick" if reader.ticks else params.stamp or "close",
-        bars=tuple(map(shown, reader.lengths)),
+        bars=tuple(map(shown_length, reader.lengths)),
         prices=tuple(prices) or tuple(columns.wide),
         kind="" if layout.preset is None else layout.preset.prices,
         adjusted=layout.adjusted,

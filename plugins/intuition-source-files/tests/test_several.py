@@ -14,6 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from intuition_source_files import Csv, Parquet
 
+from intuition_core.recordings import merge
+
 BAR = "timestamp,open,high,low,close,volume\n"
 
 Read = Callable[..., list[dict[str, Any]]]
@@ -28,16 +30,14 @@ Write = Callable[..., Path]
 def test_several_files_are_merged_by_time_then_file_then_row(
     files: list[list[tuple[int, int]]], piece: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    from intuition_source_files.merge import Piece, merge
-
     rows: list[tuple[int, int, int, dict[str, Any]]] = []
     sources = []
     for index, steps in enumerate(files):
         times = list(itertools.accumulate(step for step, _ in steps))
-        events = [{"file": index, "row": row, "ts": ts} for row, ts in enumerate(times)]
+        events = [{"channel": "quotes", "file": index, "row": row, "ts": ts} for row, ts in enumerate(times)]
         rows += [(ts, index, row, event) for row, (ts, event) in enumerate(zip(times, events, strict=True))]
         cuts = range(0, len(times), piece)
-        sources.append(iter([Piece(np.array(times[cut : cut + piece]), events[cut : cut + piece]) for cut in cuts]))
+        sources.append(iter([events[cut : cut + piece] for cut in cuts]))
     oracle = [event for _, _, _, event in sorted(rows, key=lambda row: row[:3])]
     assert list(itertools.chain.from_iterable(merge(sources))) == oracle
 
@@ -69,8 +69,7 @@ def test_long_files_are_merged_in_batches_of_some_hundred(read: Read, tmp_path: 
     source = Parquet()
     source.initialize(Parquet.Params(path=str(tmp_path)))
     sizes = [len(batch) for batch in source.batches()]
-    assert max(sizes) == 512
-    assert min(sizes[:-1]) > 100
+    assert 100 < min(sizes[:-1]) < max(sizes) < 2000
 
 
 def test_files_of_several_shapes_make_one_course(read: Read, tmp_path: Path) -> None:

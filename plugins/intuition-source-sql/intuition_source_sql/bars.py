@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
-from intuition_core.sources.stamps import DAY, FEWEST, settled
+from intuition_core.recordings import DAY, FEWEST_DISTANCES, bar_length
 from intuition_source_sql.moments import Moments
 
 _PRICES = ("open", "high", "low")
@@ -65,11 +65,11 @@ class Bars:
                 distances.setdefault(sid, []).append(round((ts - last) / DAY) * DAY if dates else ts - last)
             before[sid] = ts
         everything = list(chain.from_iterable(distances.values()))
-        self._longest, self.told = settled(everything, self._stated, dates=dates)
+        self._longest, self.told = bar_length(everything, self._stated, dates=dates)
         if self._stated is None:
-            fewest = FEWEST if dates else 1
+            fewest = FEWEST_DISTANCES if dates else 1
             found = {
-                str(sid).strip(): settled(apart, dates=dates)[0]
+                str(sid).strip(): bar_length(apart, dates=dates)[0]
                 for sid, apart in distances.items()
                 if len(apart) >= fewest
             }

@@ -6,10 +6,10 @@ from typing import Final
 import msgspec
 
 from intuition_core.data import RESERVED
-from intuition_core.sources.columns import NAMES
+from intuition_core.recordings import COLUMN_NAMES
 from intuition_source_sql.errors import AmbiguousColumn, NoColumn
 
-USUAL: Final[Mapping[str, tuple[str, ...]]] = NAMES
+USUAL: Final[Mapping[str, tuple[str, ...]]] = COLUMN_NAMES
 """The names by which columns are known, whatever their case, by what they are."""
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from intuition_core.errors import BadData
-from intuition_core.sources.stamps import DAY, meaning
+from intuition_core.recordings import DAY, time_unit
 from intuition_source_sql.columns import Columns
 
 JULIAN: Final = "julian"
@@ -266,7 +266,7 @@ class Moments:
         """Give the nanoseconds that a number counts; None where it is a date in digits."""
         if self._factor is None and self._written is None:
             try:
-                unit = meaning(int(value) if value == int(value) else float(value))
+                unit = time_unit(int(value) if value == int(value) else float(value))
             except BadData as error:
                 raise ValueError(error.problem) from None
             if self._digits and not unit.startswith("%"):

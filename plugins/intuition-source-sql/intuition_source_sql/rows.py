@@ -7,9 +7,9 @@ from decimal import Decimal
 from itertools import pairwise, repeat
 from typing import Any, Final
 
-from intuition_core.account.actions import ACTIONS, checked
 from intuition_core.data import DEFAULT_CHANNEL, MAX_PRICE, MIN_PRICE, check_sid, read_price
 from intuition_core.errors import BadData
+from intuition_core.recordings import ACTIONS, checked_action
 from intuition_source_sql.bars import Bars
 from intuition_source_sql.columns import Columns
 from intuition_source_sql.errors import BadRow
@@ -120,7 +120,7 @@ class Rows:
         elif self._channel == ACTIONS:
             for number, event in enumerate(events, self.read_so_far + 1):
                 try:
-                    event.update(checked({key: value for key, value in event.items() if value is not None}))
+                    event.update(checked_action({key: value for key, value in event.items() if value is not None}))
                 except BadData as error:
                     raise BadRow(self._place, number, error.field or "action", error.problem) from None
         self.read_so_far += len(rows)

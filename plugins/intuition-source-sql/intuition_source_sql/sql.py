@@ -11,11 +11,9 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from intuition_core.account.actions import ACTIONS
 from intuition_core.data import RATES, check_channel, check_sid
 from intuition_core.errors import BadData, BadParameter
-from intuition_core.sources.stamps import DAY, shown
-from intuition_core.sources.taken import Taken
+from intuition_core.recordings import ACTIONS, DAY, Taken, shown_length
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnClause, Select
@@ -264,7 +262,7 @@ class Sql:
             time=" and ".join(names[index] for index in (columns.time, columns.clock) if index is not None),
             zone=params.timezone,
             stamp="date" if moments.alone else params.stamp if barred else "tick",
-            bars=(shown(bars.length),) if barred else (),
+            bars=(shown_length(bars.length),) if barred else (),
             prices=tuple(names[index] for index in prices),
             symbols=rows.symbols,
             rows=rows.read_so_far,

@@ -8,10 +8,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from intuition_core.backoff import Backoff
+from intuition_core.connections import Backoff, Throttle
 from intuition_core.data import check_channel, check_sid
 from intuition_core.errors import BadData, BadParameter
-from intuition_core.rpc.throttle import Throttle
 from intuition_source_websocket.errors import BadMessage, FeedRefused
 from intuition_source_websocket.paths import Path
 from intuition_source_websocket.reading import UNITS, Format, Reader
