@@ -42,7 +42,7 @@ class Moments:
     Args:
         zone: where times without an offset were written down.
         unit: what numbers count since 1970; ``date`` for dates in digits; ``julian`` for day numbers; None finds out by
-            the size of the first one.
+            the size of the first one, and refuses those that are dates in digits.
         shift: nanoseconds to add, so that a bar with the time of its opening is released at its close.
         fold: which of two moments a local time means that the clocks showed twice, 0 the earlier and 1 the later; None
             refuses it.
@@ -269,9 +269,10 @@ class Moments:
                 unit = time_unit(int(value) if value == int(value) else float(value))
             except BadData as error:
                 raise ValueError(error.problem) from None
-            if self._digits and not unit.startswith("%"):
-                raise ValueError(f"is no date in digits, as is said with the option `time_unit`, `date`: {value!r:.60}")
-            if unit.startswith("%"):
+            if unit.startswith("%") is not self._digits:
+                problem = "may be a date in digits; say so" if not self._digits else "is no date in digits, as is said"
+                raise ValueError(f"{problem} with the option `time_unit`, `date`: {value!r:.60}")
+            if self._digits:
                 self._written = unit
             else:
                 self._factor = UNITS[unit]

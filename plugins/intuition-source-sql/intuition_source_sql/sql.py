@@ -91,7 +91,7 @@ class SqlParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         Literal["auto", "s", "ms", "us", "ns", "date", "julian"],
         msgspec.Meta(
             description="What numbers count since 1970, `date` for dates in digits such as 20240102, or `julian` for "
-            "day numbers; `auto` goes by the size of the first one, and refuses day numbers."
+            "day numbers; `auto` goes by the size of the first one, and refuses both."
         ),
     ] = "auto"
     stamp: Annotated[
