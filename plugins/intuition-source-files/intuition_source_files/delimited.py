@@ -362,29 +362,33 @@ def _known_encoding(path: Path, encoding: str | None) -> str:
 
 def _all_numbers(column: "pa.Array") -> "np.ndarray[Any, Any] | None":
     """Give texts that are all whole numbers, or all with fractions, as JSON writes them; None where they are not."""
+    import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
 
     if column.null_count or not len(column):
         return None
     number = _NUMBER.fullmatch(column[0].as_py())
-    if number is None or number[2] is not None or pc.max(pc.binary_length(column)).as_py() > 18:
+    if number is None or number[2] is not None:
         return None
-    # What JSON would not call a number stays text; a comparison of beginnings is faster than a pattern.
     point = number[1] is not None
-    begins = _any(pc.starts_with(column, "0")) or _any(pc.starts_with(column, "-0"))
-    if begins and _any(pc.match_substring_regex(column, r"^-?0[0-9]")):
-        return None
-    if point and not pc.all(pc.match_substring(column, ".")).as_py():
-        return None
-    if point and any(_any(test) for test in (pc.starts_with(column, "."), pc.starts_with(column, "-."))):
-        return None
-    if point and _any(pc.ends_with(column, ".")):
+    if not point and pc.max(pc.binary_length(column)).as_py() > 18:
         return None
     try:
-        return floats(column.cast(pa.float64())) if point else integers(column.cast(pa.int64()))
+        values = floats(column.cast(pa.float64())) if point else integers(column.cast(pa.int64()))
     except pa.ArrowInvalid:
         return None
+    # What JSON would not call a number stays text; the values tell which texts need not be looked at.
+    sizes, below = np.abs(values), bool((values < 0).any())
+    for mark in ("0", *(("-0",) if below else ())):
+        if _any(pc.starts_with(column, mark)) and _any(pc.match_substring_regex(column, r"^-?0[0-9]")):
+            return None
+    if not point:
+        return values
+    if not np.isfinite(sizes).all() or ((sizes < 1).any() and _any(pc.match_substring_regex(column, r"^-?\."))):
+        return None
+    whole = bool((values == np.trunc(values)).any())
+    return None if whole and not pc.all(pc.match_substring_regex(column, r"\.[0-9]")).as_py() else values
 
 
 def _any(truths: "pa.Array") -> bool:

@@ -204,3 +204,27 @@ def test_many_symbols_in_the_columns_of_one_file_are_symbols_each(read: Read, wr
     swapped[0], swapped[1] = swapped[1], swapped[0]
     assert read(Csv, write("\n".join(swapped) + "\n")) == events
     assert read(Csv, write(text), symbols=["MSFT"]) == [events[1]]
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["1", "2", "30"], [1, 2, 30]),
+        (["1.5", "2.25", "3.0"], [1.5, 2.25, 3.0]),
+        (["1.5", "2", "3.5"], [1.5, 2, 3.5]),
+        (["7", "007", "8"], [7, "007", 8]),
+        (["7.5", "00.5", "8.5"], [7.5, "00.5", 8.5]),
+        (["7.5", ".5", "8.5"], [7.5, ".5", 8.5]),
+        (["7.5", "5.", "8.5"], [7.5, "5.", 8.5]),
+        (["-1.5", "-01.5", "1.5"], [-1.5, "-01.5", 1.5]),
+        (["1.5", "inf", "nan"], [1.5, "inf", None]),
+        (["1", "", "x"], [1, None, "x"]),
+        (["1", "9" * 19, "2"], [1, "9" * 19, 2]),
+    ],
+)
+def test_other_columns_hold_what_json_would_call_a_number_or_text(
+    read: Read, write: Write, cells: list[str], expected: list[Any]
+) -> None:
+    rows = "".join(f"{1_700_000_000 + 60 * place},1,{cell}\n" for place, cell in enumerate(cells))
+    found = [event.get("other") for event in read(Csv, write("time,price,other\n" + rows))]
+    assert [(type(value), value) for value in found] == [(type(value), value) for value in expected]
