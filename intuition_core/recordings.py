@@ -17,6 +17,7 @@ from intuition_core.sources.merge import rank as rank_in_moment
 from intuition_core.sources.stamps import DAY
 from intuition_core.sources.stamps import ENOUGH as ENOUGH_DISTANCES
 from intuition_core.sources.stamps import FEWEST as FEWEST_DISTANCES
+from intuition_core.sources.stamps import UNITS as TIME_UNITS
 from intuition_core.sources.stamps import check_format as check_time_format
 from intuition_core.sources.stamps import meaning as time_unit
 from intuition_core.sources.stamps import settled as bar_length
@@ -37,6 +38,7 @@ __all__ = [
     "PRICE_FIELDS",
     "RATES",
     "SPLIT_COLUMNS",
+    "TIME_UNITS",
     "Taken",
     "bar_length",
     "check_time_format",

@@ -12,6 +12,9 @@ from intuition_core.errors import BadData
 DAY: Final = 86_400 * 10**9
 """A day in nanoseconds."""
 
+UNITS: Final = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+"""Nanoseconds in each unit in which a number can count time since 1970."""
+
 ENOUGH: Final = 1000
 """How many distances between bars tell how long they last."""
 

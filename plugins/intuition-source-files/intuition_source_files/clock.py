@@ -5,18 +5,17 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from intuition_core.errors import BadData
-from intuition_core.recordings import DAY, time_unit
+from intuition_core.recordings import DAY, TIME_UNITS, time_unit
 from intuition_source_files.arrays import as_column, floats, integers, truths
 from intuition_source_files.counted import Counter, scaled
 from intuition_source_files.errors import BadCell
 from intuition_source_files.fixed import read_fixed, read_two
-from intuition_source_files.rule import SECOND, Rule
+from intuition_source_files.rule import Rule
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-_UNITS: Final = {"s": SECOND, "ms": 1_000_000, "us": 1_000, "ns": 1}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ZONED: Final = r"[T ].*(Z|[+-]\d\d(:?\d\d)?)$"
 _NUMBER: Final = re.compile(r"-?\d+(\.\d+)?")
@@ -248,7 +247,7 @@ class Clock:
         if self._unit.startswith("%"):
             digits = column.cast(pa.string()) if whole is None else whole.cast(pa.string())
             return self._formatted(digits, self._unit), False, "%H" not in self._unit
-        scale = _UNITS[self._unit]
+        scale = TIME_UNITS[self._unit]
         if whole is not None:
             return self._counter.read(integers(whole), scale), True, False
         values = floats(_cast(column, pa.float64()))

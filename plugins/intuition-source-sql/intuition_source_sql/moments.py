@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from intuition_core.errors import BadData
-from intuition_core.recordings import DAY, time_unit
+from intuition_core.recordings import DAY, TIME_UNITS, time_unit
 from intuition_source_sql.columns import Columns
 
 JULIAN: Final = "julian"
@@ -21,7 +21,7 @@ _MILLISECOND: Final = 10**6
 _SLACK: Final = 1e-6
 """How far a day number of floating point may be from what it means, in days."""
 
-UNITS: Final = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+UNITS: Final = TIME_UNITS
 """Nanoseconds in each unit in which a number can count time since 1970."""
 
 _LONGEST_DATE: Final = 14

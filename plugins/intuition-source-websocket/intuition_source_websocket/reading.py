@@ -9,11 +9,12 @@ import msgspec
 
 from intuition_core.data import Event, normalise
 from intuition_core.errors import BadData
+from intuition_core.recordings import TIME_UNITS
 from intuition_source_websocket.errors import BadMessage
 from intuition_source_websocket.paths import MISSING, Path
 from intuition_source_websocket.sequence import Sequence, Step
 
-UNITS: Final = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+UNITS: Final = TIME_UNITS
 """Nanoseconds in each unit in which a feed can count time since 1970."""
 
 AHEAD: Final = 3600 * 10**9
