@@ -26,6 +26,7 @@ ROOT: Path = _pages.ROOT
 PAGES: list[Path] = _pages.pages()
 FOLLOWED = (
     "tutorial.md",
+    "bring-your-data.md",
     "database.md",
     "websocket.md",
     "orders.md",

@@ -10,7 +10,7 @@ from support.vendors import File, files
 
 from intuition_core.sources.taken import lines
 
-PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "data.md"
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "bring-your-data.md"
 
 
 def row(file: File, folder: Path) -> str:

@@ -216,7 +216,10 @@ def test_a_file_is_replayed_and_the_same_again(
     }
     out, err = capsys.readouterr()
     assert out == ""
-    assert err == f"published 4 messages to {mosquitto.url}\n" * 2
+    taken, published, *again = err.splitlines()
+    assert taken.startswith("prices.csv: time `timestamp` as written, bars of 1m stamped at the close; prices close, ")
+    assert published == f"published 4 messages to {mosquitto.url}"
+    assert again == [taken, published]
 
 
 def test_what_is_asked_for_is_replayed(mosquitto: Any, observe: Any, until: Any, prices: Path) -> None:
