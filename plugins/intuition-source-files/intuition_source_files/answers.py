@@ -15,7 +15,8 @@ from intuition_source_files.layouts import Layout, find_layout
 from intuition_source_files.numerals import GAPS
 from intuition_source_files.packing import DAMAGED, compression_of, inner_path, told, unpacked
 from intuition_source_files.params import FileParams
-from intuition_source_files.presets import PRESETS, Preset
+from intuition_source_files.preset import Preset
+from intuition_source_files.presets import PRESETS
 
 if TYPE_CHECKING:
     import numpy as np

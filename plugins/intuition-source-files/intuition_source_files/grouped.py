@@ -5,7 +5,8 @@ from typing import Final
 import msgspec
 
 from intuition_source_files.head import Head
-from intuition_source_files.presets import PRESETS, Preset
+from intuition_source_files.preset import Preset
+from intuition_source_files.presets import PRESETS
 
 GROUPED: Final = "yfinance-download"
 _FIELDS: Final = {

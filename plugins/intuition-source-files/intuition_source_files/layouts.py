@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from intuition_source_files.errors import TwoLayouts, UnreadableFile, listed
 from intuition_source_files.params import FileParams
-from intuition_source_files.presets import PRESETS, Preset
+from intuition_source_files.preset import Preset
+from intuition_source_files.presets import PRESETS
 
 _COLUMNS: Final = frozenset(
     {"time", "time_of_day", "symbol", "quote", "open", "high", "low", "close", "volume", "bid", "ask"}

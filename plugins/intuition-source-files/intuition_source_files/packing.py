@@ -57,6 +57,9 @@ def _only(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
         for each in archive.infolist()
         if not each.is_dir() and not Path(each.filename).name.startswith((".", "__"))
     ]
+    tables = [each for each in found if each.filename.lower().endswith((".csv", ".tsv"))]
+    if len(tables) == 1:  # vendors put a text about it beside it
+        found = tables
     if len(found) != 1:
         names = ", ".join(each.filename for each in found[:5]) + (", …" if len(found) > 5 else "")
         raise OSError(f"is an archive of {len(found)} files ({names or 'none'}); unpack it and name the folder")

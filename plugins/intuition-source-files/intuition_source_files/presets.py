@@ -1,9 +1,8 @@
 """Layouts in which vendors deliver prices: by what a file is known, and what its columns and times mean."""
 
-from collections.abc import Mapping
 from typing import Any, Final
 
-import msgspec
+from intuition_source_files.preset import Preset
 
 _N: Final = r"-?\d+(\.\d+)?([eE][+-]?\d+)?"
 _WHOLE, _TRUTH, _MOMENT = r"\d+", r"(?i:true|false)", r"\d{13}|\d{16}"
@@ -11,52 +10,6 @@ _MONTHS: Final = r"\d{4}-\d\d(-\d\d)?"
 _NEW_YORK: Final = "America/New_York"
 _SPLITS, _BOTH = "adjusted for splits, not for dividends", "adjusted for splits and dividends"
 _SERVER: Final = "MetaTrader writes the time of its server, which the file does not name"
-
-
-class Preset(msgspec.Struct, frozen=True, kw_only=True):
-    """A layout of files."""
-
-    name: str
-    """What it is called; several layouts of one vendor may have the same name."""
-    title: str
-    """Whose it is, and what is in it."""
-    header: str = ""
-    """The columns, with commas between them; ``?`` at an end means that it may be missing, ``*`` is any text, ``|`` is
-    between several names of one, and a last ``...`` lets there be others. Case and order do not matter."""
-    exact: bool = False
-    """Whether the case of the header's names matters."""
-    ordered: bool = False
-    """Whether their order matters."""
-    cells: tuple[str, ...] = ()
-    """Of a layout without a header: what the cells of the first row look like."""
-    columns: tuple[str, ...] = ()
-    """Of a layout without a header: what its columns are called."""
-    file: str = ""
-    """What a file's name without its ending looks like. Its groups ``symbol``, ``bar``, ``minutes``, ``zone`` and
-    ``adjusted`` say what they are called."""
-    named: bool = False
-    """Whether a file must be called so to be of this layout."""
-    formats: tuple[str, ...] = ()
-    """How times may be written, where it is not as in ISO 8601."""
-    options: Mapping[str, Any] = {}
-    """What options are where nobody says otherwise; names of columns may have ``*``."""
-    ask: Mapping[str, str] = {}
-    """Options that the file cannot tell and that are needed where times are no dates alone, and why."""
-    prices: str = ""
-    """What kind of prices they are, where the layout says so."""
-    adjusted: str = "not told whether prices are adjusted"
-    left_out: tuple[str, ...] = ()
-    """Columns that are not passed on."""
-    carried: tuple[str, ...] = ()
-    """Columns of prices in which an empty cell means the value before."""
-    traded: bool = True
-    """Whether the column of volumes counts units; where not, and its first cell is zero, it is left out."""
-    divisor: int = 1
-    """What a written price is divided by."""
-    packed: bool = False
-    """Whether it is known only in an archive that is called as the file in it."""
-    folders: tuple[str, ...] = ()
-    """In folders of which names it is none of this layout."""
 
 
 _OPEN: Final = {"stamp": "open"}
@@ -217,6 +170,7 @@ PRESETS: Final = (
         title="MetaTrader 4's history centre",
         cells=(r"\d{4}\.\d\d\.\d\d", r"\d\d:\d\d", *(_N,) * 5),
         columns=("date", "time", *_OHLC, "tickvol"),
+        file=r"(?P<symbol>[A-Za-z]{6,})(?P<minutes>1|5|15|30|60|240|1440|10080)",
         options={**_OPEN, "time": "date", "time_of_day": "time"},
         ask={"timezone": _SERVER},
         prices="bids",
@@ -431,6 +385,14 @@ PRESETS: Final = (
         options={**_CRYPTO, "time": "unix", "symbol": "symbol", "volume": "Volume*"},
         adjusted="nothing to adjust",
         left_out=("date",),
+    ),
+    Preset(
+        name="cryptodatadownload",
+        title="CryptoDataDownload, as it was",
+        header="Date,Symbol,Open,High,Low,Close,Volume*,Volume *?",
+        formats=("%Y-%m-%d %I-%p",),
+        options={**_CRYPTO, "volume": "Volume*"},
+        adjusted="nothing to adjust",
     ),
     Preset(
         name="firstrate",

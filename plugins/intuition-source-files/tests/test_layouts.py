@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from intuition_source_files import Csv, Parquet, UnreadableFile
+from intuition_source_files import Csv, Json, Parquet, UnreadableFile
 from intuition_source_files.errors import NotTold, TwoLayouts, TwoMeanings
 from intuition_source_files.layouts import find_layout
 from intuition_source_files.params import PresetName
@@ -228,3 +228,118 @@ def test_other_columns_hold_what_json_would_call_a_number_or_text(
     rows = "".join(f"{1_700_000_000 + 60 * place},1,{cell}\n" for place, cell in enumerate(cells))
     found = [event.get("other") for event in read(Csv, write("time,price,other\n" + rows))]
     assert [(type(value), value) for value in found] == [(type(value), value) for value in expected]
+
+
+HOURS = [f"2024.01.{2 + hour // 24:02},{hour % 24:02}:00,1.1,1.2,1.0,1.15,5\n" for hour in range(40)]
+OLDER = [f"2019-05-13 {hour:02}-AM,BTC/USD,7000,7100,6900,7050,5,6\n" for hour in range(11, 0, -1)]
+NUMBERED = (
+    "ticker,conditions,correction,exchange,id,participant_timestamp,price,sequence_number,sip_timestamp,size,tape,trf_id,"
+    "trf_timestamp\n"
+    'A,"12,37",0,11,1,1704186000000000000,130.5,1,1704186000000100000,10,1,0,0\n'
+    "B,,0,11,1,1704185000000000000,13.5,1,1704185000000100000,10,1,0,0\n"
+)
+OTHERS = [
+    ("EURUSD60.csv", "".join(HOURS), {"timezone": "UTC"}, ("metatrader", "open", ("1h",), ("EURUSD",), 40)),
+    (
+        "CDD.csv",
+        f"www.CryptoDataDownload.com\nDate,Symbol,Open,High,Low,Close,Volume BTC,Volume USD\n{''.join(OLDER)}",
+        {},
+        ("cryptodatadownload", "open", ("1h",), ("BTC/USD",), 11),
+    ),
+    ("trades.csv", NUMBERED, {}, ("polygon-trades", "tick", (), ("A", "B"), 2)),
+    (
+        "BTCUSDT-trades-2024-01.csv",
+        "1,42000.1,0.5,21000,1704067200123,true\n2,42000.2,0.5,21000,1704067200124,false\n",
+        {},
+        ("binance-trades", "tick", (), ("BTCUSDT",), 2),
+    ),
+    (
+        "BTCUSDT-aggTrades-2024-01.csv",
+        "1,42000.1,0.5,1,2,1704067200123,true,true\n2,42000.2,0.5,3,4,1704067200124,false,true\n",
+        {},
+        ("binance-aggtrades", "tick", (), ("BTCUSDT",), 2),
+    ),
+    (
+        "ES_full_1min.txt",
+        "2024-01-02 09:30:00,1,2,1,2,5\n2024-01-02 09:31:00,1,2,1,2,5\n",
+        {"timezone": "America/New_York"},
+        ("firstrate", "open", ("1m",), ("ES",), 2),
+    ),
+    (
+        "GOOG.csv",
+        "Datum;Zeit;Eröffnung;Hoch;Tief;Schluss\n02.01.2024;09:30;1,5;2,5;1;2\n02.01.2024;09:31;1,5;2,5;1;2\n",
+        {},
+        (None, "close", ("1m",), ("GOOG",), 2),
+    ),
+    (
+        "GOOG.csv",
+        "date;open;high;low;close\n2024-01-01;1;2;1;2\n2024-02-01;1;2;1;2\n2024-03-01;1;2;1;2\n2024-04-01;1;2;1;2\n",
+        {},
+        (None, "date", ("31d",), ("GOOG",), 4),
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "params", "expected"), OTHERS)
+def test_what_is_told_of_other_files(
+    write: Write, name: str, text: str, params: dict[str, str], expected: tuple[Any, ...]
+) -> None:
+    told = taken(write(text, name), **params)
+    assert (told.preset, told.stamp, told.bars, told.symbols, told.events) == expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "preset", "sid", "closes"),
+    [
+        (
+            (
+                '{"error":[],"result":{"XXBTZUSD":[[1704067260,"1","2","1","2","1.5","5",3],'
+                '[1704067320,"1","3","1","3","1.5","5",3]],"last":1704067320}}'
+            ),
+            "kraken",
+            "XXBTZUSD",
+            [2.0, 3.0],
+        ),
+        (
+            (
+                '{"bars":[{"t":"2024-01-02T05:00:00Z","o":1,"h":2,"l":1,"c":2,"v":5},'
+                '{"t":"2024-01-03T05:00:00Z","o":1,"h":3,"l":1,"c":3,"v":5}],"symbol":"AAPL"}'
+            ),
+            None,
+            "AAPL",
+            [2.0, 3.0],
+        ),
+        ('{"s":"ok","t":[1704067260,1704067320],"o":[1,1],"h":[2,3],"l":[1,1],"c":[2,3],"v":[5,5]}', None, "x", [2, 3]),
+        ('[{"date":"2024-01-02","close":"2"},{"date":"2024-01-03","close":3.0}]', None, "x", [2.0, 3.0]),
+        (
+            (
+                '{"Meta Data":{"2. Symbol":"IBM"},"Time Series (Daily)":{"2024-01-03":{"1. open":"1","4. close":"3",'
+                '"5. adjusted close":"3","7. dividend amount":"0.5"},"2024-01-02":{"1. open":"1","4. close":"2",'
+                '"5. adjusted close":"2","7. dividend amount":"0"}}}'
+            ),
+            "alphavantage",
+            "IBM",
+            [2.0, 3.0],
+        ),
+    ],
+)
+def test_saved_answers_are_read(
+    read: Read, write: Write, answer: str, preset: str | None, sid: str, closes: list[float]
+) -> None:
+    path = write(answer, "x.json")
+    events = read(Json, path)
+    assert [event["quote"] for event in events if event["channel"] == "quotes"] == closes
+    assert {event["sid"] for event in events} == {sid}
+    assert taken(path, Json).preset == preset
+    assert sum(event["channel"] == "actions" for event in events) == (preset == "alphavantage")
+
+
+def test_an_archive_of_a_table_and_a_text_about_it_is_the_table(read: Read, tmp_path: Path) -> None:
+    import zipfile
+
+    file = BY_VENDOR["HistData, bars"]
+    with zipfile.ZipFile(tmp_path / "HISTDATA_COM_ASCII_EURUSD_M1_202401.zip", "w") as archive:
+        archive.writestr(file.name, str(file.content))
+        archive.writestr("DAT_ASCII_EURUSD_M1_202401.txt", "gaps: none")
+    events = read(Csv, tmp_path / "HISTDATA_COM_ASCII_EURUSD_M1_202401.zip")
+    assert (len(events), events[0]["sid"]) == (40, "EURUSD")
