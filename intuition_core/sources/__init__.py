@@ -4,7 +4,7 @@ from typing import Any
 
 
 def __getattr__(name: str) -> Any:
-    """Give what `sources` held when it was a module."""
+    """Return what `sources` held when it was a module."""
     from intuition_core.deprecated import names
 
     return names(__name__, f"{__name__}.opening", name)

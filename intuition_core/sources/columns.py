@@ -62,15 +62,15 @@ MARKET: Final = frozenset(
 
 
 def known_name(name: str) -> str:
-    """Give a column's name as those in `NAMES` are written."""
+    """Return a column's name as those in `NAMES` are written."""
     return name.strip().strip("<>").lower()
 
 
 def plain_name(name: str) -> str:
-    """Give a column's name in small letters, without what some write around and between words."""
+    """Return a column's name in small letters, without what some write around and between words."""
     return " ".join(re.sub(r"[_.\-]+", " ", name.strip().strip("<>*")).lower().split())
 
 
 def called(names: Collection[str], kind: str) -> list[str]:
-    """Give those of some columns' names by which columns of a kind are known."""
+    """Return those of some columns' names by which columns of a kind are known."""
     return [name for name in names if known_name(name) in NAMES[kind]]

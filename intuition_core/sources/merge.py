@@ -27,7 +27,7 @@ _RANKS: Final = {RATES: _RATE, ACTIONS: _ACTION}
 
 
 def rank(event: Event) -> int:
-    """Give the place of an event within its moment, from 0."""
+    """Return the place of an event within its moment, from 0."""
     channel = event["channel"]
     if channel == DEFAULT_CHANNEL:
         return _ENDED if event.get("start", _NEVER) < event["ts"] else _REST
@@ -82,7 +82,7 @@ class _Head:
         return None if self._events is None else self._events[-1]["ts"]
 
     def take(self, end: int, *, included: bool) -> list[Event]:
-        """Give what is held up to a time, and read on if that is all of it."""
+        """Return what is held up to a time, and read on if that is all of it."""
         events, place = self._events, self._place
         if events is None:
             return []
@@ -95,7 +95,7 @@ class _Head:
 
 
 def merge(courses: Sequence[Iterator[list[Event]]]) -> Iterator[list[Event]]:
-    """Give all events in the order of time, those of one moment by kind, then by course, then as they come.
+    """Return all events in the order of time, those of one moment by kind, then by course, then as they come.
 
     Of each course no more than one list is held, besides what is given at once and the moment that may not have ended.
 

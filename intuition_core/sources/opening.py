@@ -85,7 +85,7 @@ def _by_name(name: str) -> str | None:
 
 
 def _files(data: str) -> list[Path]:
-    """Give the files of a folder, or of a pattern."""
+    """Return the files of a folder, or of a pattern."""
     path = Path(data).expanduser()
     if not data:
         return []
@@ -97,7 +97,7 @@ def _files(data: str) -> list[Path]:
 
 
 def shown(data: str) -> str:
-    """Give what of a file or an address may be shown and kept: of an address no user, no password and no parameters."""
+    """Return what of a file or an address may be shown and kept: of an address no user, no password and no parameters."""
     scheme, separator, rest = data.partition("://")
     if not separator:
         return data
@@ -180,7 +180,7 @@ def _found(catalogue: Catalogue, name: str) -> _Part:
 
 
 def _assigned(params: Mapping[str, Any], count: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Give the parameters of all sources, and those of the ones that read each of the data.
+    """Return the parameters of all sources, and those of the ones that read each of the data.
 
     Raises:
         BadParameter: one is for data that there is not.
@@ -201,7 +201,7 @@ def _assigned(params: Mapping[str, Any], count: int) -> tuple[dict[str, Any], li
 def _choices(
     catalogue: Catalogue, name: str | None, data: Sequence[str], own: Sequence[Mapping[str, Any]], *, beside: bool
 ) -> list[_Choice]:
-    """Say which sources read what."""
+    """Return which sources read what."""
     part = cache(partial(_found, catalogue))
     named = part(name) if name is not None else None
     if named is None and not data:

@@ -65,7 +65,7 @@ class SourceReader:
         self._negative_prices = negative_prices
 
     def __str__(self) -> str:
-        """Say which source it is, and what it reads, without passwords."""
+        """Return which source it is, and what it reads, without passwords."""
         return f"{self.name}: {self._data}" if self._data else self.name
 
     @property
@@ -94,7 +94,7 @@ class SourceReader:
         return lines(self.taken)
 
     def events(self) -> Iterator[Event]:
-        """Give the events one by one, as soon as the source has each; those of a live source as they arrive.
+        """Return the events one by one, as soon as the source has each; those of a live source as they arrive.
 
         Raises:
             BadEvent: one cannot be read, or, of a source that is not live, is earlier than the one before.
@@ -108,7 +108,7 @@ class SourceReader:
             yield from self._asked_for(self._normalised(live=self._live))
 
     def batches(self) -> Iterator[list[Event]]:
-        """Give the events in lists.
+        """Return the events in lists.
 
         Raises:
             BadEvent: one cannot be read, or is earlier than the one before.
@@ -193,7 +193,7 @@ class MergedReader:
         self._progress: float | None = 0.0
 
     def __str__(self) -> str:
-        """Say which sources they are, and what they read, without passwords."""
+        """Return which sources they are, and what they read, without passwords."""
         return "; ".join(map(str, self._sources))
 
     @property
@@ -222,11 +222,11 @@ class MergedReader:
         return lines(self.taken)
 
     def events(self) -> Iterator[Event]:
-        """Give the events one by one; raises what `batches` does."""
+        """Return the events one by one; raises what `batches` does."""
         return chain.from_iterable(self.batches())
 
     def batches(self) -> Iterator[list[Event]]:
-        """Give the events in lists.
+        """Return the events in lists.
 
         Raises:
             BadEvent: one cannot be read, or is earlier than the one before of its source.

@@ -42,7 +42,7 @@ _CLOCK: Final = re.compile("%[HIcXTR+]")
 
 
 def meaning(first: float) -> str:
-    """Tell by its size what a number says of a time: a unit since 1970, or how a date is written in digits.
+    """Return by its size what a number says of a time: a unit since 1970, or how a date is written in digits.
 
     Returns:
         One of ``s``, ``ms``, ``us`` and ``ns``; or a format as for `datetime.strptime`, which begins with ``%``.
@@ -93,7 +93,7 @@ def check_format(written: str) -> bool:
 
 
 def settled(distances: Sequence[int], stated: int | None = None, *, dates: bool = False) -> tuple[int | None, str]:
-    """Say how long the bars of a series last, and what is to be told of it.
+    """Return how long the bars of a series last, and what is to be told of it.
 
     Args:
         distances: from bar to bar of a symbol, in nanoseconds; those between dates by the calendar.
@@ -126,13 +126,13 @@ def settled(distances: Sequence[int], stated: int | None = None, *, dates: bool 
 
 
 def usual(apart: Sequence[int]) -> int:
-    """Give the most frequent distance; of several the longest, with which bars begin too early rather than too late."""
+    """Return the most frequent distance; of several the longest, with which bars begin too early rather than too late."""
     counts = Counter(apart)
     return max(counts, key=lambda distance: (counts[distance], distance))
 
 
 def shown(length: int) -> str:
-    """Give a length of time as a person writes it."""
+    """Return a length of time as a person writes it."""
     for unit, size in (("d", DAY), ("h", 3600 * 10**9), ("m", 60 * 10**9), ("s", 10**9)):
         if length >= size:
             return f"{length / size:.4g}{unit}"

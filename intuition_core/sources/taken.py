@@ -51,7 +51,7 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     """What else was done, in words, such as that rows were put in the order of time."""
 
     def line(self) -> str:
-        """Say it in one line."""
+        """Return it as one line."""
         return "; ".join(filter(None, (f"{self.data}: {self._how()}", self._what(), self._without())))
 
     def _how(self) -> str:
@@ -96,7 +96,7 @@ def together(taken: Iterable[Taken]) -> list[Taken]:
 
 
 def lines(taken: Iterable[Taken]) -> list[str]:
-    """Give a line for each way in which data was read."""
+    """Return a line for each way in which data was read."""
     return [each.line() for each in together(taken)]
 
 
@@ -123,11 +123,11 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _shown(ts: int) -> str:
-    """Give nanoseconds UTC to the second."""
+    """Return nanoseconds UTC to the second."""
     return datetime.fromtimestamp(-(-ts // 10**9), UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def _day(ts: int, zone: str) -> str:
-    """Give the day of which a moment is the end, or the end of a session."""
+    """Return the day of which a moment is the end, or the end of a session."""
     moment = datetime.fromtimestamp(ts // 10**9, UTC) - timedelta(hours=12)
     return f"{moment if zone == 'as written' else moment.astimezone(ZoneInfo(zone)):%Y-%m-%d}"

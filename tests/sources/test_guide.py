@@ -14,7 +14,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "bring-your-data.md"
 
 
 def row(file: File, folder: Path) -> str:
-    """Give the row of the page's table for a vendor's file."""
+    """Return the row of the page's table for a vendor's file."""
     path = folder / file.name
     path.write_bytes(file.content if isinstance(file.content, bytes) else file.content.encode())
     source = getattr(intuition_source_files, file.source)()

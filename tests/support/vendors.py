@@ -84,7 +84,7 @@ def zipped(name: str, content: str) -> bytes:
 
 
 def milliseconds(moment: datetime) -> int:
-    """Give milliseconds since 1970."""
+    """Return milliseconds since 1970."""
     return int(moment.timestamp()) * 1000
 
 
@@ -94,7 +94,7 @@ def german(number: float) -> str:
 
 
 def files() -> list[File]:
-    """Give one file of each layout."""
+    """Return one file of each layout."""
     one_day, minute, hour = timedelta(days=1), timedelta(minutes=1), timedelta(hours=1)
     daily = days()
     session = bars(datetime(2024, 1, 2, 9, 30, tzinfo=NEW_YORK), minute)

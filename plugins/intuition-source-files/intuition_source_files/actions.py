@@ -122,7 +122,7 @@ def _found(
     columns: Columns,
     params: FileParams,
 ) -> list[tuple[int, str, float]]:
-    """Give the rows that say a split or a dividend, which of them, and its factor or amount.
+    """Return the rows that say a split or a dividend, which of them, and its factor or amount.
 
     Raises:
         BadCell: the first that says something, where that is to be refused.

@@ -90,12 +90,12 @@ class AnswerFile:
         return tuple(tuple("" if cell is None else str(cell) for cell in row) for row in zip(*columns, strict=True))
 
     def first(self, name: str) -> str | None:
-        """Give what the first row has in a column, as text; None where there is nothing."""
+        """Return what the first row has in a column, as text; None where there is nothing."""
         column = self._columns[name]
         return str(column[0]) if column and column[0] is not None else None
 
     def batches(self, columns: Columns, *, share: int) -> "Iterator[pa.RecordBatch]":  # noqa: ARG002  # it is in memory
-        """Give the rows: numbers as floats, all else as it is."""
+        """Return the rows: numbers as floats, all else as it is."""
         import pyarrow as pa
 
         beside = [name for name in (columns.clocks, columns.series) if name is not None]
@@ -112,11 +112,11 @@ class AnswerFile:
             yield pa.RecordBatch.from_pydict(arrays)
 
     def values(self, column: "pa.Array") -> "np.ndarray[Any, Any] | None":
-        """Give numbers, texts and truths as they are."""
+        """Return numbers, texts and truths as they are."""
         return objects(column.to_pylist())
 
     def place(self, row: int) -> str:
-        """Give the number of an entry, counted from 1."""
+        """Return the number of an entry, counted from 1."""
         return f"entry {row + 1}"
 
     def _read(self, value: Any) -> Layout:
@@ -223,7 +223,7 @@ class AnswerFile:
 
 
 def _preset(name: str, *, place: int = 0, **options: Any) -> Preset:
-    """Give a vendor's layout with some other options."""
+    """Return a vendor's layout with some other options."""
     preset = [preset for preset in PRESETS if preset.name == name][place]
     return replace(preset, options={**preset.options, **options})
 
@@ -234,7 +234,7 @@ def _text(value: Mapping[str, Any], key: str) -> str | None:
 
 
 def _spelled(key: str) -> str:
-    """Give a key such as ``5. adjusted close`` as a column's name."""
+    """Return a key such as ``5. adjusted close`` as a column's name."""
     return re.sub(r"^\d+[a-z]?\. ", "", key).strip().lower().replace(" ", "_")
 
 
@@ -251,7 +251,7 @@ def _floats(cells: Sequence[Any], name: str) -> list[float | None]:
 
 
 def _array(cells: Sequence[Any]) -> "pa.Array":
-    """Give values as they are; of several kinds as text."""
+    """Return values as they are; of several kinds as text."""
     import pyarrow as pa
 
     kinds = {type(cell) for cell in cells if cell is not None}

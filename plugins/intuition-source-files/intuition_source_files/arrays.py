@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def integers(column: "pa.Array") -> "np.ndarray[Any, Any]":
-    """Give a column without nulls as 64-bit integers; times as what they count."""
+    """Return a column without nulls as 64-bit integers; times as what they count."""
     import numpy as np
     import pyarrow as pa
 
@@ -17,7 +17,7 @@ def integers(column: "pa.Array") -> "np.ndarray[Any, Any]":
 
 
 def places(column: "pa.Array", *, none: int) -> "np.ndarray[Any, Any]":
-    """Give a column of integers as 64-bit integers, its nulls as a number of your choice."""
+    """Return a column of integers as 64-bit integers, its nulls as a number of your choice."""
     import numpy as np
     import pyarrow as pa
 
@@ -26,7 +26,7 @@ def places(column: "pa.Array", *, none: int) -> "np.ndarray[Any, Any]":
 
 
 def floats(column: "pa.Array") -> "np.ndarray[Any, Any]":
-    """Give a column of numbers as 64-bit floats, its nulls as NaN.
+    """Return a column of numbers as 64-bit floats, its nulls as NaN.
 
     Raises:
         pyarrow.ArrowException: the column holds no numbers.
@@ -42,7 +42,7 @@ def floats(column: "pa.Array") -> "np.ndarray[Any, Any]":
 
 
 def truths(column: "pa.Array") -> "np.ndarray[Any, Any]":
-    """Give a column of truths without nulls."""
+    """Return a column of truths without nulls."""
     import numpy as np
     import pyarrow as pa
 
@@ -50,7 +50,7 @@ def truths(column: "pa.Array") -> "np.ndarray[Any, Any]":
 
 
 def objects(values: Sequence[Any]) -> "np.ndarray[Any, Any]":
-    """Give any values as an array."""
+    """Return any values as an array."""
     import numpy as np
 
     array = np.empty(len(values), dtype=object)
@@ -59,7 +59,7 @@ def objects(values: Sequence[Any]) -> "np.ndarray[Any, Any]":
 
 
 def as_column(values: "np.ndarray[Any, Any]", kind: "pa.DataType") -> "pa.Array":
-    """Give 64-bit integers as a column of what they count."""
+    """Return 64-bit integers as a column of what they count."""
     import numpy as np
     import pyarrow as pa
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def read_floats(column: "pa.Array", name: str) -> "np.ndarray[Any, Any]":
-    """Give a column of numbers as floats; none is NaN.
+    """Return a column of numbers as floats; none is NaN.
 
     Raises:
         BadCell: the column, or the first value that is at fault, holds no numbers.
@@ -29,7 +29,7 @@ def read_floats(column: "pa.Array", name: str) -> "np.ndarray[Any, Any]":
 def read_names(
     column: "pa.Array", check: Callable[[str], str], *, missing: str = ""
 ) -> "tuple[list[str], np.ndarray[Any, Any]]":
-    """Give the few different names of a column, and the place of each row's among them.
+    """Return the few different names of a column, and the place of each row's among them.
 
     Raises:
         BadCell: a name cannot be one, or there is none and nothing is said for what is missing.

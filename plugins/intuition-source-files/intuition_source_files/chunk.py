@@ -30,7 +30,7 @@ class Chunk(NamedTuple):
     """When bars began, `NO_START` for none; None if no row is one that says so."""
 
     def take(self, rows: "np.ndarray[Any, Any] | slice") -> "Chunk":
-        """Give some of the rows, by a mask, by numbers in any order, or by a slice."""
+        """Return some of the rows, by a mask, by numbers in any order, or by a slice."""
         sids = self.sids if isinstance(self.sids, str) else self.sids[rows]
         quotes = self.quotes[rows]
         fields = {key: quotes if of is self.quotes else of[rows] for key, of in self.fields.items()}

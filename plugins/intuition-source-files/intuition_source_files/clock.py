@@ -39,7 +39,7 @@ class Times(NamedTuple):
     """When the day of a date alone begins; of other rows their ``ts``."""
 
     def take(self, rows: "np.ndarray[Any, Any]") -> "Times":
-        """Give some of the rows, by a mask or by numbers in any order."""
+        """Return some of the rows, by a mask or by numbers in any order."""
         if self.dates is None:
             ts = self.ts[rows]
             return Times(ts, None, ts)
@@ -70,7 +70,7 @@ class Clock:
         """The moment of the row before, by which an hour that comes twice is told in order."""
 
     def read(self, column: "pa.Array", clocks: "pa.Array | None" = None) -> Times:
-        """Give the times of the rows.
+        """Return the times of the rows.
 
         Args:
             column: times, or dates.
@@ -96,11 +96,11 @@ class Clock:
         return self.offsets
 
     def local(self, moments: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
-        """Give what the clocks of the zone show, in nanoseconds."""
+        """Return what the clocks of the zone show, in nanoseconds."""
         return moments if self._rule.zone == "UTC" else self._on_the_wall(moments)
 
     def first_moments(self, local: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
-        """Give the first moments at which clocks show local times; where they never do, those at which they jump."""
+        """Return the first moments at which clocks show local times; where they never do, those at which they jump."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -116,7 +116,7 @@ class Clock:
         return integers(pc.local_timestamp(as_column(moments, pa.timestamp("ns", self._rule.zone))))
 
     def _parsed(self, column: "pa.Array", clocks: "pa.Array | None") -> _Parsed:
-        """Give the times as they are written: local ones or moments, and which of them are dates alone."""
+        """Return the times as they are written: local ones or moments, and which of them are dates alone."""
         import pyarrow as pa
 
         if pa.types.is_dictionary(column.type):
@@ -141,7 +141,7 @@ class Clock:
         raise BadCell(0, f"`{kind}` is no type of times; convert the column, or name another with the option `time`")
 
     def _joined(self, dates: "pa.Array", clocks: "pa.Array") -> "pa.Array":
-        """Give dates and times of day as one text."""
+        """Return dates and times of day as one text."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -190,7 +190,7 @@ class Clock:
         return self._one_by_one(column)
 
     def _without_clock(self, column: "pa.Array") -> "bool | np.ndarray[Any, Any]":
-        """Tell which texts are dates without a time of day."""
+        """Return which texts are dates without a time of day."""
         import pyarrow.compute as pc
 
         dates = truths(pc.match_substring_regex(column, _DATE))  # a comparison with a number would load pandas
@@ -260,7 +260,7 @@ class Clock:
     def _dates(
         self, local: "np.ndarray[Any, Any]", dates: "bool | np.ndarray[Any, Any]"
     ) -> "np.ndarray[Any, Any] | None":
-        """Tell which local times are dates alone, or mean the session that ends on theirs; None for none."""
+        """Return which local times are dates alone, or mean the session that ends on theirs; None for none."""
         import numpy as np
 
         if not self._rule.daily:
@@ -274,7 +274,7 @@ class Clock:
         return dates if dates is not False and dates.any() else None
 
     def _moments(self, moments: "np.ndarray[Any, Any]", dates: "bool | np.ndarray[Any, Any]") -> Times:
-        """Find out when the rows of some moments were known."""
+        """Return when the rows of some moments were known."""
         rule = self._rule
         if dates is False and not self._alone and not rule.days and rule.close_at is None:
             ts = moments + rule.span
@@ -295,7 +295,7 @@ class Clock:
         return (self._settled(local + self._rule.days) if self._rule.days else moments) + self._rule.span
 
     def _local(self, local: "np.ndarray[Any, Any]", dates: "bool | np.ndarray[Any, Any]") -> Times:
-        """Find out when the rows of some local times were known."""
+        """Return when the rows of some local times were known."""
         alone = self._dates(local, dates)
         if alone is None:
             ts = self._settled(local + self._rule.days) + self._rule.span
@@ -305,7 +305,7 @@ class Clock:
     def _with_days(
         self, local: "np.ndarray[Any, Any]", alone: "np.ndarray[Any, Any]", others: "np.ndarray[Any, Any] | None"
     ) -> Times:
-        """Find out when the rows were known of which some have a date alone."""
+        """Return when the rows were known of which some have a date alone."""
         rule, rows = self._rule, alone.nonzero()[0]
         days = local[alone]
         try:
@@ -386,7 +386,7 @@ def _written_midnights(column: "pa.Array") -> bool:
 
 
 def _without_zone(column: "pa.Array", zone: str) -> "pa.Array":
-    """Give texts without the name of their zone, where all have it and it is the one that counts."""
+    """Return texts without the name of their zone, where all have it and it is the one that counts."""
     import pyarrow.compute as pc
 
     if not len(column) or not column[0].as_py().endswith(zone):
@@ -423,7 +423,7 @@ def _cast(column: "pa.Array", kind: "pa.DataType") -> "pa.Array":
 
 
 def _shown(value: "pa.Scalar") -> str:
-    """Give a cell as a person would write it."""
+    """Return a cell as a person would write it."""
     import pyarrow as pa
 
     text = str(value.cast(pa.string()).as_py())[:60]

@@ -46,7 +46,7 @@ class ParquetFile:
         return self._given / self._rows if self._rows else 1.0
 
     def batches(self, columns: Columns, *, share: int) -> "Iterator[pa.RecordBatch]":
-        """Give the rows in the types of the file."""
+        """Return the rows in the types of the file."""
         beside = [name for name in (columns.clocks, columns.series) if name is not None]
         wanted = list(dict.fromkeys((columns.time, *beside, *columns.numeric, *columns.extras, *columns.names)))
         parts = share * len(wanted)
@@ -64,7 +64,7 @@ class ParquetFile:
                 raise UnreadableFile(self.path, " ".join(str(error).split())) from None
 
     def first(self, name: str) -> str | None:
-        """Give what the first row has in a column, as text; None without a row, or where it has nothing."""
+        """Return what the first row has in a column, as text; None without a row, or where it has nothing."""
         import pyarrow as pa
 
         with self._open() as file:
@@ -77,11 +77,11 @@ class ParquetFile:
         return None
 
     def values(self, column: "pa.Array") -> "np.ndarray[Any, Any] | None":
-        """Give numbers, texts and truths as they are."""
+        """Return numbers, texts and truths as they are."""
         return plain_values(column)
 
     def place(self, row: int) -> str:
-        """Give the number of a row, counted from 1."""
+        """Return the number of a row, counted from 1."""
         return f"row {row + 1}"
 
     def _open(self, **options: Any) -> Any:
@@ -91,7 +91,7 @@ class ParquetFile:
 
 
 def plain_values(column: "pa.Array") -> "np.ndarray[Any, Any] | None":
-    """Give numbers, texts and truths as they are."""
+    """Return numbers, texts and truths as they are."""
     import pyarrow as pa
 
     if pa.types.is_dictionary(column.type):

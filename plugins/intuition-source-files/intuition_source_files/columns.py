@@ -75,7 +75,7 @@ class Columns(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find_columns(path: Path, names: Sequence[str], params: FileParams, first: Callable[[str], str | None]) -> Columns:
-    """Find out what the columns of a file mean.
+    """Return what the columns of a file mean.
 
     Args:
         path: where the file is, for messages.
@@ -157,7 +157,7 @@ def _see_symbols(path: Path, columns: Sequence[str], names: Sequence[str]) -> No
 
 
 def _clocks(path: Path, names: Sequence[str], params: FileParams, first: Callable[[str], str | None]) -> str | None:
-    """Give the column of times of day, where dates stand in one of their own."""
+    """Return the column of times of day, where dates stand in one of their own."""
     if params.time_of_day is not None:
         return _named(path, "time_of_day", params.time_of_day, names)
     known = {plain_name(name): name for name in names}
@@ -176,7 +176,7 @@ def _clocks(path: Path, names: Sequence[str], params: FileParams, first: Callabl
 
 
 def _roles(path: Path, names: Sequence[str], params: FileParams, clocks: str | None) -> dict[str, str]:
-    """Give the column of each role that one was named for, or is known for by its name."""
+    """Return the column of each role that one was named for, or is known for by its name."""
     named = {role: _named(path, role, name, names) for role in NAMES if (name := getattr(params, role)) is not None}
     free = [name for name in names if name not in named.values() and name != clocks]
     found = dict(named)

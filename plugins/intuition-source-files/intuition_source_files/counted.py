@@ -28,7 +28,7 @@ class Counter:
         """How many thousands of the last number make one of the unit of the first."""
 
     def read(self, values: "np.ndarray[Any, Any]", scale: int) -> "np.ndarray[Any, Any]":
-        """Give nanoseconds.
+        """Return nanoseconds.
 
         Args:
             values: the numbers.
@@ -69,7 +69,7 @@ class Counter:
 
 
 def scaled(values: "np.ndarray[Any, Any]", scale: int) -> "np.ndarray[Any, Any]":
-    """Give numbers times a scale.
+    """Return numbers times a scale.
 
     Raises:
         BadCell: the first that is beyond 64 bits then.

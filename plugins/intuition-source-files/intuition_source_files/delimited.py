@@ -5,6 +5,7 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -30,6 +31,9 @@ _MARKS: Final = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 _PACKED: Final = {b"\x1f\x8b": "gzip", b"BZ": "bz2", b"\xfd7": "xz", b"\x28\xb5": "zstd", b"\x04\x22": "lz4"}
 """How a file is compressed that begins so."""
+_TAIL: Final = 1 << 16
+"""How many bytes of the end are looked at where the beginning does not tell how times are written."""
+
 _BLOCK: Final = 1 << 19
 """How much text is read at a time, of which Arrow reads some thirty ahead."""
 
@@ -80,7 +84,7 @@ class CsvFile:
         self._name_columns()
 
     def _name_columns(self) -> None:
-        """Settle which line names the columns, and what they are called."""
+        """Set which line names the columns, and what they are called."""
         params, head = self._params, self._head
         headed = params.header if params.header is not None else not params.columns and not head.is_row
         self.grouped = find_groups(head) if params.preset in ("auto", GROUPED) and not params.columns else None
@@ -131,7 +135,7 @@ class CsvFile:
         return self._head.titles
 
     def learn(self, columns: Columns) -> None:
-        """Find out how numbers are written.
+        """Set how numbers are written.
 
         Raises:
             TwoMeanings: that may be one way or another.
@@ -156,15 +160,27 @@ class CsvFile:
             ) from None
 
     def _no_text(self) -> str:
-        """Say why the first line is no text in UTF-8."""
+        """Return why the first line is no text in UTF-8."""
         with self._bytes() as stream:
             begin = bytes(stream.read(2))
         if begin in _PACKED and self._compression == "none":
             return f"is no text; it may be compressed: say so with the option `compression` = {_PACKED[begin]}"
         return f"is no text in UTF-8; {_ENCODED}"
 
+    def tail(self) -> "tuple[tuple[str, ...], ...]":
+        """Return the cells of the last rows; nothing of a file that is compressed or in UTF-16."""
+        if self._compression != "none" or self._encoding != "utf-8" or self.size <= _TAIL:
+            return ()
+        with self.path.open("rb") as stream:
+            stream.seek(-_TAIL, io.SEEK_END)
+            lines = stream.read().decode(errors="surrogateescape").splitlines()[1:]
+        with suppress(csv.Error):
+            rows = csv.reader(lines, delimiter=self._delimiter)
+            return tuple(tuple(row) for row in rows if len(row) == len(self.names))
+        return ()
+
     def first(self, name: str) -> str | None:
-        """Give what the first row has in a column; None without a row."""
+        """Return what the first row has in a column; None without a row."""
         index = self.names.index(name)
         return next((row[index] if index < len(row) else None for row in self.samples), None)
 
@@ -181,7 +197,7 @@ class CsvFile:
         return min(float(self._raw.tell()) / self.size, 1.0)
 
     def batches(self, columns: Columns, *, share: int) -> "Iterator[pa.RecordBatch]":
-        """Give the rows as Arrow reads them: numbers as floats, all else as text."""
+        """Return the rows as Arrow reads them: numbers as floats, all else as text."""
         import pyarrow as pa
         from pyarrow import csv as arrow
 
@@ -221,7 +237,7 @@ class CsvFile:
         self._ended = True
 
     def _refined(self, batches: "Iterable[pa.RecordBatch]", columns: Columns) -> "Iterator[pa.RecordBatch]":
-        """Give the rows with numbers read that are no plain ones, and what the layout says of them done."""
+        """Return the rows with numbers read that are no plain ones, and what the layout says of them done."""
         preset = self.layout.preset
         carried = () if preset is None else preset.carried
         divisor = 1 if preset is None else preset.divisor
@@ -247,7 +263,7 @@ class CsvFile:
             yield batch
 
     def values(self, column: "pa.Array") -> "np.ndarray[Any, Any] | None":
-        """Give numbers that are written as JSON writes them as numbers, and all else as text."""
+        """Return numbers that are written as JSON writes them as numbers, and all else as text."""
         import pyarrow.compute as pc
 
         whole = _all_numbers(column)
@@ -262,7 +278,7 @@ class CsvFile:
         )
 
     def place(self, row: int) -> str:
-        """Give the line of a row, which blank lines and line breaks within quotes move."""
+        """Return the line of a row, which blank lines and line breaks within quotes move."""
         with self._text() as text:
             reader = self._rows(text)
             for number, _ in enumerate(filter(None, reader), -1 if self._headed else 0):
@@ -284,7 +300,7 @@ class CsvFile:
         return None if number == -1 else UnreadableFile(self.path, told(error))
 
     def _wrong(self, row: list[str], numeric: list[tuple[str, int]], time: int) -> str | None:
-        """Say what is wrong with a row, if anything is."""
+        """Return what is wrong with a row; None where nothing is."""
         if len(row) != len(self.names):
             whose = "the header has" if self._headed else "there should be"
             return f"{len(row)} columns, where {whose} {len(self.names)}"
@@ -313,12 +329,12 @@ class CsvFile:
 
 
 def _with(batch: "pa.RecordBatch", name: str | None, column: "pa.Array") -> "pa.RecordBatch":
-    """Give rows with another column of a name."""
+    """Return rows with another column of a name."""
     return batch.set_column(batch.schema.get_field_index(name), name, column)
 
 
 def _carried(column: "pa.Array", last: Any) -> "pa.Array":
-    """Give a column in which empty cells have the value before."""
+    """Return a column in which empty cells have the value before."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -336,7 +352,7 @@ def _divided(column: "pa.Array", divisor: int) -> "pa.Array":
 
 
 def _counted(column: "pa.Array", day: str) -> "pa.Array":
-    """Give the local times of milliseconds since the midnight of a day."""
+    """Return the local times of milliseconds since the midnight of a day."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -349,7 +365,7 @@ def _counted(column: "pa.Array", day: str) -> "pa.Array":
 
 
 def _known_encoding(path: Path, encoding: str | None) -> str:
-    """Give the name of an encoding as Python knows it.
+    """Return the name of an encoding as Python knows it.
 
     Raises:
         UnreadableFile: there is none of that name.
@@ -361,7 +377,7 @@ def _known_encoding(path: Path, encoding: str | None) -> str:
 
 
 def _all_numbers(column: "pa.Array") -> "np.ndarray[Any, Any] | None":
-    """Give texts that are all whole numbers, or all with fractions, as JSON writes them; None where they are not."""
+    """Return texts that are all whole numbers, or all with fractions, as JSON writes them; None where they are not."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc

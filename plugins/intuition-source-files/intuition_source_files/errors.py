@@ -110,7 +110,7 @@ class BadLine(BadCell):
 
 
 def listed(names: Sequence[str]) -> str:
-    """Give names as a person reads them, cut where there are many."""
+    """Return names as a person reads them, cut where there are many."""
     shown = [f"`{name}`" for name in names[:20]]
     if len(names) > 20:
         shown.append(f"{len(names) - 20} more")

@@ -191,7 +191,7 @@ def _quotes(channel: str, sids: list[str], ts: list[int], quotes: list[float]) -
 
 
 def _add(made: Iterable[Event], key: str, column: list[Any], *, full: bool) -> None:
-    """Give the events one more field, those that have it."""
+    """Return the events one more field, those that have it."""
     if full:
         for event, value in zip(made, column, strict=True):
             event[key] = value
@@ -211,7 +211,7 @@ def _full(column: "np.ndarray[Any, Any]") -> bool:
 
 
 def _plain(key: str, column: "np.ndarray[Any, Any]") -> list[Any]:
-    """Give the values as Python's own; what is none, or not finite, is None."""
+    """Return the values as Python's own; what is none, or not finite, is None."""
     import numpy as np
 
     if column.dtype.kind != "f":

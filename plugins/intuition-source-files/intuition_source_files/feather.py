@@ -43,7 +43,7 @@ class FeatherFile:
         return self._given / self._rows if self._rows else 1.0
 
     def batches(self, columns: Columns, *, share: int) -> "Iterator[pa.RecordBatch]":
-        """Give the rows in the types of the file."""
+        """Return the rows in the types of the file."""
         beside = [name for name in (columns.clocks, columns.series) if name is not None]
         wanted = list(dict.fromkeys((columns.time, *beside, *columns.numeric, *columns.extras, *columns.names)))
         size = max(_CELLS // (share * len(wanted)), 1024)
@@ -59,7 +59,7 @@ class FeatherFile:
             raise UnreadableFile(self.path, " ".join(str(error).split())) from None
 
     def first(self, name: str) -> str | None:
-        """Give what the first row has in a column, as text; None without a row, or where it has nothing."""
+        """Return what the first row has in a column, as text; None without a row, or where it has nothing."""
         with self._open() as file:
             for number in range(file.num_record_batches):
                 for value in file.get_batch(number).column(name)[:1]:
@@ -67,11 +67,11 @@ class FeatherFile:
         return None
 
     def values(self, column: "pa.Array") -> "np.ndarray[Any, Any] | None":
-        """Give numbers, texts and truths as they are."""
+        """Return numbers, texts and truths as they are."""
         return plain_values(column)
 
     def place(self, row: int) -> str:
-        """Give the number of a row, counted from 1."""
+        """Return the number of a row, counted from 1."""
         return f"row {row + 1}"
 
     def _open(self) -> Any:

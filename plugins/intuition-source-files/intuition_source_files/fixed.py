@@ -16,7 +16,7 @@ _SECOND: Final = 1_000_000_000
 
 
 def read_fixed(column: "pa.Array", written: str) -> "np.ndarray[Any, Any] | None":
-    """Give the local times of texts in nanoseconds; None where they are not all written digit by digit.
+    """Return the local times of texts in nanoseconds; None where they are not all written digit by digit.
 
     Args:
         column: texts, none of them null.
@@ -28,7 +28,7 @@ def read_fixed(column: "pa.Array", written: str) -> "np.ndarray[Any, Any] | None
 
 
 def read_two(dates: "pa.Array", clocks: "pa.Array") -> "np.ndarray[Any, Any] | None":
-    """Give the local times of dates and times of day, in nanoseconds; None where they are not written digit by digit.
+    """Return the local times of dates and times of day, in nanoseconds; None where they are not written digit by digit.
 
     Args:
         dates: texts such as 2024-01-02, 2024.01.02 or 20240102, none of them null.
@@ -46,7 +46,7 @@ def _there(found: Any) -> bool:
 
 
 def _fields(column: "pa.Array", written: str) -> "dict[str, Any] | None":
-    """Give the numbers in some texts, by the letter of their field."""
+    """Return the numbers in some texts, by the letter of their field."""
     import numpy as np
 
     letters = _letters(column)
@@ -94,7 +94,7 @@ def _joined(fields: "dict[str, Any]") -> "np.ndarray[Any, Any] | None":
 
 
 def _since_midnight(fields: "dict[str, Any]") -> "np.ndarray[Any, Any] | int":
-    """Give nanoseconds since midnight."""
+    """Return nanoseconds since midnight."""
     since: Any = fields.get("f", 0)
     for name, size in (("H", 3600), ("M", 60), ("S", 1)):
         if name in fields:
@@ -103,7 +103,7 @@ def _since_midnight(fields: "dict[str, Any]") -> "np.ndarray[Any, Any] | int":
 
 
 def _letters(column: "pa.Array") -> "np.ndarray[Any, Any] | None":
-    """Give the letters of texts of one length, a row each; None where their lengths differ."""
+    """Return the letters of texts of one length, a row each; None where their lengths differ."""
     import numpy as np
     import pyarrow as pa
 

@@ -92,7 +92,7 @@ def read_head(path: Path, text: Any, *, delimiter: str | None, skip: int | None)
 
 
 def _title(lines: Sequence[str], place: int, between: str | None) -> int | None:
-    """Give the place of the line after one that is a title above a table; None where it is none.
+    """Return the place of the line after one that is a title above a table; None where it is none.
 
     A title has one cell, where the two lines after it have as many cells as each other, and at least three.
     """
@@ -106,7 +106,7 @@ def _title(lines: Sequence[str], place: int, between: str | None) -> int | None:
 
 
 def _delimiter(line: str) -> str:
-    """Give what stands between columns: in a row it is not what stands in its numbers."""
+    """Return what stands between columns: in a row it is not what stands in its numbers."""
     if re.match(r"\s*\d", line):
         for mark in "\t;|":
             if mark in line:

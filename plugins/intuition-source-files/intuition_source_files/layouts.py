@@ -53,7 +53,7 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     """The day by the file's name from which times are counted."""
 
     def settled(self, params: FileParams, names: Sequence[str]) -> FileParams:
-        """Give the options with what the layout says where nobody said otherwise.
+        """Return the options with what the layout says where nobody said otherwise.
 
         Args:
             params: the options as they were given.
@@ -173,7 +173,7 @@ def _alike(name: str, like: str) -> bool:
 
 
 def _length(found: Mapping[str, str | None]) -> str | None:
-    """Give how long bars last as the option `bar` has it; None where the name does not say so."""
+    """Return how long bars last as the option `bar` has it; None where the name does not say so."""
     minutes, bar = found.get("minutes"), found.get("bar")
     if minutes is not None:
         return f"{int(minutes)}m" if int(minutes) else None

@@ -56,7 +56,7 @@ class LinesFile:
         return min(float(self._raw.tell()) / self.size, 1.0)
 
     def taken(self) -> Taken:
-        """Say what the file had, as far as it was read."""
+        """Return what the file had, as far as it was read."""
         first, last = self._span
         bar = self._params.bar
         return Taken(
@@ -81,7 +81,7 @@ class LinesFile:
         return batch
 
     def batches(self) -> Iterator[list[Event]]:
-        """Give the wanted events, some hundred at a time.
+        """Return the wanted events, some hundred at a time.
 
         Raises:
             BadRow: a line cannot be read, or goes back in time.
@@ -123,7 +123,7 @@ class LinesFile:
             yield self._note(batch)
 
     def _begin(self, event: Event, length: int, ends: dict[str, int]) -> None:
-        """Give a bar that does not say when it began with its start; `ends` are those of the last bars, by symbol."""
+        """Return a bar that does not say when it began with its start; `ends` are those of the last bars, by symbol."""
         if not _BAR.intersection(event):
             return
         sid, ts = event["sid"], event["ts"]

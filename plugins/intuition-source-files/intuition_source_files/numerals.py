@@ -48,7 +48,7 @@ class TwoReadings(Exception):
 
 
 def find_numerals(cells: Iterable[str], *, decimal: str | None, thousands: str | None) -> Numerals:
-    """Find out how numbers are written.
+    """Return how numbers are written.
 
     Args:
         cells: some of them.
@@ -69,7 +69,7 @@ def find_numerals(cells: Iterable[str], *, decimal: str | None, thousands: str |
 
 
 def _marks(cores: list[str], decimal: str | None, thousands: str | None) -> tuple[str, str]:
-    """Give what stands before fractions, and what between thousands."""
+    """Return what stands before fractions, and what between thousands."""
     if decimal is not None:
         return decimal, _between(cores, decimal) if thousands is None else thousands
     if thousands is not None:
@@ -91,7 +91,7 @@ def _marks(cores: list[str], decimal: str | None, thousands: str | None) -> tupl
 
 
 def _between(cores: list[str], decimal: str) -> str:
-    """Give what stands between thousands, which is not what stands before fractions."""
+    """Return what stands between thousands, which is not what stands before fractions."""
     for mark in ("'", "\u2019", "\u00a0", "\u202f", " ", "," if decimal == "." else "."):
         if any(mark in core for core in cores):
             return mark
@@ -99,7 +99,7 @@ def _between(cores: list[str], decimal: str) -> str:
 
 
 def read_numbers(column: "pa.Array", numerals: Numerals, name: str) -> "pa.Array":
-    """Give written numbers as floats, and nulls for gaps.
+    """Return written numbers as floats, and nulls for gaps.
 
     Raises:
         BadCell: the first that is none.
@@ -145,7 +145,7 @@ def _lengthened(numbers: "pa.Array", written: "pa.Array") -> "pa.Array":
 
 
 def not_a_number(cell: Any, name: str) -> str:
-    """Say that a cell is no number."""
+    """Return the sentence for a cell that is no number."""
     problem = f"`{' '.join(str(cell).split())[:60]}` in the column `{name}` is not a number"
     if isinstance(cell, str) and _CORE.fullmatch(cell.strip()) is not None and not cell.strip().isdigit():
         problem += "; say how numbers are written with the options `decimal` and `thousands`"

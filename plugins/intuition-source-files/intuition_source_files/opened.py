@@ -64,11 +64,11 @@ class Backwards:
         return self._table.done
 
     def first(self, name: str) -> str | None:
-        """Give what the first row of the file has in a column."""
+        """Return what the first row of the file has in a column."""
         return self._table.first(name)
 
     def batches(self, columns: Columns, *, share: int) -> "Iterator[pa.RecordBatch]":
-        """Give the rows, the last first."""
+        """Return the rows, the last first."""
         import numpy as np
 
         batches = list(self._table.batches(columns, share=share))
@@ -77,11 +77,11 @@ class Backwards:
             yield batch.take(_numbers(np.arange(len(batch) - 1, -1, -1)))
 
     def values(self, column: "pa.Array") -> "np.ndarray[Any, Any] | None":
-        """Give a column as the file's own way of reading does."""
+        """Return a column as the file's own way of reading does."""
         return self._table.values(column)
 
     def place(self, row: int) -> str:
-        """Say where a row is in the file."""
+        """Return where a row is in the file."""
         return self._table.place(self._count - 1 - row)
 
 
@@ -92,7 +92,7 @@ def _numbers(values: "np.ndarray[Any, Any]") -> "pa.Array":
 
 
 def open_table(table: Table, params: FileParams, stem: str) -> list[Opened]:
-    """Settle what a file means.
+    """Return what a file means.
 
     Args:
         table: the file.
@@ -187,7 +187,7 @@ def _see_symbol(path: Path, sid: str) -> None:
 
 
 def _with_times(table: Table, columns: Columns, params: FileParams) -> FileParams:
-    """Find out how times are written, and of which zone they say they are."""
+    """Return how times are written, and of which zone they say they are."""
     samples: Sequence[Sequence[str]] = getattr(table, "samples", ())
     place = table.names.index(columns.time)
     texts = [row[place] for row in samples if place < len(row)]
@@ -200,21 +200,32 @@ def _with_times(table: Table, columns: Columns, params: FileParams) -> FileParam
     elif params.timezone is None and name == "time (eet)":
         params = replace(params, timezone="EET")
     zone = zone_of(texts)
-    if zone is not None:
-        if params.timezone is None:
-            params = replace(params, timezone=zone)
-        texts = [text.strip().removesuffix(zone).rstrip() for text in texts]
-    if columns.clocks is not None:
-        clock = table.names.index(columns.clocks)
-        texts = [f"{row[place].strip()} {row[clock].strip()}" for row in samples if max(place, clock) < len(row)]
+    if zone is not None and params.timezone is None:
+        params = replace(params, timezone=zone)
+    known = preset.formats if preset else ()
     try:
-        written = find_format([" ".join(text.split()) for text in texts], preset.formats if preset else ())
+        written = find_format(_whole_times(table, columns, samples, zone), known)
+    except TwoFormats:
+        tail: Sequence[Sequence[str]] = getattr(table, "tail", tuple)()
+        written = _one_format(table, _whole_times(table, columns, (*samples, *tail), zone), known)
+    return params if written is None else replace(params, time_format=written)
+
+
+def _whole_times(table: Table, columns: Columns, rows: Sequence[Sequence[str]], zone: str | None) -> list[str]:
+    """Return the times of some rows as text, with the time of day of another column, and without the zone's name."""
+    places = [table.names.index(name) for name in (columns.time, columns.clocks) if name is not None]
+    texts = [" ".join(row[place].strip() for place in places) for row in rows if max(places) < len(row)]
+    return [" ".join(text.removesuffix(zone or "").split()) for text in texts]
+
+
+def _one_format(table: Table, texts: Sequence[str], known: Sequence[str]) -> str | None:
+    try:
+        return find_format(texts, known)
     except TwoFormats as error:
         one, other = (f"written as `{each}`" for each in error.formats[:2])
         raise TwoMeanings(
             table.path, f"`{error.text}`", one, other, "say which with the option `time_format`"
         ) from None
-    return params if written is None else replace(params, time_format=written)
 
 
 class _Peek:
@@ -294,7 +305,7 @@ def _see_alpha_vantage(table: Table, params: FileParams, peek: _Peek) -> None:
 
 
 def _with_length(path: Path, params: FileParams, layout: Layout, peek: _Peek, given: FileParams) -> FileParams:
-    """Settle how long bars last that are stamped when they open, where the layout says that they are."""
+    """Return how long bars last that are stamped when they open, where the layout says that they are."""
     preset = layout.preset
     if preset is not None and not peek.dates:
         for option, why in preset.ask.items():
@@ -317,7 +328,7 @@ def _with_length(path: Path, params: FileParams, layout: Layout, peek: _Peek, gi
 
 
 def _spelled(length: int) -> str | None:
-    """Give a length of time as the option `bar` has it; None where that is not in whole seconds."""
+    """Return a length of time as the option `bar` has it; None where that is not in whole seconds."""
     for unit, size in (("d", DAY), ("h", 3600 * _SECOND), ("m", 60 * _SECOND), ("s", _SECOND)):
         if length % size == 0:
             return f"{length // size}{unit}"

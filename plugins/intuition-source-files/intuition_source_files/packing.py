@@ -17,12 +17,12 @@ DAMAGED: Final = (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipF
 
 
 def compression_of(path: Path, chosen: str) -> str:
-    """Say how a file is compressed: as chosen, or, for ``auto``, as its ending says; ``none`` if it is not."""
+    """Return how a file is compressed: as chosen, or, for ``auto``, as its ending says; ``none`` if it is not."""
     return COMPRESSIONS.get(path.suffix.lower(), "none") if chosen == "auto" else chosen
 
 
 def unpacked(raw: Any, compression: str) -> Any:
-    """Give what is in an open file of Arrow's, as a stream.
+    """Return what is in an open file of Arrow's, as a stream.
 
     Raises:
         OSError: it is not compressed as it should be, and so do `DAMAGED` ones when they are read.
@@ -40,7 +40,7 @@ def unpacked(raw: Any, compression: str) -> Any:
 
 
 def inner_path(path: Path, compression: str) -> Path:
-    """Give the path of a file as its content is called: of a zip archive with one file, as that is.
+    """Return the path of a file as its content is called: of a zip archive with one file, as that is.
 
     Raises:
         OSError: the archive has none or several, or asks for a password.
@@ -130,6 +130,6 @@ class _Xz(lzma.LZMAFile):
 
 
 def told(error: Exception) -> str:
-    """Give what Arrow or the operating system says, on one line."""
+    """Return what Arrow or the operating system says, on one line."""
     said = getattr(error, "strerror", None) or str(error)
     return " ".join(said.split()) or type(error).__name__

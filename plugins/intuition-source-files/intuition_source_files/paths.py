@@ -8,7 +8,7 @@ from intuition_source_files.packing import COMPRESSIONS
 
 
 def find_files(paths: Iterable[str], endings: Sequence[str]) -> list[Path]:
-    """Give the files that are meant, in the order given; those of a folder or a pattern by name; each once.
+    """Return the files that are meant, in the order given; those of a folder or a pattern by name; each once.
 
     Args:
         paths: files, folders and patterns; ``~`` is the home folder.
@@ -24,7 +24,7 @@ def find_files(paths: Iterable[str], endings: Sequence[str]) -> list[Path]:
 
 
 def stem(path: Path) -> str:
-    """Give a file's name up to its ending: ``GOOG`` for ``GOOG.csv.gz``."""
+    """Return a file's name up to its ending: ``GOOG`` for ``GOOG.csv.gz``."""
     return _unpacked(path).stem
 
 

@@ -87,7 +87,7 @@ class Reader:
         return self._columns.barred
 
     def chunks(self, *, share: int) -> Iterator[Chunk]:
-        """Give the wanted rows in the order of time; those of equal time as they are in the file.
+        """Return the wanted rows in the order of time; those of equal time as they are in the file.
 
         Rows on the channel of quotes that have no price are left out. Where rows may be of several kinds, those of one
         moment come by kind.
@@ -127,7 +127,7 @@ class Reader:
             )
 
     def _read(self, share: int, starts: Starts) -> Iterator[Rows]:
-        """Give all rows."""
+        """Return all rows."""
         import pyarrow as pa
 
         row = 0
@@ -154,7 +154,7 @@ class Reader:
             raise UnreadableFile(self.table.path, " ".join(str(error).split())) from None
 
     def _dates_alone(self, share: int) -> tuple[bool, bool]:
-        """Tell whether all times are midnights, and of their own offsets; the first mostly shows that they are not."""
+        """Return whether all times are midnights, and of their own offsets; the first mostly shows that they are not."""
         columns = self._columns
         if not self._rule.daily or not self._dates:
             return False, False
@@ -195,7 +195,7 @@ class Reader:
         self._last, self._last_written = int(ts[-1]), int(rows.times.begins[-1])
 
     def _begun(self, read: Iterator[Rows], starts: Starts) -> Iterator[Chunk]:
-        """Give the wanted rows with the starts of bars, as soon as it is known how long these last."""
+        """Return the wanted rows with the starts of bars, as soon as it is known how long these last."""
         for rows, before in self._learned(read, starts):
             chunk = rows.chunk if before is None else self._with_starts(rows, before, starts)
             if not rows.keep.all():
@@ -204,7 +204,7 @@ class Reader:
                 yield chunk
 
     def _learned(self, read: Iterator[Rows], starts: Starts) -> "Iterator[tuple[Rows, np.ndarray[Any, Any] | None]]":
-        """Give the rows, and the times of the bars before; the first ones once it is known how long bars last."""
+        """Return the rows, and the times of the bars before; the first ones once it is known how long bars last."""
         held: list[tuple[Rows, np.ndarray[Any, Any] | None]] = []
         count = 0
         for rows in read:
@@ -253,7 +253,7 @@ class Reader:
         return rows.chunk._replace(starts=began)
 
     def _by_kind(self, read: Iterator[Rows], starts: Starts) -> Iterator[Chunk]:
-        """Give the wanted rows in the order of time, and those of one moment by kind.
+        """Return the wanted rows in the order of time, and those of one moment by kind.
 
         What is later than a row that was read last may not be all of its time, and is held back.
         """
@@ -326,7 +326,7 @@ class Reader:
     def _bars(
         self, times: Times, quoted: "np.ndarray[Any, Any]", fields: "dict[str, np.ndarray[Any, Any]]"
     ) -> "np.ndarray[Any, Any] | None":
-        """Tell which rows are bars: those with a date alone, with further prices of their time, or with its volume."""
+        """Return which rows are bars: those with a date alone, with further prices of their time, or with its volume."""
         import numpy as np
 
         if self._rule.length is not None or (times.dates is not None and times.dates.all()):
@@ -369,7 +369,7 @@ class Reader:
         return Rows(chunk, keep.ravel(), times, codes, None if bars is None else bars[rows])
 
     def _series(self, codes: "np.ndarray[Any, Any] | None", column: "pa.Array") -> "np.ndarray[Any, Any]":
-        """Give the number of each row's symbol and series."""
+        """Return the number of each row's symbol and series."""
         import numpy as np
         import pyarrow as pa
 
@@ -389,7 +389,7 @@ class Reader:
     def _symbols(
         self, batch: "pa.RecordBatch"
     ) -> "tuple[str | np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any] | None]":
-        """Give each row's symbol, whether it is wanted, and its number; None if all have the same."""
+        """Return each row's symbol, whether it is wanted, and its number; None if all have the same."""
         import numpy as np
 
         if self._columns.symbol is None:
@@ -403,13 +403,13 @@ class Reader:
         return objects(names)[codes], wanted_[codes], numbers[codes]
 
     def _channels(self, batch: "pa.RecordBatch", column: str) -> "np.ndarray[Any, Any]":
-        """Give each row's channel."""
+        """Return each row's channel."""
         names, codes = read_names(batch.column(column), check_channel, missing=self._params.channel)
         channels: np.ndarray[Any, Any] = objects(names)[codes]
         return channels
 
     def _within(self, ts: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
-        """Tell which moments are asked for."""
+        """Return which moments are asked for."""
         import numpy as np
 
         within = np.ones(len(ts), dtype=bool)
@@ -443,7 +443,7 @@ class Reader:
 
 
 def ranks(chunk: Chunk, channel: str) -> "np.ndarray[Any, Any]":
-    """Give the place of each row within its moment, as `intuition_core.sources.merge.rank` does."""
+    """Return the place of each row within its moment, as `intuition_core.sources.merge.rank` does."""
     import numpy as np
 
     channels = np.full(len(chunk.ts), channel, object) if chunk.channels is None else chunk.channels
@@ -457,7 +457,7 @@ def ranks(chunk: Chunk, channel: str) -> "np.ndarray[Any, Any]":
 
 
 def _shown(ts: int) -> str:
-    """Give nanoseconds UTC as a person reads them."""
+    """Return nanoseconds UTC as a person reads them."""
     import numpy as np
 
     return f"{str(np.datetime64(int(ts), 'ns')).rstrip('0').rstrip('.')}Z"

@@ -58,7 +58,7 @@ class Recording:
                 raise BadParameter(params.part, "symbols", f"there is no `{symbol}`, only {listed(known)}{hint}")
 
     def _wanted(self) -> Iterator[Opened]:
-        """Give the files, and the columns of wide ones, that have anything that is asked for."""
+        """Return the files, and the columns of wide ones, that have anything that is asked for."""
         symbols = self._params.symbols
         for file in self._files:
             if self._all or file.columns.names:
@@ -71,7 +71,7 @@ class Recording:
                 yield file
 
     def batches(self) -> Iterator[list[Event]]:
-        """Give all events in their order, some thousand at a time.
+        """Return all events in their order, some thousand at a time.
 
         Raises:
             BadRow: a row cannot be read, has a price that no market gives, or goes back in time.
@@ -95,11 +95,11 @@ class Recording:
         self._tell(readers)
 
     def taken(self) -> list[Taken]:
-        """Say how each file was read, as far as it was."""
+        """Return how each file was read, as far as it was."""
         return [tell(file, reader) for file, reader in self._readers]
 
     def progress(self) -> float:
-        """Tell which part of all files has been given, from 0 to 1."""
+        """Return which part of all files has been given, from 0 to 1."""
         if self._ended:
             return 1.0
         tables = [file.table for file in self._files]

@@ -24,7 +24,7 @@ class Rows(NamedTuple):
     """Which rows are bars; None for none."""
 
     def take(self, rows: "np.ndarray[Any, Any]") -> "Rows":
-        """Give some of the rows, by a mask or by numbers in any order."""
+        """Return some of the rows, by a mask or by numbers in any order."""
         return Rows(
             self.chunk.take(rows),
             self.keep[rows],

@@ -38,7 +38,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_rule(params: FileParams, *, length_known: bool = True) -> Rule:
-    """Find out how times are to be read.
+    """Return how times are to be read.
 
     Args:
         params: the options.

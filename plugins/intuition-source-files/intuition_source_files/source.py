@@ -47,7 +47,7 @@ class Csv:
         self._recording = Recording(files, params)
 
     def events(self) -> Iterator[dict[str, Any]]:
-        """Give the events in the order of time; those of equal time by file, then as they are in it.
+        """Return the events in the order of time; those of equal time by file, then as they are in it.
 
         Raises:
             BadRow: a row cannot be read, has a price that no market gives, or goes back in time.
@@ -56,15 +56,15 @@ class Csv:
         return chain.from_iterable(self.batches())
 
     def batches(self) -> Iterator[list[dict[str, Any]]]:
-        """Give the same in lists of some thousand."""
+        """Return the same in lists of some thousand."""
         return self._recording.batches()
 
     def taken(self) -> list[Taken]:
-        """Say how each file was read, as far as it was."""
+        """Return how each file was read, as far as it was."""
         return self._recording.taken()
 
     def progress(self) -> float:
-        """Tell which part of the files has been read, from 0 to 1."""
+        """Return which part of the files has been read, from 0 to 1."""
         return self._recording.progress()
 
 
@@ -93,7 +93,7 @@ class Parquet:
         self._recording = Recording(files, params)
 
     def events(self) -> Iterator[dict[str, Any]]:
-        """Give the events in the order of time; those of equal time by file, then as they are in it.
+        """Return the events in the order of time; those of equal time by file, then as they are in it.
 
         Raises:
             BadRow: a row cannot be read, has a price that no market gives, or goes back in time.
@@ -102,15 +102,15 @@ class Parquet:
         return chain.from_iterable(self.batches())
 
     def batches(self) -> Iterator[list[dict[str, Any]]]:
-        """Give the same in lists of some thousand."""
+        """Return the same in lists of some thousand."""
         return self._recording.batches()
 
     def taken(self) -> list[Taken]:
-        """Say how each file was read, as far as it was."""
+        """Return how each file was read, as far as it was."""
         return self._recording.taken()
 
     def progress(self) -> float:
-        """Tell which part of the files has been read, from 0 to 1."""
+        """Return which part of the files has been read, from 0 to 1."""
         return self._recording.progress()
 
 
@@ -136,7 +136,7 @@ class Json:
         self._recording = Recording([AnswerFile(path, params) for path in find_files(params.paths, _JSON)], params)
 
     def events(self) -> Iterator[dict[str, Any]]:
-        """Give the events in the order of time; those of equal time by file, then as they are in it.
+        """Return the events in the order of time; those of equal time by file, then as they are in it.
 
         Raises:
             BadRow: an entry cannot be read, has a price that no market gives, or goes back in time.
@@ -144,15 +144,15 @@ class Json:
         return chain.from_iterable(self.batches())
 
     def batches(self) -> Iterator[list[dict[str, Any]]]:
-        """Give the same in lists of some thousand."""
+        """Return the same in lists of some thousand."""
         return self._recording.batches()
 
     def taken(self) -> list[Taken]:
-        """Say how each file was read, as far as it was."""
+        """Return how each file was read, as far as it was."""
         return self._recording.taken()
 
     def progress(self) -> float:
-        """Tell which part of the files has been read, from 0 to 1."""
+        """Return which part of the files has been read, from 0 to 1."""
         return self._recording.progress()
 
 
@@ -181,7 +181,7 @@ class JsonLines:
         self._files = [LinesFile(path, params) for path in find_files(params.paths, _LINES)]
 
     def events(self) -> Iterator[dict[str, Any]]:
-        """Give the events in the order of time; those of equal time by file, then as they are in it.
+        """Return the events in the order of time; those of equal time by file, then as they are in it.
 
         Raises:
             BadRow: a line cannot be read, or goes back in time.
@@ -190,16 +190,16 @@ class JsonLines:
         return chain.from_iterable(self.batches())
 
     def batches(self) -> Iterator[list[dict[str, Any]]]:
-        """Give the same in lists of some hundred."""
+        """Return the same in lists of some hundred."""
         if len(self._files) == 1:
             return ordered(self._files[0].batches())
         return merge([file.batches() for file in self._files])
 
     def taken(self) -> list[Taken]:
-        """Say what each file had, as far as it was read."""
+        """Return what each file had, as far as it was read."""
         return [file.taken() for file in self._files]
 
     def progress(self) -> float:
-        """Tell which part of the files has been read, from 0 to 1."""
+        """Return which part of the files has been read, from 0 to 1."""
         size = sum(file.size for file in self._files)
         return sum(file.size * file.done for file in self._files) / size if size else 1.0

@@ -52,7 +52,7 @@ class Starts:
         return tuple(sorted(found))
 
     def before(self, ts: "np.ndarray[Any, Any]", codes: "np.ndarray[Any, Any] | None") -> "np.ndarray[Any, Any]":
-        """Give the times of the bars before those of some rows, and `NO_START` for the first of a symbol.
+        """Return the times of the bars before those of some rows, and `NO_START` for the first of a symbol.
 
         Args:
             ts: the times of the bars.
@@ -99,7 +99,7 @@ class Starts:
         self.learning = self._count < ENOUGH_DISTANCES
 
     def settle(self) -> str:
-        """Say how long bars last, by what was seen, and give what is to be told of it.
+        """Return how long bars last, by what was seen, and give what is to be told of it.
 
         Raises:
             BadData: they do not last as long as was said.
@@ -122,7 +122,7 @@ class Starts:
     def give(
         self, times: Times, before: "np.ndarray[Any, Any]", codes: "np.ndarray[Any, Any] | None"
     ) -> "np.ndarray[Any, Any]":
-        """Give when bars began, and `NO_START` where that is not known."""
+        """Return when bars began, and `NO_START` where that is not known."""
         import numpy as np
 
         already = self.double is not None

@@ -36,10 +36,10 @@ class Table(Protocol):
         """Which part of the file has been read, from 0 to 1."""
 
     def first(self, name: str) -> str | None:
-        """Give what the first row has in a column, as text; None where there is nothing."""
+        """Return what the first row has in a column, as text; None where there is nothing."""
 
     def batches(self, columns: "Columns", *, share: int) -> "Iterator[pa.RecordBatch]":
-        """Give the rows in the order of the file, some at a time; at least the columns that are asked for.
+        """Return the rows in the order of the file, some at a time; at least the columns that are asked for.
 
         Args:
             columns: the columns that are asked for, and what they mean.
@@ -51,7 +51,7 @@ class Table(Protocol):
         """
 
     def values(self, column: "pa.Array") -> "np.ndarray[Any, Any] | None":
-        """Give a column as plain JSON values, in an array as in `Chunk.fields`; None if it holds anything else."""
+        """Return a column as plain JSON values, in an array as in `Chunk.fields`; None if it holds anything else."""
 
     def place(self, row: int) -> str:
-        """Say where a row is, counted from 0, as a person finds it."""
+        """Return where a row is, counted from 0, as a person finds it."""

@@ -6,7 +6,7 @@ from intuition_source_files.reader import Reader
 
 
 def tell(file: Opened, reader: Reader) -> Taken:
-    """Say how a file was read, as far as it was."""
+    """Return how a file was read, as far as it was."""
     columns, params, layout = file.columns, file.params, file.layout
     left_out = [f"the column {name or 'without a name'}" for name in columns.left_out]
     left_out += [f"the line `{title[:60]}`" for title in file.titles]

@@ -41,13 +41,13 @@ class TwoFormats(Exception):
 
 
 def zone_of(texts: Sequence[str]) -> str | None:
-    """Give the name of the zone that stands behind times; None where there is none, or not the same."""
+    """Return the name of the zone that stands behind times; None where there is none, or not the same."""
     found = {match["zone"] if (match := _ZONED.search(text.strip())) else None for text in texts}
     return found.pop() if len(found) == 1 else None
 
 
 def find_format(texts: Sequence[str], known: Sequence[str] = ()) -> str | None:
-    """Find out how times are written.
+    """Return how times are written.
 
     Args:
         texts: some of them, in the order of the file.

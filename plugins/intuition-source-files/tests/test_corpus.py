@@ -33,7 +33,7 @@ def read(path: Path, source: str = "Csv", **params: Any) -> list[dict[str, Any]]
 
 
 def locked() -> bytes:
-    """Give a zip archive whose file asks for a password, by the flag that says so."""
+    """Return a zip archive whose file asks for a password, by the flag that says so."""
     content = bytearray(zipped("prices.csv", HEAD + GOOD))
     for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         begin = content.index(mark) + place
@@ -42,7 +42,7 @@ def locked() -> bytes:
 
 
 def two() -> bytes:
-    """Give a zip archive of two files."""
+    """Return a zip archive of two files."""
     into = io.BytesIO()
     with zipfile.ZipFile(into, "w") as archive:
         archive.writestr("A.csv", HEAD + GOOD)
@@ -259,7 +259,7 @@ JUNK: Final = (
 
 
 def mutants(file: File, count: int) -> Iterator[tuple[str, bytes]]:
-    """Give damaged copies of a file, the same each time."""
+    """Return damaged copies of a file, the same each time."""
     draw = random.Random(zlib.crc32(file.vendor.encode()))
     content = file.content if isinstance(file.content, bytes) else file.content.encode()
     for number in range(count):
@@ -298,7 +298,7 @@ def mutants(file: File, count: int) -> Iterator[tuple[str, bytes]]:
 
 
 def outcome_of(path: Path, file: File) -> tuple[list[dict[str, Any]] | None, str]:
-    """Give the events of a file, or why it is refused."""
+    """Return the events of a file, or why it is refused."""
     try:
         return read(path, file.source, **file.params), ""
     except IntuitionError as error:
@@ -306,7 +306,7 @@ def outcome_of(path: Path, file: File) -> tuple[list[dict[str, Any]] | None, str
 
 
 def written_numbers(text: str) -> set[float]:
-    """Give all numbers that are written in a text, in every way of writing them."""
+    """Return all numbers that are written in a text, in every way of writing them."""
     found: set[float] = set()
     for token in NUMBER.findall(text) + re.findall(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?", text):
         bare = re.sub(r"['\s\u00a0\u202f]", "", token)

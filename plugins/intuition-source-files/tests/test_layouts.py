@@ -343,3 +343,13 @@ def test_an_archive_of_a_table_and_a_text_about_it_is_the_table(read: Read, tmp_
         archive.writestr("DAT_ASCII_EURUSD_M1_202401.txt", "gaps: none")
     events = read(Csv, tmp_path / "HISTDATA_COM_ASCII_EURUSD_M1_202401.zip")
     assert (len(events), events[0]["sid"]) == (40, "EURUSD")
+
+
+def test_the_end_of_a_file_tells_how_dates_are_written(read: Read, write: Write) -> None:
+    minutes = [f"01/{day:02}/2024,{minute // 60:02}:{minute % 60:02},1\n" for day in (2, 3) for minute in range(1440)]
+    later = [line.replace("01/02/", "01/15/").replace("01/03/", "01/16/") for line in minutes]
+    with pytest.raises(TwoMeanings, match=r"`01/02/2024 00:00` may be written as `%m/%d/%Y %H:%M` or"):
+        read(Csv, write("Date,Time,Close\n" + "".join(minutes)))
+    events = read(Csv, write("Date,Time,Close\n" + "".join(minutes + later)))
+    assert len(events) == 4 * 1440
+    assert events[-1]["ts"] == (1705363200 + 86_340) * 10**9

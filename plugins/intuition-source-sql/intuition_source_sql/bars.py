@@ -36,7 +36,7 @@ class Bars:
         return (self._longest or 0) if self._barred else 0
 
     def learn(self, times: Sequence[object], symbols: Sequence[Any], *, barred: bool) -> None:
-        """Find out from the first rows how long bars last, and whether all times are dates alone.
+        """Set from the first rows how long bars last, and whether all times are dates alone.
 
         Args:
             times: as they are written.
@@ -77,7 +77,7 @@ class Bars:
             self._longest = max((*self._lengths.values(), self._longest or 0)) or None
 
     def begin(self, events: Sequence[dict[str, Any]], times: Sequence[object]) -> None:
-        """Give each bar its start: those with a date alone, with further prices of their time, or with its volume."""
+        """Return each bar its start: those with a date alone, with further prices of their time, or with its volume."""
         moments, last = self._moments, self._last
         began: list[tuple[dict[str, Any], int]] = []
         for event, value in zip(events, times, strict=True):

@@ -37,7 +37,7 @@ class Columns(msgspec.Struct, frozen=True):
 
 
 def find_columns(place: str, names: Sequence[str], given: Mapping[str, str | None], *, priced: bool = True) -> Columns:
-    """Find out what is what.
+    """Return which column is what.
 
     Args:
         place: what the columns belong to, for messages.
@@ -74,7 +74,7 @@ def find_columns(place: str, names: Sequence[str], given: Mapping[str, str | Non
 
 
 def _clock(place: str, names: Sequence[str], given: Mapping[str, str | None]) -> int | None:
-    """Give the column of times of day: the one that is named, or one called time beside dates."""
+    """Return the column of times of day: the one that is named, or one called time beside dates."""
     if (named := given.get("time_of_day")) is not None:
         return _find(place, "time_of_day", names, named)
     plain = [name.lower() for name in names]

@@ -75,7 +75,7 @@ class Moments:
         self._shift = shift
 
     def read(self, value: object) -> int:
-        """Give the nanoseconds UTC of a time, a date, a number or a text in ISO 8601.
+        """Return the nanoseconds UTC of a time, a date, a number or a text in ISO 8601.
 
         Raises:
             ValueError: it is none of these, or a local time that the clocks had twice or never; says why.
@@ -92,7 +92,7 @@ class Moments:
         return ns
 
     def whole(self, row: Sequence[Any], columns: Columns) -> Any:
-        """Give the time of a row as it is written; of a date and a time of day in two columns as one text.
+        """Return the time of a row as it is written; of a date and a time of day in two columns as one text.
 
         Raises:
             ValueError: they are no date and no time of day; says why.
@@ -114,7 +114,7 @@ class Moments:
         return self._shift
 
     def day(self, value: object) -> date | None:
-        """Give the day of a date alone; None for a time.
+        """Return the day of a date alone; None for a time.
 
         Raises:
             ValueError: it cannot be read.
@@ -134,18 +134,18 @@ class Moments:
         return day is not None or self.date_of(moment) is not None
 
     def date_of(self, ns: int) -> date | None:
-        """Give the day that begins at a moment; None if none does."""
+        """Return the day that begins at a moment; None if none does."""
         local = (_EPOCH + timedelta(microseconds=ns // 1000)).astimezone(UTC if self._plain else self._zone)
         return local.date() if self.begin(local.date()) == ns else None
 
     def begin(self, day: date) -> int:
-        """Give the first moment of a day."""
+        """Return the first moment of a day."""
         # Where the clocks skip midnight, the day begins an hour later; where they have it twice, with the first.
         start = datetime(day.year, day.month, day.day, tzinfo=UTC if self._plain else self._zone)
         return (start.astimezone(UTC) - _EPOCH) // _MICROSECOND * 1000
 
     def back(self, ns: int, length: int) -> int:
-        """Give the moment a length before another; whole days are counted by the calendar of the zone."""
+        """Return the moment a length before another; whole days are counted by the calendar of the zone."""
         days, rest = divmod(length, DAY)
         if rest or self._plain:
             return ns - length
@@ -154,7 +154,7 @@ class Moments:
         return (before.astimezone(UTC) - _EPOCH) // _MICROSECOND * 1000 + ns % 1000
 
     def _end(self, day: date) -> int:
-        """Give when what is of a date alone was known."""
+        """Return when what is of a date alone was known."""
         if self._early:
             return self.begin(day)
         if self._close is not None:
@@ -162,7 +162,7 @@ class Moments:
         return self.begin(day + max(self._shift // DAY, 1) * _DAY) - 1
 
     def _parsed(self, value: object) -> tuple[int, date | None]:
-        """Give the moment that is written, and the day if that is all there is."""
+        """Return the moment that is written, and the day if that is all there is."""
         if isinstance(value, datetime):
             return self._read_datetime(value), None
         if isinstance(value, str):
@@ -174,7 +174,7 @@ class Moments:
         raise ValueError("is empty" if value is None else f"is no time: {value!r:.60}")
 
     def bounds(self, like: object, start: int | None, end: int | None) -> tuple[Any, Any]:
-        """Give what a database can compare its times with: at least the first, and less than the second.
+        """Return what a database can compare its times with: at least the first, and less than the second.
 
         No time from ``start`` on and before ``end`` is outside these bounds; some within may be earlier or later.
         A bound is None where there is none to give.
@@ -263,7 +263,7 @@ class Moments:
         return self._read_datetime(moment), None
 
     def _unit_of(self, value: float | Decimal) -> int | None:
-        """Give the nanoseconds that a number counts; None where it is a date in digits."""
+        """Return the nanoseconds that a number counts; None where it is a date in digits."""
         if self._factor is None and self._written is None:
             try:
                 unit = time_unit(int(value) if value == int(value) else float(value))

@@ -75,7 +75,7 @@ class Rows:
         return tuple(self._symbols.values()) if self._columns.symbol is not None else (self._sid or "",)
 
     def read(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
-        """Give the events of some rows: those that have a price.
+        """Return the events of some rows: those that have a price.
 
         Raises:
             BadRow: a row cannot be read, or is earlier than the one before.
@@ -149,7 +149,7 @@ class Rows:
         raise AssertionError("what failed for a column fails for one of its values")
 
     def _whole(self, rows: Sequence[Row]) -> tuple[Any, ...]:
-        """Give the times of rows whose dates and times of day are in two columns."""
+        """Return the times of rows whose dates and times of day are in two columns."""
         whole, columns = self._moments.whole, self._columns
         try:
             return tuple([whole(row, columns) for row in rows])
@@ -185,7 +185,7 @@ class Rows:
 
 
 def _are_prices(column: Sequence[Any]) -> bool:
-    """Tell quickly whether values are all prices already; most are."""
+    """Return whether values are all prices already; most are."""
     if set(map(type, column)) != {float}:
         return False
     # What is compared with NaN is never less; a sum shows that it is there.
@@ -201,7 +201,7 @@ def _any_price(value: Any) -> float | None:
 
 
 def _read_price(value: Any, *, negative: bool) -> float | None:
-    """Give a price, or None where there is none.
+    """Return a price, or None where there is none.
 
     Raises:
         ValueError: it is none that a market gives; says why.
@@ -224,7 +224,7 @@ def _read_price(value: Any, *, negative: bool) -> float | None:
 
 
 def _plain(value: Any) -> Any:
-    """Give what JSON has a word for; None for everything else."""
+    """Return what JSON has a word for; None for everything else."""
     if isinstance(value, float | Decimal):
         value = float(value)
         return value if math.isfinite(value) else None

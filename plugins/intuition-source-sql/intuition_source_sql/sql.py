@@ -158,7 +158,7 @@ class Sql:
         self._taken: list[Taken] = []
 
     def events(self) -> Iterator[dict[str, Any]]:
-        """Give the events in the order of time.
+        """Return the events in the order of time.
 
         Raises:
             IntuitionError: as `batches` says.
@@ -167,7 +167,7 @@ class Sql:
             yield from batch
 
     def batches(self) -> Iterator[list[dict[str, Any]]]:
-        """Give the events in lists of at most 4,096, each read when it is asked for.
+        """Return the events in lists of at most 4,096, each read when it is asked for.
 
         An event holds ``channel``, ``sid``, ``quote``, ``ts`` (nanoseconds UTC), the other prices and the volume where
         the row has them, and under its own name every other column whose value is a number, a text or a truth value.
@@ -239,7 +239,7 @@ class Sql:
             )
 
     def taken(self) -> list[Taken]:
-        """Say how the rows were read; nothing before all were."""
+        """Return how the rows were read; nothing before all were."""
         return self._taken
 
     def _told(
@@ -273,7 +273,7 @@ class Sql:
         )
 
     def progress(self) -> float | None:
-        """Give which part of a table's time has been read, from 0 to 1; None for a query, which has no known end."""
+        """Return which part of a table's time has been read, from 0 to 1; None for a query, which has no known end."""
         return self._share
 
     @property
@@ -305,7 +305,7 @@ class Sql:
     def _table(
         self, connection: "Connection", moments: "Moments", bars: "Bars"
     ) -> "tuple[Select[Any], int | None, int | None]":
-        """Give what to ask for a table's rows, and the time of its first and its last."""
+        """Return what to ask for a table's rows, and the time of its first and its last."""
         from sqlalchemy import column, false, literal_column, select, table
 
         params = self._params
@@ -373,13 +373,13 @@ class Sql:
 
 
 def _length(params: SqlParams) -> int | None:
-    """Give how long a bar is said to last, in nanoseconds."""
+    """Return how long a bar is said to last, in nanoseconds."""
     bar = None if params.bar is None else _BAR.fullmatch(params.bar)
     return None if bar is None else int(bar[1]) * _SECONDS[bar[2]] * 10**9
 
 
 def _doubles(doubles: Mapping[str, int]) -> str:
-    """Say that symbols have several bars of one time; nothing where none has."""
+    """Return the warning of symbols with several bars of one time; nothing where none has."""
     if not doubles:
         return ""
     sid, ts = next(iter(doubles.items()))

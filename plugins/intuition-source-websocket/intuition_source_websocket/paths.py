@@ -25,7 +25,7 @@ class Path:
         return self._text
 
     def find(self, *contents: Any) -> Any:
-        """Give what is there in the first of some contents that has it, or `MISSING`."""
+        """Return what is there in the first of some contents that has it, or `MISSING`."""
         for content in contents:
             found = self._find(content)
             if found is not MISSING:

@@ -73,7 +73,7 @@ class Reader:
             self._sequence = Sequence()
 
     def read(self, message: str | bytes) -> list[Event]:
-        """Give the events of a message; none where it holds no quotes, or none that are asked for."""
+        """Return the events of a message; none where it holds no quotes, or none that are asked for."""
         try:
             content = _decode(message)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
@@ -141,7 +141,7 @@ class Reader:
         return event
 
     def _sent(self, path: Path, *contents: Any) -> Any:
-        """Give the time at which something was sent, as nanoseconds UTC or as text with its offset; None if unknown."""
+        """Return the time at which something was sent, as nanoseconds UTC or as text with its offset; None if unknown."""
         sent = path.find(*contents)
         if sent is MISSING or sent is None:
             return None

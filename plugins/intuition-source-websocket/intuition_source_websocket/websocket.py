@@ -126,7 +126,7 @@ class WebSocket:
         self._throttle = Throttle(_log)
 
     def events(self) -> Iterator[dict[str, Any]]:
-        """Give quotes as they come; closing the iterator closes the connection.
+        """Return quotes as they come; closing the iterator closes the connection.
 
         An event holds ``channel``, ``sid``, ``quote``, the ``fields`` that were asked for, and ``ts`` in nanoseconds
         UTC: the feed's own time, or that of the quote's arrival. A quote that others have overtaken keeps its time,
@@ -162,7 +162,7 @@ class WebSocket:
             time.sleep(delay)
 
     def __str__(self) -> str:
-        """Give the feed's address, without what may be secret in it."""
+        """Return the feed's address, without what may be secret in it."""
         return place(self._params.url)
 
     def _connect(self) -> "ClientConnection":
@@ -178,7 +178,7 @@ class WebSocket:
         )
 
     def _quotes(self, connection: "ClientConnection", reader: Reader) -> Iterator[dict[str, Any]]:
-        """Give quotes until there has been none for too long."""
+        """Return quotes until there has been none for too long."""
         for hello in self._hello:
             connection.send(hello)
         silent_since = time.monotonic()
@@ -194,7 +194,7 @@ class WebSocket:
                 silent_since = time.monotonic()
 
     def _passing(self, error: Exception) -> str:
-        """Say why a connection could not be made, if it may be another time.
+        """Return why a connection could not be made, if it may be another time.
 
         Raises:
             FeedRefused: it will not.
@@ -227,7 +227,7 @@ class WebSocket:
 
 
 def place(url: str) -> str:
-    """Give what of an address may be shown: the scheme, the host, the port and the path."""
+    """Return what of an address may be shown: the scheme, the host, the port and the path."""
     try:
         parts = urlsplit(url)
         port = f":{parts.port}" if parts.port else ""
