@@ -97,7 +97,7 @@ def _files(data: str) -> list[Path]:
 
 
 def shown(data: str) -> str:
-    """Return what of a file or an address may be shown and kept: of an address no user, no password and no parameters."""
+    """Return what of a file or an address may be shown and kept: no user, password or parameters of an address."""
     scheme, separator, rest = data.partition("://")
     if not separator:
         return data

@@ -126,7 +126,7 @@ def settled(distances: Sequence[int], stated: int | None = None, *, dates: bool 
 
 
 def usual(apart: Sequence[int]) -> int:
-    """Return the most frequent distance; of several the longest, with which bars begin too early rather than too late."""
+    """Return the most frequent distance; of several the longest, so that bars begin too early rather than late."""
     counts = Counter(apart)
     return max(counts, key=lambda distance: (counts[distance], distance))
 

@@ -154,7 +154,7 @@ class Reader:
             raise UnreadableFile(self.table.path, " ".join(str(error).split())) from None
 
     def _dates_alone(self, share: int) -> tuple[bool, bool]:
-        """Return whether all times are midnights, and of their own offsets; the first mostly shows that they are not."""
+        """Return whether all times are midnights, and of their own offsets; mostly the first one is none."""
         columns = self._columns
         if not self._rule.daily or not self._dates:
             return False, False
@@ -326,7 +326,7 @@ class Reader:
     def _bars(
         self, times: Times, quoted: "np.ndarray[Any, Any]", fields: "dict[str, np.ndarray[Any, Any]]"
     ) -> "np.ndarray[Any, Any] | None":
-        """Return which rows are bars: those with a date alone, with further prices of their time, or with its volume."""
+        """Return which rows are bars: those with a date alone, with further prices of a time, or with its volume."""
         import numpy as np
 
         if self._rule.length is not None or (times.dates is not None and times.dates.all()):

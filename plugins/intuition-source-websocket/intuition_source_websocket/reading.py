@@ -141,7 +141,7 @@ class Reader:
         return event
 
     def _sent(self, path: Path, *contents: Any) -> Any:
-        """Return the time at which something was sent, as nanoseconds UTC or as text with its offset; None if unknown."""
+        """Return the time at which an item was sent: nanoseconds UTC or as text with its offset; None if unknown."""
         sent = path.find(*contents)
         if sent is MISSING or sent is None:
             return None
