@@ -179,7 +179,7 @@ def _ratio(index: int, factor: float) -> str:
     Raises:
         BadCell: it is none of whole numbers.
     """
-    ratio = Fraction(factor).limit_denominator(100) if factor > 0 else Fraction(0)
+    ratio = Fraction(factor).limit_denominator(100) if 0 < factor < math.inf else Fraction(0)
     if not ratio or abs(float(ratio) / factor - 1) > 1e-5:
         raise BadCell(index, f"a split of {factor:g} is none of new for old in whole numbers")
     return f"{ratio.numerator}:{ratio.denominator}"

@@ -99,7 +99,7 @@ class CsvFile:
         if names is None and self.layout.names:
             names = self.layout.names
         if names is None:
-            row = self._delimiter.join(head.first)
+            row = " ".join(self._delimiter.join(head.first).split())
             usual = (
                 "time",
                 "open",
@@ -249,7 +249,9 @@ class CsvFile:
             batch = read
             if not self._numerals.plain:
                 for name in columns.numeric:
-                    batch = _with(batch, name, read_numbers(batch.column(name), self._numerals, name))
+                    amounts = name == columns.numbers.get("volume")
+                    numbers = read_numbers(batch.column(name), self._numerals, name, amounts=amounts)
+                    batch = _with(batch, name, numbers)
             for name in carried:
                 if name in columns.numeric:
                     batch = _with(batch, name, filled := _carried(batch.column(name), last.get(name)))

@@ -98,8 +98,14 @@ def _between(cores: list[str], decimal: str) -> str:
     return ""
 
 
-def read_numbers(column: "pa.Array", numerals: Numerals, name: str) -> "pa.Array":
+def read_numbers(column: "pa.Array", numerals: Numerals, name: str, *, amounts: bool = False) -> "pa.Array":
     """Return written numbers as floats, and nulls for gaps.
+
+    Args:
+        column: the texts.
+        numerals: how they are written.
+        name: what the column is called, for messages.
+        amounts: whether they may be shortened, as 5.2M.
 
     Raises:
         BadCell: the first that is none.
@@ -110,15 +116,15 @@ def read_numbers(column: "pa.Array", numerals: Numerals, name: str) -> "pa.Array
     text = pc.utf8_trim_whitespace(column)
     text = pc.if_else(pc.is_in(text, value_set=pa.array(sorted(GAPS))), pa.scalar(None, pa.string()), text)
     bare = pc.replace_substring_regex(text, rf"^([+-]?)[{_SIGNS}]\s*|\s*[{_SIGNS}]$", r"\1")
-    powers = pc.match_substring_regex(bare, "[KMBT]$")
-    shortened = pc.any(powers).as_py() or False
+    shortened = amounts and bool(pc.any(pc.match_substring_regex(bare, "[KMBT]$")).as_py())
     digits = pc.replace_substring_regex(bare, "[KMBT]$", "") if shortened else bare
     decimal, thousands = re.escape(numerals.decimal), re.escape(numerals.thousands)
     groups = rf"|\d{{1,3}}({thousands}\d{{3}})+" if numerals.thousands else ""
-    right = pc.match_substring_regex(digits, rf"^[+-]?(\d+{groups})?({decimal}\d*)?([eE][+-]?\d+)?$")
+    right = pc.match_substring_regex(digits, rf"^[+-]?(\d+{groups})({decimal}\d+)?([eE][+-]?\d+)?$")
     wrong = pc.index(pc.fill_null(right, fill_value=True), value=False).as_py()
     if wrong >= 0:
         raise BadCell(wrong, not_a_number(column[wrong].as_py(), name))
+    digits = pc.replace_substring_regex(digits, r"^\+", "")
     if numerals.thousands:
         digits = pc.replace_substring(digits, numerals.thousands, "")
     if numerals.decimal != ".":

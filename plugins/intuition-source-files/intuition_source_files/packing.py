@@ -12,7 +12,7 @@ Compression: TypeAlias = Literal["auto", "none", "gzip", "bz2", "xz", "zstd", "l
 COMPRESSIONS: Final = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd", ".lz4": "lz4", ".zip": "zip"}
 """What the ending of a compressed file says."""
 
-DAMAGED: Final = (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile)
+DAMAGED: Final = (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, NotImplementedError)
 """What is raised where a file cannot be read, or is not compressed as it should be."""
 
 
@@ -82,7 +82,10 @@ class _File(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        return int(self._raw.seek(offset, whence))
+        try:
+            return int(self._raw.seek(offset, whence))
+        except ValueError as error:  # as Arrow's own errors are
+            raise OSError(f"the archive is damaged: {error}") from None
 
     def tell(self) -> int:
         return int(self._raw.tell())

@@ -161,6 +161,22 @@ WRITTEN: Final[list[tuple[str, str, str | bytes, str | list[float]]]] = [
         "prices are not adjusted for splits",
     ),
     (
+        "a split beyond all numbers",
+        "daily_adjusted_AAPL.csv",
+        (
+            "timestamp,open,high,low,close,adjusted_close,volume,dividend_amount,split_coefficient\n"
+            "2024-01-02,1,2,1,2,2,5,0,inf\n"
+        ),
+        "line 2: a split of inf is none",
+    ),
+    (
+        "a dollar and a letter",
+        "a.csv",
+        HEAD + "2024-01-02,$10,$12,$9,$11K,100\n",
+        r"`\$11K` in the column `Close` is not",
+    ),
+    ("a row over two lines", "a.csv", '2024-01-02,10,12,9,"11\n",100\n', "its first line is a row"),
+    (
         "a split whose factor cannot be",
         "a.csv",
         "date,open,high,low,close,split\n2024-01-02,1,2,1,2,0.5\n",
