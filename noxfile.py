@@ -61,9 +61,10 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def layers(session: nox.Session) -> None:
-    """The import rules: model below session below edges (import-linter); plugins import the face alone."""
+    """The import rules (import-linter), the face that plugins import, sizes and words."""
     session.run("lint-imports", "--no-cache")
     session.run(*PYTHON, "tools/face.py")
+    session.run(*PYTHON, "tools/house.py")
 
 
 @nox.session

@@ -163,7 +163,7 @@ def _any_price(key: str, value: object) -> float:
 
 
 def read_price(key: str, value: object, *, negative: bool = False) -> float:
-    """Give a price as a float: a number, or a text as JSON writes a number; the one check of all sources.
+    """Return a price as a float: a number, or a text as JSON writes a number; the one check of all sources.
 
     Args:
         key: what it is called, for the error.

@@ -15,7 +15,7 @@ _JUMP: Final = 500
 
 
 class Counter:
-    """Gives the moments of whole numbers of one file, in its order.
+    """The moments of whole numbers of one file, in its order.
 
     Args:
         fixed: whether somebody said what they count, so that the unit does not change.

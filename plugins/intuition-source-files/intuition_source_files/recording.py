@@ -118,7 +118,7 @@ class Recording:
             before = now
 
     def _tell(self, readers: Sequence[Reader]) -> None:
-        """Say once what was asked for and not there."""
+        """Log once what was asked for and not there."""
         gaps = sum((reader.gaps for reader in readers), Counter[str]())
         if gaps:
             shown = ", ".join(f"{sid} {count}" for sid, count in gaps.most_common(5))

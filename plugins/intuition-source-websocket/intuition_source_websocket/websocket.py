@@ -100,7 +100,7 @@ class WebSocketParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class WebSocket:
-    """Gives the quotes of a live feed for as long as anybody asks; it never ends by itself.
+    """Yields the quotes of a live feed for as long as anybody asks; it never ends by itself.
 
     A connection that is lost, or over which no quote has come for a while, is made again, after a wait that doubles
     each time in vain. What was sent in between is lost; where the feed numbers its quotes, the log says how many.
