@@ -1,7 +1,6 @@
 """``intuition check``: hold plugins to what is asked of their kind, and say what to change."""
 
 import sys
-import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -11,6 +10,7 @@ import msgspec
 
 from intuition_core.cli.checklist import DEADLINE, Checklist, Metadata, examine, metadata
 from intuition_core.cli.options import Seconds, blocked_plugins, call_deadline, config_option, verbose_option
+from intuition_core.config.files import UnreadableFile, read_toml
 from intuition_core.contracts import CONTRACT_VERSION
 from intuition_core.errors import IntuitionError, did_you_mean
 from intuition_core.plugins.catalogue import KINDS, Catalogue, Plugin, discover
@@ -87,10 +87,9 @@ def _typed(text: str) -> tuple[str, Any]:
     key, separator, value = text.partition("=")
     if not separator or not key:
         raise click.UsageError(f"--param {text}: expected KEY=VALUE")
-    try:
-        return key, tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        return key, value
+    from intuition_core.params.typed import Typed
+
+    return key, Typed(value).value
 
 
 def _meant(reference: str, kind: str | None, catalogue: Catalogue) -> Iterator[Subject]:
@@ -128,11 +127,11 @@ def _in_folder(folder: Path, kind: str | None) -> Iterator[Subject]:
     """Yield the plugins of a project, installed or not."""
     file = folder / "pyproject.toml"
     try:
-        project = tomllib.loads(file.read_text("utf-8")).get("project", {})
+        project = read_toml(file).get("project", {})
     except FileNotFoundError:
         raise NothingToCheck(str(folder), "it has no pyproject.toml, so it is no plugin's project") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise NothingToCheck(str(file), f"it is no TOML: {error}") from None
+    except UnreadableFile as error:
+        raise NothingToCheck(str(file), str(error)) from None
     about = Metadata(
         str(project.get("version", "")),
         str(project.get("description", "")),
@@ -169,17 +168,18 @@ def _plain(done: Checklist) -> dict[str, Any]:
 
 def _print(done: Checklist, *, first: bool, all_of_it: bool) -> None:
     """Print a checklist; of several, only what did not pass."""
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(highlight=False)
+    from intuition_core.cli.screen import console
+
+    out = console()
     if not first and all_of_it:
-        console.print()
+        out.print()
     mark, colour = _MARKS["fail" if done.failed else "pass"]
     head = Text.assemble((mark, colour), " ", (str(done.plugin), "bold"), f": {done.tier or 'not usable'}")
-    console.print(head, soft_wrap=True)
+    out.print(head, soft_wrap=True)
     for item in done.items:
         if all_of_it or item.mark == "fail":
             mark, colour = _MARKS[item.mark]
             line = Text.assemble("  ", (mark, colour), f" {item.check}", f": {item.detail}" if item.detail else "")
-            console.print(line, soft_wrap=True)
+            out.print(line, soft_wrap=True)

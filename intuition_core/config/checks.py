@@ -7,7 +7,7 @@ constraints of a type are in `intuition_core.config.tables`.
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from functools import cache
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, Final, NamedTuple, get_type_hints
 
 import msgspec
 from msgspec import inspect as shapes
@@ -89,6 +89,8 @@ def unfit_values(values: Configuration, *, recorded: bool = False) -> Iterator[t
     """
     if values.algorithm is not None and values.algorithms:
         yield "algorithms", "[algorithm] is there too; use one or the other"
+    if not recorded and values.session is not None and (problem := unfit_name(values.session)):
+        yield "session", problem
     yield from _account(values)
     yield from _names(values)
     yield from _hooks(values)
@@ -97,6 +99,21 @@ def unfit_values(values: Configuration, *, recorded: bool = False) -> Iterator[t
     yield from _timers(values)
     if not recorded:
         yield from _unheeded(values)
+
+
+def unfit_name(session: str) -> str | None:
+    """Return why a name would be awkward as that of a file, in a shell, or in a topic; None where it is not."""
+    if session.startswith((".", "-")) or session.endswith("."):
+        return f"`{session}` begins with `.` or `-`, or ends with `.`; begin and end with a letter or a digit"
+    if session.partition(".")[0].upper() in _RESERVED:
+        return f"`{session}` is the name of a device on Windows, where no file can have it; choose another name"
+    return None
+
+
+_RESERVED: Final = frozenset(
+    {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(1, 10))}
+)
+"""Names that no file can have on Windows, with whatever ending."""
 
 
 def _account(values: Configuration) -> Iterator[tuple[str, str]]:

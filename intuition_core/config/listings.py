@@ -1,11 +1,11 @@
 """Tables of instruments in files: CSV with a header, or TOML with ``[[instruments]]``."""
 
 import csv
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 from intuition_core.account.instruments import BadInstrument, Instrument, Row
+from intuition_core.config.files import UnreadableFile, parse_toml, read_text
 from intuition_core.errors import IntuitionError, did_you_mean
 
 __all__ = ["BadListing", "Row", "read_listing"]
@@ -27,11 +27,11 @@ def read_listing(path: Path) -> Iterator[Row]:
         BadListing: it cannot be read, or has no table of instruments.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
     except FileNotFoundError:
         raise BadListing(path, "there is no such file; name the table of instruments in [instruments] file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadListing(path, f"cannot be read: {error}") from None
+    except UnreadableFile as error:
+        raise BadListing(path, str(error)) from None
     return _toml(path, text) if path.suffix.lower() == ".toml" else _csv(path, text)
 
 
@@ -75,9 +75,9 @@ def _check_header(path: Path, header: list[str]) -> None:
 
 def _toml(path: Path, text: str) -> Iterator[Row]:
     try:
-        tree = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise BadListing(path, f"no valid TOML: {error}") from None
+        tree = parse_toml(text)
+    except UnreadableFile as error:
+        raise BadListing(path, str(error)) from None
     rows = tree.get("instruments")
     if set(tree) != {"instruments"} or not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise BadListing(path, "expected tables [[instruments]] and nothing else")

@@ -5,7 +5,6 @@ value where the key takes anything else (`Typed`).
 """
 
 import os
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -13,10 +12,12 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from intuition_core.config.checks import range_at, shape, unfit_keys, unfit_values
+from intuition_core.config.files import DEEPEST, UnreadableFile, read_toml
 from intuition_core.config.tables import ALIASES, Configuration
 from intuition_core.errors import IntuitionError
 from intuition_core.params.typed import Typed, complaint, resolve, shown
 from intuition_core.plugins.files import anchored
+from intuition_core.printable import escaped, is_text
 
 FILE: Final = "intuition.toml"
 PREFIX: Final = "INTUITION_"
@@ -202,27 +203,35 @@ def _file(file: Path | None, variables: Mapping[str, str]) -> Path | None:
     if file is not None:
         return file
     if named := variables.get(FILE_VARIABLE):
-        if not Path(named).is_file():
+        if not os.path.lexists(named):
             raise BadConfiguration(Mistake(FILE_VARIABLE, "", f"there is no file {shown(named)}"))
         return Path(named)
-    return Path(FILE) if Path(FILE).is_file() else None
+    try:
+        Path(FILE).lstat()
+    except FileNotFoundError:
+        return None
+    except OSError:
+        pass  # something is there, and reading it says what is wrong
+    return Path(FILE)
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return read_toml(path)
     except FileNotFoundError:
         raise BadConfiguration(Mistake(str(path), "", "there is no such file")) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadConfiguration(Mistake(str(path), "", f"cannot be read: {error}")) from None
-    except tomllib.TOMLDecodeError as error:
-        raise BadConfiguration(Mistake(str(path), "", f"no valid TOML: {error}")) from None
+    except UnreadableFile as error:
+        raise BadConfiguration(Mistake(str(path), "", str(error))) from None
 
 
 def _variables(environment: Mapping[str, str]) -> Iterator[_Layer]:
     for name, text in sorted(environment.items()):
         if name.startswith(PREFIX) and name not in NOT_SETTINGS:
             path = name.removeprefix(PREFIX).lower().split("__")
+            if not is_text(text) or not is_text(name):
+                raise BadConfiguration(Mistake(escaped(name), "", "it holds bytes that are no text; expected UTF-8"))
+            if len(path) > DEEPEST:
+                raise BadConfiguration(Mistake(name, "", f"expected at most {DEEPEST} keys within one another"))
             yield _Layer(name, _nested(path, Typed(text)), ".".join(path))
 
 

@@ -34,7 +34,7 @@ class Typed(str):
         """The TOML value in the text, or the text where it is none."""
         try:
             table = tomllib.loads(f"value = {self}")
-        except (tomllib.TOMLDecodeError, RecursionError):
+        except (ValueError, RecursionError):  # TOMLDecodeError is one; too many digits are another
             table = {}
         return table["value"] if len(table) == 1 else str(self)
 
@@ -88,7 +88,11 @@ def complaint(error: Exception, shape: shapes.Type) -> tuple[str, str]:
 def shown(value: Any) -> str:
     """Return a value as a person writes it, at most 60 characters long."""
     text = {True: "true", False: "false"}.get(value) if isinstance(value, bool) else None
-    text = text or (repr(str(value)) if isinstance(value, str) else repr(value))
+    if text is None:
+        try:
+            text = repr(str(value)) if isinstance(value, str) else repr(value)
+        except ValueError:  # Python refuses to write out thousands of digits
+            text = "a number of thousands of digits"
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

@@ -13,7 +13,6 @@ what cannot be read lets nobody in, and who may only read drives once the table 
 import logging
 import os
 import time
-import tomllib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from typing import Final, Literal, NamedTuple, Self, TypeAlias
 
 import msgspec
 
+from intuition_core.config.files import UnreadableFile, read_toml
 from intuition_core.errors import IntuitionError, did_you_mean
 from intuition_core.rpc.keys import PUBLIC, BadKey, Given, PublicKey, SecretKey, read_public_file, read_secret
 from intuition_core.rpc.throttle import Throttle
@@ -217,13 +217,11 @@ class _BadTable(Exception):
 
 def _read_table(path: Path) -> _Table:
     try:
-        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), _Table)
+        return msgspec.convert(read_toml(path), _Table)
     except FileNotFoundError:
         return {}
-    except tomllib.TOMLDecodeError as error:
-        raise _BadTable(f"no valid TOML: {error}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise _BadTable(f"it cannot be read: {error}") from None
+    except UnreadableFile as error:
+        raise _BadTable(str(error)) from None
     except msgspec.ValidationError as error:
         problem = str(error)
         raise _BadTable(

@@ -10,6 +10,7 @@ import zmq
 from zmq.utils import z85
 
 from intuition_core.errors import IntuitionError
+from intuition_core.folders import config_folder
 
 PublicKey = NewType("PublicKey", str)
 """A public key as text: 40 characters of Z85, each key written in one way only."""
@@ -198,9 +199,7 @@ def public_half(path: Path) -> PublicKey:
 
 def default_folder() -> Path:
     """Return the default folder of key pairs, within the platform's folder for configuration."""
-    from platformdirs import user_config_path
-
-    return user_config_path("intuition", appauthor=False) / "keys"
+    return config_folder() / "keys"
 
 
 def _canonical(text: str) -> str | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from intuition_core.errors import IntuitionError, did_you_mean
+from intuition_core.folders import data_folder
 
 SUFFIX: Final = ".sqlite"
 
@@ -42,9 +43,7 @@ class NoSuchSession(IntuitionError):
 
 def folder() -> Path:
     """Return the folder of sessions, which may not exist yet."""
-    import platformdirs
-
-    return Path(platformdirs.user_data_dir("intuition", appauthor=False)) / "sessions"
+    return data_folder() / "sessions"
 
 
 def session_file(name: str) -> Path:
