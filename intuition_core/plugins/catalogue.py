@@ -21,6 +21,7 @@ from intuition_core.errors import IntuitionError, did_you_mean
 from intuition_core.plugins.distributions import Distribution, distributions, headers, normal
 from intuition_core.plugins.files import FILE, is_file, load_part, module_name, part_file, version_of
 from intuition_core.plugins.first_party import FIRST_PARTY, OWN, how_to_install
+from intuition_core.plugins.interrupts import is_raised_by_plugin
 from intuition_core.supervision.stage import STAGE
 
 KINDS: Final = (
@@ -237,9 +238,9 @@ class Catalogue(msgspec.Struct, frozen=True):
 
         try:
             return loading.load(_group(kind), plugin.name, plugin.target)
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and not is_raised_by_plugin(error):
+                raise
             from intuition_core.plugins.plugin_probe import one_line
 
             raise BrokenPlugin(plugin, f"importing `{plugin.target}` failed with {one_line(error)}") from error

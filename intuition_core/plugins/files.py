@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any, Final, NamedTuple
 
 from intuition_core.errors import IntuitionError, did_you_mean
+from intuition_core.plugins.interrupts import is_raised_by_plugin
 
 FILE: Final = "file"
 """The distribution of parts that come from files."""
@@ -228,7 +229,7 @@ def _imported(path: Path) -> ModuleType:
         exec(code, module.__dict__)  # noqa: S102  # it is what an import does, and the user has named the file
     except BaseException as error:
         del sys.modules[name]
-        if isinstance(error, KeyboardInterrupt):
+        if isinstance(error, KeyboardInterrupt) and not is_raised_by_plugin(error):
             raise
         raise BrokenFile(path, _import_problem(path, error), line=_line(path, error)) from error
     return module

@@ -474,7 +474,8 @@ def test_a_failing_import_names_the_plugin_and_keeps_the_cause(
 
 
 def test_an_interruption_is_not_blamed_on_the_plugin(tmp_path: Path, module: Callable[[str], str]) -> None:
-    install(tmp_path, entries=f"{ALGORITHM}a = {module('raise KeyboardInterrupt')}:A\n")
+    pressed = "import signal; signal.signal(2, signal.default_int_handler); signal.raise_signal(2)"
+    install(tmp_path, entries=f"{ALGORITHM}a = {module(pressed)}:A\n")
     with pytest.raises(KeyboardInterrupt):
         discover(path=[str(tmp_path)]).load("algorithm", "a")
 
