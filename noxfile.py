@@ -194,9 +194,22 @@ def release(session: nox.Session) -> None:
 
 @nox.session
 def chaos(session: nox.Session) -> None:
-    """Kill everything 200 times, simulate 10,000 faulty worlds, send nonsense and too much; ``-- --full``: 1,000."""
+    """Kill everything 200 times, simulate 10,000 faulty worlds, send nonsense and too much; ``-- --full``: 1,000.
+
+    Each command is also run in each odd environment.
+    """
     amount = session.posargs or ["--kills=200", "--seeds=10000"]
-    session.run(*PYTHON, "-m", "pytest", "tests/chaos", "tests/rpc/test_fuzz.py", "-v", *amount, env=CACHED)
+    session.run(
+        *PYTHON,
+        "-m",
+        "pytest",
+        "tests/chaos",
+        "tests/rpc/test_fuzz.py",
+        "tests/cli/test_odd_environments.py",
+        "-v",
+        *amount,
+        env=CACHED,
+    )
 
 
 @nox.session
@@ -220,12 +233,36 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def audit(session: nox.Session) -> None:
+    """Known vulnerabilities of what is pinned, and licences of what is needed; says so where it cannot look them up."""
+    code = subprocess.run([sys.executable, *PYTHON[1:], "tools/audit.py"], check=False).returncode
+    if code == 3:
+        session.skip("not audited: the service that knows vulnerabilities cannot be reached")
+    if code:
+        session.error("something was found; it is named above")
+
+
+@nox.session
 def constraints(session: nox.Session) -> None:
-    """Compare constraints.txt, for pip, with the tested versions in pyproject.toml; ``-- --write`` writes it."""
+    """Compare constraints.txt and hashes.txt, for pip, with the tested versions in pyproject.toml.
+
+    ``-- --write`` writes both; the hashes come from uv.lock, which ``uv sync`` makes.
+    """
     file = Path("constraints.txt")
     pinned = tomllib.loads(Path("pyproject.toml").read_text())["tool"]["uv"]["constraint-dependencies"]
     text = "# Made by `nox -s constraints -- --write` from pyproject.toml.\n" + "".join(f"{line}\n" for line in pinned)
+    hashes = Path("hashes.txt")
     if "--write" in session.posargs:
         file.write_text(text)
+        hashes.write_text(f"# Made by `nox -s constraints -- --write` from uv.lock.\n{_hashes()}")
     elif not file.is_file() or file.read_text() != text:
         session.error("constraints.txt is not what pyproject.toml says; run: nox -s constraints -- --write")
+    elif set(pinned) - {line.split(" ", 1)[0] for line in hashes.read_text().splitlines()}:
+        session.error("hashes.txt is not what pyproject.toml says; run: nox -s constraints -- --write")
+
+
+def _hashes() -> str:
+    """Return what is pinned with the hashes of its files, as `pip install --require-hashes` takes it."""
+    command = ("uv", "export", "--all-packages", "--all-extras", "--all-groups", "--no-emit-workspace")
+    done = subprocess.run((*command, "--no-header", "--no-annotate"), capture_output=True, text=True, check=True)
+    return done.stdout
