@@ -21,12 +21,15 @@ if TYPE_CHECKING:
     from intuition_core.cli.options import market_options as market_options
     from intuition_core.cli.options import settings_of as settings_of
     from intuition_core.cli.options import verbose_option as verbose_option
+    from intuition_core.cli.screen import FILE_WIDTH as FILE_WIDTH
+    from intuition_core.cli.screen import console as console
     from intuition_core.cli.tables import CannotWrite as CannotWrite
     from intuition_core.params.typed import Typed as Typed
 else:
     PLACES: Final = {
         "BadFlag": "cli.options",
         "CannotWrite": "cli.tables",
+        "FILE_WIDTH": "cli.screen",
         "Failures": "cli.failures",
         "Interruption": "cli.interruption",
         "Moment": "cli.options",
@@ -35,6 +38,7 @@ else:
         "Typed": "params.typed",
         "blocked_plugins": "cli.options",
         "config_option": "cli.options",
+        "console": "cli.screen",
         "error_option": "cli.options",
         "interruptible": "cli.interruption",
         "key_and_value": "cli.options",

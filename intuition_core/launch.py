@@ -34,7 +34,13 @@ _ATTENDED: Final = frozenset(("backtest", "compare", "replay", "show"))
 
 
 def run() -> int:
-    """Run the command line of this process, and give the exit code."""
+    """Run the command line of this process, and return the exit code."""
+    _open_missing()
+    if os.getpid() == 1:
+        from intuition_core.supervision.first import work_in_second
+
+        if (code := work_in_second()) is not None:
+            return code
     words = sys.argv[1:]
     command = next((word for word in words if not word.startswith("-")), "")
     is_second = "INTUITION_ATTENDED" in os.environ  # `front.VARIABLE`
@@ -51,8 +57,9 @@ def run() -> int:
 
 
 def _run() -> int:
-    if sys.stdout is None:  # it was closed, and what is written to it is to go nowhere
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  # for as long as the process
+    from intuition_core.supervision.streams import set_up_streams
+
+    set_up_streams()
     from intuition_core.supervision.attended import ATTENDED
 
     if not ATTENDED.begin() and "--supervised" not in sys.argv and sys.stderr is not None:
@@ -74,6 +81,16 @@ def _run() -> int:
         raise
     ATTENDED.finish(code)
     return code
+
+
+def _open_missing() -> None:
+    """Open what is missing of the descriptors 0 to 2, so that no other file gets their numbers."""
+    while True:
+        descriptor = os.open(os.devnull, os.O_RDWR)
+        if descriptor > 2:
+            os.close(descriptor)
+            return
+        os.set_inheritable(descriptor, True)  # noqa: FBT003  # it takes no keyword
 
 
 def _begin_again() -> NoReturn:

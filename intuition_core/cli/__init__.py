@@ -13,6 +13,8 @@ import click
 
 from intuition_core.cli.options import Invocation, blocked_plugins, verbose_option
 from intuition_core.errors import IntuitionError, did_you_mean
+from intuition_core.printable import escaped, is_text
+from intuition_core.supervision.streams import is_output_lost
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -180,8 +182,10 @@ def main(arguments: Sequence[str] | None = None, *, ready: Callable[[], object] 
         from intuition_core.supervision.lifeline import end_with_parent
 
         end_with_parent()
-    invocation = Invocation(sys.argv[1:] if arguments is None else arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    invocation = Invocation(given)
     try:
+        _refuse_unreadable(given)
         if ready is not None:
             ready()
         result = cli.main(arguments, prog_name="intuition", standalone_mode=False, obj=invocation)
@@ -194,15 +198,77 @@ def main(arguments: Sequence[str] | None = None, *, ready: Callable[[], object] 
     except click.Abort as error:
         return 130 if isinstance(error.__cause__, KeyboardInterrupt) else 1
     except IntuitionError as error:
-        if invocation.verbosity >= 2 or os.environ.get("INTUITION_TRACEBACK", "0") not in {"", "0"}:
-            import traceback
-
-            traceback.print_exception(error)
-        click.echo(f"intuition: {error}", err=True)
+        _show_traceback(invocation, error)
+        click.echo(f"intuition: {_without_secrets(str(error))}", err=True)
         return 1
     except BrokenPipeError:
-        # Whoever read our output has seen enough. What is still buffered must not complain at exit.
-        with Path(os.devnull).open("w") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        _give_up_output()  # whoever read it has seen enough
+        return 1
+    except OSError as error:
+        if (problem := _problem_of_system(error)) is None:
+            raise
+        _show_traceback(invocation, error)
+        _give_up_output()
+        click.echo(f"intuition: {problem}", err=True)
         return 1
     return result if isinstance(result, int) else 0
+
+
+class UnreadableText(IntuitionError):
+    """An argument or a variable with bytes that are no text in the encoding of the process."""
+
+    def __init__(self, where: str, text: str) -> None:
+        self.where = where
+        self.text = text
+        super().__init__(
+            f"{where}, {escaped(text)!r}, holds bytes that are no text in {sys.getfilesystemencoding()}; write it in "
+            "UTF-8, and run the command in a UTF-8 locale such as LC_ALL=C.UTF-8"
+        )
+
+
+def _refuse_unreadable(arguments: Sequence[str]) -> None:
+    """Check that the arguments and our variables are text.
+
+    Raises:
+        UnreadableText: one of them is not.
+    """
+    texts = [(f"argument {number}", text) for number, text in enumerate(arguments, 1)]
+    texts += [(name, text) for name, text in os.environ.items() if name.startswith("INTUITION_")]
+    for where, text in texts:
+        if not is_text(where) or not is_text(text):
+            raise UnreadableText(escaped(where), text)
+
+
+def _without_secrets(text: str) -> str:
+    if "intuition_core.params.secrets" not in sys.modules:  # then nothing was given any
+        return text
+    from intuition_core.params.secrets import SECRETS
+
+    return SECRETS.redacted(text)
+
+
+def _show_traceback(invocation: Invocation, error: BaseException) -> None:
+    if invocation.verbosity >= 2 or os.environ.get("INTUITION_TRACEBACK", "0") not in {"", "0"}:
+        import traceback
+
+        click.echo(_without_secrets("".join(traceback.format_exception(error))), err=True)
+
+
+def _problem_of_system(error: OSError) -> str | None:
+    """Return a sentence for an error of the system that no command has foreseen; None where it says too little."""
+    why = error.strerror or str(error)
+    if is_output_lost(error):
+        return f"the standard output cannot be written: {why}; what the command printed is not complete"
+    if error.filename is not None:
+        return f"{os.fsdecode(error.filename)}: {why}"
+    try:
+        os.getcwd()  # noqa: PTH109  # only whether there is one
+    except OSError:
+        return "the working folder is gone; change to another one, and run the command again"
+    return None
+
+
+def _give_up_output() -> None:
+    """Send what is still buffered of the standard output nowhere, so that it does not complain at exit."""
+    with suppress(OSError, ValueError), Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())

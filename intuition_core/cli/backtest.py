@@ -215,7 +215,7 @@ class _Command:
         if self._as_json:
             import msgspec
 
-            sys.stdout.buffer.write(msgspec.json.encode(told) + b"\n")  # JSON is UTF-8 whatever the locale
+            click.echo(msgspec.json.encode(told).decode())
             return
         from intuition_core.cli.summary import show_summary
 
@@ -420,8 +420,9 @@ def _progress(source: "SourceReader | MergedReader", *, quiet: bool) -> Iterator
     if quiet or not sys.stderr.isatty():
         yield lambda _: None
         return
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    from intuition_core.cli.screen import console
 
     columns = (
         TextColumn("{task.fields[events]:>12,} events"),
@@ -430,7 +431,7 @@ def _progress(source: "SourceReader | MergedReader", *, quiet: bool) -> Iterator
         TextColumn("{task.fields[rate]:>10,.0f}/s"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=console(stderr=True), transient=True) as progress:
         task = progress.add_task("", total=None, events=0, rate=0.0)
         began = time.monotonic()
         count = 0

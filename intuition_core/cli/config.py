@@ -1,6 +1,5 @@
 """``intuition config``: what a configuration comes to, and what is wrong with it."""
 
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,7 +60,7 @@ def check(
 
         keys = [{"key": key, "value": value, "origin": origin} for key, value, origin in rows]
         told = {"file": None if found.file is None else str(found.file), "keys": keys, "mistakes": lines}
-        click.echo(msgspec.json.format(msgspec.json.encode(told), indent=2))
+        click.echo(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())
     else:
         for line in lines:
             click.echo(f"intuition: {line}", err=True)
@@ -137,20 +136,18 @@ def _flat(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _print(config: "Config", rows: list[tuple[str, Any, str]]) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    from intuition_core.cli.screen import console
     from intuition_core.cli.show import shown
 
-    console = Console(highlight=False)
-    if not sys.stdout.isatty():
-        console.width = 120
-    console.print(Text(f"file: {config.file or 'none: there is no intuition.toml here, and none is named'}"))
+    out = console(width=120)
+    out.print(Text(f"file: {config.file or 'none: there is no intuition.toml here, and none is named'}"))
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for heading in ("key", "value", "from"):
         table.add_column(heading, overflow="fold")
     for key, value, origin in rows:
         style = "dim" if origin == "default" else ""
         table.add_row(*(Text(text, style=style) for text in (key, shown(value), origin)))
-    console.print(table)
+    out.print(table)

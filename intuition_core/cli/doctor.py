@@ -57,13 +57,14 @@ def doctor(*, as_json: bool, config: Path | None, verbose: int) -> int:  # noqa:
 
         click.echo(json.dumps([finding._asdict() for finding in findings], indent=2))
     else:
-        from rich.console import Console
         from rich.text import Text
 
-        console = Console(highlight=False, soft_wrap=True)
+        from intuition_core.cli.screen import console
+
+        out = console(soft_wrap=True)
         for finding in findings:
             mark, colour = _MARKS[finding.state]
-            console.print(Text.assemble((f"{mark:<5}", colour), (f"{finding.name}: ", "bold"), finding.told))
+            out.print(Text.assemble((f"{mark:<5}", colour), (f"{finding.name}: ", "bold"), finding.told))
     return 1 if any(finding.state == "bad" for finding in findings) else 0
 
 

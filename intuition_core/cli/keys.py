@@ -68,7 +68,7 @@ def list_(*, folder: Path | None, as_json: bool) -> None:
     names = sorted({path.stem for path in files if path.suffix in (PUBLIC, SECRET)})
     pairs = [_pair(chosen, name) for name in names]
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(pairs), indent=2))
+        click.echo(msgspec.json.format(msgspec.json.encode(pairs), indent=2).decode())
     elif not pairs:
         click.echo(f"There are no keys in {chosen}; `intuition keys new NAME` makes some.", err=True)
     else:

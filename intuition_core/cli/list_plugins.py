@@ -146,36 +146,37 @@ def _json(rows: Iterable[Row], *, timed: bool) -> str:
 
 
 def _print(rows: Sequence[Row], *, timed: bool) -> None:
-    from rich.console import Console  # a third of the whole run, and programs do not need it
-    from rich.padding import Padding
+    from rich.padding import Padding  # a third of the whole run, and programs do not need it
     from rich.text import Text
 
-    console = Console(highlight=False)
-    if console.width <= _NARROW:
+    from intuition_core.cli.screen import console
+
+    out = console()
+    if out.width <= _NARROW:
         for row in rows:
             plugin = row.plugin
             state = Text(plugin.status, style=_COLOURS[plugin.status])
             load = "" if row.load_s is None else f" {row.load_s:.2f} s"
             tier = f" {row.tier}" if row.tier else ""
             head = Text.assemble(f"{plugin.kind} ", (plugin.name, "bold"), " ", state, load, tier)
-            console.print(head, overflow="fold")
+            out.print(head, overflow="fold")
             for line in (f"{plugin.distribution} {plugin.version}".strip(), plugin.summary):
-                console.print(Padding(Text(line, style="dim", overflow="fold"), (0, 0, 0, 2)))
+                out.print(Padding(Text(line, style="dim", overflow="fold"), (0, 0, 0, 2)))
     else:
-        _print_table(console, rows, timed=timed)
+        _print_table(out, rows, timed=timed)
     for row in rows:
         plugin = row.plugin
         if plugin.reason:
             colour = _COLOURS[plugin.status]
-            console.print()
-            console.print(Text.assemble((plugin.status, colour), f" {plugin}: {plugin.reason}"), soft_wrap=True)
+            out.print()
+            out.print(Text.assemble((plugin.status, colour), f" {plugin}: {plugin.reason}"), soft_wrap=True)
 
 
-def _print_table(console: "Console", rows: Sequence[Row], *, timed: bool) -> None:
+def _print_table(out: "Console", rows: Sequence[Row], *, timed: bool) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    roomy = console.width >= _ROOMY
+    roomy = out.width >= _ROOMY
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for heading in ("kind", "name", "status"):
         table.add_column(heading, no_wrap=True)
@@ -203,4 +204,4 @@ def _print_table(console: "Console", rows: Sequence[Row], *, timed: bool) -> Non
         elif plugin.summary:
             cells[-2].append(f"\n{plugin.summary}", style="dim")
         table.add_row(*cells)
-    console.print(table)
+    out.print(table)

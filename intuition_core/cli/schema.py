@@ -27,4 +27,4 @@ def schema(*, config: Path | None, verbose: int) -> None:  # noqa: ARG001  # hea
     document, unknown = of_plugins(discover(blocked=blocked_plugins(config)))
     for plugin, problem in unknown:
         click.echo(f"{plugin}: its parameters are not known: {problem}", err=True)
-    click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2))
+    click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())

@@ -76,7 +76,7 @@ def show(*, name: str, as_json: bool, config: Path | None, verbose: int) -> int:
     if as_json:
         import msgspec
 
-        click.echo(msgspec.json.format(msgspec.json.encode(told), indent=2))
+        click.echo(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())
     else:
         _print(told)
     return 0 if told["status"] == "available" else 1
@@ -169,23 +169,22 @@ def _holds(catalogue: Catalogue, kind: str, ref: str) -> bool:
 
 
 def _print(told: dict[str, Any]) -> None:
-    from rich.console import Console
     from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 120
+    from intuition_core.cli.screen import console
+
+    out = console(width=120)
     source = f"{told['distribution']} {told['version']}".strip()
-    console.print(Text.assemble(f"{told['kind']} ", (told["name"], "bold"), f" ({source})"))
+    out.print(Text.assemble(f"{told['kind']} ", (told["name"], "bold"), f" ({source})"))
     if told["reason"]:
-        console.print(Text.assemble((told["status"], "red"), f": {told['reason']}"))
+        out.print(Text.assemble((told["status"], "red"), f": {told['reason']}"))
     about = told["doc"] or told["summary"]
     if about:
-        console.print()
-        console.print(Text(_plain(about)))
-    console.print()
+        out.print()
+        out.print(Text(_plain(about)))
+    out.print()
     if told["parameters"]:
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
         table.add_column("parameter", no_wrap=True)
@@ -196,17 +195,17 @@ def _print(told: dict[str, Any]) -> None:
             default = "required" if each["required"] else "" if each["default"] is None else shown(each["default"])
             takes = f"{each['type']} (secret)" if each["secret"] else each["type"]
             table.add_row(*map(Text, (each["name"], default, takes, _plain(each["doc"]))))
-        console.print(table)
+        out.print(table)
     elif told["parameters"] is not None:
-        console.print("It takes no parameters.")
+        out.print("It takes no parameters.")
     elif told["kind"] not in {"command", "hooks", "report"} and told["status"] == "available":
-        console.print("It declares no parameters, and is given whatever is configured.")
+        out.print("It declares no parameters, and is given whatever is configured.")
     if told["contract"]:
-        console.print()
-        console.print(Text(f"Written for version {told['contract']} of the contract, as `{told['target']}`."))
+        out.print()
+        out.print(Text(f"Written for version {told['contract']} of the contract, as `{told['target']}`."))
     if told["example"]:
-        console.print("To try it:")
-        console.print(Padding(Text(told["example"], overflow="fold"), (0, 0, 0, 2)))
+        out.print("To try it:")
+        out.print(Padding(Text(told["example"], overflow="fold"), (0, 0, 0, 2)))
 
 
 def _plain(text: str) -> str:

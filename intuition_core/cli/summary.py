@@ -1,21 +1,16 @@
 """The table that a backtest ends with."""
 
-import io
 import itertools
-import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from intuition_core.cli.screen import FILE_WIDTH, console
 from intuition_core.contracts import Metric
 from intuition_core.history import History
-
-_FILE_WIDTH: Final = 160
-"""The width, in columns, of output that goes to no terminal."""
 
 _MEASURABLE: Final = 0.05
 """Seconds that a run must take for its speed to be shown."""
@@ -32,15 +27,11 @@ def show_summary(history: History, metrics: Sequence[Metric], told: Mapping[str,
         metrics: its figures.
         told: what the command tells as JSON.
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # not every locale can write the root in √252
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = _FILE_WIDTH
+    out = console(width=FILE_WIDTH)
     table = Table(title=escape(history.title), title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
     facts = _facts(history, told)
     longest = max(len(name) for name, _ in facts)
-    table.add_column(no_wrap=True, min_width=min(longest, console.width // 2))  # or a long path would cut it off
+    table.add_column(no_wrap=True, min_width=min(longest, out.width // 2))  # or a long path would cut it off
     table.add_column(justify="right", no_wrap=True)
     table.add_column(style="dim")
     for name, value in facts:
@@ -48,16 +39,16 @@ def show_summary(history: History, metrics: Sequence[Metric], told: Mapping[str,
     for metric in metrics:
         if metric.name not in _SAID:
             table.add_row(escape(metric.label), _shown(metric), escape(metric.convention))
-    console.print(table)
+    out.print(table)
     for sid, position in history.statement["positions"].items():
-        console.print(f"holds {position['quantity']} {sid}, worth {position['value']}", markup=False)
+        out.print(f"holds {position['quantity']} {sid}, worth {position['value']}", markup=False)
     for reason, count in history.unbooked.items():
-        console.print(f"not booked {count:,}: {reason}", markup=False)
+        out.print(f"not booked {count:,}: {reason}", markup=False)
     for reason, count in itertools.islice(history.shut_out.items(), _REASONS):
-        console.print(f"unfilled {count:,}: {reason}{advice(reason)}", markup=False)
+        out.print(f"unfilled {count:,}: {reason}{advice(reason)}", markup=False)
     for reason, count in itertools.islice(history.refusals.items(), _REASONS):
-        console.print(f"refused {count:,}: {reason}{advice(reason)}", markup=False)
-    console.print(f"decisions {told['decisions_sha256']}", style="dim", markup=False)
+        out.print(f"refused {count:,}: {reason}{advice(reason)}", markup=False)
+    out.print(f"decisions {told['decisions_sha256']}", style="dim", markup=False)
 
 
 _REASONS: Final = 3

@@ -1,6 +1,6 @@
 """Rows into files, as they come: JSON lines, CSV, Parquet."""
 
-import csv
+import re
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 import msgspec
 
 from intuition_core.errors import IntuitionError
+from intuition_core.printable import escaped
 
 FORMATS: Final = ("jsonl", "csv", "parquet")
 
@@ -173,7 +174,8 @@ class _Lines(Table):
         self._stream = path.open("wb") if path is not None else sys.stdout.buffer
 
     def add(self, rows: Iterable[Row]) -> None:
-        self._stream.write(msgspec.json.Encoder().encode_lines(list(rows)))
+        lines = msgspec.json.Encoder().encode_lines(list(rows))
+        self._stream.write(lines if self._own else escaped(lines.decode()).encode())
 
     def close(self) -> None:
         self._stream.flush()
@@ -182,14 +184,21 @@ class _Lines(Table):
 
 
 class _Csv(Table):
+    """Comma-separated values that a spreadsheet can open: no cell is taken for a formula.
+
+    A text that a spreadsheet would calculate is written with an apostrophe before it; numbers are left as they are.
+    Cells with a character that separates cells in any language's spreadsheet are quoted.
+    """
+
     def __init__(self, path: Path | None, columns: Mapping[str, type]) -> None:
         self._own = path is not None
+        self._columns = tuple(columns)
         self._stream = path.open("w", newline="", encoding="utf-8") if path is not None else sys.stdout
-        self._writer = csv.DictWriter(self._stream, list(columns), lineterminator="\n")
-        self._writer.writeheader()
+        self._stream.write(",".join(self._columns) + "\n")
 
     def add(self, rows: Iterable[Row]) -> None:
-        self._writer.writerows(map(_flat, rows))
+        for row in rows:
+            self._stream.write(",".join([_cell(row.get(column)) for column in self._columns]) + "\n")
 
     def close(self) -> None:
         self._stream.flush()
@@ -233,6 +242,26 @@ class _Parquet(Table):
             if value is not None and not isinstance(value, str):
                 flat[name] = msgspec.json.encode(value).decode()
         return flat
+
+
+def _cell(value: Any) -> str:
+    """Return a value as a cell of CSV."""
+    if value is None:
+        return ""
+    if isinstance(value, bool | int | float):
+        return str(value)
+    text = msgspec.json.encode(value).decode() if isinstance(value, dict | list) else str(value)
+    if _FORMULA.match(text) and not _NUMBER.fullmatch(text):
+        text = f"'{text}"
+    if _QUOTED.search(text):
+        text = '"' + text.replace('"', '""') + '"'
+    return text
+
+
+_FORMULA: Final = re.compile(r"[\s\x00]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
+"""Beginnings by which a spreadsheet takes a cell for a formula, those of full width among them."""
+_NUMBER: Final = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
+_QUOTED: Final = re.compile(r"[,;\t\r\n\"|]|^\s|\s$")
 
 
 def _flat(row: Row) -> dict[str, Any]:

@@ -19,7 +19,9 @@ import msgspec
 from intuition_core.cli.options import config_option, key_and_value, rpc_address, verbose_option
 from intuition_core.config.loading import Config, load_config
 from intuition_core.errors import IntuitionError
+from intuition_core.printable import escaped
 from intuition_core.rpc.address import Address, Exposed
+from intuition_core.supervision.streams import styled
 
 if TYPE_CHECKING:
     from intuition_core.supervision.processes import Child
@@ -291,4 +293,5 @@ def _prefix(name: str) -> str:
 
 
 def _say(sentence: str) -> None:
-    click.echo(f"{_prefix('up')}{sentence}", err=True)
+    styled(sys.stderr, f"{_prefix('up')}{escaped(sentence)}\n")
+    sys.stderr.flush()

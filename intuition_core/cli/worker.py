@@ -51,7 +51,7 @@ def work(status: int, lifeline: int, options: Mapping[str, Any]) -> None:
     with ExitStack() as stack:
         stack.callback(shared.leave)
         service = _open_service(settings, catalogue, options, stack, restart=lambda: server.stop())
-        hooks = _listeners(service, settings, listening, options)
+        hooks = _listeners(service, settings, listening, options, stack)
         if service.clock is not None:
             log.info("timers are told by the clock, too, %s after their moment", settings.values.clock.grace)
         server, address = _open_server(service, settings, options, stack)
@@ -110,7 +110,11 @@ def _open_service(
 
 
 def _listeners(
-    service: "Service", settings: Config, listening: Sequence[tuple[str, Any]], options: Mapping[str, Any]
+    service: "Service",
+    settings: Config,
+    listening: Sequence[tuple[str, Any]],
+    options: Mapping[str, Any],
+    stack: ExitStack,
 ) -> "Hooks":
     """Register the console and the hook plugins as listeners of the session, and return the hooks."""
     from intuition_core.plugins.hooks import Hooks
@@ -118,14 +122,14 @@ def _listeners(
 
     session = service.session
     hooks = Hooks(session.name, listening, essential=settings.values.hooks.essential, stop=session.halt)
-    session.listen(
-        Console(
-            sys.stdout,
-            json=options["log_format"] == "json",
-            messages=options["verbose"] > 0,
-            equity=lambda: str(service.account()["equity"]),
-        )
+    console = Console(
+        sys.stdout,
+        json=options["log_format"] == "json",
+        messages=options["verbose"] > 0,
+        equity=lambda: str(service.account()["equity"]),
     )
+    stack.callback(console.close)
+    session.listen(console)
     session.listen(hooks)
     return hooks
 

@@ -5,7 +5,6 @@ A parameter is secret where its type says so: annotated with `intuition_core.Sec
 secret wherever they are.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, get_type_hints
 
@@ -13,12 +12,10 @@ import msgspec
 from msgspec import inspect as shapes
 
 from intuition_core.errors import BadParameter, Mistakes, did_you_mean
+from intuition_core.params.secrets import REDACTED as REDACTED
+from intuition_core.params.secrets import SECRETS, passwords_in, texts_of
+from intuition_core.params.secrets import redacted as redacted
 from intuition_core.params.typed import complaint, resolve
-
-REDACTED: Final = "***"
-"""The text shown in place of a secret."""
-
-_IN_ADDRESS: Final = re.compile(r"(?<=://)([^/@\s:]*):[^/@\s]*(?=@)")
 
 
 def params_class(part: object) -> type | None:
@@ -57,8 +54,10 @@ def check_params(label: str, part: object, values: Mapping[str, Any]) -> Any:
     declared = params_class(part)
     values = read_params(part, values)
     if declared is None:
+        SECRETS.add(_secrets(values, shapes.AnyType()))
         return values
-    secrets = list(_secret_texts(part, values))
+    secrets = list(_secrets(values, shapes.type_info(declared)))
+    SECRETS.add(secrets)
     mistakes = [BadParameter(label, key, redacted(problem, secrets)) for key, problem in _misfits(declared, values)]
     if mistakes:
         raise Mistakes.of(mistakes)
@@ -81,17 +80,18 @@ def shown_params(params: Any) -> dict[str, Any]:
     return _shown(plain, _shape_of(params))
 
 
+def secrets_of(params: Any) -> list[str]:
+    """Return the secrets among the parameters a part was initialised with, as texts that could show up in a message."""
+    try:
+        return list(_secrets(json_params(params), _shape_of(params)))
+    except (TypeError, ValueError):  # a part that nobody configured may be given anything
+        return []
+
+
 def redact_params(part: object, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return parameters as configured, without the secrets among them."""
     declared = params_class(part)
     return _shown(values, shapes.AnyType() if declared is None else shapes.type_info(declared))
-
-
-def redacted(text: str, secrets: list[str]) -> str:
-    """Return a text without secrets and without passwords in addresses."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, REDACTED)
-    return _IN_ADDRESS.sub(rf"\1:{REDACTED}", text)
 
 
 def is_secret(shape: shapes.Type) -> bool:
@@ -153,12 +153,17 @@ def _shown_value(value: Any, shape: shapes.Type) -> Any:
     if isinstance(value, Mapping):
         return _shown(value, shape)
     if isinstance(value, list | tuple):
-        item = next((each.item_type for each in _members(shape) if isinstance(each, _ITEMS)), shapes.AnyType())
+        item = _item(shape)
         return [_shown_value(each, item) for each in value]
     return redacted(value, []) if isinstance(value, str) else value
 
 
 _ITEMS: Final = (shapes.ListType, shapes.VarTupleType, shapes.SetType, shapes.FrozenSetType)
+
+
+def _item(shape: shapes.Type) -> shapes.Type:
+    """Return the type of an item within a list of that type."""
+    return next((each.item_type for each in _members(shape) if isinstance(each, _ITEMS)), shapes.AnyType())
 
 
 def _inner(shape: shapes.Type) -> Any:
@@ -181,23 +186,16 @@ def _members(shape: shapes.Type) -> tuple[shapes.Type, ...]:
     return (shape,)
 
 
-def _secret_texts(part: object, values: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the secrets among parameters as configured, as texts that could show up in a message."""
-    declared = params_class(part)
-    if declared is None:
-        return
-    for field in fields(declared):
-        value = values.get(field.encode_name)
-        if value not in (None, "") and is_secret(field.type):
-            yield from _texts(value)
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _texts(inner)
+def _secrets(value: Any, shape: shapes.Type) -> Iterator[str]:
+    if is_secret(shape):
+        yield from texts_of(value)
+    elif isinstance(value, Mapping):
+        inner = _inner(shape)
+        for key, content in value.items():
+            yield from _secrets(content, inner(key))
     elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _texts(inner)
-    elif not isinstance(value, bool) and len(str(value)) > 1:
-        yield str(value)
+        item = _item(shape)
+        for content in value:
+            yield from _secrets(content, item)
+    elif isinstance(value, str):
+        yield from passwords_in(value)

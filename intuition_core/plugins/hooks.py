@@ -18,6 +18,7 @@ import pluggy
 
 from intuition_core.errors import IntuitionError, did_you_mean
 from intuition_core.history import History, Section
+from intuition_core.params.secrets import SECRETS
 from intuition_core.trading.records import Record
 
 PROJECT: Final = "intuition"
@@ -172,7 +173,7 @@ class Hooks:
         return [section for sections in given for section in sections]
 
     def _failed(self, plugin: str, hook: str, error: BaseException) -> None:
-        problem = str(error) or type(error).__name__
+        problem = SECRETS.redacted(str(error) or type(error).__name__)
         _log.warning("hook plugin %s failed in %s: %s", plugin, hook, problem)
         if plugin in self._essential and self._stop is not None:
             self._stop(f"the essential hook plugin {plugin} failed in {hook}: {problem}")

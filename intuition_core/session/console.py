@@ -1,5 +1,6 @@
 """How records look to a person, and to a program that reads lines."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -8,7 +9,11 @@ from typing import Any, Final, TextIO
 import msgspec
 
 from intuition_core.account.amounts import ROUNDING
+from intuition_core.printable import escaped, on_one_line
+from intuition_core.supervision.outlet import Outlet
 from intuition_core.trading.records import Record, ends_an_order
+
+_log = logging.getLogger(__name__)
 
 _CENT: Final = Decimal("0.01")
 _MINUTE: Final = 60 * 10**9
@@ -60,7 +65,9 @@ def _terms(record: Mapping[str, Any]) -> str:
 
 
 class Console:
-    """Writes records to a stream as they happen, as sentences or as JSON lines; the reader going away is no error.
+    """Writes records to a stream as they happen, as sentences or as JSON lines.
+
+    It raises nothing and waits for nobody: see `Outlet`. A reader that goes away is no error.
 
     Args:
         stream: where to.
@@ -77,7 +84,7 @@ class Console:
         messages: bool = False,
         equity: Callable[[], str] | None = None,
     ) -> None:
-        self._stream: TextIO | None = stream
+        self._outlet = Outlet(stream, told=_tell_trouble)
         self._json = json
         self._equity = equity
         self._told_at: int | None = None
@@ -86,24 +93,17 @@ class Console:
 
     def __call__(self, records: Sequence[Record]) -> None:
         """Write the records of one delivery."""
-        if self._stream is None:
-            return
         if self._json:
-            lines = [msgspec.json.encode(record).decode() for record in records]
+            lines = [escaped(msgspec.json.encode(record).decode()) for record in records]
         else:
-            lines = [
-                f"{_time(record['ts'])} {sentence(record)}"
-                for record in records
-                if record["type"] not in self._left_out
-            ]
+            lines = [_line(record) for record in records if record["type"] not in self._left_out]
             lines += self._told_equity(records)
-        if not lines:
-            return
-        try:
-            self._stream.write("\n".join(lines) + "\n")
-            self._stream.flush()
-        except (OSError, ValueError):  # closed at the other end, or by us
-            self._stream = None
+        if lines:
+            self._outlet.write("\n".join(lines) + "\n")
+
+    def close(self) -> None:
+        """Wait, within a bound, until what was told is written."""
+        self._outlet.close()
 
     def _told_equity(self, records: Sequence[Record]) -> list[str]:
         """Write the equity after a fill, at most once a minute by the time of events."""
@@ -114,6 +114,18 @@ class Console:
             return []
         self._told_at = filled[-1]
         return [f"{_time(filled[-1])} equity {_cash(self._equity())}"]
+
+
+def _tell_trouble(problem: str) -> None:
+    _log.warning("standard output: %s; the journal has every record", problem)
+
+
+def _line(record: Record) -> str:
+    """Return a record as one line; of one that cannot be told, its type and its number."""
+    try:
+        return f"{_time(record['ts'])} {on_one_line(sentence(record))}"
+    except Exception as error:  # noqa: BLE001  # it is committed, and the others are told
+        return f"{record['type']} {record['id']} cannot be told: {type(error).__name__}"
 
 
 def _time(ts: int) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from intuition_core.errors import BadParameter, IntuitionError, PartFailed
 from intuition_core.params.checking import check_params, parameter_names
+from intuition_core.params.secrets import SECRETS
 from intuition_core.plugins.catalogue import Catalogue
 from intuition_core.sources.reading import MergedReader, SourceReader
 
@@ -250,7 +251,7 @@ def _opened(
     except IntuitionError:
         raise
     except Exception as error:
-        raise PartFailed(part.label, "initialize", f"{type(error).__name__}: {error}") from error
+        raise PartFailed(part.label, "initialize", SECRETS.redacted(f"{type(error).__name__}: {error}")) from error
     return SourceReader(part.name, part.label, source, ", ".join(map(shown, data)), **rest)
 
 

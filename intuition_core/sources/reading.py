@@ -8,6 +8,7 @@ from typing import Any, Final
 from intuition_core.account.actions import ACTIONS, checked
 from intuition_core.data import RATES, Event, normalise
 from intuition_core.errors import BadData, IntuitionError, PartFailed
+from intuition_core.params.secrets import SECRETS
 from intuition_core.sources.merge import merge
 from intuition_core.sources.taken import Taken, lines
 
@@ -129,7 +130,7 @@ class SourceReader:
             except IntuitionError:
                 raise
             except Exception as error:
-                raise PartFailed(self._label, "batches", f"{type(error).__name__}: {error}") from error
+                raise PartFailed(self._label, "batches", _what_raised(error)) from error
             if self._start is not None or self._end is not None or self._symbols:
                 batch = list(self._asked_for(iter(batch)))
             if batch:
@@ -146,7 +147,7 @@ class SourceReader:
             except IntuitionError:
                 raise
             except Exception as error:
-                raise PartFailed(self._label, "events", f"{type(error).__name__}: {error}") from error
+                raise PartFailed(self._label, "events", _what_raised(error)) from error
             number += 1
             try:
                 events = normalise(payload, now=_no_clock, negative_prices=self._negative_prices)
@@ -249,3 +250,7 @@ class MergedReader:
 
 def _no_clock() -> int:
     raise BadData("missing, and every event of a source needs one", field="ts")
+
+
+def _what_raised(error: Exception) -> str:
+    return SECRETS.redacted(f"{type(error).__name__}: {error}")

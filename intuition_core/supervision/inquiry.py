@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from intuition_core.printable import escaped
 from intuition_core.supervision.endings import how_it_ended
 from intuition_core.supervision.shared_status import Beat, SharedStatus
 from intuition_core.supervision.supervisor_status import SupervisorStatus
@@ -162,7 +163,7 @@ class Inquiry:
         with suppress(OSError, ValueError):
             # What showed the progress had no time to give the cursor back.
             stream.write("\r\x1b[2K\x1b[?25h" if stream.isatty() else "")
-            stream.write(f"intuition: {what}\n")
+            stream.write(f"intuition: {escaped(what)}\n")
             stream.flush()
 
 

@@ -17,8 +17,10 @@ from typing import IO, Final, TextIO
 import msgspec
 
 from intuition_core.backoff import Backoff
+from intuition_core.printable import escaped
 from intuition_core.supervision.endings import STEADY, how_it_ended
 from intuition_core.supervision.lifeline import PATIENCE, VARIABLE, lifeline
+from intuition_core.supervision.streams import styled
 
 READY_WITHIN: Final = 30.0
 """Seconds that a child has to become ready."""
@@ -122,7 +124,7 @@ class Supervisor:
             running.start(held)
 
     def _say(self, running: "_Running", sentence: str) -> None:
-        self._err.write(f"{self._prefix(running.child.name)}{sentence}\n")
+        styled(self._err, f"{self._prefix(running.child.name)}{sentence}\n")
         self._err.flush()
 
 
@@ -204,5 +206,5 @@ class _Running:
             for line in source:
                 if self.child.ready is not None and self.child.ready in line:
                     self.ready.set()
-                target.write(f"{self._prefix}{line.rstrip()}\n")
+                styled(target, f"{self._prefix}{escaped(line.rstrip())}\n")
                 target.flush()

@@ -13,13 +13,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from types import FrameType
-from typing import IO, Any, Final, NoReturn, TextIO
+from typing import Any, Final, NoReturn, TextIO
+
+from intuition_core.printable import escaped
+from intuition_core.supervision.streams import Screen, binary, caller, is_styled, settings
 
 _SPEAKING: Final = (
     "intuition_core.cli",
     "intuition_core.session.console",
     "intuition_core.launch",
+    "intuition_core.supervision.outlet",
     "intuition_core.supervision.processes",
+    "intuition_core.supervision.streams",
 )
 """Modules of the core that write to standard output."""
 
@@ -160,15 +165,7 @@ class Stage:
         except (OSError, ValueError):  # it is closed, so that nothing can be taken for data
             return
         self._stdout = kept
-        binary = open(kept, "wb", buffering=-1 if own.buffer is not None else 0)  # noqa: SIM115, PTH123  # it is for as long as the process
-        sys.stdout = _Output(
-            self,
-            binary,
-            encoding=own.encoding,
-            errors=own.errors,
-            line_buffering=own.line_buffering,
-            write_through=own.write_through,
-        )
+        sys.stdout = _Output(self, binary(kept, buffered=not own.write_through), **settings(own))
         sys.__stdout__ = sys.stdout  # type: ignore[misc]  # code that uses the original stream gets this one
         self._pid = os.getpid()
         os._exit = self._ended  # type: ignore[assignment]  # its caller is reported
@@ -176,7 +173,7 @@ class Stage:
     def _ended(self, code: int) -> NoReturn:
         """End the process, and write which part asked for it."""
         watched = "--supervised" in sys.argv  # then the supervisor reports the part
-        if os.getpid() == self._pid and not watched and (who := self.speaker(_caller(2))) is not None:
+        if os.getpid() == self._pid and not watched and (who := self.speaker(caller(2))) is not None:
             with suppress(Exception):
                 self.finish()
                 self.tell(who or "a part", f"ended the process, with exit code {code}")
@@ -184,28 +181,32 @@ class Stage:
         self._exit(code)
 
 
-class _Output(io.TextIOWrapper):
+class _Output(Screen):
     """The standard output of the command, to which parts cannot write."""
 
-    def __init__(self, stage: Stage, binary: IO[bytes], **options: Any) -> None:
-        super().__init__(binary, **options)
+    def __init__(self, stage: Stage, stream: Any, **options: Any) -> None:
+        super().__init__(stream, **options)
         self._stage = stage
 
     def write(self, text: str) -> int:
         """Write text; that of a part goes to standard error."""
-        who = self._stage.speaker(_caller(2))
+        frame = caller(2)
+        who = self._stage.speaker(frame)
         if who is None:
-            return super().write(text)
-        self._stage.write(who, text)
+            self.styled(text if is_styled(frame) else escaped(text))
+        else:
+            self._stage.write(who, text)
         return len(text)
 
     def writelines(self, lines: Any) -> None:
         """Write lines one by one."""
-        who = self._stage.speaker(_caller(2))
+        frame = caller(2)
+        who = self._stage.speaker(frame)
+        text = "".join(lines)
         if who is None:
-            super().writelines(lines)
+            self.styled(text if is_styled(frame) else escaped(text))
         else:
-            self._stage.write(who, "".join(lines))
+            self._stage.write(who, text)
 
     @property
     def buffer(self) -> Any:
@@ -226,15 +227,7 @@ class _Output(io.TextIOWrapper):
         return super().detach() if self._is_ours() else self.buffer
 
     def _is_ours(self) -> bool:
-        return self._stage.speaker(_caller(3)) is None
-
-
-def _caller(depth: int) -> FrameType | None:
-    """Return the frame of the caller; None where the caller is not Python code, such as a built-in exit handler."""
-    try:
-        return sys._getframe(depth)
-    except ValueError:
-        return None
+        return self._stage.speaker(caller(3)) is None
 
 
 def _called(engine: Any) -> str | None:
@@ -251,7 +244,7 @@ def _to_standard_error(who: str, line: str) -> None:
     stream: TextIO | None = sys.stderr
     if stream is not None:
         with suppress(OSError, ValueError):
-            stream.write(f"{who}: {line}\n")
+            stream.write(f"{who}: {escaped(line)}\n")
             stream.flush()
 
 

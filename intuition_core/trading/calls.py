@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
 from intuition_core.errors import PartFailed
+from intuition_core.params.checking import secrets_of
+from intuition_core.params.secrets import redacted
 from intuition_core.trading.composition import Part
 
 
@@ -38,6 +40,11 @@ def attempt(function: Callable[[Any], Any], argument: Any) -> Any:
         return Raised(error)
 
 
+def what_raised(part: Part, error: BaseException) -> str:
+    """Return the name and the text of a part's error, without the part's secrets."""
+    return redacted(f"{type(error).__name__}: {error}", secrets_of(part.params))
+
+
 @contextmanager
 def failing(part: Part, method: str) -> Iterator[None]:
     """Turn whatever a part's method raises into `PartFailed`; only a `KeyboardInterrupt` passes.
@@ -50,4 +57,4 @@ def failing(part: Part, method: str) -> Iterator[None]:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        raise PartFailed(part.label, method, f"{type(error).__name__}: {error}") from error
+        raise PartFailed(part.label, method, what_raised(part, error)) from error

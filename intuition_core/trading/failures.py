@@ -9,6 +9,7 @@ from typing import Any
 from intuition_core.contracts import Data
 from intuition_core.determinism.apart import leave_if_forked
 from intuition_core.errors import PartFailed
+from intuition_core.trading.calls import what_raised
 from intuition_core.trading.composition import Part
 from intuition_core.trading.records import Recorder
 
@@ -66,7 +67,7 @@ class Failures:
         part, seq = self._parts[number - 1], self._recorder.seq
         leave_if_forked(self._process, part.label, error)
         called = not isinstance(error, NotCalled)
-        what = f"{type(error).__name__}: {error}" if called else str(error)
+        what = what_raised(part, error) if called else str(error)
         problem = str(PartFailed(part.label, method, what))
         where = f"event {seq}" if self._event_id is None else f"event {seq} (id {self._event_id!r:.60})"
         close = self._log.isEnabledFor(logging.DEBUG)

@@ -15,9 +15,17 @@ from intuition_compare.following import Following
 from intuition_compare.picture import check_picture, draw
 from intuition_compare.rows import line
 from intuition_compare.table import table
-from intuition_compare.telling import console, tell
+from intuition_compare.telling import tell
 from intuition_compare.variants import beside, combined
-from intuition_core.commands import Interruption, Monitor, blocked_plugins, interruptible, key_and_value
+from intuition_core.commands import (
+    FILE_WIDTH,
+    Interruption,
+    Monitor,
+    blocked_plugins,
+    console,
+    interruptible,
+    key_and_value,
+)
 from intuition_core.runs import FollowedSession, discover
 
 _PAUSE: Final = 0.5
@@ -74,7 +82,7 @@ def compare_session(
 
 def _follow(following: Following, interruption: Interruption, *, as_json: bool) -> None:
     """Show the comparison anew each time that the session has taken more, until Ctrl-C."""
-    out = console()
+    out = console(width=FILE_WIDTH)
     shown = Live(console=out, auto_refresh=False, transient=True) if out.is_terminal and not as_json else None
     with shown or nullcontext():
         more = True
