@@ -134,3 +134,13 @@ def test_a_slow_reader_of_the_log_delays_nobody() -> None:
     process.stdout.close()
     eventually(lambda: process.poll() == 0)
     assert [int(line.split()[0]) for line in lines] == list(range(2000))
+
+
+def test_lines_for_the_systems_journal_begin_with_their_priority() -> None:
+    program = (
+        "import os; status = os.fstat(2); os.environ['JOURNAL_STREAM'] = f'{status.st_dev}:{status.st_ino}'; "
+        "from intuition_core.cli.logs import set_up_logging; log = set_up_logging(); "
+        "log.info('told'); log.warning('a\\nb'); log.error('c')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stderr == "<6>told\n<4>WARNING: a\n<4>    b\n<3>ERROR: c\n"
