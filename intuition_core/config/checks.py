@@ -4,6 +4,7 @@
 constraints of a type are in `intuition_core.config.tables`.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from functools import cache
@@ -105,7 +106,9 @@ def unfit_name(session: str) -> str | None:
     """Return why a name would be awkward as that of a file, in a shell, or in a topic; None where it is not."""
     if session.startswith((".", "-")) or session.endswith("."):
         return f"`{session}` begins with `.` or `-`, or ends with `.`; begin and end with a letter or a digit"
-    if session.partition(".")[0].upper() in _RESERVED:
+    # In small letters sessions of these names are kept on systems where that is harmless, and go on there.
+    device = session.partition(".")[0]
+    if (device.upper() if os.name == "nt" else device) in _RESERVED:
         return f"`{session}` is the name of a device on Windows, where no file can have it; choose another name"
     return None
 

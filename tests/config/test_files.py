@@ -67,14 +67,14 @@ def test_endless_files_end(tmp_path: Path) -> None:
         read_toml(Path("/dev/zero"))
 
 
-@pytest.mark.parametrize("name", [".", "..", ".x", "-rf", "--session", "CON", "nul", "com1", "LPT9", "aux.old", "x."])
+@pytest.mark.parametrize("name", [".", "..", ".x", "-rf", "--session", "CON", "NUL", "COM1", "LPT9", "AUX.old", "x."])
 def test_names_of_sessions_that_files_or_shells_mistake_are_refused(name: str) -> None:
     assert unfit_name(name)
     with pytest.raises(BadConfiguration, match=r"--session"):
         load_config(flags={"session": name}, environment={})
 
 
-@pytest.mark.parametrize("name", ["a", "a.b", "random-naive", "_x", "console", "com10", "x-"])
+@pytest.mark.parametrize("name", ["a", "a.b", "random-naive", "_x", "console", "con", "COM10", "x-"])
 def test_other_names_of_sessions_are_taken(name: str) -> None:
     assert load_config(flags={"session": name}, environment={}).values.session == name
 
