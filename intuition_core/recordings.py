@@ -12,8 +12,10 @@ from intuition_core.sources.columns import NAMES as COLUMN_NAMES
 from intuition_core.sources.columns import PRICES as PRICE_FIELDS
 from intuition_core.sources.columns import SPLITS as SPLIT_COLUMNS
 from intuition_core.sources.columns import known_name, plain_name
+from intuition_core.sources.frames import UNNAMED as UNNAMED_FRAME
 from intuition_core.sources.merge import merge, ordered
 from intuition_core.sources.merge import rank as rank_in_moment
+from intuition_core.sources.pages import Page, TryLater
 from intuition_core.sources.stamps import DAY
 from intuition_core.sources.stamps import ENOUGH as ENOUGH_DISTANCES
 from intuition_core.sources.stamps import FEWEST as FEWEST_DISTANCES
@@ -39,7 +41,10 @@ __all__ = [
     "RATES",
     "SPLIT_COLUMNS",
     "TIME_UNITS",
+    "UNNAMED_FRAME",
+    "Page",
     "Taken",
+    "TryLater",
     "bar_length",
     "check_time_format",
     "checked_action",

@@ -138,6 +138,25 @@ def _hours(config: Config, catalogue: Catalogue, instruments: Iterable[Instrumen
     return tuple(_hours_of(part, f"calendar {name}", calendar, symbols[calendar]) for calendar in sorted(symbols))
 
 
+def calendar_hours(config: Config, catalogue: Catalogue, calendar: str, *, use: str) -> Hours:
+    """Return the hours of one calendar, from the plugin that ``[instruments] calendars`` names.
+
+    Args:
+        config: the configuration.
+        catalogue: the plugins there are.
+        calendar: its name, such as ``XNYS``.
+        use: what it is for, for errors.
+
+    Raises:
+        PartFailed: the plugin has no such calendar.
+        IntuitionError: the plugin cannot be used.
+    """
+    name = config.values.instruments.calendars
+    with chosen(config, "instruments.calendars"):
+        part = _initialized(config, catalogue, "calendar", name, {}, "instruments.calendars")
+    return _hours_of(part, f"calendar {name}", calendar, use)
+
+
 def _hours_of(part: Any, label: str, calendar: str, symbol: str) -> Hours:
     try:
         breaks = part.breaks(calendar) if hasattr(part, "breaks") else ()

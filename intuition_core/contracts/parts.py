@@ -177,7 +177,12 @@ class Source(Protocol):
     ``symbols``, the source leaves out what is not asked for.
 
     ``taken()`` says how recorded data was read, as far as it was: a list of `intuition_core.recordings.Taken`, of
-    which commands print a line.
+    which commands print a line. ``files()`` names the files that are read, as paths: a run keeps their hashes.
+
+    ``fetch(sid, start, end)`` makes one request for the events of a symbol from ``start`` up to ``end`` and not with
+    it, nanoseconds UTC, and returns an `intuition_core.recordings.Page`: the first of them, oldest first, and up to
+    when nothing is missing. It raises `intuition_core.recordings.TryLater` where it has to wait. An attribute
+    ``pause`` is the seconds that the venue wants between two requests. ``intuition data fetch`` keeps what comes.
 
     An attribute ``live`` that is true says that it gives what happens now, in the order of arrival: its ``ts`` may go
     back where one event has overtaken another.

@@ -5,12 +5,14 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import cache, partial
 from itertools import groupby
 from pathlib import Path, PurePath
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
-from intuition_core.errors import BadParameter, IntuitionError, PartFailed
+from intuition_core.errors import BadParameter, IntuitionError, PartFailed, did_you_mean
 from intuition_core.params.checking import check_params, parameter_names
 from intuition_core.params.secrets import SECRETS
 from intuition_core.plugins.catalogue import Catalogue
+from intuition_core.sources.datasets.places import dataset_names, look_up, split_pin
+from intuition_core.sources.frames import NamedFrame, name_frames, shown_name
 from intuition_core.sources.reading import MergedReader, SourceReader
 
 BY_SUFFIX: Final = {
@@ -38,6 +40,16 @@ COMPRESSED: Final = frozenset({".gz", ".bz2", ".xz", ".zst", ".lz4", ".zip"})
 BY_SCHEME: Final = {"ws": "websocket", "wss": "websocket"}
 """Which source reads an address, by how it begins; `sql` reads the others."""
 
+Frame: TypeAlias = Any
+"""A frame of pandas, polars, Arrow or DuckDB, or a mapping of symbols to such frames; see `frames`."""
+
+DATASET: Final = "dataset"
+"""The source that reads datasets, which is the core's own."""
+
+_FRAME: Final = "frame"
+_FRAMES_BY: Final = "parquet"
+"""The source whose `Frames` reads frames."""
+
 _NUMBERED: Final = re.compile(r"([1-9][0-9]{0,5})\.(.+)")
 """A parameter of the source that reads what was named in this place, counted from 1."""
 
@@ -54,18 +66,22 @@ class UnknownData(IntuitionError):
         why = f"known endings: {known}"
         if self.sources:
             why = f"it has files for {' and '.join(f'`{name}`' for name in self.sources)}"
-        super().__init__(f"{data}: cannot tell which source reads this ({why}); name it by --source")
+        near = did_you_mean(split_pin(data)[0], dataset_names())
+        super().__init__(f"{data}: cannot tell which source reads this ({why}){near or ';'} name it by --source")
 
 
 def reader_of(data: str) -> str:
-    """Name the source that reads a file, the files of a folder or of a pattern, or an address.
+    """Name the source that reads a dataset, a file, the files of a folder or of a pattern, or an address.
 
     Raises:
+        DatasetOrFile: a dataset has the name, and a file or a folder here.
         UnknownData: nothing tells, or files are for several sources.
     """
     scheme, separator, _ = data.partition("://")
     if separator:
         return BY_SCHEME.get(scheme, "sql")
+    if look_up(data) is not None:
+        return DATASET
     name = _by_name(data)
     if name is None:
         found = {source for file in _files(data) if (source := _by_name(file.name)) is not None}
@@ -110,10 +126,10 @@ def shown(data: str) -> str:
 
 
 def open_source(
-    catalogue: Catalogue,
+    catalogue: Catalogue | str | Frame,
     name: str | None = None,
     *,
-    data: Sequence[str] = (),
+    data: Sequence[str | Frame] = (),
     params: Mapping[str, Any] | None = None,
     start: int | None = None,
     end: int | None = None,
@@ -126,10 +142,11 @@ def open_source(
     Events of equal time come in the order of the data, and those of a source that is read beside it last.
 
     Args:
-        catalogue: the plugins there are.
+        catalogue: the plugins there are; or the first of the data, which the plugins that are installed read.
         name: the source; without it the data tells.
-        data: files or addresses, given to the sources as their parameter ``path`` or ``url``. Neighbours that one
-            source reads are given to it together.
+        data: files or addresses, given to the sources as their parameter ``path`` or ``url``; names of datasets; frames
+            of pandas, polars, Arrow or DuckDB, or a mapping of symbols to frames. Neighbours that one source reads are
+            given to it together.
         params: their other parameters; of several sources, each gets those that it takes. ``2.KEY`` is a parameter of
             the source that reads the second of the data, and of no other.
         start: leave out what is before this, in nanoseconds UTC.
@@ -141,11 +158,27 @@ def open_source(
     Raises:
         UnknownData: neither the name nor the data says which source it is.
         BadParameter: no source takes a parameter, or one needs another.
+        NoFrame: something is neither the name of data nor a frame.
         IntuitionError: a plugin cannot be used, or cannot read the data.
     """
-    common, own = _assigned(params or {}, len(data))
+    if not isinstance(catalogue, Catalogue):
+        from intuition_core.plugins.catalogue import discover
+
+        return open_source(
+            discover(),
+            name,
+            data=[catalogue, *data],
+            params=params,
+            start=start,
+            end=end,
+            symbols=symbols,
+            negative_prices=negative_prices,
+            beside=beside,
+        )
+    given = name_frames(data)
+    common, own = _assigned(params or {}, len(given))
     wanted = {"start": start, "end": end, "symbols": tuple(symbols), "negative_prices": negative_prices}
-    choices = _choices(catalogue, name, data, own, beside=beside)
+    choices = _choices(catalogue, name, given, own, beside=beside)
     if len(choices) == 1:
         return _opened(choices[0], common, wanted)
     known = frozenset(key for choice in choices for key in choice.part.takes)
@@ -169,15 +202,45 @@ class _Choice(NamedTuple):
     """A source that is to be opened: what it reads, and the parameters of no other."""
 
     part: _Part
-    data: tuple[str, ...]
+    data: tuple[str | NamedFrame, ...]
     own: Mapping[str, Any]
 
 
 def _found(catalogue: Catalogue, name: str) -> _Part:
+    if name == DATASET:
+        from intuition_core.sources.datasets.reading import Dataset
+
+        return _Part(DATASET, "source dataset", Dataset, frozenset(parameter_names(Dataset) or ()))
+    if name == _FRAME:
+        return _frames(catalogue)
     plugin = catalogue.find("source", name)
     factory: Any = catalogue.load("source", name)
     label = f"source {plugin.name} ({plugin.distribution} {plugin.version})"
     return _Part(plugin.name, label, factory, frozenset(parameter_names(factory) or ()))
+
+
+def _frames(catalogue: Catalogue) -> _Part:
+    """Return the source that reads frames, which comes with the one that reads Parquet.
+
+    Raises:
+        BadParameter: the one that is installed reads none.
+    """
+    part = _found(catalogue, _FRAMES_BY)
+    factory = getattr(part.factory, "Frames", None)
+    if factory is None:
+        raise BadParameter(part.label, None, "it reads no frames; bring intuition-source-files up to date")
+    return _Part(_FRAME, part.label, factory, part.takes)
+
+
+def _reader(data: str | NamedFrame) -> str:
+    return reader_of(data) if isinstance(data, str) else _FRAME
+
+
+def _own(data: str | NamedFrame) -> str | None:
+    """Name the source that reads data of the core's own kinds; None for all other data."""
+    if isinstance(data, NamedFrame):
+        return _FRAME
+    return DATASET if look_up(data) is not None else None
 
 
 def _assigned(params: Mapping[str, Any], count: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -200,7 +263,12 @@ def _assigned(params: Mapping[str, Any], count: int) -> tuple[dict[str, Any], li
 
 
 def _choices(
-    catalogue: Catalogue, name: str | None, data: Sequence[str], own: Sequence[Mapping[str, Any]], *, beside: bool
+    catalogue: Catalogue,
+    name: str | None,
+    data: Sequence[str | NamedFrame],
+    own: Sequence[Mapping[str, Any]],
+    *,
+    beside: bool,
 ) -> list[_Choice]:
     """Return which sources read what."""
     part = cache(partial(_found, catalogue))
@@ -208,10 +276,10 @@ def _choices(
     if named is None and not data:
         raise UnknownData("no data")
     if named is not None and (named.reads_data or not beside):
-        readers = [named] * len(data)
+        readers = [named if (own_kind := _own(each)) is None else part(own_kind) for each in data]
     else:
         try:
-            readers = [part(reader_of(each)) for each in data]
+            readers = [part(_reader(each)) for each in data]
         except UnknownData:
             if named is None:
                 raise
@@ -221,7 +289,7 @@ def _choices(
         read = tuple(each for _, _, each in rows)
         together = [read] if "url" not in reader.takes or "path" in reader.takes else [(each,) for each in read]
         choices += [_Choice(reader, each, params) for each in together]
-    if named is not None and named not in readers:
+    if named is not None and named not in readers and not (data and named.reads_data):
         choices.append(_Choice(named, (), {}))
     return choices
 
@@ -245,20 +313,23 @@ def _opened(
         else:
             rest[key] = value
     try:
-        source = part.factory()
+        source = part.factory(data) if part.name == _FRAME else part.factory()
         if hasattr(source, "initialize"):
             source.initialize(check_params(f"source {part.name}", part.factory, given))
     except IntuitionError:
         raise
     except Exception as error:
         raise PartFailed(part.label, "initialize", SECRETS.redacted(f"{type(error).__name__}: {error}")) from error
-    return SourceReader(part.name, part.label, source, ", ".join(map(shown, data)), **rest)
+    told = {key: value for key, value in given.items() if key not in ("path", "url")}
+    names = ", ".join(shown(shown_name(each)) for each in data)
+    return SourceReader(part.name, part.label, source, names, options=told, **rest)
 
 
-def _data_parameter(part: _Part, data: tuple[str, ...]) -> dict[str, Any]:
+def _data_parameter(part: _Part, data: tuple[str | NamedFrame, ...]) -> dict[str, Any]:
+    names = tuple(map(shown_name, data))
     if "path" in part.takes:
-        return {"path": data}
+        return {"path": names}
     if "url" in part.takes:
-        [address] = data
+        [address] = names
         return {"url": address if "://" in address else f"sqlite:///{address}"}
     raise BadParameter(part.label, None, "it takes no `path` and no `url`, so --data means nothing to it")

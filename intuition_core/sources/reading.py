@@ -1,15 +1,21 @@
 """The events of sources that are open: checked, in order, only those that are asked for; of several as one course."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
 from itertools import chain, islice
+from pathlib import Path
 from typing import Any, Final
+
+import msgspec
 
 from intuition_core.account.actions import ACTIONS, checked
 from intuition_core.data import RATES, Event, normalise
 from intuition_core.errors import BadData, IntuitionError, PartFailed
 from intuition_core.params.secrets import SECRETS
+from intuition_core.sources.contents import Content, digest_of, files_of, of_files, stamps_of
 from intuition_core.sources.merge import merge
+from intuition_core.sources.pages import BadPage, NotAsked, TryLater
 from intuition_core.sources.taken import Taken, lines
 
 _BATCH: Final = 1000
@@ -32,6 +38,7 @@ class SourceReader:
 
     Attributes:
         name: the plugin's name.
+        options: the parameters, by the first digits of their hash.
 
     Args:
         name: the plugin's name.
@@ -42,6 +49,7 @@ class SourceReader:
         end: leave out what is not before this.
         symbols: leave out other symbols, but no rates of currencies, which what is left may need.
         negative_prices: let zero and negative prices pass.
+        options: the parameters that it has, without those that name the data.
     """
 
     def __init__(
@@ -51,6 +59,7 @@ class SourceReader:
         source: Any,
         data: str = "",
         *,
+        options: Mapping[str, Any] | None = None,
         start: int | None = None,
         end: int | None = None,
         symbols: tuple[str, ...] = (),
@@ -64,6 +73,12 @@ class SourceReader:
         self._end = end
         self._symbols = frozenset(symbols)
         self._negative_prices = negative_prices
+        span = {"start": start, "end": end, "symbols": symbols, "negative_prices": negative_prices}
+        self._options = digest_of({**span, **(options or {})})
+        self.options = digest_of(options or {})
+        self._files: dict[Path, tuple[int, int]] | None = None
+        self._digest = sha256()
+        self._complete = False
 
     def __str__(self) -> str:
         """Return which source it is, and what it reads, without passwords."""
@@ -94,6 +109,79 @@ class SourceReader:
         """Return a line for each way in which the data was read."""
         return lines(self.taken)
 
+    @property
+    def pause(self) -> float | None:
+        """The seconds that the source wants between two requests; None where it does not say."""
+        pause = getattr(self._source, "pause", None)
+        return None if pause is None else float(pause)
+
+    def fetch(self, sid: str, start: int, end: int) -> tuple[list[Event], int]:
+        """Return the first events of a symbol of a span of time, and up to when they are all, by one request.
+
+        Args:
+            sid: the symbol.
+            start: the time of the first event, nanoseconds UTC.
+            end: the time before which events are wanted, nanoseconds UTC.
+
+        Raises:
+            BadPage: the source gave events that cannot be read, or of another symbol or time.
+            NotAsked: the source cannot be asked.
+            PartFailed: the source raised what is neither an error of its own nor one of the network.
+            TryLater: it may answer later.
+        """
+        ask = getattr(self._source, "fetch", None)
+        if ask is None:
+            raise NotAsked(self.name)
+        try:
+            payloads, upto = ask(sid, start, end)
+        except IntuitionError:
+            raise
+        except OSError as error:  # as errors of the network are
+            raise TryLater(f"{type(error).__name__}: {error}") from None
+        except Exception as error:
+            raise PartFailed(self._label, "fetch", f"{type(error).__name__}: {error}") from error
+        if type(upto) is not int or upto <= start:
+            raise BadPage(self.name, sid, f"an answer that is complete up to {upto!r}, from {start} on")
+        events: list[Event] = []
+        for payload in payloads:
+            try:
+                events += normalise(payload, now=_no_clock, negative_prices=self._negative_prices)
+            except BadData as error:
+                raise BadPage(self.name, sid, f"{payload!r:.100} ({error})") from None
+        last = start
+        for event in events:
+            if event.get("sid") != sid or not last <= event["ts"] < min(upto, end):
+                raise BadPage(self.name, sid, f"an event of {event.get('sid')} at {event['ts']} after one at {last}")
+            last = event["ts"]
+        return events, upto
+
+    def contents(self) -> list[Content]:
+        """Return what is read, with hashes: of files and datasets at any time, of events after the last of `batches`.
+
+        A hash of events that is not known yet is empty.
+
+        Raises:
+            DataChanged: a file was changed since it was opened.
+        """
+        datasets = getattr(self._source, "contents", None)
+        if datasets is not None:
+            return [
+                Content(source=self.name, data=name, kind="dataset", sha256=digest, options=self._options)
+                for name, digest in datasets()
+            ]
+        files = self._stamps()
+        if files is not None:
+            return of_files(self.name, files, self._options)
+        digest = self._digest.hexdigest() if self._complete else ""
+        return [Content(source=self.name, data=self._data or self.name, kind="events", sha256=digest, options="")]
+
+    def _stamps(self) -> dict[Path, tuple[int, int]] | None:
+        """Return the files that are read, as they were when first asked for; None where it is not known which."""
+        if self._files is None:
+            files = files_of(self._source)
+            self._files = None if files is None else stamps_of(files)
+        return self._files
+
     def events(self) -> Iterator[Event]:
         """Return the events one by one, as soon as the source has each; those of a live source as they arrive.
 
@@ -116,6 +204,16 @@ class SourceReader:
             IntuitionError: the source cannot read its data.
             PartFailed: the source raised anything else.
         """
+        if hasattr(self._source, "contents") or self._stamps() is not None:
+            yield from self._batches()
+            return
+        self._digest, self._complete = sha256(), False
+        for batch in self._batches():
+            self._digest.update(msgspec.json.encode(batch))
+            yield batch
+        self._complete = True
+
+    def _batches(self) -> Iterator[list[Event]]:
         if not self.batched:
             events = self._asked_for(self._normalised())
             while batch := list(islice(events, _BATCH)):
@@ -221,6 +319,10 @@ class MergedReader:
     def told(self) -> list[str]:
         """Return a line for each way in which the data was read."""
         return lines(self.taken)
+
+    def contents(self) -> list[Content]:
+        """Return what all sources read, see `SourceReader.contents`."""
+        return [each for source in self._sources for each in source.contents()]
 
     def events(self) -> Iterator[Event]:
         """Return the events one by one; raises what `batches` does."""

@@ -94,6 +94,15 @@ class Recording:
         self._ended = True
         self._tell(readers)
 
+    @property
+    def opened(self) -> Sequence[Opened]:
+        """The files, with what they mean."""
+        return self._files
+
+    def files(self) -> list[Path]:
+        """Name the files that are read."""
+        return list(dict.fromkeys(file.table.path for file in self._files))
+
     def taken(self) -> list[Taken]:
         """Return how each file was read, as far as it was."""
         return [tell(file, reader) for file, reader in self._readers]

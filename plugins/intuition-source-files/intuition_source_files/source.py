@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import chain
+from pathlib import Path
 from typing import Any, Final
 
 from intuition_core.data import check_channel
@@ -11,6 +12,7 @@ from intuition_source_files.answers import AnswerFile
 from intuition_source_files.columnar import ParquetFile
 from intuition_source_files.delimited import CsvFile
 from intuition_source_files.feather import FeatherFile
+from intuition_source_files.frames import Frames
 from intuition_source_files.lines import LinesFile
 from intuition_source_files.params import CsvParams, JsonLinesParams, JsonParams, ParquetParams
 from intuition_source_files.paths import find_files
@@ -59,6 +61,10 @@ class Csv:
         """Return the same in lists of some thousand."""
         return self._recording.batches()
 
+    def files(self) -> list[Path]:
+        """Name the files that are read."""
+        return self._recording.files()
+
     def taken(self) -> list[Taken]:
         """Return how each file was read, as far as it was."""
         return self._recording.taken()
@@ -75,6 +81,8 @@ class Parquet:
     """
 
     Params = ParquetParams
+    Frames = Frames
+    """The source that reads frames in memory in the same way."""
 
     def initialize(self, params: ParquetParams) -> None:
         """Find the files, and find out what their columns mean.
@@ -104,6 +112,10 @@ class Parquet:
     def batches(self) -> Iterator[list[dict[str, Any]]]:
         """Return the same in lists of some thousand."""
         return self._recording.batches()
+
+    def files(self) -> list[Path]:
+        """Name the files that are read."""
+        return self._recording.files()
 
     def taken(self) -> list[Taken]:
         """Return how each file was read, as far as it was."""
@@ -146,6 +158,10 @@ class Json:
     def batches(self) -> Iterator[list[dict[str, Any]]]:
         """Return the same in lists of some thousand."""
         return self._recording.batches()
+
+    def files(self) -> list[Path]:
+        """Name the files that are read."""
+        return self._recording.files()
 
     def taken(self) -> list[Taken]:
         """Return how each file was read, as far as it was."""
@@ -194,6 +210,10 @@ class JsonLines:
         if len(self._files) == 1:
             return ordered(self._files[0].batches())
         return merge([file.batches() for file in self._files])
+
+    def files(self) -> list[Path]:
+        """Name the files that are read."""
+        return [file.path for file in self._files]
 
     def taken(self) -> list[Taken]:
         """Return what each file had, as far as it was read."""

@@ -1,0 +1,151 @@
+"""Hashes of recorded data: by them a run says what it read, and another one is held to the same."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+
+from intuition_core.errors import IntuitionError
+
+_BLOCK: Final = 1 << 20
+_DIGITS: Final = 12
+
+
+class Content(msgspec.Struct, frozen=True, kw_only=True):
+    """One piece of data that a run read: a file, a dataset, or all events of a source that reads neither."""
+
+    source: str
+    """The name of the source that read it."""
+    data: str
+    """Its name, as it may be shown."""
+    kind: Literal["file", "dataset", "events"]
+    sha256: str
+    """The hash of the file's bytes, of the dataset's files, or of the events as JSON."""
+    options: str
+    """The source's parameters, the span and the symbols, by the first digits of their SHA-256; empty without any."""
+
+    def to_json(self) -> dict[str, str]:
+        """Return it in plain JSON types."""
+        plain: dict[str, str] = msgspec.to_builtins(self)
+        return plain
+
+
+class DataChanged(IntuitionError):
+    """A file that was written to while it was read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(f"{path} was changed while it was read; run again once nothing writes to it")
+
+
+class OtherData(IntuitionError):
+    """Data that is not what an earlier run read."""
+
+    def __init__(self, run: str, problem: str) -> None:
+        self.run = run
+        self.problem = problem
+        super().__init__(f"{run} was run on other data: {problem}; give it the same data, or leave out --against")
+
+
+class NoRun(IntuitionError):
+    """A file that holds no run which says what it read."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        self.path = path
+        self.problem = problem
+        super().__init__(f"{path}: {problem}; name what `intuition backtest --json` wrote")
+
+
+class Run(msgspec.Struct, frozen=True):
+    """What an earlier run wrote of itself with ``--json``."""
+
+    data: tuple[Content, ...]
+    decisions_sha256: str | None = None
+
+
+def read_run(path: Path) -> Run:
+    """Return what an earlier run wrote of itself.
+
+    Raises:
+        NoRun: the file cannot be read, or says nothing of data.
+    """
+    try:
+        run = msgspec.json.decode(path.read_bytes(), type=Run)
+    except OSError as error:
+        raise NoRun(path, error.strerror or str(error)) from None
+    except msgspec.DecodeError as error:
+        raise NoRun(path, f"does not say which data was read ({error})") from None
+    if not run.data:
+        raise NoRun(path, "does not say which data was read")
+    return run
+
+
+def check_same(run: str, then: Sequence[Content], now: Sequence[Content], *, known: bool = True) -> None:
+    """Check that two runs read the same data in the same way; names of files do not count.
+
+    Args:
+        run: what the earlier one is called, for the error.
+        then: what the earlier one read.
+        now: what the later one reads.
+        known: whether hashes of events are known by now, as they are after the run.
+
+    Raises:
+        OtherData: they did not, with the first difference.
+    """
+    if len(then) != len(now):
+        raise OtherData(run, f"it read {_counted(then)}, and this is {_counted(now)}")
+    for one, other in zip(then, now, strict=True):
+        if one.source != other.source:
+            raise OtherData(run, f"`{one.source}` read {one.data}, and now `{other.source}` reads {other.data}")
+        if one.kind != other.kind or (one.sha256 != other.sha256 and (known or other.sha256)):
+            was = f"{one.data} had the SHA-256 {one.sha256[:_DIGITS]}"
+            raise OtherData(run, f"{was}, and {other.data} has {other.sha256[:_DIGITS]}")
+        if one.options != other.options:
+            raise OtherData(run, f"{one.data} was read with other parameters, symbols or times than {other.data} now")
+
+
+def files_of(source: object) -> list[Path] | None:
+    """Return the files that a source reads; None where it does not say so."""
+    files = getattr(source, "files", None)
+    return None if files is None else list(files())
+
+
+def stamps_of(files: Iterable[Path]) -> dict[Path, tuple[int, int]]:
+    """Return size and time of change of files, by which a change is noticed."""
+    return {path: (status.st_size, status.st_mtime_ns) for path in files if (status := path.stat())}
+
+
+def of_files(source: str, stamps: Mapping[Path, tuple[int, int]], options: str) -> list[Content]:
+    """Return the contents of files that were read.
+
+    Raises:
+        DataChanged: one was changed since.
+    """
+    found = []
+    for path, stamp in stamps.items():
+        digest = sha256()
+        try:
+            with path.open("rb") as file:
+                while block := file.read(_BLOCK):
+                    digest.update(block)
+            if stamps_of([path]) != {path: stamp}:
+                raise DataChanged(path)
+        except OSError:
+            raise DataChanged(path) from None
+        found.append(Content(source=source, data=path.name, kind="file", sha256=digest.hexdigest(), options=options))
+    return found
+
+
+def digest_of(options: Mapping[str, Any]) -> str:
+    """Return the first digits of the hash of parameters, which may be secrets; nothing for none."""
+    given = {key: value for key, value in options.items() if value not in (None, (), False)}
+    if not given:
+        return ""
+    plain = msgspec.json.encode(given, enc_hook=str, order="sorted")
+    return sha256(plain).hexdigest()[:_DIGITS]
+
+
+def _counted(contents: Sequence[Content]) -> str:
+    return f"{len(contents)} pieces of data" if len(contents) != 1 else contents[0].data

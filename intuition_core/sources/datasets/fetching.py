@@ -1,0 +1,232 @@
+"""Fetching from a source into a dataset: span by span, what was not asked for yet, kept as it comes."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple, Protocol
+
+import msgspec
+
+from intuition_core.backoff import Backoff
+from intuition_core.data import Event
+from intuition_core.errors import IntuitionError
+from intuition_core.sources.datasets.adding import Addition, add
+from intuition_core.sources.datasets.index import Added, Asked, Index, read_index
+from intuition_core.sources.datasets.places import INDEX
+from intuition_core.sources.pages import TryLater
+
+PAUSE: Final = 0.5
+"""Seconds between two requests where neither the source nor the user says otherwise."""
+
+TRIES: Final = 6
+"""How often a request is tried."""
+
+_KEPT: Final = 50_000
+"""How many events are held at most before they are written."""
+
+
+class Asker(Protocol):
+    """A source that can be asked for a span of time."""
+
+    @property
+    def name(self) -> str:
+        """The source's name."""
+
+    @property
+    def options(self) -> str:
+        """The first digits of the hash of its parameters."""
+
+    @property
+    def pause(self) -> float | None:
+        """The seconds that it wants between two requests; None where it does not say."""
+
+    def fetch(self, sid: str, start: int, end: int) -> tuple[list[Event], int]:
+        """Return the first events of a span, and up to when they are all of them."""
+
+
+class NothingKnown(IntuitionError):
+    """A symbol that is fetched for the first time, without a time to begin at."""
+
+    def __init__(self, sid: str) -> None:
+        self.sid = sid
+        super().__init__(f"{sid} was never fetched into this dataset; say --from")
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """A span that could not be fetched, nanoseconds UTC."""
+
+    sid: str
+    start: int
+    end: int
+    problem: str
+
+
+class Fetched(NamedTuple):
+    """What came of fetching one symbol."""
+
+    sid: str
+    new: int
+    """How many events were new."""
+    known: int
+    """How many the dataset had already."""
+    requests: int
+    """How many requests were made."""
+    failure: Failure | None
+    """What could not be fetched; the same command goes on there."""
+
+
+def missing(
+    asked: Sequence[Asked], source: str, options: str, sid: str, span: tuple[int, int]
+) -> list[tuple[int, int]]:
+    """Return the parts of a span that a source was not asked for yet, in order."""
+    start, end = span
+    parts = []
+    for each in sorted(asked, key=lambda one: one.start):
+        if (each.source, each.options, each.sid) != (source, options, sid) or each.end <= start:
+            continue
+        if each.start >= end:
+            break
+        if each.start > start:
+            parts.append((start, each.start))
+        start = max(start, each.end)
+    if start < end:
+        parts.append((start, end))
+    return parts
+
+
+class Fetching:
+    """Asks a source for spans, and adds what it gives to a dataset.
+
+    What has come is kept however it ends, and is not asked for again.
+
+    Args:
+        folder: the folder of the dataset.
+        source: the source.
+        pause: the seconds between two requests; None for the source's own.
+        replace: whether events take the place of others of the same symbol and time.
+        again: whether to ask again for what was asked for.
+        negative_prices: whether zero and negative prices are let pass.
+        sleep: waits some seconds.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        source: Asker,
+        *,
+        pause: float | None = None,
+        replace: bool = False,
+        again: bool = False,
+        negative_prices: bool = False,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._folder = folder
+        self._source = source
+        own = source.pause
+        self._pause = pause if pause is not None else PAUSE if own is None else own
+        self._replace = replace
+        self._again = again
+        self._negative_prices = negative_prices
+        self._sleep = sleep
+        self._requests = 0
+
+    def fetch(self, sid: str, start: int | None, end: int) -> Fetched:
+        """Fetch the events of a symbol from ``start`` up to ``end`` and not with it, nanoseconds UTC.
+
+        Args:
+            sid: the symbol.
+            start: None for where the last fetch ended.
+            end: the end.
+
+        Raises:
+            BadPage: the source gave what cannot be used.
+            Conflict: the dataset has other events of a moment.
+            NothingKnown: there is no start, and the symbol was never fetched.
+        """
+        requests = self._requests
+        new = known = 0
+        failure = None
+        for span in self._spans(sid, start, end):
+            for done in self._kept(sid, *span):
+                if isinstance(done, Failure):
+                    failure = done
+                    break
+                new += done.new + done.replaced
+                known += done.known
+            if failure is not None:
+                break
+        return Fetched(sid, new, known, self._requests - requests, failure)
+
+    def _index(self) -> Index:
+        return read_index(self._folder) if (self._folder / INDEX).is_file() else Index(name=self._folder.name)
+
+    def _spans(self, sid: str, start: int | None, end: int) -> list[tuple[int, int]]:
+        name, options = self._source.name, self._source.options
+        asked = self._index().asked
+        if start is None:
+            ends = [each.end for each in asked if (each.source, each.options, each.sid) == (name, options, sid)]
+            if not ends:
+                raise NothingKnown(sid)
+            start = max(ends)
+        if self._again:
+            return [(start, end)] if start < end else []
+        return missing(asked, name, options, sid, (start, end))
+
+    def _kept(self, sid: str, start: int, end: int) -> Iterator[Addition | Failure]:
+        """Fetch a span, and yield what was added each time some was written, and what failed."""
+        held: list[Event] = []
+        since = cursor = start
+        failure = None
+        try:
+            while cursor < end and failure is None:
+                try:
+                    events, upto = self._asked(sid, cursor, end)
+                except TryLater as error:
+                    failure = Failure(sid=sid, start=cursor, end=end, problem=error.problem)
+                    continue
+                held += events
+                cursor = min(upto, end)
+                if len(held) >= _KEPT:
+                    written, held = held, []
+                    span, since = (since, cursor), cursor
+                    yield self._add(sid, written, *span)
+        except BaseException:
+            if cursor > since:  # which an interruption must not lose
+                self._add(sid, held, since, cursor)
+            raise
+        if cursor > since:
+            yield self._add(sid, held, since, cursor)
+        if failure is not None:
+            yield failure
+
+    def _add(self, sid: str, events: list[Event], start: int, end: int) -> Addition:
+        source = self._source
+        asked = Asked(source=source.name, sid=sid, start=start, end=end, options=source.options)
+        return add(
+            self._folder,
+            [events] if events else [],
+            lambda: Added(source=source.name, data=f"{source.name}: {sid}"),
+            replace=self._replace,
+            negative_prices=self._negative_prices,
+            asked=(asked,),
+        )
+
+    def _asked(self, sid: str, start: int, end: int) -> tuple[list[Event], int]:
+        """Make a request, politely, and again after a while where it may succeed then.
+
+        Raises:
+            TryLater: it did not, however often it was tried.
+        """
+        backoff = Backoff(first=1.0, longest=60.0)
+        for tries in range(1, TRIES + 1):
+            if self._requests:
+                self._sleep(self._pause)
+            self._requests += 1
+            try:
+                return self._source.fetch(sid, start, end)
+            except TryLater as error:
+                if tries == TRIES:
+                    raise
+                self._sleep(error.seconds if error.seconds is not None else backoff.next())
+        msg = "the last try returns or raises"
+        raise AssertionError(msg)
