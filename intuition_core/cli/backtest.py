@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from intuition_core.contracts import Data, Metric
     from intuition_core.history import History
     from intuition_core.plugins.catalogue import Catalogue
+    from intuition_core.sources.contents import Content, Run
     from intuition_core.sources.reading import MergedReader, SourceReader
     from intuition_core.trading.composition import Composition
 
@@ -91,6 +92,12 @@ class UnknownBenchmark(IntuitionError):
     is_flag=True,
     help="Run beginnings of the history too, and the rows of each moment in other orders.",
 )
+@click.option(
+    "--against",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="An earlier run, as --json wrote it: other data than its own is refused, and other decisions are told.",
+)
 @error_option
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object to standard output, and nothing else.")
 @trace_option
@@ -132,6 +139,7 @@ class _Command:
         report: Path | None,
         decisions: Path | None,
         check_lookahead: bool,
+        against: Path | None,
         on_error: str,
         trace: int | None,
         config: Path | None,
@@ -151,6 +159,7 @@ class _Command:
         self._report = report
         self._decisions = decisions
         self._check_lookahead = check_lookahead
+        self._against = against
         self._failures = Failures(skipping=on_error == "skip")
         self._trace = trace
         self._monitor = Monitor()
@@ -169,11 +178,15 @@ class _Command:
         if self._report is not None:
             _check_folder(self._report)
         source = self._open()
+        earlier = self._earlier(source)
         backtest, history, seconds = self._measured(source)
+        contents = source.contents()
         quoted = backtest.engine.ledger.marks
         if history.complete and quoted and self._benchmark is not None and self._benchmark not in quoted:
             raise UnknownBenchmark(self._benchmark, quoted)
-        self._show(history, report, seconds, backtest.decisions_sha256)
+        if earlier is not None and history.complete:
+            self._tell_earlier(earlier, contents, backtest.decisions_sha256)
+        self._show(history, report, seconds, backtest.decisions_sha256, contents)
         self._hint(history, str(source))
         if self._report is not None and report is not None:
             _write_report(report, self._with_sections(history), self._report)
@@ -208,10 +221,45 @@ class _Command:
             click.echo(line, err=True)
         return backtest, history, seconds
 
-    def _show(self, history: "History", report: Any, seconds: tuple[float, float], sha256: str) -> None:
+    def _earlier(self, source: "SourceReader | MergedReader") -> "Run | None":
+        """Return the run of `--against`; None where it is not given.
+
+        Raises:
+            NoRun: the file holds no run.
+            OtherData: it read other data, as far as that is known before this one.
+        """
+        if self._against is None:
+            return None
+        from intuition_core.sources.contents import check_same, read_run
+
+        earlier = read_run(self._against)
+        check_same(str(self._against), earlier.data, source.contents(), known=False)
+        return earlier
+
+    def _tell_earlier(self, earlier: "Run", contents: "Sequence[Content]", sha256: str) -> None:
+        """Write whether the decisions are those of an earlier run.
+
+        Raises:
+            OtherData: it read other data.
+        """
+        from intuition_core.sources.contents import check_same
+
+        check_same(str(self._against), earlier.data, contents)
+        same = "the same" if earlier.decisions_sha256 == sha256 else "other"
+        click.echo(f"{same} decisions on the same data as in {self._against}", err=True)
+
+    def _show(
+        self,
+        history: "History",
+        report: Any,
+        seconds: tuple[float, float],
+        sha256: str,
+        contents: "Sequence[Content]",
+    ) -> None:
         """Write the summary, or the JSON object, to standard output."""
         metrics = report.metrics(history) if report is not None else ()
         told = _told(history, metrics, load_s=seconds[0], run_s=seconds[1], sha256=sha256)
+        told["data"] = [content.to_json() for content in contents]
         if self._as_json:
             import msgspec
 

@@ -20,7 +20,7 @@ import pytest
 INTUITION = Path(sys.executable).with_name("intuition")
 KEYS = [
     *("events", "run_s", "events_per_s", "load_s", "fills", "orders", "final_equity", "cash", "positions"),
-    *("metrics", "decisions_sha256"),
+    *("metrics", "decisions_sha256", "data"),
 ]
 SAMPLE = ("--source", "sample", "--param", "units=10", "--cash", "100000")
 CROSSING = ("--param", "fast=1", "--param", "slow=2")

@@ -91,7 +91,7 @@ def fetch(
     for gap in gaps:
         click.echo(f"gap: {gap.sid} {moment(gap.start)} to {moment(gap.end)}, {gap.count:,} {gap.kind}")
     for failure in failures:
-        span = ["--from", moment(failure.start), "--to", moment(failure.end)]
+        span = ["--from", moment(failure.start), "--to", moment(failure.end + 10**9 - 1)]
         command = quoted(
             ["intuition", "data", "fetch", "--source", source, "--symbols", failure.sid, *span, "--name", folder.name]
         )
