@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from intuition_core.contracts import Data, Metric
     from intuition_core.history import History
     from intuition_core.plugins.catalogue import Catalogue
-    from intuition_core.sources.contents import Content, Run
+    from intuition_core.sources.contents import Content, EarlierRun
     from intuition_core.sources.reading import MergedReader, SourceReader
     from intuition_core.trading.composition import Composition
 
@@ -185,7 +185,9 @@ class _Command:
         if history.complete and quoted and self._benchmark is not None and self._benchmark not in quoted:
             raise UnknownBenchmark(self._benchmark, quoted)
         if earlier is not None and history.complete:
-            self._tell_earlier(earlier, contents, backtest.decisions_sha256)
+            earlier.check(contents, ended=True)
+            same = "the same" if earlier.decisions_sha256 == backtest.decisions_sha256 else "other"
+            click.echo(f"{same} decisions on the same data as in {self._against}", err=True)
         self._show(history, report, seconds, backtest.decisions_sha256, contents)
         self._hint(history, str(source))
         if self._report is not None and report is not None:
@@ -221,7 +223,7 @@ class _Command:
             click.echo(line, err=True)
         return backtest, history, seconds
 
-    def _earlier(self, source: "SourceReader | MergedReader") -> "Run | None":
+    def _earlier(self, source: "SourceReader | MergedReader") -> "EarlierRun | None":
         """Return the run of `--against`; None where it is not given.
 
         Raises:
@@ -230,23 +232,11 @@ class _Command:
         """
         if self._against is None:
             return None
-        from intuition_core.sources.contents import check_same, read_run
+        from intuition_core.sources.contents import EarlierRun
 
-        earlier = read_run(self._against)
-        check_same(str(self._against), earlier.data, source.contents(), known=False)
+        earlier = EarlierRun(self._against)
+        earlier.check(source.contents(), ended=False)
         return earlier
-
-    def _tell_earlier(self, earlier: "Run", contents: "Sequence[Content]", sha256: str) -> None:
-        """Write whether the decisions are those of an earlier run.
-
-        Raises:
-            OtherData: it read other data.
-        """
-        from intuition_core.sources.contents import check_same
-
-        check_same(str(self._against), earlier.data, contents)
-        same = "the same" if earlier.decisions_sha256 == sha256 else "other"
-        click.echo(f"{same} decisions on the same data as in {self._against}", err=True)
 
     def _show(
         self,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from intuition_core.runs.follower import VersionChanged as VersionChanged
     from intuition_core.runs.recorded import RecordedRun as RecordedRun
     from intuition_core.sources import opening
+    from intuition_core.sources.contents import EarlierRun as EarlierRun
     from intuition_core.sources.opening import open_source as open_source
     from intuition_core.sources.opening import reader_of as reader_of
     from intuition_core.sources.reading import MergedReader as MergedReader
@@ -37,6 +38,7 @@ else:
         "Catalogue": "plugins.catalogue",
         "Composition": "trading.composition",
         "Config": "config.loading",
+        "EarlierRun": "sources.contents",
         "FollowedSession": "runs.followed",
         "Follower": "runs.follower",
         "MergedReader": "sources.reading",

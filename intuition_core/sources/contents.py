@@ -58,52 +58,58 @@ class NoRun(IntuitionError):
         super().__init__(f"{path}: {problem}; name what `intuition backtest --json` wrote")
 
 
-class Run(msgspec.Struct, frozen=True):
-    """What an earlier run wrote of itself with ``--json``."""
-
+class _Run(msgspec.Struct, frozen=True):
     data: tuple[Content, ...]
     decisions_sha256: str | None = None
 
 
-def read_run(path: Path) -> Run:
-    """Return what an earlier run wrote of itself.
+class EarlierRun:
+    """A run that wrote what it read, and a hash of what it decided, with ``--json``.
+
+    Args:
+        path: the file.
 
     Raises:
         NoRun: the file cannot be read, or says nothing of data.
     """
-    try:
-        run = msgspec.json.decode(path.read_bytes(), type=Run)
-    except OSError as error:
-        raise NoRun(path, error.strerror or str(error)) from None
-    except msgspec.DecodeError as error:
-        raise NoRun(path, f"does not say which data was read ({error})") from None
-    if not run.data:
-        raise NoRun(path, "does not say which data was read")
-    return run
 
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            run = msgspec.json.decode(path.read_bytes(), type=_Run)
+        except OSError as error:
+            raise NoRun(path, error.strerror or str(error)) from None
+        except msgspec.DecodeError as error:
+            raise NoRun(path, f"does not say which data was read ({error})") from None
+        if not run.data:
+            raise NoRun(path, "does not say which data was read")
+        self.decisions_sha256 = run.decisions_sha256
+        """The hash of its decisions; None where it does not say."""
+        self._data = run.data
 
-def check_same(run: str, then: Sequence[Content], now: Sequence[Content], *, known: bool = True) -> None:
-    """Check that two runs read the same data in the same way; names of files do not count.
+    def check(self, now: Sequence[Content], *, ended: bool) -> None:
+        """Check that a later run reads the same data in the same way; names of files do not count.
 
-    Args:
-        run: what the earlier one is called, for the error.
-        then: what the earlier one read.
-        now: what the later one reads.
-        known: whether hashes of events are known by now, as they are after the run.
+        Args:
+            now: what the later run reads.
+            ended: whether the later run has ended, so that hashes of events are known.
 
-    Raises:
-        OtherData: they did not, with the first difference.
-    """
-    if len(then) != len(now):
-        raise OtherData(run, f"it read {_counted(then)}, and this is {_counted(now)}")
-    for one, other in zip(then, now, strict=True):
-        if one.source != other.source:
-            raise OtherData(run, f"`{one.source}` read {one.data}, and now `{other.source}` reads {other.data}")
-        if one.kind != other.kind or (one.sha256 != other.sha256 and (known or other.sha256)):
-            was = f"{one.data} had the SHA-256 {one.sha256[:_DIGITS]}"
-            raise OtherData(run, f"{was}, and {other.data} has {other.sha256[:_DIGITS]}")
-        if one.options != other.options:
-            raise OtherData(run, f"{one.data} was read with other parameters, symbols or times than {other.data} now")
+        Raises:
+            OtherData: it does not, with the first difference.
+        """
+        if len(self._data) != len(now):
+            raise self._other(f"it read {_counted(self._data)}, and this is {_counted(now)}")
+        for one, other in zip(self._data, now, strict=True):
+            if one.source != other.source:
+                raise self._other(f"`{one.source}` read {one.data}, and now `{other.source}` reads {other.data}")
+            if one.kind != other.kind or (one.sha256 != other.sha256 and (ended or other.sha256)):
+                was = f"{one.data} had the SHA-256 {one.sha256[:_DIGITS]}"
+                raise self._other(f"{was}, and {other.data} has {other.sha256[:_DIGITS]}")
+            if one.options != other.options:
+                raise self._other(f"{one.data} was read with other parameters, symbols or times than {other.data} now")
+
+    def _other(self, problem: str) -> OtherData:
+        return OtherData(str(self._path), problem)
 
 
 def files_of(source: object) -> list[Path] | None:

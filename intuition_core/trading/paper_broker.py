@@ -136,7 +136,9 @@ class PaperBroker:
         wanted = order.quantity
         if wanted is None:
             cash = order.cash or _ZERO
-            return floor_to_step(cash, quote, step) if terms is None else terms.most(cash, step), cash
+            if terms is not None:
+                return terms.most(cash, step), cash
+            return floor_to_step(cash, quote, step) if quote > 0 else _ZERO, cash
         quantity = EXACT.multiply(EXACT.divide_int(wanted, step), step)
         if quantity == wanted:
             quantity = wanted

@@ -67,6 +67,12 @@ from intuition_core.commands import (
     metavar="FILE",
     help="Draw the equity of all variants and the differences (.png, .svg or .html).",
 )
+@click.option(
+    "--against",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="An earlier backtest or comparison, as --json wrote it: other data than its own is refused.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object to standard output, and nothing else.")
 @config_option
 @verbose_option
@@ -91,6 +97,8 @@ def compare(*, verbose: int, session: str | None, follow: bool, **options: Any) 
 
         if given := [key for key, value in market.items() if value is not None]:
             raise click.UsageError(f"`{given[0]}` of a session is what it is; it can be given on history alone")
+        if options.pop("against") is not None:
+            raise click.UsageError("--against is for recorded data; a session has its own events")
         options.pop("on_error")
         return compare_session(session, follow=follow, **options)
     if follow:

@@ -20,7 +20,16 @@ from intuition_core.commands import (
     key_and_value,
     settings_of,
 )
-from intuition_core.runs import Catalogue, Config, MergedReader, SourceReader, discover, located, open_source
+from intuition_core.runs import (
+    Catalogue,
+    Config,
+    EarlierRun,
+    MergedReader,
+    SourceReader,
+    discover,
+    located,
+    open_source,
+)
 
 SEED: Final = 0
 """The seed where none is given, as for a backtest."""
@@ -44,6 +53,7 @@ def compare_history(
     level: float,
     replications: int,
     picture: Path | None,
+    against: Path | None,
     as_json: bool,
     config: Path | None,
     market: Mapping[str, str | None],
@@ -76,10 +86,16 @@ def compare_history(
     opened = _open(settled, catalogue, data=data, params=for_source, **wanted)
     drawing = Drawing(level, replications, SEED if settled.values.seed is None else settled.values.seed)
     failures = Failures(skipping=on_error == "skip")
+    earlier = None if against is None else EarlierRun(against)
+    if earlier is not None:
+        earlier.check(opened.contents(), ended=False)
     comparison, interrupted = _run(variants, opened, drawing, failures=failures, catalogue=catalogue)
+    contents = opened.contents()
+    if earlier is not None and not interrupted:
+        earlier.check(contents, ended=True)
     for line in opened.told():
         click.echo(line, err=True)
-    tell(comparison, as_json=as_json)
+    tell(comparison, as_json=as_json, data=[content.to_json() for content in contents])
     draw(comparison, picture)
     return _exit_code(comparison, opened, failures, interrupted=interrupted)
 
