@@ -248,8 +248,7 @@ def test_other_tools_read_the_same_prices(catalogue: Path) -> None:
     pattern = f"{catalogue}/kept/channel=quotes/*/*/*.parquet"
 
     rows = duckdb.sql(
-        f"select sid, epoch_ns(ts), close from read_parquet('{pattern}', hive_partitioning = true) "
-        "order by ts, _place"
+        f"select sid, epoch_ns(ts), close from read_parquet('{pattern}', hive_partitioning = true) order by ts, _place"
     ).fetchall()
     assert rows == expected
 

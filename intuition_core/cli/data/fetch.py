@@ -69,7 +69,7 @@ def fetch(
     reader = opened.reader()
     assert not isinstance(reader, MergedReader)  # noqa: S101  # one source was named, and no data
     fetching = Fetching(
-        folder, reader, pause=pause, again=again, replace=replace, negative_prices=opened.negative_prices
+        folder, reader, name=source, pause=pause, again=again, replace=replace, negative_prices=opened.negative_prices
     )
     wanted = list(dict.fromkeys(filter(None, symbols.split(","))))
     until = time.time_ns() if end is None else end

@@ -1,8 +1,8 @@
 """Fetching from a source into a dataset: span by span, what was not asked for yet, kept as it comes."""
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from time import sleep
 from typing import Final, NamedTuple, Protocol
 
 import msgspec
@@ -30,7 +30,7 @@ class Asker(Protocol):
 
     @property
     def name(self) -> str:
-        """The source's name."""
+        """Its name."""
 
     @property
     def options(self) -> str:
@@ -102,11 +102,11 @@ class Fetching:
     Args:
         folder: the folder of the dataset.
         source: the source.
+        name: what the source is called in commands.
         pause: the seconds between two requests; None for the source's own.
         replace: whether events take the place of others of the same symbol and time.
         again: whether to ask again for what was asked for.
         negative_prices: whether zero and negative prices are let pass.
-        sleep: waits some seconds.
     """
 
     def __init__(
@@ -114,20 +114,20 @@ class Fetching:
         folder: Path,
         source: Asker,
         *,
+        name: str,
         pause: float | None = None,
         replace: bool = False,
         again: bool = False,
         negative_prices: bool = False,
-        sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self._folder = folder
         self._source = source
+        self._name = name
         own = source.pause
         self._pause = pause if pause is not None else PAUSE if own is None else own
         self._replace = replace
         self._again = again
         self._negative_prices = negative_prices
-        self._sleep = sleep
         self._requests = 0
 
     def fetch(self, sid: str, start: int | None, end: int) -> Fetched:
@@ -161,7 +161,7 @@ class Fetching:
         return read_index(self._folder) if (self._folder / INDEX).is_file() else Index(name=self._folder.name)
 
     def _spans(self, sid: str, start: int | None, end: int) -> list[tuple[int, int]]:
-        name, options = self._source.name, self._source.options
+        name, options = self._name, self._source.options
         asked = self._index().asked
         if start is None:
             ends = [each.end for each in asked if (each.source, each.options, each.sid) == (name, options, sid)]
@@ -200,12 +200,11 @@ class Fetching:
             yield failure
 
     def _add(self, sid: str, events: list[Event], start: int, end: int) -> Addition:
-        source = self._source
-        asked = Asked(source=source.name, sid=sid, start=start, end=end, options=source.options)
+        asked = Asked(source=self._name, sid=sid, start=start, end=end, options=self._source.options)
         return add(
             self._folder,
             [events] if events else [],
-            lambda: Added(source=source.name, data=f"{source.name}: {sid}"),
+            lambda: Added(source=self._source.name, data=f"{self._name}: {sid}"),
             replace=self._replace,
             negative_prices=self._negative_prices,
             asked=(asked,),
@@ -220,13 +219,13 @@ class Fetching:
         backoff = Backoff(first=1.0, longest=60.0)
         for tries in range(1, TRIES + 1):
             if self._requests:
-                self._sleep(self._pause)
+                sleep(self._pause)
             self._requests += 1
             try:
                 return self._source.fetch(sid, start, end)
             except TryLater as error:
                 if tries == TRIES:
                     raise
-                self._sleep(error.seconds if error.seconds is not None else backoff.next())
+                sleep(error.seconds if error.seconds is not None else backoff.next())
         msg = "the last try returns or raises"
         raise AssertionError(msg)
