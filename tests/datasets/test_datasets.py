@@ -5,7 +5,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import duckdb
 import pandas as pd
@@ -158,11 +158,11 @@ def test_a_column_of_the_dataset_itself_is_refused(tmp_path: Path) -> None:
 
 class TestDatasetIsASource(SourceContract):
     part = Dataset
+    params: ClassVar[dict[str, Any]] = {"path": "contract"}
 
     @pytest.fixture(autouse=True)
-    def _dataset(self, tmp_path: Path) -> None:
-        added(tmp_path / "contract", [bar(day, 100.0 + day, sid) for day in range(40) for sid in ("A", "B", "C")])
-        self.params = {"path": str(tmp_path / "contract")}
+    def _dataset(self, catalogue: Path) -> None:
+        added(catalogue / "contract", [bar(day, 100.0 + day, sid) for day in range(40) for sid in ("A", "B", "C")])
 
 
 @pytest.mark.parametrize("harm", ["missing", "changed", "truncated"])
@@ -247,10 +247,11 @@ def test_other_tools_read_the_same_prices(catalogue: Path) -> None:
     expected = [(event["sid"], event["ts"], event["close"]) for event in events]
     pattern = f"{catalogue}/kept/channel=quotes/*/*/*.parquet"
 
-    rows = duckdb.sql(
+    relation = duckdb.sql(
         f"select sid, epoch_ns(ts), close from read_parquet('{pattern}', hive_partitioning = true) order by ts, _place"
-    ).fetchall()
-    assert rows == expected
+    )
+    assert relation is not None
+    assert relation.fetchall() == expected
 
     frame = pl.read_parquet(pattern, hive_partitioning=True).sort("ts", "_place")
     assert frame.select("sid", pl.col("ts").dt.epoch("ns"), "close").rows() == expected

@@ -80,7 +80,8 @@ class Venue(ThreadingHTTPServer):
 
     def candles(self, start: int, end: int) -> dict[str, Any]:
         first = -(-(start - JANUARY) // DAY)
-        rows, day = [], first
+        rows: list[dict[str, Any]] = []
+        day = first
         while (ts := JANUARY + (day + 1) * DAY - 1) < end and len(rows) < PAGE:
             if day not in self.absent and ts >= start:
                 rows.append({"begin": JANUARY + day * DAY, "end": ts, "close": self.price + day})
@@ -95,7 +96,8 @@ class _Handler(BaseHTTPRequestHandler):
         query = {key: value for key, [value] in parse_qs(urlsplit(self.path).query).items()}
         span = int(query["start"]), int(query["end"])
         venue.asked.append((query["symbol"], *span))
-        code, headers, body = 200, {}, b""
+        code, body = 200, b""
+        headers: dict[str, str] = {}
         if venue.answers:
             code, headers = venue.answers.pop(0)
         elif venue.broken_after is not None and len(venue.asked) > venue.broken_after:
@@ -178,7 +180,7 @@ def test_a_later_fetch_goes_on_where_the_last_one_ended(
     assert [(start // DAY, end // DAY) for start, end in spans] == [(0, 10), (10, 20), (-3, 0), (20, 23)]
     assert closes(run) == [26.0, 97.0, 122.0]
     assert fetch("--from", "2023-12-30", "--to", "2024-01-25", "--again").out == (
-        "A: 0 events new, 26 were there already; 3 requests\n"
+        "A: 0 events new, 26 there already; 3 requests\n"
     )
 
 

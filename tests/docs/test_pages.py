@@ -27,6 +27,7 @@ PAGES: list[Path] = _pages.pages()
 FOLLOWED = (
     "tutorial.md",
     "bring-your-data.md",
+    "catalogue.md",
     "database.md",
     "websocket.md",
     "orders.md",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from intuition_core.cli.data.mending import TITLES, name_for
-from intuition_core.cli.data.opened import Opened, reading_options, write_json
+from intuition_core.cli.data.opened import Opened, counted, reading_options, write_json
 
 if TYPE_CHECKING:
     from intuition_core.sources.datasets.findings import Cleaner
@@ -81,11 +81,11 @@ def add(
             }
         )
         return
-    known = f", {done.known:,} were there already" if done.known else ""
+    known = f", {done.known:,} there already" if done.known else ""
     replaced = f", {done.replaced:,} took the place of others" if done.replaced else ""
-    click.echo(f"{folder.name}: {done.new:,} events new{known}{replaced}; {done.dataset.rows:,} in all")
+    click.echo(f"{folder.name}: {counted(done.new, 'event')} new{known}{replaced}; {done.dataset.rows:,} in all")
     for kind, count in cleaner.counts.items():
-        click.echo(f"  left out: {count:,} {TITLES[kind]}")
+        click.echo(f"  left out: {TITLES[kind]}, {count:,}")
     click.echo(f"  contents {done.dataset.sha256[:12]}, in {folder}")
     click.echo(f"read it by `--data {folder.name}`", err=True)
 
@@ -101,5 +101,5 @@ def _described(reader: "SourceReader | MergedReader", cleaner: "Cleaner") -> "Ad
         contents=tuple((content.data, content.sha256) for content in contents),
         lines=tuple(lines(reader.taken)),
         adjusted=tuple(dict.fromkeys(each.adjusted for each in reader.taken)),
-        left_out=tuple(f"{count:,} {TITLES[kind]}" for kind, count in cleaner.counts.items()),
+        left_out=tuple(f"{TITLES[kind]}, {count:,}" for kind, count in cleaner.counts.items()),
     )

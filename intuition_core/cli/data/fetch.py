@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from intuition_core.cli.data.mending import moment
-from intuition_core.cli.data.opened import Opened, calendar_option, quoted, write_json
+from intuition_core.cli.data.opened import Opened, calendar_option, counted, quoted, write_json
 from intuition_core.cli.options import Moment, config_option, verbose_option
 
 if TYPE_CHECKING:
@@ -104,9 +104,8 @@ def fetch(
 
 
 def _tell(done: "Fetched") -> None:
-    known = f", {done.known:,} were there already" if done.known else ""
-    requests = "1 request" if done.requests == 1 else f"{done.requests:,} requests"
-    click.echo(f"{done.sid}: {done.new:,} events new{known}; {requests}")
+    known = f", {done.known:,} there already" if done.known else ""
+    click.echo(f"{done.sid}: {counted(done.new, 'event')} new{known}; {counted(done.requests, 'request')}")
 
 
 def _gaps(opened: Opened, folder: Path, symbols: list[str], calendar: str | None) -> list[Any]:

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from intuition_core.cli.data.mending import moment
-from intuition_core.cli.data.opened import write_json
+from intuition_core.cli.data.opened import counted, write_json
 from intuition_core.errors import IntuitionError
 
 
@@ -53,6 +53,6 @@ def _line(row: dict[str, Any]) -> str:
         return f"{row['name']}: empty"
     some = ", ".join(symbols[:5]) + (f" and {len(symbols) - 5:,} more" if len(symbols) > 5 else "")
     return (
-        f"{row['name']}: {row['events']:,} events of {some or 'no symbol'} from {moment(first)} to {moment(last)}, "
+        f"{row['name']}: {counted(row['events'], 'event')} of {some or 'no symbol'} from {moment(first)} to {moment(last)}, "
         f"{row['bytes']:,} bytes, contents {str(row['sha256'])[:12]}"
     )

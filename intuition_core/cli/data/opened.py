@@ -135,6 +135,11 @@ def write_json(content: Any) -> None:
     sys.stdout.flush()
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with what it counts, such as ``1 event`` and ``2 events``."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
 def quoted(words: Sequence[str]) -> str:
     """Return words as one command for a shell."""
     import shlex

@@ -38,7 +38,9 @@ def verify(*, names: tuple[str, ...], as_json: bool) -> int:
             sources = "; ".join(dict.fromkeys(f"`{added.data}`" for added in index.added))
             click.echo(f"  mend: intuition data rm {index.name}, then add again what it was made of: {sources}")
         else:
-            click.echo(f"{index.name}: {len(index.pieces):,} files as they were added, contents {index.sha256[:12]}")
+            number = len(index.pieces)
+            whole = "1 file as it was added" if number == 1 else f"{number:,} files as they were added"
+            click.echo(f"{index.name}: {whole}, contents {index.sha256[:12]}")
     if as_json:
         write_json(rows)
     return 1 if failed else 0
