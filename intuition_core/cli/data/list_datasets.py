@@ -53,6 +53,7 @@ def _line(row: dict[str, Any]) -> str:
         return f"{row['name']}: empty"
     some = ", ".join(symbols[:5]) + (f" and {len(symbols) - 5:,} more" if len(symbols) > 5 else "")
     return (
-        f"{row['name']}: {counted(row['events'], 'event')} of {some or 'no symbol'} from {moment(first)} to {moment(last)}, "
+        f"{row['name']}: {counted(row['events'], 'event')} of {some or 'no symbol'} "
+        f"from {moment(first)} to {moment(last)}, "
         f"{row['bytes']:,} bytes, contents {str(row['sha256'])[:12]}"
     )
