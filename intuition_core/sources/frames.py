@@ -29,7 +29,7 @@ class NamedFrame(NamedTuple):
 
 
 def is_frame(value: object) -> bool:
-    """Say whether a value hands over columns by Arrow's interface."""
+    """Return whether a value hands over columns by Arrow's interface."""
     return hasattr(value, "__arrow_c_stream__")
 
 

@@ -9,6 +9,7 @@ from intuition_core.cli.data.mending import TITLES, name_for
 from intuition_core.cli.data.opened import Opened, counted, reading_options, write_json
 
 if TYPE_CHECKING:
+    from intuition_core.sources.datasets.adding import Addition
     from intuition_core.sources.datasets.findings import Cleaner
     from intuition_core.sources.datasets.index import Added
     from intuition_core.sources.reading import MergedReader, SourceReader
@@ -67,6 +68,10 @@ def add(
     )
     for line in lines(reader.taken):
         click.echo(line, err=True)
+    _tell(folder, done, cleaner, as_json=as_json)
+
+
+def _tell(folder: Path, done: "Addition", cleaner: "Cleaner", *, as_json: bool) -> None:
     if as_json:
         write_json(
             {

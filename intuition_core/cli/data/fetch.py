@@ -1,11 +1,12 @@
 """``intuition data fetch``: a source's history into a dataset."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from intuition_core.cli.data.mending import moment
+from intuition_core.cli.data.mending import UNITS, moment
 from intuition_core.cli.data.opened import Opened, calendar_option, counted, quoted, write_json
 from intuition_core.cli.options import Moment, config_option, verbose_option
 
@@ -83,14 +84,23 @@ def fetch(
         click.echo("interrupted; what has come is kept, and the same command goes on there", err=True)
         raise
     gaps = _gaps(opened, folder, wanted, calendar)
-    failures = [each.failure for each in done if each.failure is not None]
     if as_json:
         rows = [{"sid": each.sid, "new": each.new, "known": each.known, "requests": each.requests} for each in done]
+        failures = [each.failure for each in done if each.failure is not None]
         write_json({"name": folder.name, "fetched": rows, "failures": failures, "gaps": gaps, "folder": str(folder)})
         return 1 if failures else 0
     for gap in gaps:
-        click.echo(f"gap: {gap.sid} {moment(gap.start)} to {moment(gap.end)}, {gap.count:,} {gap.kind}")
-    for failure in failures:
+        click.echo(f"gap: {gap.sid} {moment(gap.start)} to {moment(gap.end)}, {counted(gap.count, UNITS[gap.kind])}")
+    return _tell_failures(done, source, folder)
+
+
+def _tell_failures(done: "Sequence[Fetched]", source: str, folder: Path) -> int:
+    """Write what could not be fetched, and return the exit code."""
+    failed = 0
+    for failure in (each.failure for each in done):
+        if failure is None:
+            continue
+        failed = 1
         span = ["--from", moment(failure.start), "--to", moment(failure.end + 10**9 - 1)]
         command = quoted(
             ["intuition", "data", "fetch", "--source", source, "--symbols", failure.sid, *span, "--name", folder.name]
@@ -100,7 +110,7 @@ def fetch(
             f"go on by: {command}",
             err=True,
         )
-    return 1 if failures else 0
+    return failed
 
 
 def _tell(done: "Fetched") -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from intuition_core.cli.data.mending import mend, moment
-from intuition_core.cli.data.opened import Opened, write_json
+from intuition_core.cli.data.mending import UNITS, mend, moment
+from intuition_core.cli.data.opened import Opened, counted, write_json
 from intuition_core.cli.options import config_option, verbose_option
 
 
@@ -39,8 +39,7 @@ def gaps(*, name: str, calendar: str, symbols: str | None, as_json: bool, config
         write_json(found)
         return 1 if found else 0
     for gap in found:
-        unit = {"session": "session", "bars": "bar"}[gap.kind] + ("" if gap.count == 1 else "s")
-        click.echo(f"{gap.sid} {moment(gap.start)} to {moment(gap.end)}: {gap.count:,} {unit}")
+        click.echo(f"{gap.sid} {moment(gap.start)} to {moment(gap.end)}: {counted(gap.count, UNITS[gap.kind])}")
     if not found:
         click.echo(f"{name}: no gaps against {calendar}", err=True)
         return 0

@@ -27,6 +27,9 @@ TITLES: Final = {
 }
 """The kinds of findings in words."""
 
+UNITS: Final = {"session": "session", "bars": "bar"}
+"""What is counted of each kind of gap."""
+
 
 def name_for(data: Sequence[str]) -> str:
     """Return a name that a dataset of some files can have."""

@@ -1,6 +1,7 @@
 """``intuition data show``: what is in a file, and what is odd about it."""
 
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -43,7 +44,6 @@ def show(
     """
     from intuition_core.cli.logs import set_up_logging
     from intuition_core.sources.datasets.findings import Examination
-    from intuition_core.sources.taken import lines
 
     set_up_logging(verbose=verbose)
     opened = Opened(data, span=(start, end), symbols=symbols, config=config, **options)
@@ -73,16 +73,24 @@ def show(
             }
         )
         return
-    for line in lines(reader.taken) or [f"{reader}: {count:,} events"]:
+    for line in reader.told() or [f"{reader}: {count:,} events"]:
         click.echo(line)
     for content in reader.contents():
         click.echo(f"  {content.kind} {content.data}: SHA-256 {content.sha256}")
+    _tell_rows(first, shown, count)
+    _tell_findings(findings, calendar)
+
+
+def _tell_rows(first: "Sequence[Event]", last: "Sequence[Event]", count: int) -> None:
     for event in first:
         click.echo(f"  {_row(event)}")
-    if count > len(first) + len(shown):
+    if count > len(first) + len(last):
         click.echo("  …")
-    for event in shown:
+    for event in last:
         click.echo(f"  {_row(event)}")
+
+
+def _tell_findings(findings: "Sequence[tuple[Finding, str]]", calendar: str | None) -> None:
     for finding, command in findings:
         _tell(finding, command)
     if not findings:

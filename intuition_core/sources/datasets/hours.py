@@ -97,5 +97,5 @@ class SessionGaps:
         yield Gap(sid=self._sid, kind="bars", start=since, end=start, count=max(round((start - since) / length), 1))
 
     def _traded(self, start: int, end: int) -> bool:
-        """Say whether the exchange trades in the middle of a stretch, rather than having a break."""
+        """Return whether the exchange trades in the middle of a stretch, rather than having a break."""
         return self._hours.is_open((start + end) // 2)

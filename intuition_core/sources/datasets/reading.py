@@ -102,11 +102,11 @@ class Dataset:
         return [(kept.index.name, kept.index.sha256) for kept in self._kept]
 
     def events(self) -> Iterator[Event]:
-        """Give the events in the order of time."""
+        """Return the events in the order of time."""
         return chain.from_iterable(self.batches())
 
     def batches(self) -> Iterator[list[Event]]:
-        """Give the same in lists.
+        """Return the same in lists.
 
         Raises:
             DatasetDamaged: a file cannot be read.
@@ -122,7 +122,7 @@ class Dataset:
         return min(self._given / rows, 1.0) if rows else 1.0
 
     def taken(self) -> list[Taken]:
-        """Say how each dataset was read, as far as it was."""
+        """Return how each dataset was read, as far as it was."""
         return [kept.taken() for kept in self._kept]
 
 
@@ -168,7 +168,7 @@ class _Kept:
             raise DatasetDamaged(self.index.name, path, "is not the file that was added")
 
     def batches(self) -> Iterator[list[Event]]:
-        """Give the events in the order of time, those of one moment by kind and then as they were added."""
+        """Return the events in the order of time, those of one moment by kind and then as they were added."""
         self._seen, self._columns, self._events, self._first = {}, {}, 0, None
         series = [(key, list(pieces)) for key, pieces in groupby(self._pieces, key=lambda piece: piece.series)]
         size = max(min(_BATCH, _HELD // max(len(series), 1)), _FEWEST)
@@ -209,7 +209,7 @@ class _Kept:
             self._columns = dict.fromkeys(key for event in batch for key in event if key in _PRICES)
 
     def taken(self) -> Taken:
-        """Say how it was read, as far as it was."""
+        """Return how it was read, as far as it was."""
         adjusted = dict.fromkeys(text for added in self.index.added for text in added.adjusted)
         return Taken(
             data=self.index.name,

@@ -86,9 +86,7 @@ def compare_history(
     opened = _open(settled, catalogue, data=data, params=for_source, **wanted)
     drawing = Drawing(level, replications, SEED if settled.values.seed is None else settled.values.seed)
     failures = Failures(skipping=on_error == "skip")
-    earlier = None if against is None else EarlierRun(against)
-    if earlier is not None:
-        earlier.check(opened.contents(), ended=False)
+    earlier = _earlier(against, opened)
     comparison, interrupted = _run(variants, opened, drawing, failures=failures, catalogue=catalogue)
     contents = opened.contents()
     if earlier is not None and not interrupted:
@@ -98,6 +96,20 @@ def compare_history(
     tell(comparison, as_json=as_json, data=[content.to_json() for content in contents])
     draw(comparison, picture)
     return _exit_code(comparison, opened, failures, interrupted=interrupted)
+
+
+def _earlier(against: Path | None, opened: SourceReader | MergedReader) -> EarlierRun | None:
+    """Return the earlier run whose data is to be read; None where none is named.
+
+    Raises:
+        NoRun: the file holds no run.
+        OtherData: it read other data, as far as that is known by now.
+    """
+    if against is None:
+        return None
+    earlier = EarlierRun(against)
+    earlier.check(opened.contents(), ended=False)
+    return earlier
 
 
 def _open(

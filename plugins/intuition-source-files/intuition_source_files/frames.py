@@ -46,7 +46,7 @@ class FrameTable:
         return self._given / self._table.num_rows if self._table.num_rows else 1.0
 
     def batches(self, columns: Columns, *, share: int) -> "Iterator[pa.RecordBatch]":
-        """Give the rows in the types of the frame."""
+        """Return the rows in the types of the frame."""
         beside = [name for name in (columns.clocks, columns.series) if name is not None]
         wanted = list(dict.fromkeys((columns.time, *beside, *columns.numeric, *columns.extras, *columns.names)))
         self._given = 0
@@ -55,18 +55,18 @@ class FrameTable:
             yield batch
 
     def first(self, name: str) -> str | None:
-        """Give what the first row has in a column, as text; None without a row, or where it has nothing."""
+        """Return what the first row has in a column, as text; None without a row, or where it has nothing."""
         if not self._table.num_rows:
             return None
         value = self._table.column(name)[0]
         return None if not value.is_valid else str(value.as_py())
 
     def values(self, column: "pa.Array") -> "np.ndarray[Any, Any] | None":
-        """Give numbers, texts and truths as they are."""
+        """Return numbers, texts and truths as they are."""
         return plain_values(column)
 
     def place(self, row: int) -> str:
-        """Give the number of a row, counted from 1."""
+        """Return the number of a row, counted from 1."""
         return f"row {row + 1}"
 
 
@@ -100,7 +100,7 @@ class Frames:
                 )
 
     def events(self) -> Iterator[dict[str, Any]]:
-        """Give the events in the order of time; those of equal time by frame, then as they are in it.
+        """Return the events in the order of time; those of equal time by frame, then as they are in it.
 
         Raises:
             BadRow: a row cannot be read, has a price that no market gives, or goes back in time.
@@ -108,11 +108,11 @@ class Frames:
         return chain.from_iterable(self.batches())
 
     def batches(self) -> Iterator[list[dict[str, Any]]]:
-        """Give the same in lists of some thousand."""
+        """Return the same in lists of some thousand."""
         return self._recording.batches()
 
     def taken(self) -> list[Taken]:
-        """Say how each frame was read, as far as it was."""
+        """Return how each frame was read, as far as it was."""
         return self._recording.taken()
 
     def progress(self) -> float:
