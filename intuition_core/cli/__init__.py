@@ -33,7 +33,7 @@ BUILT_IN: Final = {
     "up": BuiltIn("up", "Run broker, backend and connector together, and show the decisions live."),
     "serve": BuiltIn("serve", "Serve an algorithm and a portfolio as a session."),
     "backtest": BuiltIn("backtest", "Run an algorithm and a portfolio over recorded events."),
-    "data": BuiltIn("data", "Look into files, and keep data under names that --data takes."),
+    "data": BuiltIn("data", "Look into files, and keep data under names that `--data` takes."),
     "connect": BuiltIn("connect", "Carry events from a broker to a backend, and its decisions back."),
     "indicate": BuiltIn("indicate", "Publish an indicator's values on a channel, for any algorithm."),
     "kill": BuiltIn("kill", "Stop a running session's orders, or let them go on."),

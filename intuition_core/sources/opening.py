@@ -5,14 +5,14 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import cache, partial
 from itertools import groupby
 from pathlib import Path, PurePath
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias, TypeGuard
 
 from intuition_core.errors import BadParameter, IntuitionError, PartFailed, did_you_mean
 from intuition_core.params.checking import check_params, parameter_names
 from intuition_core.params.secrets import SECRETS
 from intuition_core.plugins.catalogue import Catalogue
 from intuition_core.sources.datasets.places import dataset_names, look_up, split_pin
-from intuition_core.sources.frames import NamedFrame, name_frames, shown_name
+from intuition_core.sources.frames import NamedFrame, is_frame, name_frames, shown_name
 from intuition_core.sources.reading import MergedReader, SourceReader
 
 BY_SUFFIX: Final = {
@@ -161,7 +161,7 @@ def open_source(
         NoFrame: something is neither the name of data nor a frame.
         IntuitionError: a plugin cannot be used, or cannot read the data.
     """
-    if not isinstance(catalogue, Catalogue):
+    if not _has_plugins(catalogue):
         from intuition_core.plugins.catalogue import discover
 
         return open_source(
@@ -183,6 +183,11 @@ def open_source(
         return _opened(choices[0], common, wanted)
     known = frozenset(key for choice in choices for key in choice.part.takes)
     return MergedReader([_opened(choice, common, wanted, known=known) for choice in choices], symbols=symbols)
+
+
+def _has_plugins(value: object) -> TypeGuard[Catalogue]:
+    """Return whether a value finds and loads plugins, as opposed to data."""
+    return hasattr(value, "find") and hasattr(value, "load") and not is_frame(value)
 
 
 class _Part(NamedTuple):

@@ -18,6 +18,8 @@ from intuition_core.sources.taken import Taken
 
 _BATCH: Final = 1024
 _FEWEST: Final = 64
+_READ: Final = 1 << 14
+"""How many rows of a file are read at a time at most."""
 _HELD: Final = 1 << 17
 """How many events are held at most of all series that are merged."""
 
@@ -171,7 +173,7 @@ class _Kept:
         """Return the events in the order of time, those of one moment by kind and then as they were added."""
         self._seen, self._columns, self._events, self._first = {}, {}, 0, None
         series = [(key, list(pieces)) for key, pieces in groupby(self._pieces, key=lambda piece: piece.series)]
-        size = max(min(_BATCH, _HELD // max(len(series), 1)), _FEWEST)
+        size = max(min(_READ, _HELD // max(len(series), 1)), _FEWEST)
         courses = [self._course(key, pieces, size) for key, pieces in series]
         for batch in courses[0] if len(courses) == 1 else merge(courses):
             if self.index.interleaved:
@@ -196,8 +198,8 @@ class _Kept:
                             events = [event for event in events if event["ts"] >= start]
                         if end is not None and events and events[-1]["ts"] >= end:
                             events = [event for event in events if event["ts"] < end]
-                        if events:
-                            yield events
+                        for begin in range(0, len(events), _BATCH):
+                            yield events[begin : begin + _BATCH]
             except (OSError, ValueError) as error:  # Arrow's own errors are ValueErrors
                 raise DatasetDamaged(self.index.name, path, " ".join(str(error).split())) from None
 
