@@ -215,6 +215,16 @@ def test_an_estimate_takes_the_worst_price_that_is_foreseen(order: dict[str, Any
     assert Account().broker.estimate(wanted) == (units(10), units(cash))
 
 
+@pytest.mark.parametrize("price", [0.0, -0.01, -37.63])
+@pytest.mark.parametrize("costs", [Costs(), Costs(commission_bps=Decimal(10))])
+@pytest.mark.parametrize("terms", [{}, {"limit": 0.0}, {"limit": -37.63}])
+def test_cash_buys_no_units_at_a_price_that_is_not_above_zero(
+    price: float, costs: Costs, terms: dict[str, float]
+) -> None:
+    wanted = Order("A", "buy", price, cash=units(1000), **terms)  # type: ignore[arg-type]  # terms are numbers
+    assert Account(costs=costs).broker.estimate(wanted) == (units(0), units(1000))
+
+
 def test_orders_wait_for_their_limits_when_others_are_gone() -> None:
     account = Account()
     account.place("buy", limit=90.0, quantity=units(1))
