@@ -31,6 +31,9 @@ _DOUBTFUL: Final = 100 * 86_400 * _SECOND
 _COUNTED: Final = 10_000
 """Numbers below this size are no time in any unit: whoever sends them counts."""
 
+_LONGEST_ID: Final = 1_024
+"""Characters of an id."""
+
 _NANOSECONDS: Final = re.compile(r"[.,]\d{6}(\d{1,3})")
 """The digits of a second that `datetime` does not keep."""
 
@@ -125,6 +128,8 @@ def _field(key: object, value: object) -> Any:
         return _time(key, value)
     if key == "channel":
         return check_channel(value)
+    if key == "id":
+        return check_id(value)
     if type(key) is not str:
         raise BadData(f"expected text as a key, got {_name(key)}")
     if not key or len(key) > 128 or not key.isprintable():
@@ -267,6 +272,23 @@ def check_channel(value: object) -> str:
     if not value or len(value) > 256 or not value.isprintable() or "+" in value or "#" in value or value[0] == "$":
         raise BadData(f"expected a name without `+`, `#` or a leading `$`, got {_shown(value)}", field="channel")
     return value
+
+
+def check_id(value: object) -> str | int:
+    """Return a value that can be the id by which a payload is known again: text, or a whole number as an integer.
+
+    Raises:
+        BadData: it is neither text of 1 to 1,024 characters nor a whole number within 64 bits.
+    """
+    if type(value) is str and 0 < len(value) <= _LONGEST_ID:
+        return _text("id", value)
+    number = int(value) if type(value) is float and value.is_integer() else value
+    if type(number) is int and number in _INT64:
+        return number
+    got = _shown(value) if type(value) is str else _shown(repr(value)) if type(value) in (int, float) else _name(value)
+    raise BadData(
+        f"expected text of 1 to {_LONGEST_ID:,} characters or a whole number within 64 bits, got {got}", field="id"
+    )
 
 
 def as_json(key: str, value: object) -> Any:

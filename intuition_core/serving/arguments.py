@@ -2,21 +2,27 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from intuition_core.errors import IntuitionError
 from intuition_core.session.batch import Delivery
+from intuition_core.session.identity import scoped_key
 from intuition_core.trading.records import record_key
 
+LARGEST: Final = 2**63 - 1
+"""The largest whole number of a call: what a journal holds, and what programs in other languages count with."""
+
 ClientName = Annotated[str, Meta(min_length=1, max_length=128)]
-Count = Annotated[int, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=0, le=LARGEST)]
+DeliveryKey = Annotated[str, Meta(min_length=1, max_length=1024)]
+RecordId = Annotated[str, Meta(max_length=1024)]
 
 _T = TypeVar("_T")
 
-_CLIENT: Final = "a client's name of 1 to 128 characters"
+_CLIENT: Final = "a client's name of 1 to 128 printable characters"
 _EPOCH: Final = "the epoch that `attach` gave"
 _DELIVERY: Final = "a delivery as [key, packet, topic, hash]"
 
@@ -30,15 +36,24 @@ class BadCall(IntuitionError):
         super().__init__(f"{method}: {problem}")
 
 
+class _GivenDelivery(NamedTuple):
+    """A delivery as it comes; the longest topic is that of MQTT."""
+
+    key: DeliveryKey
+    packet: Count
+    topic: Annotated[str, Meta(max_length=65_535)]
+    hash: Annotated[str, Meta(max_length=1024)]
+
+
 class _GivenOptions(msgspec.Struct, frozen=True):
     """Options as they come; other keys are left out."""
 
     client: ClientName
-    epoch: int
-    deliveries: list[Delivery | None]
-    acked: str | None = None
-    published: str | None = None
-    heard: str | UnsetType | None = UNSET
+    epoch: Count
+    deliveries: list[_GivenDelivery | None]
+    acked: DeliveryKey | None = None
+    published: RecordId | None = None
+    heard: RecordId | UnsetType | None = UNSET
 
 
 _EXPECTED: Final = {
@@ -58,8 +73,9 @@ class Options(msgspec.Struct, frozen=True):
     Attributes:
         client: its name; None for callers that have not attached.
         epoch: the number that `attach` gave it.
-        deliveries: one for each item, None where an item has none; empty where none has.
-        acked: the key of its last settled delivery.
+        deliveries: one for each item, None where an item has none; empty where none has. Their keys are within the
+            client, as `scoped_key` returns them.
+        acked: the key of its last settled delivery, within the client.
         published: the id of the last record whose publication was acknowledged.
         heard: the place, as (seq, n), of the last record of `controls` that it has taken; None if it takes none.
     """
@@ -88,10 +104,41 @@ class Options(msgspec.Struct, frozen=True):
             given = msgspec.convert({**known, "deliveries": deliveries}, _GivenOptions)
         except msgspec.ValidationError as error:
             raise _refused(options, str(error)) from None
+        client = client_name("events", given.client)
+        for delivery in given.deliveries:
+            if delivery is not None and not all(map(_is_utf8, (delivery.key, delivery.topic, delivery.hash))):
+                raise _bad("events", _DELIVERY, delivery)
+        if given.acked is not None and not _is_utf8(given.acked):
+            raise _bad(*_EXPECTED["acked"], given.acked)
         if given.published is not None:
             place(*_EXPECTED["published"], given.published)
         heard = None if given.heard is UNSET else place(*_EXPECTED["heard"], given.heard)
-        return cls(given.client, given.epoch, given.deliveries, given.acked, given.published, heard)
+        return cls(
+            client,
+            given.epoch,
+            [each and Delivery(scoped_key(client, each.key), *each[1:]) for each in given.deliveries],
+            None if given.acked is None else scoped_key(client, given.acked),
+            given.published,
+            heard,
+        )
+
+    def check_published(self, *, run: str, last_seq: int) -> None:
+        """Refuse a record as published that the session cannot have given to anybody.
+
+        Args:
+            run: the id of the session's run.
+            last_seq: the number of its last event.
+
+        Raises:
+            BadCall: it is of another run, or of an event that has not come.
+        """
+        if self.published is None:
+            return
+        method, expected = _EXPECTED["published"]
+        seq, _ = place(method, expected, self.published)
+        if seq > last_seq or self.published.rpartition(":")[0].rpartition(":")[0] != run:
+            problem = f"{expected} of {run}, whose last event is {last_seq}"
+            raise _bad(method, problem, self.published)
 
 
 def _refused(options: Mapping[str, Any], error: str) -> BadCall:
@@ -99,6 +146,17 @@ def _refused(options: Mapping[str, Any], error: str) -> BadCall:
     option, _, index = error.rpartition("`$.")[2].rstrip("`").partition("[")
     value = options[option]
     return _bad(*_EXPECTED[option], value[int(index.partition("]")[0])] if index else value)
+
+
+def _is_utf8(text: str) -> bool:
+    """Return whether a text can be written as UTF-8, which half a surrogate pair cannot."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _bad(method: str, expected: str, value: Any) -> BadCall:
@@ -116,25 +174,28 @@ def client_name(method: str, value: Any) -> str:
     """Return the name of a client.
 
     Raises:
-        BadCall: it is no text of 1 to 128 characters.
+        BadCall: it is no text of 1 to 128 printable characters.
     """
-    return _read(method, _CLIENT, value, ClientName)
+    name = _read(method, _CLIENT, value, ClientName)
+    if not name.isprintable():
+        raise _bad(method, _CLIENT, value)
+    return name
 
 
 def epoch_number(method: str, value: Any) -> int:
     """Return the number of an epoch.
 
     Raises:
-        BadCall: it is no whole number.
+        BadCall: it is no whole number from 0 within 64 bits.
     """
-    return _read(method, _EPOCH, value, int)
+    return _read(method, _EPOCH, value, Count)
 
 
 def count(method: str, name: str, value: Any) -> int:
     """Return a number of things.
 
     Raises:
-        BadCall: it is no whole number from 0.
+        BadCall: it is no whole number from 0 within 64 bits.
     """
     return _read(method, f"{name} as a whole number from 0", value, Count)
 
@@ -148,9 +209,13 @@ def place(method: str, expected: str, record: Any) -> tuple[int, int]:
     if record is None:
         return (0, 0)
     try:
-        return record_key(_read(method, expected, record, str))
+        given = _read(method, expected, record, RecordId)
+        key = record_key(given)
     except ValueError:
         raise _bad(method, expected, record) from None
+    if not _is_utf8(given):
+        raise _bad(method, expected, record)
+    return key
 
 
 def place_after(since: Any) -> tuple[tuple[int, int], bool]:

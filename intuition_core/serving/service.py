@@ -21,9 +21,10 @@ from intuition_core.serving.initializing import overlaid
 from intuition_core.serving.opening import Opening
 from intuition_core.serving.paging import fitting, page_of_decisions
 from intuition_core.session import control
+from intuition_core.session.batch import Delivery
 from intuition_core.session.batch_run import Item
 from intuition_core.session.errors import IdReused
-from intuition_core.session.identity import identity_of
+from intuition_core.session.identity import former_identities, identity_of
 from intuition_core.session.journal import MEMORY, Journal
 from intuition_core.session.monitor import WorkerMonitor
 from intuition_core.trading.engine import TradingEngine
@@ -166,8 +167,7 @@ class Service:
         Raises:
             BadData: the payload cannot be read; nothing of it was run.
         """
-        identity, content = identity_of(data, None)
-        reply = self.session.deliver((Item(self._normalised(data), identity, content),))[0]
+        reply = self.session.deliver((self._item(data),))[0]
         if isinstance(reply, IdReused):
             raise reply
         return reply
@@ -190,19 +190,16 @@ class Service:
         if len(batch) > MAX_ITEMS:
             raise BadCall("events", f"{len(batch)} payloads; at most {MAX_ITEMS} at once")
         given = Options.read(options, len(batch)) if options is not None else Options()
-        if given.client is not None:
-            self.session.clients.check_epoch(given.client, given.epoch)
+        self._check_client(given)
         errors: dict[int, IntuitionError] = {}
         items: list[Item] = []
         for n, payload in enumerate(batch):
             delivery = given.deliveries[n] if given.deliveries else None
             try:
-                events = self._normalised(payload)
+                items.append(self._item(payload, delivery))
             except BadData as error:
                 errors[n] = error
                 items.append(Item((), delivery=delivery))
-            else:
-                items.append(Item(events, *identity_of(payload, delivery), delivery))
         replies = self.session.deliver(
             items, client=given.client, acked=given.acked, published=given.published, heard=given.heard
         )
@@ -230,7 +227,7 @@ class Service:
             published: the id of the last record whose publication was acknowledged, with all before it.
         """
         given = Options.read({"client": client, "epoch": epoch, "acked": acked, "published": published}, 0)
-        self.session.clients.check_epoch(client, epoch)
+        self._check_client(given)
         self.session.clients.confirm(client, acked=given.acked, published=given.published)
 
     def kill(self, reason: Any, flatten: Any = None) -> list[Record]:
@@ -342,18 +339,17 @@ class Service:
             StaleEpoch: a newer instance of the client has attached.
         """
         given = Options.read(options, 1) if options is not None else Options()
-        if given.client is not None:
-            self.session.clients.check_epoch(given.client, given.epoch)
+        self._check_client(given)
         delivery = given.deliveries[0] if given.deliveries else None
         there = self.session.engine.books.shares
         event = control.read(command, there=there, ts=self._now(), by=given.client or "rpc")
         # Its ids are its own, whatever ids quotes have.
-        identity, content = identity_of({**command, "channel": event["channel"]}, delivery)
-        return self._control(event, Item((event,), identity, content, delivery), given)
+        named = {**event, **{key: command[key] for key in ("id", "source") if key in command}}
+        return self._control(event, Item((event,), *identity_of(named, delivery), delivery), given)
 
     def _control(self, event: Event, item: Item | None = None, given: Options | None = None) -> list[Record]:
         item, given = item or Item((event,)), given or Options()
-        if not self.session.knows(item.identity):
+        if not self.session.knows(item):
             check_use(self.session.engine, event)
         reply = self.session.deliver(
             (item,), client=given.client, acked=given.acked, published=given.published, control=True
@@ -423,6 +419,21 @@ class Service:
         if not most:
             return []
         return page_of_decisions(self.session.outbox.decisions(after), most=most, whole=whole, pause=self._pause)
+
+    def _check_client(self, given: Options) -> None:
+        """Refuse what another instance of a client sends, or what it cannot have published.
+
+        Raises:
+            StaleEpoch: a newer instance of the client has attached.
+            BadCall: the record that it has published is none of the session's.
+        """
+        if given.client is not None:
+            self.session.clients.check_epoch(given.client, given.epoch)
+            given.check_published(run=self.session.engine.run, last_seq=self.session.last_seq)
+
+    def _item(self, payload: Any, delivery: Delivery | None = None) -> Item:
+        events = self._normalised(payload)
+        return Item(events, *identity_of(events, delivery), delivery, former_identities(payload))
 
     def _normalised(self, payload: Any) -> list[Event]:
         received = self._now()

@@ -18,12 +18,21 @@ from intuition_core.trading.wall import Wall
 
 
 class Item(NamedTuple):
-    """One payload, normalised: its events, its identity (None: it has none), a digest of its content, its delivery."""
+    """One payload, normalised.
+
+    Attributes:
+        events: its events.
+        identity: by what it is known again; None where nothing makes it known.
+        content: a digest of its content.
+        delivery: how a connector received it.
+        former: the identities by which older versions knew it.
+    """
 
     events: Sequence[Event]
     identity: str | None = None
     content: bytes = b""
     delivery: Delivery | None = None
+    former: Sequence[str] = ()
 
 
 class Plan(NamedTuple):

@@ -1,11 +1,17 @@
 """The clients of a session, each with the epoch of its latest instance and what it has passed on."""
 
+import logging
+import sys
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from intuition_core.session.batch import Delivery
 from intuition_core.session.errors import StaleEpoch
+from intuition_core.session.identity import is_scoped, scoped_key
 from intuition_core.session.journal import Journal
+from intuition_core.trading.records import record_key
+
+_log = logging.getLogger(__name__)
 
 
 class Attachment(NamedTuple):
@@ -30,6 +36,14 @@ class Attachment(NamedTuple):
     published: str | None
 
 
+def _event_of(record_id: str) -> int | None:
+    """Return the number of a record's event; None where the id is none."""
+    try:
+        return record_key(record_id)[0]
+    except ValueError:
+        return None
+
+
 class Clients:
     """The clients that have attached. The epochs may be read by any thread.
 
@@ -45,6 +59,38 @@ class Clients:
     def epochs(self) -> Mapping[str, int]:
         """The epoch of each client, as last committed."""
         return self._epochs
+
+    def set_aside_unusable(self, *, run: str, last_seq: int) -> None:
+        """Write what older versions took from clients in a form in which it can be used, and tell of what cannot.
+
+        Keys of deliveries are brought within their client. A client that confirmed a record which there cannot be, and
+        for which it would be given nothing any more, is given records again: all of them, unless the record would be
+        the session's own; then the confirmation counts up to the last event.
+
+        Args:
+            run: the id of the session's run.
+            last_seq: the number of its last event.
+
+        Raises:
+            JournalFailed: it cannot be kept.
+        """
+        for client, (_, published) in self._journal.clients().items():
+            unscoped = [each.key for each in self._journal.window(client) if not is_scoped(client, each.key)]
+            if unscoped:
+                self._journal.rename_deliveries(client, {key: scoped_key(client, key) for key in unscoped})
+            seq = 0 if published is None else _event_of(published)
+            if seq is not None and seq <= last_seq:
+                continue
+            ours = seq is not None and last_seq and str(published).startswith(f"{run}:")
+            self._journal.set_published(client, f"{run}:{last_seq}:{sys.maxsize}" if ours else None)
+            _log.warning(
+                "client `%s` confirmed the record %.100s, which there is not; %s",
+                client,
+                ascii(published),
+                f"it counts as having published all up to event {last_seq}"
+                if ours
+                else "it is given all records again",
+            )
 
     def attach(self, client: str, *, before: str | None) -> tuple[int, str | None]:
         """Begin a new epoch of a client; return its number, and the id of the last record that it has published.

@@ -8,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from intuition_core.account.books import BadShares, check_shares
-from intuition_core.data import Event, as_json
+from intuition_core.data import Event, as_json, check_id
 from intuition_core.errors import BadData, IntuitionError, did_you_mean
 from intuition_core.trading.composition import RULES, Part
 from intuition_core.trading.decisions import CONTROL
@@ -55,6 +55,12 @@ def read(command: object, *, there: Mapping[str, Decimal], ts: int, by: str) -> 
     unknown = sorted(str(key) for key in command.keys() - _KEYS[action] - _OF_ALL)
     if unknown:
         raise BadControl(action, f"it does not take `{unknown[0]:.60}`; it takes {', '.join(sorted(_KEYS[action]))}")
+    try:
+        if "id" in command:
+            check_id(command["id"])
+        as_json("source", command.get("source"))
+    except BadData as error:
+        raise BadControl(action, str(error)) from None
     if action == "kill":
         return kill(command.get("reason"), ts=ts, by=by, flatten=command.get("flatten", False))
     if action == "clear":

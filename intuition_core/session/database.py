@@ -4,10 +4,13 @@ import sqlite3
 import threading
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from intuition_core.session.errors import BadJournal, JournalFailed
 from intuition_core.session.schema import create_missing
+
+_OF_THE_CONTENT: Final = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError)
+"""Refusals of what is to be written: to try again is in vain, whatever becomes of the disk."""
 
 
 class Database:
@@ -79,12 +82,13 @@ class Database:
 
         Raises:
             JournalFailed: on entering or leaving, where SQLite refuses; nothing was written.
+            sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError: it refuses the content.
         """
         return Transaction(self, self._turn)
 
 
 class Transaction:
-    """One transaction; errors of SQLite become `JournalFailed`."""
+    """One transaction; errors of SQLite become `JournalFailed`, but those of the content that it is to write."""
 
     def __init__(self, database: Database, turn: AbstractContextManager[object]) -> None:
         self._database = database
@@ -114,5 +118,7 @@ class Transaction:
         with suppress(sqlite3.Error):
             if db.in_transaction:
                 db.execute("ROLLBACK")
+        if isinstance(error, _OF_THE_CONTENT):
+            raise error
         if isinstance(error, sqlite3.Error):
             raise JournalFailed(self._database.path, str(error)) from error

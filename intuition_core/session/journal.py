@@ -5,7 +5,7 @@ are a few thousand rows. Identities of items and deliveries have rows of their o
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
 from types import TracebackType
@@ -172,7 +172,7 @@ class Journal:
         every = _KEPT_IN_MEMORY // 10
         if batch.last // every > (batch.first - 1) // every:
             self._db.execute("DELETE FROM identities WHERE last < ?", (batch.last - _KEPT_IN_MEMORY,))
-            self._db.execute("DELETE FROM batches WHERE first < ?", (batch.last - _KEPT_IN_MEMORY,))
+            self._db.execute("DELETE FROM batches WHERE last < ?", (batch.last - _KEPT_IN_MEMORY,))
 
     def batches(self, after: int = 0) -> Iterator[tuple[list[Event], list[Record]]]:
         """Yield the events after a sequence number, and their records, batch by batch, in order."""
@@ -199,6 +199,15 @@ class Journal:
                 records = [record for record in batches[batch] if first <= record["seq"] <= last]
                 known[identity] = Known(content, records)
         return known
+
+    def events_of(self, identity: str) -> list[Event]:
+        """Return the events of an item that was taken before."""
+        place = self._db.execute("SELECT first, last, batch FROM identities WHERE identity = ?", (identity,)).fetchone()
+        if place is None:
+            return []
+        first, last, batch = place
+        row = self._db.execute("SELECT events FROM batches WHERE first = ?", (batch,)).fetchone()
+        return decoded(row[0])[first - batch : last - batch + 1] if row else []
 
     # -- snapshots
 
@@ -247,6 +256,30 @@ class Journal:
             "SELECT key, packet, topic, hash FROM deliveries WHERE client = ? ORDER BY n", (client,)
         )
         return [Delivery(*row) for row in rows]
+
+    def rename_deliveries(self, client: str, names: Mapping[str, str]) -> None:
+        """Write a client's deliveries, and what they are known by, under other keys.
+
+        Raises:
+            JournalFailed: it cannot be written.
+        """
+        with self._database.transaction():
+            for key, name in names.items():
+                self._db.execute(
+                    "UPDATE identities SET identity = ? WHERE identity = ? "
+                    "AND EXISTS (SELECT 1 FROM deliveries WHERE key = ? AND client = ? AND own)",
+                    (name, key, key, client),
+                )
+                self._db.execute("UPDATE deliveries SET key = ? WHERE key = ? AND client = ?", (name, key, client))
+
+    def set_published(self, client: str, record_id: str | None) -> None:
+        """Write the last record that a client has published; None for none.
+
+        Raises:
+            JournalFailed: it cannot be written.
+        """
+        with self._database.transaction():
+            self._db.execute("UPDATE clients SET published = ? WHERE client = ?", (record_id, client))
 
     def confirm(self, client: str, acked: str | None, published: str | None) -> None:
         """Delete a client's settled deliveries, and write the last record that it has published.

@@ -6,12 +6,14 @@ and only then answered. Status is read from the last committed state by any thre
 
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 from intuition_core.account.statement import Statement
 from intuition_core.data import Event
 from intuition_core.determinism.apart import passing
+from intuition_core.errors import IntuitionError
 from intuition_core.session.batch import CLOCK, Batch
 from intuition_core.session.batch_run import BatchRun, Item, Plan, plan_batch
 from intuition_core.session.clients import Attachment, Clients
@@ -24,8 +26,10 @@ from intuition_core.session.errors import (
     Stopping,
     Unheard,
 )
+from intuition_core.session.identity import key_within
 from intuition_core.session.journal import Journal
 from intuition_core.session.judging import decision_after
+from intuition_core.session.known import find_known
 from intuition_core.session.monitor import Unwatched, WorkerMonitor
 from intuition_core.session.outbox import Outbox
 from intuition_core.session.recovery import Recovery, replayed_events, restored, swapped
@@ -78,6 +82,7 @@ class Session:
         self._listeners: list[Listener] = []
         self._statement = Statement.of(engine.ledger, 0)
         self._unwritten: Batch | None = None
+        self._astray = False
         self._snapshot_at = 0
         self.clients = Clients(journal)
         self.outbox = Outbox(journal)
@@ -113,8 +118,9 @@ class Session:
 
     def replace(self, build: Callable[[], TradingEngine]) -> None:
         """Start over with another engine; only before the first event."""
-        self._build = build = self._watched(build)
+        build = self._watched(build)
         self._engine = engine = build()
+        self._build = build
         self._statement = Statement.of(engine.ledger, 0)
 
     def _watched(self, build: Callable[[], TradingEngine]) -> Callable[[], TradingEngine]:
@@ -143,6 +149,7 @@ class Session:
         if crash is not None:
             self._take_up(crash)
         self._crashes = self._journal.failures.crashes()
+        self.clients.set_aside_unusable(run=self._engine.run, last_seq=self._journal.last_seq)
         replayed = 0
         with self._watch.running(), passing():
             start = restored(self._engine, self._journal, wanted=self._keeps_snapshots)
@@ -152,6 +159,31 @@ class Session:
         self._snapshot_at = start
         self._statement = Statement.of(self._engine.ledger, self._engine.seq)
         return Recovery(self._engine.seq, start, replayed)
+
+    def _rebuild(self) -> None:
+        """Bring a new engine to where the journal ends, in place of one that may be elsewhere.
+
+        Where that fails, it is tried again before anything else is run.
+        """
+        self._astray = True
+        self._unwritten = None
+        self._engine = self._build()
+        self.recover()
+        self._astray = False
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        """Return a context of a batch that is not committed; after a defect, the engine is rebuilt from the journal.
+
+        Raises:
+            BatchFailed: nothing of the batch counts.
+        """
+        try:
+            yield
+        except BaseException as error:
+            self._engine.leave_if_forked()
+            self._rebuild()
+            raise BatchFailed(error) from error
 
     def _take_up(self, crash: WorkerCrash) -> None:
         """Apply a part's policy to the end of the last process."""
@@ -234,15 +266,17 @@ class Session:
         plan = self._plan(items, client)
         killed = self._engine.killed
         run = self._run(plan)
-        if control:
-            self._settle_swapped(run)
-        controls = run.controls() if control or self._engine.killed is not killed else ()
-        self._commit(self._batch(plan, run, client=client, acked=acked, published=published, controls=controls), run)
+        with self._all_or_nothing():
+            if control:
+                self._settle_swapped(run)
+            controls = run.controls() if control or self._engine.killed is not killed else ()
+            batch = self._batch(plan, run, client=client, acked=acked, published=published, controls=controls)
+        self._commit(batch, run)
         return self._answer(plan, run)
 
     def _plan(self, items: Sequence[Item], client: str | None) -> Plan:
         """Find what is known of a batch, and have its new events kept by who watches."""
-        known = self._journal.find(item.identity for item in items if item.identity is not None)
+        known = find_known(self._journal, items)
         plan = plan_batch(self._engine, items, known, wall=self._wall, timers=client != CLOCK)
         self._watch.carry(plan.first, plan.content)
         return plan
@@ -253,16 +287,9 @@ class Session:
         Raises:
             BatchFailed: nothing of the batch counts.
         """
-        engine = self._engine
         run = BatchRun(plan, self._crashes)
-        with self._watch.running(), passing():
-            try:
-                run.run(engine)
-            except BaseException as error:
-                engine.leave_if_forked()
-                self._engine = self._build()
-                self.recover()
-                raise BatchFailed(error) from error
+        with self._watch.running(), passing(), self._all_or_nothing():
+            run.run(self._engine)
         return run
 
     def _settle_swapped(self, run: BatchRun) -> None:
@@ -305,6 +332,7 @@ class Session:
 
         Raises:
             JournalFailed: the batch stays in hand, and is written before anything else is run.
+            BatchFailed: the journal can never hold it; nothing of it counts.
         """
         engine = self._engine
         ran = batch.last >= batch.first
@@ -312,7 +340,7 @@ class Session:
             self._halt(str(engine.halted))
         if ran or batch.deliveries or batch.acked is not None or batch.published is not None:
             self._unwritten = batch
-            self._write_pending()
+            self._write(batch)
         if self._wall is not None and batch.client != CLOCK and ran:
             self._wall.note(engine.now)
         for n in run.settled:
@@ -337,10 +365,22 @@ class Session:
         Raises:
             JournalFailed: nothing was written.
         """
-        batch = self._unwritten
-        if batch is None:
-            return
-        self._journal.commit(batch)
+        if self._astray:
+            self._rebuild()
+        if self._unwritten is not None:
+            try:
+                self._write(self._unwritten)
+            except BatchFailed as error:
+                _log.error("%s; its caller was told to send it again", error)
+
+    def _write(self, batch: Batch) -> None:
+        try:
+            self._journal.commit(batch)
+        except JournalFailed:
+            raise
+        except Exception as error:
+            self._rebuild()
+            raise BatchFailed(error) from error
         self._unwritten = None
         if batch.snapshot is not None:
             self._snapshot_at = batch.last
@@ -364,14 +404,14 @@ class Session:
                     exc_info=error if _log.isEnabledFor(logging.DEBUG) else None,
                 )
 
-    def knows(self, identity: str | None) -> bool:
-        """Return whether an item of that identity was taken before; False where it has none.
+    def knows(self, item: Item) -> bool:
+        """Return whether an item was taken before; False where it has no identity.
 
         Raises:
             JournalFailed: the last batch is not kept yet, and cannot be.
         """
         self._write_pending()
-        return identity is not None and bool(self._journal.find((identity,)))
+        return bool(find_known(self._journal, (item,)))
 
     # -- other parts, other processes
 
@@ -398,18 +438,19 @@ class Session:
         self._write_pending()
         engine = self._engine
         seq = engine.seq + 1
-        with self._watch.running(), passing():
-            records = list(engine.step(event))
-            engine.leave_if_forked()
-            state = engine.snapshot() if self._keeps_snapshots else None
-        batch = Batch(
-            first=seq, last=seq, events=[event], records=records, snapshot=state, controls=[seq], boundary=True
-        )
         try:
-            self._commit_boundary(batch)
-        except (JournalFailed, NothingKept):
-            self._engine = self._build()
-            self.recover()
+            with self._watch.running(), passing():
+                records = list(engine.step(event))
+                engine.leave_if_forked()
+                state = engine.snapshot() if self._keeps_snapshots else None
+            self._commit_boundary(
+                Batch(
+                    first=seq, last=seq, events=[event], records=records, snapshot=state, controls=[seq], boundary=True
+                )
+            )
+        except BaseException:
+            engine.leave_if_forked()
+            self._rebuild()
             raise
         self._handed_over = True
         self._snapshot_at = seq
@@ -467,7 +508,7 @@ class Session:
                 state = self._state() if self._engine.seq > self._snapshot_at else None
                 if state is not None:
                     self._journal.keep_snapshot(self._engine.seq, state)
-            except JournalFailed as error:
+            except IntuitionError as error:
                 _log.warning("%s", error)
 
     # -- clients
@@ -483,5 +524,5 @@ class Session:
         # A new client receives only records that were written after it first attached.
         before = f"{engine.run}:{engine.seq}:{sys.maxsize}" if engine.seq else None
         epoch, published = self.clients.attach(client, before=before)
-        window = self._journal.window(client)
+        window = [each._replace(key=key_within(client, each.key)) for each in self._journal.window(client)]
         return Attachment(self.name, engine.run, epoch, engine.inlets, engine.seq, window, published)

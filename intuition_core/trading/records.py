@@ -22,6 +22,10 @@ TYPES: Final = ("decision", "fill", "rejection", "message", "error", "control", 
 ID_KEYS: Final = ("id", "cause", "parent", "group")
 """Where a record has an id; a group has one where a bracket made it, and else the name that its author chose."""
 
+_LARGEST: Final = 2**63 - 1
+_LONGEST: Final = 2 * 19
+"""Digits of both numbers in the id of a record."""
+
 _TERMS: Final = ("stop_loss", "take_profit", "group", "limit", "stop", "tif")
 
 IDS_KEYS: Final = ("replaces", "after")
@@ -304,7 +308,13 @@ def record_key(record_id: str) -> tuple[int, int]:
     """Return a record's place in its session: the event's number, and its own within the event.
 
     Raises:
-        ValueError: it is no record's id.
+        ValueError: it is no record's id, or its numbers are beyond 64 bits.
     """
     _, seq, n = record_id.rsplit(":", 2)
-    return int(seq), int(n)
+    digits = seq + n
+    # `int` reads signs, blanks, underscores and the digits of every script, too.
+    if seq and n and digits.isascii() and digits.isdecimal() and len(digits) <= _LONGEST:
+        key = int(seq), int(n)
+        if max(key) <= _LARGEST:
+            return key
+    raise ValueError(f"no id of a record: {record_id!r:.60}")
