@@ -13,6 +13,7 @@ CLOCK: Final = ""
 """The client of batches of timers that fell due by the wall clock; no client can have this name."""
 
 _encoder: Final = msgspec.msgpack.Encoder()
+_raw_decoder: Final = msgspec.msgpack.Decoder(list[msgspec.Raw])
 _decoder: Final = msgspec.msgpack.Decoder(list[dict[str, Any]])
 
 
@@ -80,6 +81,11 @@ class Known(NamedTuple):
 def encoded(content: Sequence[Mapping[str, Any]] | bytes) -> bytes:
     """Return events or records in the journal's encoding, MessagePack; bytes are returned as they are."""
     return content if isinstance(content, bytes) else _encoder.encode(list(content))
+
+
+def first_of(content: bytes, number: int) -> bytes:
+    """Return the encoding of the first so many of the encoded events or records."""
+    return _encoder.encode(_raw_decoder.decode(content)[:number])
 
 
 def decoded(content: bytes) -> list[dict[str, Any]]:

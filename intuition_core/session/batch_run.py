@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from intuition_core.data import Event
-from intuition_core.session.batch import Delivery, Identity, Known, encoded
+from intuition_core.session.batch import Batch, Delivery, Identity, Known, encoded, first_of
 from intuition_core.session.errors import IdReused
 from intuition_core.session.identity import OF_THE_DELIVERY
 from intuition_core.session.judging import decision_after, part_name, step_by
@@ -143,6 +143,35 @@ class BatchRun:
             for part, why in engine.quarantined.items()
             if why.seq >= first and part not in judged
         ]
+
+    def batch(
+        self,
+        engine: TradingEngine,
+        *,
+        client: str | None,
+        acked: str | None,
+        published: str | None,
+        controls: Sequence[int],
+        snapshot: bytes | None,
+    ) -> Batch:
+        """Return what is to be written of what has run."""
+        plan = self._plan
+        ran = engine.seq - plan.first + 1
+        return Batch(
+            first=plan.first,
+            last=engine.seq,
+            client=client,
+            events=plan.content if ran == len(plan.events) else first_of(plan.content, ran),
+            records=self.records,
+            identities=self.identities,
+            deliveries=[item.delivery for item in plan.items[: len(self.replies)] if item.delivery is not None],
+            acked=acked,
+            published=published,
+            snapshot=snapshot,
+            failures=self.decisions(engine),
+            settled=self.settled,
+            controls=controls,
+        )
 
     def controls(self) -> list[int]:
         """Return the numbers of the events that have a control record."""

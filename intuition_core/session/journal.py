@@ -18,7 +18,7 @@ from intuition_core.session.batch import Batch, Delivery, Known, decoded, encode
 from intuition_core.session.database import Database
 from intuition_core.session.errors import BadJournal
 from intuition_core.session.failure_log import FailureLog
-from intuition_core.session.record_reader import RecordReader
+from intuition_core.session.record_reader import RecordReader, controls_key
 from intuition_core.session.schema import FORMAT
 from intuition_core.trading.records import Record
 
@@ -97,7 +97,8 @@ class Journal:
 
     def meta(self) -> dict[str, Any]:
         """Return the properties of the session: name, run, composition, configuration, and what else was noted."""
-        return {key: msgspec.json.decode(value) for key, value in self._db.execute("SELECT key, value FROM meta")}
+        rows = self._db.execute("SELECT key, value FROM meta WHERE key NOT LIKE 'controls%'")
+        return {key: msgspec.json.decode(value) for key, value in rows}
 
     def note(self, **values: Any) -> None:
         """Write properties of the session; each replaces the one of its name.
@@ -141,8 +142,8 @@ class Journal:
             if batch.identities or batch.deliveries:
                 self._write_items(batch)
             if batch.controls:
-                noted = [*self.records.control_events(), *((batch.first, seq) for seq in batch.controls)]
-                db.execute("INSERT OR REPLACE INTO meta VALUES ('controls', ?)", (msgspec.json.encode(noted).decode(),))
+                noted = msgspec.json.encode([(batch.first, seq) for seq in batch.controls]).decode()
+                db.execute("INSERT INTO meta VALUES (?, ?)", (controls_key(batch.first), noted))
             if batch.client is not None:
                 self._confirm(batch.client, batch.acked, batch.published)
             if batch.boundary:

@@ -3,8 +3,10 @@
 Decisions whose orders a kill has cancelled are withheld: from its commit on nobody is to act on them.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from heapq import merge
+from operator import itemgetter
 
 from intuition_core.session.batch import CLOCK, Batch
 from intuition_core.session.journal import Journal
@@ -20,9 +22,10 @@ class Outbox:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._events = tuple(journal.records.control_events())
+        # Appended to by one thread and read by any.
+        self._events = list(journal.records.control_events())
         self._last = (0, 0)
-        self._withheld: frozenset[str] = frozenset()
+        self._withheld: set[str] = set()
         self._note_controls(journal.records.of(self._events))
         if (told := journal.records.last_told_by_clock()) is not None:
             self._last = max(self._last, record_key(told["id"]))
@@ -40,7 +43,7 @@ class Outbox:
     def note(self, batch: Batch) -> None:
         """Take up a batch that was committed."""
         if batch.controls:
-            self._events += tuple((batch.first, seq) for seq in batch.controls)
+            self._events += ((batch.first, seq) for seq in batch.controls)
             self._note_controls(record for record in batch.records if record["seq"] in batch.controls)
         if batch.client == CLOCK and batch.records:
             self._last = max(self._last, record_key(batch.records[-1]["id"]))
@@ -51,7 +54,7 @@ class Outbox:
             self._last = max(self._last, record_key(record["id"]))
             if record["type"] == "rejection":
                 cancelled.append(record["cause"])
-        self._withheld = self._withheld.union(cancelled)
+        self._withheld.update(cancelled)
 
     def without_withheld(self, records: list[Record]) -> list[Record]:
         """Return the records that are not withheld; the same list where nothing is."""
@@ -82,7 +85,7 @@ class Outbox:
         """
         if after < self._last:
             records = self._journal.records
-            events = [(first, seq) for first, seq in self._events if seq >= after[0]]
+            events = self._events[bisect_left(self._events, after[0], key=itemgetter(1)) :]
             decided = (record for record in records.of(events) if record_key(record["id"]) > after)
             switched = {seq for _, seq in events}  # such as by a part that turned the switch at a timer
             withheld = self._withheld

@@ -16,6 +16,15 @@ _LARGEST: Final = 2**63 - 1
 """The largest number that SQLite holds."""
 
 
+_AFTER_CONTROLS: Final = "controls;"
+"""A key after all of `controls_key`."""
+
+
+def controls_key(first: int) -> str:
+    """Return the key under which the control events of a batch are noted; keys sort as numbers do."""
+    return f"controls:{first:020}"
+
+
 class RecordReader:
     """Committed records. Methods that say so may be called by any thread, whatever the writer is doing.
 
@@ -67,7 +76,7 @@ class RecordReader:
         that fell due by the wall clock.
         """
         found: list[Record] = []
-        controls = {seq: first for first, seq in self.control_events() if seq >= after[0]}
+        controls = {seq: first for first, seq in self.control_events(after[0])}
         rows = self._db.execute(
             "SELECT records, client IN (?, ?) FROM batches WHERE (client IN (?, ?) AND last >= ?) "
             "OR first IN (SELECT value FROM json_each(?)) ORDER BY first",
@@ -83,10 +92,24 @@ class RecordReader:
                 break
         return found[:limit]
 
-    def control_events(self) -> list[tuple[int, int]]:
-        """Return the events that have a control record, each as the first event of its batch and its own number."""
-        row = self._db.execute("SELECT value FROM meta WHERE key = 'controls'").fetchone()
-        return msgspec.json.decode(row[0], type=list[tuple[int, int]]) if row else []
+    def control_events(self, since: int = 0) -> list[tuple[int, int]]:
+        """Return the events from a number on that have a control record, oldest first.
+
+        Each comes as the first event of its batch and its own number.
+        """
+        # Those of older versions are all in one row, which was written anew for each of them.
+        rows = self._db.execute(
+            "SELECT value FROM meta WHERE key = 'controls' OR (key >= ? AND key < ?) ORDER BY key",
+            (self._batch_of(since), _AFTER_CONTROLS),
+        )
+        found = (each for (value,) in rows for each in msgspec.json.decode(value, type=list[tuple[int, int]]))
+        return [(first, seq) for first, seq in found if seq >= since]
+
+    def _batch_of(self, since: int) -> str:
+        """Return the key of the last batch with control records that begins at an event or before it."""
+        latest = "SELECT max(key) FROM meta WHERE key >= ? AND key <= ?"
+        (key,) = self._db.execute(latest, (controls_key(0), controls_key(since))).fetchone()
+        return key or controls_key(0)
 
     def controls(self) -> Iterator[Record]:
         """Yield the records of all events that have a control record, oldest first."""

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
+import msgspec
+
 from intuition_core.account.statement import Statement
 from intuition_core.data import Event
 from intuition_core.determinism.apart import passing
@@ -21,7 +23,6 @@ from intuition_core.session.errors import (
     BatchFailed,
     Halted,
     IdReused,
-    JournalFailed,
     NothingKept,
     Stopping,
     Unheard,
@@ -270,7 +271,14 @@ class Session:
             if control:
                 self._settle_swapped(run)
             controls = run.controls() if control or self._engine.killed is not killed else ()
-            batch = self._batch(plan, run, client=client, acked=acked, published=published, controls=controls)
+            batch = run.batch(
+                self._engine,
+                client=client,
+                acked=acked,
+                published=published,
+                controls=controls,
+                snapshot=self._snapshot(),
+            )
         self._commit(batch, run)
         return self._answer(plan, run)
 
@@ -297,35 +305,6 @@ class Session:
         for record in swapped(run.records):
             run.settled += [n for n, crash in self._crashes.items() if crash.part == record["place"]]
             self._watch.introduce(self._engine.parts)
-
-    def _batch(
-        self,
-        plan: Plan,
-        run: BatchRun,
-        *,
-        client: str | None,
-        acked: str | None,
-        published: str | None,
-        controls: Sequence[int],
-    ) -> Batch:
-        """Return what is to be written of a run."""
-        engine = self._engine
-        ran = engine.seq - plan.first + 1
-        return Batch(
-            first=plan.first,
-            last=engine.seq,
-            client=client,
-            events=plan.content if ran == len(plan.events) else plan.events[:ran],
-            records=run.records,
-            identities=run.identities,
-            deliveries=[item.delivery for item in plan.items[: len(run.replies)] if item.delivery is not None],
-            acked=acked,
-            published=published,
-            snapshot=self._snapshot(),
-            failures=run.decisions(engine),
-            settled=run.settled,
-            controls=controls,
-        )
 
     def _commit(self, batch: Batch, run: BatchRun) -> None:
         """Write a batch that has something to be written, and take up what follows from it.
@@ -376,7 +355,7 @@ class Session:
     def _write(self, batch: Batch) -> None:
         try:
             self._journal.commit(batch)
-        except JournalFailed:
+        except IntuitionError:
             raise
         except Exception as error:
             self._rebuild()
@@ -443,11 +422,10 @@ class Session:
                 records = list(engine.step(event))
                 engine.leave_if_forked()
                 state = engine.snapshot() if self._keeps_snapshots else None
-            self._commit_boundary(
-                Batch(
-                    first=seq, last=seq, events=[event], records=records, snapshot=state, controls=[seq], boundary=True
-                )
-            )
+            if state is None:
+                raise NothingKept  # noqa: TRY301  # what the event did is undone below
+            last = Batch(first=seq, last=seq, events=[event], records=records, controls=[seq])
+            self._journal.commit(msgspec.structs.replace(last, snapshot=state, boundary=True))
         except BaseException:
             engine.leave_if_forked()
             self._rebuild()
@@ -457,11 +435,6 @@ class Session:
         self._statement = Statement.of(engine.ledger, seq)
         self._tell(records)
         return records
-
-    def _commit_boundary(self, batch: Batch) -> None:
-        if batch.snapshot is None:
-            raise NothingKept
-        self._journal.commit(batch)
 
     def halt(self, problem: str) -> None:
         """Take no more events, because something other than a part failed without which there is no trading."""
