@@ -128,6 +128,7 @@ class Opening:
         else:
             self._journal.note(session=self._name, run=self.run, begun=self._now(), **self._recipe(composition))
         session = Session(self.builder(composition), journal=self._journal, name=self._name, watch=self._watch)
+        session.clients.set_aside_unusable(run=self.run, last_seq=self._journal.last_seq)
         recovery = session.recover()
         if "seeded_after" not in noted and is_seeded():
             self._journal.note(seeded_after=session.last_seq)

@@ -9,7 +9,7 @@ from typing import Any, Final
 from intuition_core.session.errors import BadJournal, JournalFailed
 from intuition_core.session.schema import create_missing
 
-_OF_THE_CONTENT: Final = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError)
+_OF_THE_CONTENT: Final = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
 """Refusals of what is to be written: to try again is in vain, whatever becomes of the disk."""
 
 
@@ -82,7 +82,7 @@ class Database:
 
         Raises:
             JournalFailed: on entering or leaving, where SQLite refuses; nothing was written.
-            sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError: it refuses the content.
+            sqlite3.Error: it refuses the content, which it will never take.
         """
         return Transaction(self, self._turn)
 

@@ -150,7 +150,6 @@ class Session:
         if crash is not None:
             self._take_up(crash)
         self._crashes = self._journal.failures.crashes()
-        self.clients.set_aside_unusable(run=self._engine.run, last_seq=self._journal.last_seq)
         replayed = 0
         with self._watch.running(), passing():
             start = restored(self._engine, self._journal, wanted=self._keeps_snapshots)

@@ -1,8 +1,6 @@
 import sqlite3
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -10,81 +8,22 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.sessions import Forgetful, Turns, builder, item, quote, session_of, uninterrupted
 
 from intuition_core import Signal
 from intuition_core.session import journal
 from intuition_core.session.batch import Batch, Delivery
 from intuition_core.session.batch_run import Item
 from intuition_core.session.errors import BadJournal, BatchFailed, IdReused, JournalFailed, ReplayDiffers, StaleEpoch
-from intuition_core.session.identity import identity_of
 from intuition_core.session.journal import MEMORY, Journal
 from intuition_core.session.recovery import replayed_events
 from intuition_core.session.session import SNAPSHOT_EVERY, Session
-from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.engine import TradingEngine
-from intuition_core.trading.naive import Naive
 from intuition_core.trading.records import Record, record_key
-
-
-class Turns:
-    """Buys on every third event of a symbol, sells on every seventh; keeps its counts."""
-
-    def initialize(self, params: Any) -> None:
-        self.counts: dict[str, int] = {}
-
-    def event(self, data: dict[str, Any]) -> Signal | None:
-        count = self.counts[data["sid"]] = self.counts.get(data["sid"], 0) + 1
-        if count % 7 == 0:
-            return Signal(data["sid"], "sell", data["quote"])
-        return Signal(data["sid"], "buy", data["quote"]) if count % 3 == 0 else None
-
-    def snapshot(self) -> Any:
-        return self.counts
-
-    def restore(self, state: Any) -> None:
-        self.counts = dict(state)
-
-
-class Forgetful(Turns):
-    """The same, but keeps no snapshot: it is rebuilt by replay."""
-
-    snapshot = restore = None  # type: ignore[assignment]  # taken away
-
-
-def builder(algorithm: type = Turns) -> Callable[[], TradingEngine]:
-    composition = Composition(
-        sleeves=(
-            Sleeve(
-                algorithm=Part(kind="algorithm", name="turns", factory=algorithm, params={}),
-                portfolio=Part(kind="portfolio", name="naive", factory=Naive, params=Naive.Params(max_fraction=0.2)),
-            ),
-        ),
-        seed=11,
-    )
-    return lambda: TradingEngine(composition, run="test.1")
-
-
-def quote(n: int, price: float | None = None) -> dict[str, Any]:
-    return {"channel": "quotes", "sid": "AB"[n % 2], "quote": price or 10.0 + n % 13, "ts": n}
-
-
-def item(n: int, *, key: str | None = None, content: bytes = b"x") -> Item:
-    return Item([quote(n)], key, content, Delivery(key, n, "quotes", "x") if key else None)
-
-
-def session_of(path: Path | str, algorithm: type = Turns) -> Session:
-    session = Session(builder(algorithm), journal=Journal(path), name="test")
-    session.recover()
-    return session
 
 
 def decisions(session: Session, after: tuple[int, int] = (0, 0)) -> list[Record]:
     return [record for some in session.outbox.decisions(after) for record in some]
-
-
-def uninterrupted(count: int) -> list[Any]:
-    with closing(session_of(MEMORY)) as session:
-        return [session.deliver([item(n)])[0] for n in range(count)]
 
 
 def test_a_known_item_is_answered_from_the_journal_and_runs_once(tmp_path: Path) -> None:
@@ -278,50 +217,6 @@ def test_epochs_are_kept_and_fence_only_their_own_client(tmp_path: Path) -> None
     with pytest.raises(StaleEpoch, match="has not attached"):
         back.clients.check_epoch("e", 0)
     back.close()
-
-
-def test_an_id_of_the_publisher_is_scoped_by_channel_and_source() -> None:
-    delivery = Delivery("c:1:1", 1, "quotes", "h")
-    one = identity_of({"id": "7", "source": "x", "channel": "quotes", "sid": "A", "quote": 1}, delivery)
-    assert one == identity_of({"id": "7", "source": "x", "channel": "quotes", "sid": "A", "quote": 1, "ts": 5}, None)
-    assert one[0] != identity_of({"id": "7", "source": "y", "channel": "quotes", "sid": "A", "quote": 1}, None)[0]
-    assert one[0] != identity_of({"id": 7, "source": "x", "channel": "quotes", "sid": "A", "quote": 1}, None)[0]
-    assert one[1] != identity_of({"id": "7", "source": "x", "channel": "quotes", "sid": "A", "quote": 2}, None)[1]
-    assert one == identity_of({"id": "7", "source": "x", "channel": "quotes", "sid": "A", "quote": 1, "seq": 3}, None)
-    assert identity_of({"goog": 1}, delivery) == ("c:1:1", b"h")
-    assert identity_of({"goog": 1}, None) == (None, b"")
-    assert identity_of({"id": "7", "deep": object()}, None) == (None, b"")
-
-
-def test_a_payload_of_several_symbols_is_known_by_its_id() -> None:
-    delivery = Delivery("c:1:1", 1, "quotes", "h")
-    payload = {"goog": 3.45, "aapl": 1.2, "id": "7", "source": "x"}
-    identity, content = identity_of(payload, delivery)
-    assert identity == 'id:[null,"x","7"]'
-    assert identity_of({**payload, "ts": 9}, None) == (identity, content)
-    again, other = identity_of({**payload, "aapl": 1.3}, None)
-    assert (again, other != content) == (identity, True)
-
-
-def test_an_array_is_known_as_a_whole_by_the_ids_of_its_elements() -> None:
-    delivery = Delivery("c:1:1", 1, "quotes", "h")
-
-    def tick(id_: Any, price: float = 1, **more: Any) -> dict[str, Any]:
-        return {"sid": "A", "quote": price, "id": id_, **more}
-
-    shared, content = identity_of([tick(7), tick(7, 2)], delivery)
-    assert shared == identity_of(tick(7), None)[0]
-    assert content not in (identity_of(tick(7), None)[1], identity_of([tick(7), tick(7, 3)], None)[1])
-    assert identity_of([tick(7, ts=1, seq=3), tick(7, 2, ts=2)], None) == (shared, content)
-    several, content = identity_of([tick(7), tick(8)], delivery)
-    assert several is not None
-    assert several.startswith("ids:")
-    assert identity_of((tick(7, ts=5), tick(8)), None) == (several, content)
-    others = ([tick(8), tick(7)], [tick(7), tick(8), tick(9)], [tick("7"), tick(8)], [tick(7, source="x"), tick(8)])
-    assert len({several, *(identity_of(other, None)[0] for other in others)}) == 5
-    for unknown in ([tick(7), {"goog": 1}], [tick(7), 3], [tick(7), tick([1])], []):
-        assert identity_of(unknown, delivery) == ("c:1:1", b"h")
-    assert identity_of([tick(7), tick(8, deep=object())], None) == (None, b"")
 
 
 # -- replay
