@@ -8,7 +8,7 @@ import msgspec
 
 from intuition_core.data import DEFAULT_CHANNEL
 from intuition_core.session.batch import Delivery
-from intuition_core.trading.engine import CONTROL
+from intuition_core.trading.decisions import CONTROL
 from intuition_core.trading.timers import TIMER
 
 OF_THE_DELIVERY: Final = frozenset({"ts", "start", "seq"})
