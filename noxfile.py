@@ -192,6 +192,9 @@ def release(session: nox.Session) -> None:
     session.run(*PYTHON, "tools/release.py", *session.posargs)
 
 
+FUZZ = ("tests/rpc/test_fuzz.py", "tests/rpc/test_fuzz_arguments.py")
+
+
 @nox.session
 def chaos(session: nox.Session) -> None:
     """Kill everything 200 times, simulate 10,000 faulty worlds, send nonsense and too much; ``-- --full``: 1,000.
@@ -204,7 +207,7 @@ def chaos(session: nox.Session) -> None:
         "-m",
         "pytest",
         "tests/chaos",
-        "tests/rpc/test_fuzz.py",
+        *FUZZ,
         "tests/cli/test_odd_environments.py",
         "-v",
         *amount,
