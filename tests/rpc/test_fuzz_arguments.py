@@ -15,7 +15,7 @@ from support.network import free_port
 from support.processes import INTUITION, Process
 from support.programs import environment
 
-from intuition_core.errors import BackendRefused
+from intuition_core.errors import BackendLost, BackendRefused
 from intuition_core.rpc.client import Client
 
 PER_ROUND = 1_000
@@ -153,6 +153,7 @@ class Caller:
         self._run = client.call("describe")["run"]
         self._epoch = client.call("attach", "fuzz")["epoch"]
         self._count = 0
+        self.calls = 0
         self.refused: Counter[str] = Counter()
 
     def _delivery(self) -> list[Any]:
@@ -238,6 +239,7 @@ class Caller:
 
     def call(self) -> None:
         """Make one call; whatever it is answered, it must not be a defect."""
+        self.calls += 1
         method, args = self.right()
         for _ in range(self._draw.choice([0, 1, 1, 1, 1, 2])):
             if args:
@@ -301,9 +303,12 @@ def test_no_argument_of_any_call_is_a_defect_and_the_session_goes_on_and_comes_b
     draw = random.Random(SEED)
     caller = Caller(client, draw)
     for _ in range(rounds):
-        for _ in range(PER_ROUND):
-            caller.call()
-        before = probe(client)
+        try:
+            for _ in range(PER_ROUND):
+                caller.call()
+            before = probe(client)
+        except BackendLost as error:
+            pytest.fail(f"after {caller.calls} calls: {error}\n" + "\n".join(process.lines[-40:]))
     assert {"BadCall", "BadControl", "BadData", "BadConfiguration"} <= caller.refused.keys()
     client.close()
     assert process.end() == 0, process.lines
