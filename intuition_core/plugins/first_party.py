@@ -36,6 +36,7 @@ FIRST_PARTY: Final = {
     ("source", "csv"): "intuition-source-files",
     ("source", "parquet"): "intuition-source-files",
     ("source", "jsonl"): "intuition-source-files",
+    ("source", "json"): "intuition-source-files",
     ("source", "sample"): "intuition-source-sample",
     ("report", "html"): "intuition-report",
     ("source", "sql"): "intuition-source-sql",

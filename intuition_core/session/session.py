@@ -291,8 +291,7 @@ class Session:
     def _run(self, plan: Plan) -> BatchRun:
         """Run a batch; after a defect, rebuild the engine from the journal.
 
-        Raises:
-            BatchFailed: nothing of the batch counts.
+        It raises `BatchFailed` where nothing of the batch counts.
         """
         run = BatchRun(plan, self._crashes)
         with self._watch.running(), passing(), self._all_or_nothing():
