@@ -2,15 +2,15 @@
 
 from typing import TYPE_CHECKING, Final
 
-from intuition_core.lazy import finder
+from intuition_core.system.lazy import finder
 
 if TYPE_CHECKING:
-    from intuition_core.backoff import Backoff as Backoff
     from intuition_core.rpc.client import Client as Client
     from intuition_core.rpc.throttle import Throttle as Throttle
+    from intuition_core.system.backoff import Backoff as Backoff
 else:
     PLACES: Final = {
-        "Backoff": "backoff",
+        "Backoff": "system.backoff",
         "Client": "rpc.client",
         "Throttle": "rpc.throttle",
     }

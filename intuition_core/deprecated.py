@@ -112,7 +112,7 @@ RENAMED = {
     },
     "lookout": {"Lookout": "trading.risk_monitor:RiskMonitor"},
     "processes": {
-        "Backoff": "backoff:Backoff",
+        "Backoff": "system.backoff:Backoff",
         "LIFELINE": "supervision.lifeline:VARIABLE",
         "end_with_parent": "supervision.lifeline:end_with_parent",
     },

@@ -13,8 +13,8 @@ import click
 
 from intuition_core.cli.options import Invocation, blocked_plugins, verbose_option
 from intuition_core.errors import IntuitionError, did_you_mean
-from intuition_core.printable import escaped, is_text
 from intuition_core.supervision.streams import is_output_lost
+from intuition_core.system.printable import escaped, is_text
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem

@@ -9,9 +9,9 @@ from typing import Final
 import msgspec
 
 from intuition_core.params.secrets import SECRETS
-from intuition_core.printable import escaped, indented
 from intuition_core.supervision.outlet import Outlet
 from intuition_core.supervision.stage import STAGE
+from intuition_core.system.printable import escaped, indented
 
 LOGGER: Final = "intuition"
 

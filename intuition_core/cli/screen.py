@@ -8,7 +8,7 @@ from typing import Any, Final
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from intuition_core.printable import ERRORS, escaped
+from intuition_core.system.printable import ERRORS, escaped
 
 FILE_WIDTH: Final = 160
 """The width, in columns, of output that goes to no terminal."""

@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 import msgspec
 
 from intuition_core.errors import IntuitionError
-from intuition_core.printable import escaped
+from intuition_core.system.printable import escaped
 
 FORMATS: Final = ("jsonl", "csv", "parquet")
 

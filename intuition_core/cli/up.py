@@ -19,9 +19,9 @@ import msgspec
 from intuition_core.cli.options import config_option, key_and_value, rpc_address, verbose_option
 from intuition_core.config.loading import Config, load_config
 from intuition_core.errors import IntuitionError
-from intuition_core.printable import escaped
 from intuition_core.rpc.address import Address, Exposed
 from intuition_core.supervision.streams import styled
+from intuition_core.system.printable import escaped
 
 if TYPE_CHECKING:
     from intuition_core.supervision.processes import Child

@@ -17,7 +17,7 @@ from intuition_core.config.tables import ALIASES, Configuration
 from intuition_core.errors import IntuitionError
 from intuition_core.params.typed import Typed, complaint, resolve, shown
 from intuition_core.plugins.files import anchored
-from intuition_core.printable import escaped, is_text
+from intuition_core.system.printable import escaped, is_text
 
 FILE: Final = "intuition.toml"
 PREFIX: Final = "INTUITION_"

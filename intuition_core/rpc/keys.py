@@ -10,7 +10,7 @@ import zmq
 from zmq.utils import z85
 
 from intuition_core.errors import IntuitionError
-from intuition_core.folders import config_folder
+from intuition_core.system.folders import config_folder
 
 PublicKey = NewType("PublicKey", str)
 """A public key as text: 40 characters of Z85, each key written in one way only."""

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Final
 
-from intuition_core.lazy import finder
+from intuition_core.system.lazy import finder
 
 if TYPE_CHECKING:
     from intuition_core.config.compose import compose as compose

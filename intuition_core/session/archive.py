@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from intuition_core.errors import IntuitionError, did_you_mean
-from intuition_core.folders import data_folder
+from intuition_core.system.folders import data_folder
 
 SUFFIX: Final = ".sqlite"
 

@@ -9,8 +9,8 @@ from typing import Any, Final, TextIO
 import msgspec
 
 from intuition_core.account.amounts import ROUNDING
-from intuition_core.printable import escaped, on_one_line
 from intuition_core.supervision.outlet import Outlet
+from intuition_core.system.printable import escaped, on_one_line
 from intuition_core.trading.records import Record, ends_an_order
 
 _log = logging.getLogger(__name__)

@@ -14,11 +14,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from intuition_core.printable import escaped
 from intuition_core.supervision.endings import how_it_ended
 from intuition_core.supervision.shared_status import Beat, SharedStatus
 from intuition_core.supervision.supervisor_status import SupervisorStatus
 from intuition_core.supervision.watchdog import Pastime
+from intuition_core.system.printable import escaped
 
 _PATIENCE: Final = 0.5
 """Seconds that a call may go on once the end was asked for."""

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, TextIO
 
-from intuition_core.printable import ERRORS
+from intuition_core.system.printable import ERRORS
 
 ROOM: Final = 4 << 20
 """Bytes that are kept for a stream that takes none."""

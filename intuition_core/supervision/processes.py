@@ -16,11 +16,11 @@ from typing import IO, Final, TextIO
 
 import msgspec
 
-from intuition_core.backoff import Backoff
-from intuition_core.printable import escaped
 from intuition_core.supervision.endings import STEADY, how_it_ended
 from intuition_core.supervision.lifeline import PATIENCE, VARIABLE, lifeline
 from intuition_core.supervision.streams import styled
+from intuition_core.system.backoff import Backoff
+from intuition_core.system.printable import escaped
 
 READY_WITHIN: Final = 30.0
 """Seconds that a child has to become ready."""

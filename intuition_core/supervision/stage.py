@@ -15,8 +15,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from types import FrameType
 from typing import Any, Final, NoReturn, TextIO
 
-from intuition_core.printable import escaped
 from intuition_core.supervision.streams import Screen, binary, caller, is_styled, settings
+from intuition_core.system.printable import escaped
 
 _SPEAKING: Final = (
     "intuition_core.cli",

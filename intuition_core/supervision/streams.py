@@ -14,7 +14,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any, BinaryIO, Final, TextIO, cast
 
-from intuition_core.printable import ERRORS, escaped
+from intuition_core.system.printable import ERRORS, escaped
 
 _ASCII: Final = "ascii_escaped"
 """ASCII under another name: click takes ASCII for a mistake, and writes UTF-8 past the stream."""

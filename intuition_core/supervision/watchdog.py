@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from intuition_core.backoff import Backoff
 from intuition_core.determinism.hashing import seeded_environment
 from intuition_core.supervision.crashes import WorkerCrash
 from intuition_core.supervision.endings import STEADY, exit_code, how_it_ended, is_from_outside
@@ -21,6 +20,7 @@ from intuition_core.supervision.lifeline import lifeline
 from intuition_core.supervision.shared_status import Call, Import, SharedStatus
 from intuition_core.supervision.stage import STAGE
 from intuition_core.supervision.supervisor_status import SupervisorStatus
+from intuition_core.system.backoff import Backoff
 
 _TICK: Final = 0.05
 """Seconds between two looks at the worker."""

@@ -7,13 +7,13 @@ from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
-from intuition_core.backoff import Backoff
 from intuition_core.data import Event
 from intuition_core.errors import IntuitionError
 from intuition_core.sources.datasets.adding import Addition, add
 from intuition_core.sources.datasets.index import Added, Asked, Index, read_index
 from intuition_core.sources.datasets.places import INDEX
 from intuition_core.sources.pages import TryLater
+from intuition_core.system.backoff import Backoff
 
 PAUSE: Final = 0.5
 """Seconds between two requests where neither the source nor the user says otherwise."""

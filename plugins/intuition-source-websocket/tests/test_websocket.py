@@ -383,7 +383,7 @@ def test_a_feed_that_does_not_let_us_in_is_given_up(feed: Any) -> None:
 def test_waits_double_up_to_a_bound_and_start_anew_after_a_quote(monkeypatch: pytest.MonkeyPatch, feed: Any) -> None:
     waits: list[float] = []
     monkeypatch.setattr("intuition_source_websocket.websocket.time.sleep", waits.append)
-    monkeypatch.setattr("intuition_core.backoff._RANDOM.uniform", lambda _low, high: high)
+    monkeypatch.setattr("intuition_core.system.backoff._RANDOM.uniform", lambda _low, high: high)
 
     def quote(peer: Any) -> None:
         peer.say(binance("A", "1"))

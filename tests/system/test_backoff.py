@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intuition_core import backoff
-from intuition_core.backoff import Backoff
+from intuition_core.system import backoff
+from intuition_core.system.backoff import Backoff
 
 seconds = st.floats(0.001, 100.0)
 

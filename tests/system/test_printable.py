@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intuition_core.printable import ERRORS, escaped, indented, is_text, on_one_line
+from intuition_core.system.printable import ERRORS, escaped, indented, is_text, on_one_line
 
 TEXTS = st.text(st.characters(codec=None, categories=["L", "N", "P", "S", "Z", "C"]))
 
