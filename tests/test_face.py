@@ -68,6 +68,7 @@ def test_a_module_of_many_names_loads_none_of_them(module: str) -> None:
     assert loaded(f"import intuition_core.{module}") == {
         "intuition_core",
         "intuition_core.deprecated",
+        "intuition_core.system",
         "intuition_core.system.lazy",
         f"intuition_core.{module}",
     }
