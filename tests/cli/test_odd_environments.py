@@ -42,9 +42,9 @@ COMMANDS = {
 }
 """Command lines that come to an end by themselves."""
 
-THOROUGH = ("config check", "backtest --json", "serve")
+THOROUGH = ("config check",)
 """Commands that are tried in each environment."""
-COMMON = ("no standard output", "a full standard output", "a folder that was removed")
+COMMON = ("a full standard output", "a folder that was removed")
 """Environments in which each command is tried. All others of the table are for `nox -s chaos`."""
 
 PRICES = "ts,sid,quote\n2024-01-01,G,1\n2024-01-02,G,2\n"
