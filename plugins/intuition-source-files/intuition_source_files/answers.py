@@ -98,8 +98,7 @@ class AnswerFile:
         """Return the rows: numbers as floats, all else as it is."""
         import pyarrow as pa
 
-        beside = [name for name in (columns.clocks, columns.series) if name is not None]
-        wanted = dict.fromkeys((columns.time, *beside, *columns.numeric, *columns.extras, *columns.names))
+        wanted = columns.read
         self._given = 0
         for begin in range(0, self._rows, _ROWS):
             arrays = {}

@@ -47,8 +47,7 @@ class ParquetFile:
 
     def batches(self, columns: Columns, *, share: int) -> "Iterator[pa.RecordBatch]":
         """Return the rows in the types of the file."""
-        beside = [name for name in (columns.clocks, columns.series) if name is not None]
-        wanted = list(dict.fromkeys((columns.time, *beside, *columns.numeric, *columns.extras, *columns.names)))
+        wanted = columns.read
         parts = share * len(wanted)
         self._given = 0
         # Read through a buffer for each column: Arrow would hold the whole file, and a row group may exceed memory.

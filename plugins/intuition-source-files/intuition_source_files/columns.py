@@ -60,6 +60,12 @@ class Columns(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(name for name in (self.symbol, self.channels) if name is not None)
 
     @property
+    def read(self) -> list[str]:
+        """All columns that are read, each once."""
+        beside = [name for name in (self.clocks, self.series) if name is not None]
+        return list(dict.fromkeys((self.time, *beside, *self.numeric, *self.extras, *self.names)))
+
+    @property
     def barred(self) -> bool:
         """Whether rows may be bars: they have more than one price of a time, or how much was traded until the close."""
         return any(key in self.numbers for key in ("open", "high", "low")) or (

@@ -44,8 +44,7 @@ class FeatherFile:
 
     def batches(self, columns: Columns, *, share: int) -> "Iterator[pa.RecordBatch]":
         """Return the rows in the types of the file."""
-        beside = [name for name in (columns.clocks, columns.series) if name is not None]
-        wanted = list(dict.fromkeys((columns.time, *beside, *columns.numeric, *columns.extras, *columns.names)))
+        wanted = columns.read
         size = max(_CELLS // (share * len(wanted)), 1024)
         self._given = 0
         try:

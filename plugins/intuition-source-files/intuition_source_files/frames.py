@@ -1,17 +1,16 @@
 """Frames in memory, read as files are: the same columns, times and prices, and the same line told."""
 
 from collections.abc import Iterator, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from intuition_core.errors import BadParameter
-from intuition_core.recordings import UNNAMED_FRAME, Taken
+from intuition_core.recordings import UNNAMED_FRAME
 from intuition_source_files.columnar import plain_values
 from intuition_source_files.columns import Columns
 from intuition_source_files.layouts import find_layout
 from intuition_source_files.params import FileParams, ParquetParams
-from intuition_source_files.recording import Recording
+from intuition_source_files.recording import Recorded, Recording
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,8 +46,7 @@ class FrameTable:
 
     def batches(self, columns: Columns, *, share: int) -> "Iterator[pa.RecordBatch]":
         """Return the rows in the types of the frame."""
-        beside = [name for name in (columns.clocks, columns.series) if name is not None]
-        wanted = list(dict.fromkeys((columns.time, *beside, *columns.numeric, *columns.extras, *columns.names)))
+        wanted = columns.read
         self._given = 0
         for batch in self._table.select(wanted).to_batches(max_chunksize=max(_CELLS // (share * len(wanted)), 1024)):
             self._given += batch.num_rows
@@ -70,7 +68,7 @@ class FrameTable:
         return f"row {row + 1}"
 
 
-class Frames:
+class Frames(Recorded):
     """Prices in frames of pandas, polars, Arrow or DuckDB; events are as those of `Parquet`.
 
     Args:
@@ -98,26 +96,6 @@ class Frames:
                     "sid",
                     "is missing, and no column says the symbol; hand over {'AAPL': frame}, or say `sid`",
                 )
-
-    def events(self) -> Iterator[dict[str, Any]]:
-        """Return the events in the order of time; those of equal time by frame, then as they are in it.
-
-        Raises:
-            BadRow: a row cannot be read, has a price that no market gives, or goes back in time.
-        """
-        return chain.from_iterable(self.batches())
-
-    def batches(self) -> Iterator[list[dict[str, Any]]]:
-        """Return the same in lists of some thousand."""
-        return self._recording.batches()
-
-    def taken(self) -> list[Taken]:
-        """Return how each frame was read, as far as it was."""
-        return self._recording.taken()
-
-    def progress(self) -> float:
-        """Tell which part of the frames has been read, from 0 to 1."""
-        return self._recording.progress()
 
 
 def _columns(frame: Any) -> "pa.Table":

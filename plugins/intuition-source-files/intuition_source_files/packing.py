@@ -4,6 +4,8 @@ import io
 import lzma
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
@@ -12,7 +14,7 @@ Compression: TypeAlias = Literal["auto", "none", "gzip", "bz2", "xz", "zstd", "l
 COMPRESSIONS: Final = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd", ".lz4": "lz4", ".zip": "zip"}
 """What the ending of a compressed file says."""
 
-DAMAGED: Final = (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, NotImplementedError)
+DAMAGED: Final = (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile)
 """What is raised where a file cannot be read, or is not compressed as it should be."""
 
 
@@ -32,8 +34,8 @@ def unpacked(raw: Any, compression: str) -> Any:
     if compression == "none":
         return raw
     if compression == "zip":
-        archive = zipfile.ZipFile(_File(raw))
-        return _Member(archive, raw)
+        with _understood():
+            return _Member(zipfile.ZipFile(_File(raw)), raw)
     if compression == "xz":  # Arrow does not know it
         return _Xz(raw)
     return pa.CompressedInputStream(raw, compression)
@@ -43,12 +45,21 @@ def inner_path(path: Path, compression: str) -> Path:
     """Return the path of a file as its content is called: of a zip archive with one file, as that is.
 
     Raises:
-        OSError: the archive has none or several, or asks for a password.
+        OSError: the archive has none or several, asks for a password, or is packed in a way that is not known.
     """
     if compression != "zip":
         return path.with_suffix("") if compression != "none" and path.suffix.lower() in COMPRESSIONS else path
-    with zipfile.ZipFile(path) as archive:
+    with _understood(), zipfile.ZipFile(path) as archive:
         return path.with_name(Path(_only(archive).filename).name)
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
+    """Have what `zipfile` does not know about an archive refused as damage is: methods, versions and ciphers of zip."""
+    try:
+        yield
+    except NotImplementedError as error:
+        raise OSError(f"is an archive that cannot be read here ({error}); unpack it first") from None
 
 
 def _only(archive: zipfile.ZipFile) -> zipfile.ZipInfo:

@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -140,3 +141,38 @@ class Recording:
         absent = [symbol for symbol in self._params.symbols if symbol not in seen and not self._all]
         if absent:
             _log.warning("no row is of %s", listed(absent))
+
+
+class Recorded:
+    """A source of what its `initialize` made a `Recording` of."""
+
+    _recording: Recording
+
+    def events(self) -> Iterator[Event]:
+        """Return the events in the order of time; those of equal time by file or frame, then as they are in it.
+
+        Raises:
+            BadRow: a row cannot be read, has a price that no market gives, or goes back in time.
+            UnreadableFile: a file is damaged.
+        """
+        return chain.from_iterable(self.batches())
+
+    def batches(self) -> Iterator[list[Event]]:
+        """Return the same in lists of some thousand."""
+        return self._recording.batches()
+
+    def taken(self) -> list[Taken]:
+        """Return how each file or frame was read, as far as it was."""
+        return self._recording.taken()
+
+    def progress(self) -> float:
+        """Return which part of all has been read, from 0 to 1."""
+        return self._recording.progress()
+
+
+class RecordedFiles(Recorded):
+    """One whose recording is in files."""
+
+    def files(self) -> list[Path]:
+        """Name the files that are read."""
+        return self._recording.files()

@@ -1,4 +1,4 @@
-"""The sources themselves: files of CSV, of Parquet, and of JSON lines."""
+"""The sources themselves: files of CSV, of Parquet and Arrow, of saved answers in JSON, and of JSON lines."""
 
 from collections.abc import Iterator
 from itertools import chain
@@ -16,7 +16,7 @@ from intuition_source_files.frames import Frames
 from intuition_source_files.lines import LinesFile
 from intuition_source_files.params import CsvParams, JsonLinesParams, JsonParams, ParquetParams
 from intuition_source_files.paths import find_files
-from intuition_source_files.recording import Recording
+from intuition_source_files.recording import RecordedFiles, Recording
 
 FEATHER: Final = (".feather", ".arrow", ".ipc")
 _CSV: Final = (".csv", ".tsv", ".txt")
@@ -25,7 +25,7 @@ _JSON: Final = (".json",)
 _LINES: Final = (".jsonl", ".ndjson")
 
 
-class Csv:
+class Csv(RecordedFiles):
     """Prices recorded in CSV files, in one or many, of any size.
 
     An event holds ``channel``, ``sid``, ``quote``, ``ts`` (nanoseconds UTC, when the row was known), of ``open``,
@@ -48,33 +48,8 @@ class Csv:
         files = [CsvFile(path, params) for path in find_files(params.paths, _CSV)]
         self._recording = Recording(files, params)
 
-    def events(self) -> Iterator[dict[str, Any]]:
-        """Return the events in the order of time; those of equal time by file, then as they are in it.
 
-        Raises:
-            BadRow: a row cannot be read, has a price that no market gives, or goes back in time.
-            UnreadableFile: a file is damaged.
-        """
-        return chain.from_iterable(self.batches())
-
-    def batches(self) -> Iterator[list[dict[str, Any]]]:
-        """Return the same in lists of some thousand."""
-        return self._recording.batches()
-
-    def files(self) -> list[Path]:
-        """Name the files that are read."""
-        return self._recording.files()
-
-    def taken(self) -> list[Taken]:
-        """Return how each file was read, as far as it was."""
-        return self._recording.taken()
-
-    def progress(self) -> float:
-        """Return which part of the files has been read, from 0 to 1."""
-        return self._recording.progress()
-
-
-class Parquet:
+class Parquet(RecordedFiles):
     """Prices recorded in files of Parquet, or of Arrow's own format (Feather), in one or many, of any size.
 
     Events are as those of `Csv`; other columns are passed on if they hold numbers, texts or truths.
@@ -100,33 +75,8 @@ class Parquet:
         ]
         self._recording = Recording(files, params)
 
-    def events(self) -> Iterator[dict[str, Any]]:
-        """Return the events in the order of time; those of equal time by file, then as they are in it.
 
-        Raises:
-            BadRow: a row cannot be read, has a price that no market gives, or goes back in time.
-            UnreadableFile: a file is damaged.
-        """
-        return chain.from_iterable(self.batches())
-
-    def batches(self) -> Iterator[list[dict[str, Any]]]:
-        """Return the same in lists of some thousand."""
-        return self._recording.batches()
-
-    def files(self) -> list[Path]:
-        """Name the files that are read."""
-        return self._recording.files()
-
-    def taken(self) -> list[Taken]:
-        """Return how each file was read, as far as it was."""
-        return self._recording.taken()
-
-    def progress(self) -> float:
-        """Return which part of the files has been read, from 0 to 1."""
-        return self._recording.progress()
-
-
-class Json:
+class Json(RecordedFiles):
     """Candles in answers of vendors' interfaces that were saved as JSON, in one file or many that fit into memory.
 
     Events are as those of `Csv`. Arrays, objects, objects by their times and columns of values are known.
@@ -146,30 +96,6 @@ class Json:
             UnreadableFile: a file is no JSON, or holds no candles.
         """
         self._recording = Recording([AnswerFile(path, params) for path in find_files(params.paths, _JSON)], params)
-
-    def events(self) -> Iterator[dict[str, Any]]:
-        """Return the events in the order of time; those of equal time by file, then as they are in it.
-
-        Raises:
-            BadRow: an entry cannot be read, has a price that no market gives, or goes back in time.
-        """
-        return chain.from_iterable(self.batches())
-
-    def batches(self) -> Iterator[list[dict[str, Any]]]:
-        """Return the same in lists of some thousand."""
-        return self._recording.batches()
-
-    def files(self) -> list[Path]:
-        """Name the files that are read."""
-        return self._recording.files()
-
-    def taken(self) -> list[Taken]:
-        """Return how each file was read, as far as it was."""
-        return self._recording.taken()
-
-    def progress(self) -> float:
-        """Return which part of the files has been read, from 0 to 1."""
-        return self._recording.progress()
 
 
 class JsonLines:

@@ -32,12 +32,17 @@ def read(path: Path, source: str = "Csv", **params: Any) -> list[dict[str, Any]]
     return list(made.events())
 
 
-def locked() -> bytes:
-    """Return a zip archive whose file asks for a password, by the flag that says so."""
+def marked(field: int, value: int) -> bytes:
+    """Return a zip archive in which a field of its file's headers has another value.
+
+    Args:
+        field: how many bytes behind the version that is needed to read the file; 0 for that itself.
+        value: the number there.
+    """
     content = bytearray(zipped("prices.csv", HEAD + GOOD))
-    for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
-        begin = content.index(mark) + place
-        content[begin : begin + 2] = struct.pack("<H", struct.unpack("<H", content[begin : begin + 2])[0] | 1)
+    for mark, place in ((b"PK\x03\x04", 4), (b"PK\x01\x02", 6)):
+        begin = content.index(mark) + place + field
+        content[begin : begin + 2] = struct.pack("<H", value)
     return bytes(content)
 
 
@@ -64,7 +69,10 @@ WRITTEN: Final[list[tuple[str, str, str | bytes, str | list[float]]]] = [
     ("a gz called csv", "a.csv", gzip.compress((HEAD + GOOD).encode()), "may be compressed"),
     ("a bz2 called gz", "a.csv.gz", bz2.compress((HEAD + GOOD).encode()), "a.csv.gz"),
     ("a zip", "a.zip", zipped("AAPL.csv", HEAD + GOOD), [11.0]),
-    ("a zip with a password", "a.zip", locked(), "asks for a password; unpack it first"),
+    ("a zip with a password", "a.zip", marked(2, 1), "asks for a password; unpack it first"),
+    ("a zip of patches", "a.zip", marked(2, 1 << 5), r"cannot be read here \(.+\); unpack it first"),
+    ("a zip of a later version", "a.zip", marked(0, 99), r"cannot be read here \(.+\); unpack it first"),
+    ("a zip of an unknown method", "a.zip", marked(4, 99), r"cannot be read here \(.+\); unpack it first"),
     ("a zip of two", "a.zip", two(), r"an archive of 2 files \(A.csv, B.csv\)"),
     ("a zip of none", "a.zip", b"PK\x05\x06" + bytes(18), "an archive of 0 files"),
     ("a cut zip", "a.zip", zipped("AAPL.csv", HEAD + GOOD)[:60], "a.zip"),
