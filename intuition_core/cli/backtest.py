@@ -160,6 +160,7 @@ class _Command:
         self._decisions = decisions
         self._check_lookahead = check_lookahead
         self._against = against
+        self._hashed = as_json or against is not None
         self._failures = Failures(skipping=on_error == "skip")
         self._trace = trace
         self._monitor = Monitor()
@@ -177,10 +178,11 @@ class _Command:
         report = _report_part(self._catalogue, required=self._report is not None)
         if self._report is not None:
             _check_folder(self._report)
-        source = self._open()
+        source = self._open(hashed=self._hashed)
         earlier = self._earlier(source)
         backtest, history, seconds = self._measured(source)
-        contents = source.contents()
+        source.check_unchanged()
+        contents = source.contents() if self._hashed else ()
         quoted = backtest.engine.ledger.marks
         if history.complete and quoted and self._benchmark is not None and self._benchmark not in quoted:
             raise UnknownBenchmark(self._benchmark, quoted)
@@ -295,7 +297,7 @@ class _Command:
         hooks = Hooks("backtest", hook_plugins(self._settings, self._catalogue))
         return msgspec.structs.replace(history, sections=hooks.report_sections(history))
 
-    def _open(self, *, end: int | None = None) -> "SourceReader | MergedReader":
+    def _open(self, *, end: int | None = None, hashed: bool = False) -> "SourceReader | MergedReader":
         from intuition_core.config.compose import located
         from intuition_core.sources.opening import open_source
 
@@ -311,6 +313,7 @@ class _Command:
                 symbols=self._symbols,
                 negative_prices=self._settings.values.negative_prices,
                 beside=self._settings.origins.get("source.name") == "--source",
+                hashed=hashed,
             )
 
     def _run(

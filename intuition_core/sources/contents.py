@@ -123,6 +123,20 @@ def stamps_of(files: Iterable[Path]) -> dict[Path, tuple[int, int]]:
     return {path: (status.st_size, status.st_mtime_ns) for path in files if (status := path.stat())}
 
 
+def check_unchanged(stamps: Mapping[Path, tuple[int, int]]) -> None:
+    """Check that files are as they were when their stamps were taken.
+
+    Raises:
+        DataChanged: one was changed since.
+    """
+    for path, stamp in stamps.items():
+        try:
+            if stamps_of([path]) != {path: stamp}:
+                raise DataChanged(path)
+        except OSError:
+            raise DataChanged(path) from None
+
+
 def of_files(source: str, stamps: Mapping[Path, tuple[int, int]], options: str) -> list[Content]:
     """Return the contents of files that were read.
 
@@ -136,10 +150,9 @@ def of_files(source: str, stamps: Mapping[Path, tuple[int, int]], options: str) 
             with path.open("rb") as file:
                 while block := file.read(_BLOCK):
                     digest.update(block)
-            if stamps_of([path]) != {path: stamp}:
-                raise DataChanged(path)
         except OSError:
             raise DataChanged(path) from None
+        check_unchanged({path: stamp})
         found.append(Content(source=source, data=path.name, kind="file", sha256=digest.hexdigest(), options=options))
     return found
 

@@ -136,6 +136,7 @@ def open_source(
     symbols: Sequence[str] = (),
     negative_prices: bool = False,
     beside: bool = True,
+    hashed: bool = False,
 ) -> SourceReader | MergedReader:
     """Load a source and give it its parameters; or several, whose events become one course.
 
@@ -154,6 +155,7 @@ def open_source(
         symbols: leave out other symbols, but no rates of currencies; none given means all.
         negative_prices: let zero and negative prices pass.
         beside: whether a named source that takes no data may be read beside it.
+        hashed: whether `SourceReader.contents` is to have the hashes of events, which it takes time to make.
 
     Raises:
         UnknownData: neither the name nor the data says which source it is.
@@ -174,10 +176,12 @@ def open_source(
             symbols=symbols,
             negative_prices=negative_prices,
             beside=beside,
+            hashed=hashed,
         )
     given = name_frames(data)
     common, own = _assigned(params or {}, len(given))
-    wanted = {"start": start, "end": end, "symbols": tuple(symbols), "negative_prices": negative_prices}
+    span = {"start": start, "end": end, "symbols": tuple(symbols)}
+    wanted = {**span, "negative_prices": negative_prices, "hashed": hashed}
     choices = _choices(catalogue, name, given, own, beside=beside)
     if len(choices) == 1:
         return _opened(choices[0], common, wanted)

@@ -13,7 +13,7 @@ from intuition_core.account.actions import ACTIONS, checked
 from intuition_core.data import RATES, Event, normalise
 from intuition_core.errors import BadData, IntuitionError, PartFailed
 from intuition_core.params.secrets import SECRETS
-from intuition_core.sources.contents import Content, digest_of, files_of, of_files, stamps_of
+from intuition_core.sources.contents import Content, check_unchanged, digest_of, files_of, of_files, stamps_of
 from intuition_core.sources.merge import merge
 from intuition_core.sources.pages import BadPage, NotAsked, TryLater
 from intuition_core.sources.taken import Taken, lines
@@ -50,6 +50,7 @@ class SourceReader:
         symbols: leave out other symbols, but no rates of currencies, which what is left may need.
         negative_prices: let zero and negative prices pass.
         options: the parameters that it has, without those that name the data.
+        hashed: whether events are hashed as they are read, where the source has neither files nor datasets.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class SourceReader:
         end: int | None = None,
         symbols: tuple[str, ...] = (),
         negative_prices: bool = False,
+        hashed: bool = False,
     ) -> None:
         self.name = name
         self._label = label
@@ -73,10 +75,12 @@ class SourceReader:
         self._end = end
         self._symbols = frozenset(symbols)
         self._negative_prices = negative_prices
+        self._hashed = hashed
         span = {"start": start, "end": end, "symbols": symbols, "negative_prices": negative_prices}
         self._options = digest_of({**span, **(options or {})})
         self.options = digest_of(options or {})
         self._files: dict[Path, tuple[int, int]] | None = None
+        self._contents: list[Content] | None = None
         self._digest = sha256()
         self._complete = False
 
@@ -158,7 +162,7 @@ class SourceReader:
     def contents(self) -> list[Content]:
         """Return what is read, with hashes: of files and datasets at any time, of events after the last of `batches`.
 
-        A hash of events that is not known yet is empty.
+        A hash of events that is not known yet, or was not asked for by ``hashed``, is empty.
 
         Raises:
             DataChanged: a file was changed since it was opened.
@@ -171,9 +175,21 @@ class SourceReader:
             ]
         files = self._stamps()
         if files is not None:
-            return of_files(self.name, files, self._options)
+            if self._contents is None:
+                self._contents = of_files(self.name, files, self._options)
+            else:
+                check_unchanged(files)
+            return list(self._contents)
         digest = self._digest.hexdigest() if self._complete else ""
         return [Content(source=self.name, data=self._data or self.name, kind="events", sha256=digest, options="")]
+
+    def check_unchanged(self) -> None:
+        """Check that no file was written to while it was read.
+
+        Raises:
+            DataChanged: one was.
+        """
+        check_unchanged(self._stamps() or {})
 
     def _stamps(self) -> dict[Path, tuple[int, int]] | None:
         """Return the files that are read, as they were when first asked for; None where it is not known which."""
@@ -204,7 +220,7 @@ class SourceReader:
             IntuitionError: the source cannot read its data.
             PartFailed: the source raised anything else.
         """
-        if hasattr(self._source, "contents") or self._stamps() is not None:
+        if hasattr(self._source, "contents") or self._stamps() is not None or not self._hashed:
             yield from self._batches()
             return
         self._digest, self._complete = sha256(), False
@@ -323,6 +339,11 @@ class MergedReader:
     def contents(self) -> list[Content]:
         """Return what all sources read, see `SourceReader.contents`."""
         return [each for source in self._sources for each in source.contents()]
+
+    def check_unchanged(self) -> None:
+        """Check that no file was written to while it was read; raises what `SourceReader.check_unchanged` does."""
+        for source in self._sources:
+            source.check_unchanged()
 
     def events(self) -> Iterator[Event]:
         """Return the events one by one; raises what `batches` does."""

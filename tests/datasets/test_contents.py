@@ -118,8 +118,9 @@ def test_a_file_that_changes_while_it_is_read_is_told() -> None:
         with path.open("a") as file:
             file.write("2024-03-01,1,2,0.5,1,1000\n")
         os.utime(path, ns=(1, 1))
-    with pytest.raises(DataChanged, match=r"A\.csv was changed while it was read"):
-        reader.contents()
+    for check in (reader.contents, reader.check_unchanged):
+        with pytest.raises(DataChanged, match=r"A\.csv was changed while it was read"):
+            check()
 
 
 def test_secrets_among_parameters_are_in_no_run(run: Callable[..., Any]) -> None:
@@ -136,9 +137,16 @@ def test_secrets_among_parameters_are_in_no_run(run: Callable[..., Any]) -> None
 
 
 def test_contents_know_no_hash_of_events_before_the_end() -> None:
-    reader = open_source(discover(), "sample")
+    reader = open_source(discover(), "sample", hashed=True)
     assert [content.sha256 for content in reader.contents()] == [""]
     for _ in reader.batches():
         pass
     assert len(reader.contents()[0].sha256) == 64
     json.dumps(reader.contents()[0].to_json())
+
+
+def test_events_are_hashed_for_those_who_want_it() -> None:
+    reader = open_source(discover(), "sample")
+    for _ in reader.batches():
+        pass
+    assert [content.sha256 for content in reader.contents()] == [""]

@@ -83,12 +83,14 @@ def compare_history(
     if not data and settled.values.source.name is None:
         raise click.UsageError("no data: name a file with --data, a source with --source, or a session with --session")
     wanted = {"start": start, "end": end, "symbols": tuple(filter(None, (symbols or "").split(",")))}
-    opened = _open(settled, catalogue, data=data, params=for_source, **wanted)
+    hashed = as_json or against is not None
+    opened = _open(settled, catalogue, data=data, params=for_source, hashed=hashed, **wanted)
     drawing = Drawing(level, replications, SEED if settled.values.seed is None else settled.values.seed)
     failures = Failures(skipping=on_error == "skip")
     earlier = _earlier(against, opened)
     comparison, interrupted = _run(variants, opened, drawing, failures=failures, catalogue=catalogue)
-    contents = opened.contents()
+    opened.check_unchanged()
+    contents = opened.contents() if hashed else ()
     if earlier is not None and not interrupted:
         earlier.check(contents, ended=True)
     for line in opened.told():
