@@ -48,7 +48,10 @@ def test_a_failing_hook_stops_trading_only_if_it_is_essential() -> None:
 
 
 def test_records_of_types_without_a_hook_are_passed_over() -> None:
-    Hooks("s", [("bad", Failing())])([{"type": "message"}, {"type": "something new"}])
+    stopped: list[str] = []
+    hooks = Hooks("s", [("bad", Failing())], essential=["bad"], stop=stopped.append)
+    hooks([{"type": "message"}, {"type": "something new"}])
+    assert stopped == []
 
 
 @pytest.mark.parametrize("given", ["essential = ['notify']", "[hooks.params.notify]\nper_minute = 3"])

@@ -6,9 +6,9 @@ import time
 import msgspec
 
 from intuition_connector_mqtt.delivery import Delivery
+from intuition_connector_mqtt.occasions import Occasions
 from intuition_connector_mqtt.presence import Publication
 from intuition_connector_mqtt.sequence import Gap, Sequences
-from intuition_connector_mqtt.throttle import Throttle
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ class GapReports:
     def __init__(self, sequences: Sequences, topic: str) -> None:
         self._sequences = sequences
         self._topic = topic
-        self._throttle = Throttle()
+        self._occasions = Occasions()
 
     def of(self, delivery: Delivery) -> list[Publication]:
         """The gaps before a message, as publications."""
@@ -45,7 +45,7 @@ class GapReports:
         return gaps
 
     def _log(self, gap: Gap) -> None:
-        if (count := self._throttle.occasion()) is None:
+        if (count := self._occasions.occasion()) is None:
             return
         others = f", and {count - 1} other gaps" if count > 1 else ""
         log.warning(

@@ -9,8 +9,8 @@ from paho.mqtt.client import Client
 
 from intuition_connector_mqtt.delivery import Delivery
 from intuition_connector_mqtt.limits import BrokerLimits, dead_letter, packet_size
+from intuition_connector_mqtt.occasions import Occasions
 from intuition_connector_mqtt.presence import Publication
-from intuition_connector_mqtt.throttle import Throttle
 from intuition_core.records import record_key
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class Outbox:
         self._limits = BrokerLimits()
         self._dead = dead
         self._refused_size: int | None = None  # the smallest packet known to be refused
-        self._throttle = Throttle()
+        self._occasions = Occasions()
         self._told: set[str] = set()  # topics of retained publications that are too large
         self._finished = finished
         self._waiting: deque[OutgoingPublish] = deque()
@@ -190,7 +190,7 @@ class Outbox:
 
     def _letter(self, outgoing: OutgoingPublish, reason: str) -> Publication | None:
         publication = outgoing.publication
-        if (count := self._throttle.occasion()) is not None:
+        if (count := self._occasions.occasion()) is not None:
             others = f", and {count - 1} others" if count > 1 else ""
             log.warning("a publication on %s%s went to %s: %s", publication.topic, others, self._dead, reason)
         return dead_letter(publication, reason, topic=self._dead, limits=self._limits)

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from intuition_connector_mqtt.delivery import EXCERPT, Delivery
+from intuition_connector_mqtt.occasions import Occasions
 from intuition_connector_mqtt.presence import Publication
-from intuition_connector_mqtt.throttle import Throttle
 from intuition_connector_mqtt.topics import Topics
 from intuition_core.errors import BadData
 
@@ -29,7 +29,7 @@ class Publications:
         """Whether a record changed the account; its reader may set it back."""
         self._topics = topics
         self._max_payload = max_payload
-        self._throttle = Throttle()
+        self._occasions = Occasions()
 
     def of_reply(self, reply: Any, delivery: Delivery) -> list[Publication]:
         """The publications of all records of an answer.
@@ -67,7 +67,7 @@ class Publications:
             letter["payload"] = delivery.payload[:EXCERPT].decode("utf-8", "replace")
             letter["size"] = delivery.size
         letter = _encodable(letter)
-        if (count := self._throttle.occasion()) is not None:
+        if (count := self._occasions.occasion()) is not None:
             others = f", and {count - 1} others" if count > 1 else ""
             log.warning(
                 "a message on %s%s went to %s: %s", letter.get("topic"), others, self._topics.dead, letter["reason"]

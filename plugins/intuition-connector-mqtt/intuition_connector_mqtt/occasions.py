@@ -7,7 +7,7 @@ PAUSE: Final = 1.0
 """Seconds between two lines of one kind."""
 
 
-class Throttle:
+class Occasions:
     """Counts the occasions for a log line, and says when one is due."""
 
     def __init__(self) -> None:
