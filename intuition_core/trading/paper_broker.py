@@ -101,7 +101,7 @@ class PaperBroker:
         self._costs = costs or NO_COSTS
         self._rules = rules
         # Where neither costs nor instruments make a price another one, a unit costs its quote, and no `Terms` are made:
-        # that saves an eighth of an order's time.
+        # that saves more than a fifth of an order's time, from its signal to its fill.
         self._free = self._costs is NO_COSTS and not book.market.has_instruments
         self._step = book.market.step("")  # of symbols without an instrument
         self._by_volume = rules.volume_share is not None or bool(costs.slippage_impact)
@@ -150,8 +150,8 @@ class PaperBroker:
     def on_quote(self, sid: str, data: Data, *, only: Container[str] | None = None) -> list[tuple[OpenOrder, Outcome]]:
         """Fill the open orders of a symbol against an event of it, in the order they were placed.
 
-        Simple market orders take a short way: `price_of` says of them alone what `seen` and `reached` say of all, in a
-        quarter of the time, and there is never a rest.
+        Simple market orders take a short way, which saves a quarter of an order's time: `price_of` says of them alone
+        what `seen` and `reached` say of all, and there is never a rest.
 
         Args:
             sid: the symbol.
