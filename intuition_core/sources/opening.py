@@ -163,25 +163,19 @@ def open_source(
         NoFrame: something is neither the name of data nor a frame.
         IntuitionError: a plugin cannot be used, or cannot read the data.
     """
+    wanted: dict[str, Any] = {
+        "start": start,
+        "end": end,
+        "symbols": tuple(symbols),
+        "negative_prices": negative_prices,
+        "hashed": hashed,
+    }
     if not _has_plugins(catalogue):
         from intuition_core.plugins.catalogue import discover
 
-        return open_source(
-            discover(),
-            name,
-            data=[catalogue, *data],
-            params=params,
-            start=start,
-            end=end,
-            symbols=symbols,
-            negative_prices=negative_prices,
-            beside=beside,
-            hashed=hashed,
-        )
+        return open_source(discover(), name, data=[catalogue, *data], params=params, beside=beside, **wanted)
     given = name_frames(data)
     common, own = _assigned(params or {}, len(given))
-    span = {"start": start, "end": end, "symbols": tuple(symbols)}
-    wanted = {**span, "negative_prices": negative_prices, "hashed": hashed}
     choices = _choices(catalogue, name, given, own, beside=beside)
     if len(choices) == 1:
         return _opened(choices[0], common, wanted)

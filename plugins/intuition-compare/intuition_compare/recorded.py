@@ -82,19 +82,18 @@ def compare_history(
     )
     if not data and settled.values.source.name is None:
         raise click.UsageError("no data: name a file with --data, a source with --source, or a session with --session")
-    wanted = {"start": start, "end": end, "symbols": tuple(filter(None, (symbols or "").split(",")))}
+    span = {"start": start, "end": end, "symbols": tuple(filter(None, (symbols or "").split(",")))}
     hashed = as_json or against is not None
-    opened = _open(settled, catalogue, data=data, params=for_source, hashed=hashed, **wanted)
+    opened = _open(settled, catalogue, data=data, params=for_source, hashed=hashed, **span)
     drawing = Drawing(level, replications, SEED if settled.values.seed is None else settled.values.seed)
     failures = Failures(skipping=on_error == "skip")
     earlier = _earlier(against, opened)
     comparison, interrupted = _run(variants, opened, drawing, failures=failures, catalogue=catalogue)
     opened.check_unchanged()
     contents = opened.contents() if hashed else ()
-    if earlier is not None and not interrupted:
+    if earlier and not interrupted:
         earlier.check(contents, ended=True)
-    for line in opened.told():
-        click.echo(line, err=True)
+    click.echo("".join(f"{line}\n" for line in opened.told()), nl=False, err=True)
     tell(comparison, as_json=as_json, data=[content.to_json() for content in contents])
     draw(comparison, picture)
     return _exit_code(comparison, opened, failures, interrupted=interrupted)
