@@ -288,7 +288,9 @@ def journal_opener(config: "Config", stack: ExitStack) -> "Callable[[str], Journ
     def open_journal(name: str) -> Journal:
         path = Path(table.path) if table.path else session_file(name)
         stack.enter_context(held(path))
-        return Journal(path, durability=table.durability)
+        journal = Journal(path, durability=table.durability)
+        journal.verify_in_background()
+        return journal
 
     return open_journal
 

@@ -151,15 +151,13 @@ def export(*, name: str, form: str, events: bool, output: Path | None) -> None:
 @click.argument("name")
 def archive(*, name: str) -> None:
     """Put a session away under a name with the date, so that its own name begins anew."""
-    from intuition_core.session.archive import find_session, held
+    from intuition_core.session.archive import find_session, held, put_away
 
     path = find_session(name)
     with held(path):
         with _open(path, read_only=False):  # which brings everything into the one file
             pass
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-        target = path.with_name(f"{path.stem}.{stamp}{path.suffix}")
-        path.rename(target)
+        target = put_away(path, f"{path.stem}.{_stamp()}")
     click.echo(f"archived as {target.stem}", err=True)
 
 
@@ -270,6 +268,10 @@ def _summary(path: Path) -> dict[str, Any]:
         }
     finally:
         journal.close()
+
+
+def _stamp() -> str:
+    return datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
 def _day(ts: int) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from intuition_core.errors import IntuitionError, did_you_mean
+from intuition_core.session.head import SUFFIX as HEAD
 from intuition_core.system.folders import data_folder
 
 SUFFIX: Final = ".sqlite"
@@ -68,19 +69,39 @@ def find_session(name: str) -> Path:
     raise NoSuchSession(name, session_names())
 
 
+def companions(path: Path) -> list[Path]:
+    """Return the files that belong to a session's file and lie beside it: those of SQLite, and the head."""
+    return [path.with_name(path.name + ending) for ending in ("-wal", "-shm", HEAD)]
+
+
+def put_away(path: Path, name: str) -> Path:
+    """Rename a session's file, and what belongs to it, within its folder; return the new path."""
+    target = path.with_name(f"{name}{path.suffix}")
+    for old, new in zip((*companions(path), path), (*companions(target), target), strict=True):
+        if old.exists():
+            old.rename(new)
+    return target
+
+
 @contextmanager
 def held(path: Path) -> Iterator[None]:
-    """Return a context in which this process holds a session's file.
+    """Return a context in which this process holds a session's file, by whatever name it was given.
+
+    Folders that are made for it are for this user alone.
 
     Raises:
         SessionInUse: another process holds it.
-        CannotKeep: nothing can be written there.
+        CannotKeep: nothing can be written there, or the file has a second name in the file system.
     """
     import filelock
 
-    lock = filelock.FileLock(path.with_suffix(path.suffix + ".lock"))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = path.resolve()
+        _make_private(path.parent)
+        if path.exists() and path.stat().st_nlink > 1:
+            # SQLite and the lock go by the name: each name would have a log of its own.
+            raise CannotKeep(path, "the file has a second name (a hard link), under which it could be served too")
+        lock = filelock.FileLock(path.with_suffix(path.suffix + ".lock"), mode=0o600)
         lock.acquire(timeout=0)
     except filelock.Timeout:
         raise SessionInUse(path) from None
@@ -90,3 +111,12 @@ def held(path: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _make_private(parent: Path) -> None:
+    """Make a folder, and those above it that are missing, for this user alone; the folder of sessions is made so."""
+    missing = [each for each in (parent, *parent.parents) if not each.exists()]
+    for each in reversed(missing):
+        each.mkdir(mode=0o700, exist_ok=True)
+    if parent == folder().resolve():
+        parent.chmod(0o700)

@@ -1,13 +1,25 @@
 """The SQLite file under a journal: a connection for the writer, one for readers, and transactions."""
 
+import os
 import sqlite3
 import threading
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from intuition_core.session.errors import BadJournal, JournalFailed
-from intuition_core.session.schema import create_missing
+import msgspec
+
+from intuition_core.session.batch import decoded
+from intuition_core.session.errors import BadJournal, JournalDamaged, JournalFailed
+from intuition_core.session.head import Head, Place
+from intuition_core.session.integrity import Seal, mark
+from intuition_core.session.schema import PAGE_BYTES, READ, add_checksums, create_missing, is_empty
+from intuition_core.session.sealing import Sealer, check_end, check_place, check_sums, read_head, read_seal
+
+BATCH: Final = "first, last, client, events, records"
+"""The columns of a batch that its mark covers."""
+_DAMAGE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 _OF_THE_CONTENT: Final = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
 """Refusals of what is to be written: to try again is in vain, whatever becomes of the disk."""
@@ -25,45 +37,114 @@ class Database:
     Attributes:
         path: the file.
         connection: the connection that writes.
+        sealer: keeps the checksums; None where nothing is written, or in memory.
+        seal: what the last commit had left the file as when it was opened; None where it has no checksums.
 
     Raises:
-        BadJournal: the file is not an SQLite database.
+        BadJournal: the file is not an SQLite database, or another format.
+        JournalDamaged: the file does not hold what was written to it last.
+        JournalGone: there is no file, or an empty one, though events were kept in it.
         JournalFailed: the file cannot be opened or created.
     """
 
     def __init__(self, path: str, *, synchronous: str, in_memory: bool, read_only: bool) -> None:
         self.path = path
+        self.sealer: Sealer | None = None
+        self.seal: Seal | None = None
         # A database in memory has one connection, which would show its reader what is not committed yet.
         self._turn: AbstractContextManager[object] = threading.Lock() if in_memory else nullcontext()
+        head = Head(path, power=synchronous == "FULL")
+        # Before the file itself: somebody may be writing to both, to the file first.
+        place = None if in_memory else read_head(head, path)
         with ExitStack() as stack:
             try:
                 if read_only:
-                    self.connection = self._connect_to_read()
+                    self.connection = self.connect_to_read()
                 else:
-                    self.connection = sqlite3.connect(path, check_same_thread=False)  # one thread at a time writes
+                    self.connection = self._connect_to_write(in_memory=in_memory)
                 stack.enter_context(closing(self.connection))
                 self.connection.isolation_level = None
                 if not read_only:
-                    self.connection.execute("PRAGMA journal_mode = WAL")
-                    self.connection.execute(f"PRAGMA synchronous = {synchronous}")
-                    create_missing(self.connection)
-                self.connection.execute("SELECT key FROM meta LIMIT 1")
+                    self._prepare(synchronous, in_memory=in_memory)
+                self._check_format()
+                if read_only:
+                    self._verify(place)
+                elif not in_memory:
+                    add_checksums(self.connection)
+                    self.has_marks = True
+                    self.sealer = Sealer(path, self.connection, head, place)
+                    self.seal = self.sealer.seal
+                    stack.callback(self.sealer.close)
                 # In WAL mode readers and the writer do not block each other.
-                self._reader = self.connection if read_only or in_memory else self._connect_to_read()
+                self._reader = self.connection if read_only or in_memory else self.connect_to_read()
+                self._reader.create_function("damaged", 6, self._is_damaged)
             except sqlite3.DatabaseError as error:
+                if _is_damage(error) and place is not None:
+                    raise JournalDamaged(path, str(error)) from error
                 if isinstance(error, sqlite3.OperationalError) and not read_only:
                     raise JournalFailed(path, str(error)) from error
                 raise BadJournal(path, f"no journal: {error}") from error
             stack.pop_all()
 
-    def _connect_to_read(self) -> sqlite3.Connection:
-        address = f"{Path(self.path).absolute().as_uri()}?mode=ro"
-        return sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
+    def connect_to_read(self) -> sqlite3.Connection:
+        """Return another connection to the file, which cannot write."""
+        file = Path(self.path).absolute()
+        address = f"{file.as_uri()}?mode=ro"
+        connection = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
+        try:
+            connection.execute("SELECT count(*) FROM sqlite_master")
+        except sqlite3.OperationalError:
+            log = Path(f"{file}-wal")
+            if not file.is_file() or (log.exists() and log.stat().st_size) or os.access(file.parent, os.W_OK):
+                return connection  # the next statement says why
+            connection.close()
+            # SQLite cannot lock on a file system that is only read, and nobody writes there.
+            return sqlite3.connect(f"{address}&immutable=1", uri=True, isolation_level=None, check_same_thread=False)
+        return connection
+
+    def _connect_to_write(self, *, in_memory: bool) -> sqlite3.Connection:
+        if not in_memory:
+            with suppress(OSError):  # SQLite says why it cannot be opened
+                # Nobody else is to read it, nor what SQLite puts beside it with the same rights.
+                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+                Path(self.path).chmod(0o600)
+        return sqlite3.connect(self.path, check_same_thread=False)  # one thread at a time writes
+
+    def _prepare(self, synchronous: str, *, in_memory: bool) -> None:
+        db = self.connection
+        if is_empty(db) and not in_memory:
+            db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute(f"PRAGMA synchronous = {synchronous}")
+        create_missing(db, sealed=not in_memory)
+
+    def _check_format(self) -> None:
+        row = self.connection.execute("SELECT value FROM meta WHERE key = 'format'").fetchone()
+        written = row[0] if row else None
+        if written not in [str(number) for number in READ]:
+            raise BadJournal(self.path, f"its format is {written}; this version reads {' and '.join(map(str, READ))}")
+        self.has_marks = written != "1"
+
+    def _verify(self, place: Place | None) -> None:
+        """Check what a reader relies on, as of one moment."""
+        if not self.has_marks:
+            return
+        db = self.connection
+        db.execute("BEGIN")
+        try:
+            self.seal = seal = read_seal(db, self.path)
+            check_place(db, self.path, seal, place)
+            check_end(db, self.path, seal)
+            check_sums(db, self.path, seal, ids=False)
+        finally:
+            db.execute("ROLLBACK")
 
     def close(self) -> None:
         """Close both connections."""
         self._reader.close()
         self.connection.close()  # the last one: it brings everything into the one file
+        if self.sealer is not None:
+            self.sealer.close()
 
     def read(self, statement: str, *parameters: object) -> list[Any]:
         """Return the rows of a query, as last committed; for any thread.
@@ -75,7 +156,71 @@ class Database:
             try:
                 return self._reader.execute(statement, parameters).fetchall()
             except sqlite3.Error as error:
-                raise BadJournal(self.path, f"cannot be read: {error}") from error
+                raise self._unreadable(error) from error
+
+    def rows(self, statement: str, *parameters: object) -> Iterator[Any]:
+        """Yield the rows of a query by the connection that writes, within its transaction.
+
+        Raises:
+            BadJournal: the file cannot be read.
+        """
+        try:
+            yield from self.connection.execute(statement, parameters)
+        except sqlite3.ProgrammingError:
+            raise
+        except sqlite3.Error as error:
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: sqlite3.Error) -> BadJournal:
+        if _is_damage(error):
+            return JournalDamaged(self.path, str(error))
+        return BadJournal(self.path, f"cannot be read: {error}")
+
+    @property
+    def end(self) -> int:
+        """The last event that was committed, as far as the checksums say; 0 without any."""
+        seal = self.seal if self.sealer is None else self.sealer.seal
+        return 0 if seal is None else seal.seq
+
+    @property
+    def chain_column(self) -> str:
+        """The column of the link of a batch to the one before."""
+        return "chain" if self.has_marks else "NULL"
+
+    @property
+    def batch_columns(self) -> str:
+        """The columns of a batch with its mark, as `checked` takes them."""
+        return f"{BATCH}, {'mark' if self.has_marks else 'NULL'}"
+
+    def checked(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return a row of ``batch_columns``, checked.
+
+        Raises:
+            JournalDamaged: it is not what was written.
+        """
+        if self._is_damaged(*row):
+            raise JournalDamaged(self.path, f"events {row[0]} to {row[1]} are not what was written")
+        return row
+
+    def decoded(self, content: bytes) -> list[dict[str, Any]]:
+        """Return the events or records of a row.
+
+        Raises:
+            JournalDamaged: they cannot be read.
+        """
+        try:
+            return decoded(content)
+        except (msgspec.MsgspecError, UnicodeDecodeError, TypeError) as error:
+            raise JournalDamaged(self.path, f"a row cannot be read: {error}") from error
+
+    def _is_damaged(self, *row: Any) -> bool:
+        seal = self.seal
+        if seal is None:
+            return False
+        *content, own = row
+        if own is None:
+            return not isinstance(row[1], int) or row[1] > seal.since
+        return bool(mark(*content) != own)
 
     def transaction(self) -> "Transaction":
         """Return a context whose statements on ``connection`` are committed together, or not at all.
@@ -83,6 +228,7 @@ class Database:
         Raises:
             JournalFailed: on entering or leaving, where SQLite refuses; nothing was written.
             sqlite3.Error: it refuses the content, which it will never take.
+            JournalLost: on entering, where the file is not the one any more that was opened.
         """
         return Transaction(self, self._turn)
 
@@ -97,6 +243,8 @@ class Transaction:
     def __enter__(self) -> None:
         with ExitStack() as stack:
             stack.enter_context(self._turn)
+            if (sealer := self._database.sealer) is not None:
+                sealer.check()
             try:
                 self._database.connection.execute("BEGIN IMMEDIATE")
             except sqlite3.Error as error:
@@ -109,16 +257,31 @@ class Transaction:
 
     def _end(self, error: BaseException | None) -> None:
         db = self._database.connection
+        sealer = self._database.sealer
         try:
             if error is None:
+                if sealer is not None:
+                    sealer.write(db)
                 db.execute("COMMIT")
+                if sealer is not None:
+                    sealer.committed()
                 return
         except sqlite3.Error as refused:
             error = refused
         with suppress(sqlite3.Error):
             if db.in_transaction:
                 db.execute("ROLLBACK")
+        if sealer is not None:
+            sealer.undo()
         if isinstance(error, _OF_THE_CONTENT):
             raise error
         if isinstance(error, sqlite3.Error):
+            if sealer is not None and _is_damage(error):
+                sealer.damage = str(error)
+                sealer.check()
             raise JournalFailed(self._database.path, str(error)) from error
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    code = getattr(error, "sqlite_errorcode", None)
+    return (code is not None and code & 0xFF in _DAMAGE) or "decode to UTF-8" in str(error)

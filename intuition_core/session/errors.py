@@ -33,6 +33,43 @@ class BadJournal(IntuitionError):
         super().__init__(f"{path}: {problem}")
 
 
+class JournalDamaged(BadJournal):
+    """A journal does not hold what was written to it: a part of it is damaged or missing."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(path, problem)
+        IntuitionError.__init__(
+            self,
+            f"{path} is damaged: {problem}; nothing of it is used. Put a backup back, with its -wal and -head; or see "
+            f"what is whole with `intuition sessions verify {path}`, and go on with that by "
+            f"`intuition sessions repair {path}`",
+        )
+
+
+class JournalGone(BadJournal):
+    """The file of a session is not there any more, or is empty, though events were kept in it."""
+
+    def __init__(self, path: str, problem: str, head: str) -> None:
+        super().__init__(path, problem)
+        IntuitionError.__init__(
+            self,
+            f"{path} {problem}; no other account is begun in its place. Put the file back, with its -wal; or remove "
+            f"{head} to begin anew",
+        )
+
+
+class JournalLost(JournalFailed):
+    """The file of a session was removed, replaced, cut or found damaged while the session was served."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(path, problem)
+        IntuitionError.__init__(
+            self,
+            f"the journal {path} {problem}; nothing is acknowledged any more. End the session, put the file back "
+            f"or see what is whole with `intuition sessions verify {path}`, and start it again",
+        )
+
+
 class StaleEpoch(IntuitionError):
     """An instance of a client called that a newer instance has replaced."""
 

@@ -30,20 +30,21 @@ class FailureLog:
         """Return the crashes whose events have not come again, by their number in the journal."""
         return {
             n: WorkerCrash(seq, part, problem, msgspec.msgpack.decode(event))
-            for n, seq, part, problem, event in self._db.execute("SELECT * FROM casualties ORDER BY n")
+            for n, seq, part, problem, event in self._database.rows("SELECT * FROM casualties ORDER BY n")
         }
 
     def decisions(self) -> dict[int, list[FailureDecision]]:
         """Return the decisions about parts, by the number of the event at which each was taken."""
         found: dict[int, list[FailureDecision]] = {}
-        for seq, part, name, called, quarantined, problem in self._db.execute("SELECT * FROM verdicts"):
+        for seq, part, name, called, quarantined, problem in self._database.rows("SELECT * FROM verdicts"):
             found.setdefault(seq, []).append(FailureDecision(seq, part, name, bool(called), bool(quarantined), problem))
         return found
 
     def releases(self) -> list[Release]:
         """Return the ends of quarantines, in the order in which they were written."""
-        row = self._db.execute("SELECT value FROM meta WHERE key = 'releases'").fetchone()
-        return msgspec.json.decode(row[0], type=list[Release]) if row else []
+        for (value,) in self._database.rows("SELECT value FROM meta WHERE key = 'releases'"):
+            return msgspec.json.decode(value, type=list[Release])
+        return []
 
     def record_crash(self, crash: WorkerCrash) -> None:
         """Write a crash at an event that was not committed, and may come again.

@@ -14,12 +14,13 @@ from typing import Any, Final, Literal, Self, TypeAlias
 import msgspec
 
 from intuition_core.data import Event
-from intuition_core.session.batch import Batch, Delivery, Known, decoded, encoded
+from intuition_core.session.batch import Batch, Delivery, Known, encoded
 from intuition_core.session.database import Database
-from intuition_core.session.errors import BadJournal
+from intuition_core.session.errors import BadJournal, JournalDamaged
 from intuition_core.session.failure_log import FailureLog
+from intuition_core.session.integrity import START, link, mark
 from intuition_core.session.record_reader import RecordReader, controls_key
-from intuition_core.session.schema import FORMAT
+from intuition_core.session.verification import BackgroundVerification
 from intuition_core.trading.records import Record
 
 MEMORY: Final = ":memory:"
@@ -62,9 +63,11 @@ class Journal:
         )
         self.failures = FailureLog(database)
         self.records = RecordReader(database)
+        self._verification: BackgroundVerification | None = None
         with ExitStack() as stack:
             stack.enter_context(closing(database))
-            self._check_format(read_only=read_only)
+            if read_only and "session" not in self.meta():
+                raise BadJournal(self.path, "no session was begun in it; `intuition serve` ended before it could")
             stack.pop_all()
 
     def __enter__(self) -> Self:
@@ -81,24 +84,26 @@ class Journal:
     def _db(self) -> sqlite3.Connection:
         return self._database.connection
 
-    def _check_format(self, *, read_only: bool) -> None:
-        noted = self.meta()
-        written = noted.get("format")
-        if written != FORMAT:
-            raise BadJournal(self.path, f"its format is {written}; this version reads {FORMAT}")
-        if read_only and "session" not in noted:
-            raise BadJournal(self.path, "no session was begun in it; `intuition serve` ended before it could")
-
     def close(self) -> None:
         """Close the file."""
+        if self._verification is not None:
+            self._verification.stop()
         self._database.close()
+
+    def verify_in_background(self) -> None:
+        """Verify on a thread what opening has not; once damage is found, nothing is written any more."""
+        if self.path != MEMORY:
+            self._verification = BackgroundVerification(self._database)
 
     # -- the session as a whole
 
     def meta(self) -> dict[str, Any]:
         """Return the properties of the session: name, run, composition, configuration, and what else was noted."""
-        rows = self._db.execute("SELECT key, value FROM meta WHERE key NOT LIKE 'controls%'")
-        return {key: msgspec.json.decode(value) for key, value in rows}
+        query = "SELECT key, value FROM meta WHERE key NOT LIKE 'controls%'"
+        try:
+            return {key: msgspec.json.decode(value) for key, value in self._database.rows(query)}
+        except msgspec.MsgspecError as error:
+            raise JournalDamaged(self.path, f"a property of the session cannot be read: {error}") from error
 
     def note(self, **values: Any) -> None:
         """Write properties of the session; each replaces the one of its name.
@@ -113,8 +118,9 @@ class Journal:
     @property
     def last_seq(self) -> int:
         """The number of the last event, 0 before the first."""
-        latest = self._db.execute("SELECT last FROM batches ORDER BY first DESC LIMIT 1").fetchone()
-        return latest[0] if latest else 0
+        for (last,) in self._database.rows("SELECT last FROM batches ORDER BY first DESC LIMIT 1"):
+            return int(last)
+        return 0
 
     @property
     def boundary(self) -> int:
@@ -133,10 +139,7 @@ class Journal:
         db = self._db
         with self._database.transaction():
             if batch.last >= batch.first:
-                db.execute(
-                    "INSERT INTO batches VALUES (?, ?, ?, ?, ?)",
-                    (batch.first, batch.last, batch.client, encoded(batch.events), encoded(batch.records)),
-                )
+                self._write_events(batch)
             if batch.failures or batch.settled:
                 self.failures.write(batch.failures, batch.settled)
             if batch.identities or batch.deliveries:
@@ -157,6 +160,14 @@ class Journal:
             if self.path == MEMORY:
                 self._prune(batch)
 
+    def _write_events(self, batch: Batch) -> None:
+        row = (batch.first, batch.last, batch.client, encoded(batch.events), encoded(batch.records))
+        own = chain = None
+        if (sealer := self._database.sealer) is not None:
+            own = mark(*row)
+            chain = sealer.extend(batch.last, own)
+        self._db.execute("INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, own, chain))
+
     def _write_items(self, batch: Batch) -> None:
         self._db.executemany(
             "INSERT INTO identities VALUES (?, ?, ?, ?, ?)",
@@ -176,13 +187,38 @@ class Journal:
             self._db.execute("DELETE FROM batches WHERE last < ?", (batch.last - _KEPT_IN_MEMORY,))
 
     def batches(self, after: int = 0) -> Iterator[tuple[list[Event], list[Record]]]:
-        """Yield the events after a sequence number, and their records, batch by batch, in order."""
-        rows = self._db.execute("SELECT first, events, records FROM batches WHERE last > ? ORDER BY first", (after,))
-        for first, events, records in rows:
+        """Yield the events after a sequence number, and their records, batch by batch, in order.
+
+        Each batch is checked, and that none is missing before it.
+
+        Raises:
+            JournalDamaged: they are not what was written.
+        """
+        database = self._database
+        query = f"SELECT {database.batch_columns}, {database.chain_column} FROM batches WHERE last > ? ORDER BY first"  # noqa: S608  # our own names
+        expected: tuple[int, bytes] | None = None
+        end = database.end
+        for *row, chain in database.rows(query, after):
+            first, last, _, events, records, own = database.checked(tuple(row))
+            if expected is None:
+                expected = self._link_before(first)
+            if own is not None and (first, chain) != (expected[0], link(expected[1], own)):
+                raise JournalDamaged(self.path, f"events before event {first} are missing")
+            expected = last + 1, chain or START
             yield (
-                decoded(events)[max(0, after + 1 - first) :],
-                [record for record in decoded(records) if record["seq"] > after],
+                database.decoded(events)[max(0, after + 1 - first) :],
+                [record for record in database.decoded(records) if record["seq"] > after],
             )
+        if end > (after if expected is None else expected[0] - 1):
+            raise JournalDamaged(self.path, f"events up to event {end} are missing")
+
+    def _link_before(self, first: int) -> tuple[int, bytes]:
+        """Return the event that the batch of an event is to begin with, and the link of the batch before."""
+        chain = self._database.chain_column
+        before = f"SELECT last + 1, {chain} FROM batches WHERE first < ? ORDER BY first DESC LIMIT 1"  # noqa: S608  # the same
+        for following, chain in self._database.rows(before, first):
+            return following, chain or START
+        return first, START
 
     def find(self, identities: Iterable[str]) -> dict[str, Known]:
         """Return those of the items that were taken before, each with its content and its records."""
@@ -192,29 +228,51 @@ class Journal:
         for start in range(0, len(wanted), _MOST_VALUES):
             part = wanted[start : start + _MOST_VALUES]
             marks = ",".join("?" * len(part))
-            rows = self._db.execute(f"SELECT * FROM identities WHERE identity IN ({marks})", part)  # noqa: S608  # only marks
-            for identity, content, first, last, batch in rows.fetchall():
+            query = f"SELECT identity, content, first, last, batch FROM identities WHERE identity IN ({marks})"  # noqa: S608  # only marks
+            for identity, content, first, last, batch in list(self._database.rows(query, *part)):
                 if batch not in batches:
-                    row = self._db.execute("SELECT records FROM batches WHERE first = ?", (batch,)).fetchone()
-                    batches[batch] = decoded(row[0])
+                    batches[batch] = self._records_of(batch)
                 records = [record for record in batches[batch] if first <= record["seq"] <= last]
                 known[identity] = Known(content, records)
         return known
 
+    def _records_of(self, first: int) -> list[Record]:
+        database = self._database
+        for row in database.rows(f"SELECT {database.batch_columns} FROM batches WHERE first = ?", first):  # noqa: S608  # our own names
+            return database.decoded(database.checked(row)[4])
+        raise JournalDamaged(self.path, f"the batch of event {first} is missing")
+
     def events_of(self, identity: str) -> list[Event]:
         """Return the events of an item that was taken before."""
-        place = self._db.execute("SELECT first, last, batch FROM identities WHERE identity = ?", (identity,)).fetchone()
-        if place is None:
-            return []
-        first, last, batch = place
-        row = self._db.execute("SELECT events FROM batches WHERE first = ?", (batch,)).fetchone()
-        return decoded(row[0])[first - batch : last - batch + 1] if row else []
+        database = self._database
+        place = database.rows("SELECT first, last, batch FROM identities WHERE identity = ?", identity)
+        for first, last, batch in place:
+            for row in database.rows(f"SELECT {database.batch_columns} FROM batches WHERE first = ?", batch):  # noqa: S608  # the same
+                events: list[Event] = database.decoded(database.checked(row)[3])
+                return events[first - batch : last - batch + 1]
+        return []
 
     # -- snapshots
 
     def snapshots(self) -> list[tuple[int, bytes]]:
-        """Return the snapshots, each with the number of its event, the latest first."""
-        return list(self._db.execute("SELECT seq, state FROM snapshots ORDER BY seq DESC"))
+        """Return the snapshots, each with the number of its event, the latest first.
+
+        Raises:
+            JournalDamaged: one is not what was written.
+        """
+        database = self._database
+        marked = "mark, chain" if database.has_marks else "NULL, NULL"
+        found = []
+        for seq, state, own, chain in database.rows(f"SELECT seq, state, {marked} FROM snapshots ORDER BY seq DESC"):  # noqa: S608  # the same
+            whole = (
+                own == mark(seq, state, chain)
+                if own is not None
+                else database.seal is None or seq <= database.seal.since
+            )
+            if not whole:
+                raise JournalDamaged(self.path, f"the snapshot at event {seq} is not what was written")
+            found.append((seq, state))
+        return found
 
     def keep_snapshot(self, seq: int, state: bytes) -> None:
         """Write a snapshot outside a batch, such as at a clean end.
@@ -226,13 +284,17 @@ class Journal:
             self._write_snapshot(seq, state)
 
     def _write_snapshot(self, seq: int, state: bytes) -> None:
-        self._db.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?)", (seq, state))
+        own = chain = None
+        if (sealer := self._database.sealer) is not None:
+            chain = sealer.chain
+            own = mark(seq, state, chain)
+        self._db.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?)", (seq, state, own, chain))
 
     # -- clients
 
     def clients(self) -> dict[str, tuple[int, str | None]]:
         """Return each client's epoch and the id of the last record it has published."""
-        return {name: (epoch, id_) for name, epoch, id_ in self._db.execute("SELECT * FROM clients")}
+        return {name: (epoch, id_) for name, epoch, id_ in self._database.rows("SELECT * FROM clients")}
 
     def attach(self, client: str, *, before: str | None = None) -> int:
         """Begin a new epoch of a client, and return its number.
@@ -253,9 +315,8 @@ class Journal:
 
     def window(self, client: str) -> list[Delivery]:
         """Return a client's deliveries that are not settled, oldest first."""
-        rows = self._db.execute(
-            "SELECT key, packet, topic, hash FROM deliveries WHERE client = ? ORDER BY n", (client,)
-        )
+        query = "SELECT key, packet, topic, hash FROM deliveries WHERE client = ? ORDER BY n"
+        rows = self._database.rows(query, client)
         return [Delivery(*row) for row in rows]
 
     def rename_deliveries(self, client: str, names: Mapping[str, str]) -> None:

@@ -1,12 +1,11 @@
 """The records of a journal, read by the event, the client or the kind of record that is wanted."""
 
-import sqlite3
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
-from intuition_core.session.batch import CLOCK, decoded, encoded
+from intuition_core.session.batch import CLOCK, encoded
 from intuition_core.session.database import Database
 from intuition_core.trading.records import Record, record_key
 
@@ -36,8 +35,11 @@ class RecordReader:
         self._database = database
 
     @property
-    def _db(self) -> sqlite3.Connection:
-        return self._database.connection
+    def _batch_at(self) -> str:
+        return f"SELECT {self._database.batch_columns} FROM batches WHERE first = ?"  # noqa: S608  # our own names
+
+    def _records(self, row: tuple[Any, ...]) -> list[Record]:
+        return self._database.decoded(self._database.checked(row)[4])
 
     def decisions(self, after: tuple[int, int]) -> Iterator[list[Record]]:
         """Yield the decisions after a (seq, n), oldest first: a list for each thousand events or so, maybe empty.
@@ -47,7 +49,7 @@ class RecordReader:
         Raises:
             BadJournal: the file cannot be read.
         """
-        read = self._database.read
+        read, columns = self._database.read, self._database.batch_columns
         ((start, end),) = read(
             "SELECT coalesce((SELECT max(first) FROM batches WHERE first <= ?), (SELECT min(first) FROM batches)), "
             "(SELECT max(first) FROM batches)",
@@ -56,15 +58,16 @@ class RecordReader:
         while start is not None and start <= end:
             # Most batches have no decision: those are not even decoded.
             rows = read(
-                "SELECT records FROM batches WHERE first >= ? AND first < ? AND instr(records, ?) ORDER BY first",
+                f"SELECT {columns} FROM batches WHERE first >= ? AND first < ? "  # noqa: S608  # our own names
+                f"AND (instr(records, ?) OR damaged({columns})) ORDER BY first",
                 start,
                 start + _STRETCH,
                 b"decision",
             )
             yield [
                 record
-                for (records,) in rows
-                for record in decoded(records)
+                for row in rows
+                for record in self._records(row)
                 if record["type"] == "decision" and record_key(record["id"]) > after
             ]
             start += _STRETCH
@@ -77,15 +80,19 @@ class RecordReader:
         """
         found: list[Record] = []
         controls = {seq: first for first, seq in self.control_events(after[0])}
-        rows = self._db.execute(
-            "SELECT records, client IN (?, ?) FROM batches WHERE (client IN (?, ?) AND last >= ?) "
+        rows = self._database.rows(
+            f"SELECT {self._database.batch_columns} FROM batches WHERE (client IN (?, ?) AND last >= ?) "  # noqa: S608  # our own names
             "OR first IN (SELECT value FROM json_each(?)) ORDER BY first",
-            (client, CLOCK, client, CLOCK, after[0], msgspec.json.encode(list(controls.values())).decode()),
+            client,
+            CLOCK,
+            after[0],
+            msgspec.json.encode(list(controls.values())).decode(),
         )
-        for records, own in rows:
+        for row in rows:
+            own = row[2] in (client, CLOCK)
             found.extend(
                 record
-                for record in decoded(records)
+                for record in self._records(row)
                 if (own or record["seq"] in controls) and record_key(record["id"]) > after
             )
             if len(found) >= limit:
@@ -98,9 +105,10 @@ class RecordReader:
         Each comes as the first event of its batch and its own number.
         """
         # Those of older versions are all in one row, which was written anew for each of them.
-        rows = self._db.execute(
+        rows = self._database.rows(
             "SELECT value FROM meta WHERE key = 'controls' OR (key >= ? AND key < ?) ORDER BY key",
-            (self._batch_of(since), _AFTER_CONTROLS),
+            self._batch_of(since),
+            _AFTER_CONTROLS,
         )
         found = (each for (value,) in rows for each in msgspec.json.decode(value, type=list[tuple[int, int]]))
         return [(first, seq) for first, seq in found if seq >= since]
@@ -108,8 +116,9 @@ class RecordReader:
     def _batch_of(self, since: int) -> str:
         """Return the key of the last batch with control records that begins at an event or before it."""
         latest = "SELECT max(key) FROM meta WHERE key >= ? AND key <= ?"
-        (key,) = self._db.execute(latest, (controls_key(0), controls_key(since))).fetchone()
-        return key or controls_key(0)
+        for (key,) in self._database.rows(latest, controls_key(0), controls_key(since)):
+            return key or controls_key(0)
+        return controls_key(0)
 
     def controls(self) -> Iterator[Record]:
         """Yield the records of all events that have a control record, oldest first."""
@@ -124,8 +133,8 @@ class RecordReader:
             BadJournal: the file cannot be read.
         """
         for first, seq in events:
-            for (records,) in self._database.read("SELECT records FROM batches WHERE first = ?", first):
-                yield from (record for record in decoded(records) if record["seq"] == seq)
+            for row in self._database.read(self._batch_at, first):
+                yield from (record for record in self._records(row) if record["seq"] == seq)
 
     def told_by_clock(self, after: tuple[int, int]) -> Iterator[Record]:
         """Yield the records after a (seq, n) of timers that fell due by the wall clock, oldest first.
@@ -138,11 +147,13 @@ class RecordReader:
         read = self._database.read
         batches = "FROM batches WHERE client = ? AND last >= ? AND records <> ?"
         for (first,) in read(f"SELECT first {batches} ORDER BY last", CLOCK, after[0], encoded(())):
-            for (records,) in read("SELECT records FROM batches WHERE first = ?", first):
-                yield from (record for record in decoded(records) if record_key(record["id"]) > after)
+            for row in read(self._batch_at, first):
+                yield from (record for record in self._records(row) if record_key(record["id"]) > after)
 
     def last_told_by_clock(self) -> Record | None:
         """Return the last record of a timer that fell due by the wall clock."""
-        latest = "SELECT records FROM batches WHERE client = ? AND records <> ? ORDER BY last DESC LIMIT 1"
-        row = self._db.execute(latest, (CLOCK, encoded(()))).fetchone()
-        return decoded(row[0])[-1] if row else None
+        columns = self._database.batch_columns
+        latest = f"SELECT {columns} FROM batches WHERE client = ? AND records <> ? ORDER BY last DESC LIMIT 1"  # noqa: S608  # our own names
+        for row in self._database.rows(latest, CLOCK, encoded(())):
+            return self._records(row)[-1]
+        return None

@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from intuition_core.session.journal import Journal
+
 from .played import (
     FOLDER,
     NAMES,
@@ -89,9 +91,8 @@ def test_a_session_from_its_beginning_is_as_it_was(name: str, tmp_path: Path) ->
 @pytest.mark.parametrize("killed", [False, True])
 def test_a_kept_session_goes_on_as_it_did(name: str, rules: int, killed: bool, journal: Path) -> None:
     if killed:
-        with closing(sqlite3.connect(journal)) as db:
-            db.execute("DELETE FROM snapshots")
-            db.commit()
+        with Journal(journal) as kept, kept._database.transaction():
+            kept._db.execute("DELETE FROM snapshots")
     expected = EXPECTED[name][f"rules {rules}"]
     assert gone_on(name, journal) == expected["gone on"]
     assert replayed(journal) == expected["replayed"]

@@ -6,7 +6,6 @@ quote, and two orders for B that are open at its end.
 
 import logging
 import shutil
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -52,9 +51,8 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def without_snapshots(path: Path) -> None:
     """Leave a journal as a process that was killed leaves it."""
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("DELETE FROM snapshots")
-        db.commit()
+    with Journal(path) as journal, journal._database.transaction():
+        journal._db.execute("DELETE FROM snapshots")
 
 
 @contextmanager

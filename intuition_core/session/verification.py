@@ -1,0 +1,175 @@
+"""Verifying a journal as a whole: every row, every link between batches, every snapshot and id."""
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from intuition_core.session.errors import BadJournal, JournalDamaged
+from intuition_core.session.integrity import START, TABLES, Seal, link, mark
+from intuition_core.session.schema import sum_of
+from intuition_core.session.sealing import check_structure, read_seal
+
+if TYPE_CHECKING:
+    from intuition_core.session.database import Database
+
+_STRETCH: Final = 1_000
+"""Batches that are read at once."""
+_REST: Final = 0.002
+"""Seconds between two stretches, for those who answer meanwhile."""
+_BATCHES: Final = (
+    "SELECT first, last, client, events, records, mark, chain FROM batches WHERE first > ? ORDER BY first LIMIT ?"
+)
+
+_log = logging.getLogger(__name__)
+
+
+class Damage(NamedTuple):
+    """Something of a journal that is not what was written.
+
+    Attributes:
+        what: what it is, such as ``snapshots``.
+        problem: what is wrong with it.
+    """
+
+    what: str
+    problem: str
+
+
+class Whole(NamedTuple):
+    """Up to where the events of a journal are whole.
+
+    Attributes:
+        first: the first batch, by its first event, that is not; None where all are.
+        last: the last event before it.
+        chain: the link of the last whole batch.
+        problem: what is wrong with the first batch that is not whole.
+    """
+
+    first: int | None
+    last: int
+    chain: bytes
+    problem: str | None
+
+
+def whole_batches(db: sqlite3.Connection, seal: Seal, *, ended: threading.Event | None = None) -> Whole:
+    """Return up to where the batches are whole, read from the first one on.
+
+    Args:
+        db: the journal.
+        seal: its seal.
+        ended: stops the search; a pause is made between two stretches.
+    """
+    first, last, chain = 0, 0, START
+    try:
+        while rows := db.execute(_BATCHES, (first, _STRETCH)).fetchall():
+            for *row, own, linked in rows:
+                sealed = row[0] > seal.since
+                if row[0] != last + 1:
+                    return Whole(row[0], last, chain, f"events {last + 1} to {row[0] - 1} are missing")
+                if sealed and (mark(*row) != own or link(chain, own) != linked):
+                    return Whole(row[0], last, chain, f"events {row[0]} to {row[1]} are not what was written")
+                first, last = row[0], row[1]
+                if sealed:
+                    chain = linked
+            if ended is not None and ended.wait(_REST):
+                return Whole(None, last, chain, None)
+    except (sqlite3.Error, TypeError) as error:
+        return Whole(last + 1, last, chain, f"events after event {last} cannot be read: {error}")
+    if last < seal.seq:
+        return Whole(last + 1, last, chain, f"events {last + 1} to {seal.seq} are missing")
+    return Whole(None, last, chain, None)
+
+
+def damaged_tables(db: sqlite3.Connection, seal: Seal) -> Iterator[Damage]:
+    """Yield the tables, other than the batches, that are not what was written."""
+    for table in TABLES:
+        try:
+            if sum_of(db, table, since=seal.since) != tuple(seal.sums[table]):
+                yield Damage(table, "rows are missing, or are not what was written")
+        except sqlite3.Error as error:
+            yield Damage(table, f"it cannot be read: {error}")
+
+
+def damaged_snapshots(db: sqlite3.Connection, seal: Seal) -> Iterator[Damage]:
+    """Yield the snapshots that are not what was written."""
+    try:
+        for seq, state, own, chain in db.execute("SELECT seq, state, mark, chain FROM snapshots ORDER BY seq"):
+            if mark(seq, state, chain) != own if own is not None else seq > seal.since:
+                yield Damage("snapshots", f"the one at event {seq} is not what was written")
+    except sqlite3.Error as error:
+        yield Damage("snapshots", f"they cannot be read: {error}")
+
+
+def damages(db: sqlite3.Connection, path: str, seal: Seal) -> Iterator[Damage]:
+    """Yield all that is damaged in a journal."""
+    try:
+        check_structure(db, path)
+    except JournalDamaged as error:
+        yield Damage("structure", error.problem)
+    except sqlite3.Error as error:
+        yield Damage("structure", str(error))
+    if (problem := whole_batches(db, seal).problem) is not None:
+        yield Damage("events", problem)
+    yield from damaged_tables(db, seal)
+    yield from damaged_snapshots(db, seal)
+
+
+class BackgroundVerification:
+    """A thread that verifies what the start has left out, on a connection of its own.
+
+    Args:
+        database: the journal's; nothing is written to it any more once damage is found.
+    """
+
+    def __init__(self, database: "Database") -> None:
+        self._database = database
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="verification", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._ended.set()
+        self._thread.join()
+
+    def wait(self) -> None:
+        """Wait until all is verified."""
+        self._thread.join()
+
+    def _run(self) -> None:
+        sealer = self._database.sealer
+        assert sealer is not None  # noqa: S101  # only of a journal that is written
+        try:
+            with closing(self._database.connect_to_read()) as db:
+                db.set_progress_handler(self._ended.is_set, 100_000)
+                self._verify(db)
+        except (BadJournal, sqlite3.Error) as error:
+            if not self._ended.is_set():
+                sealer.damage = error.problem if isinstance(error, BadJournal) else str(error)
+                _log.error("%s", JournalDamaged(self._database.path, sealer.damage))
+
+    def _verify(self, db: sqlite3.Connection) -> None:
+        database, sealer = self._database, self._database.sealer
+        assert sealer is not None  # noqa: S101  # the same
+        path, seal = database.path, sealer.seal
+        if (problem := whole_batches(db, seal, ended=self._ended).problem) is not None:
+            raise JournalDamaged(path, problem)
+        if not sealer.structure_checked:
+            check_structure(db, path)
+        if not sealer.ids_checked:
+            with _one_moment(db):
+                now = read_seal(db, path)
+                if sum_of(db, "identities", since=now.since) != tuple(now.sums["identities"]):
+                    raise JournalDamaged(path, "its table `identities` is not what was written")
+
+
+@contextmanager
+def _one_moment(db: sqlite3.Connection) -> Iterator[None]:
+    db.execute("BEGIN")
+    try:
+        yield
+    finally:
+        db.execute("ROLLBACK")
