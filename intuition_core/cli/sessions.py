@@ -15,6 +15,7 @@ from intuition_core.errors import IntuitionError
 
 if TYPE_CHECKING:
     from intuition_core.session.journal import Journal
+    from intuition_core.session.verification import Verified
     from intuition_core.supervision.crashes import FailureDecision
     from intuition_core.trading.records import Record
 
@@ -43,7 +44,7 @@ class SeveralParts(IntuitionError):
 @click.option("--json", "as_json", is_flag=True, help="Write a JSON array.")
 @click.pass_context
 def sessions(context: click.Context, *, as_json: bool) -> None:
-    """List the sessions that are kept; show, export or archive one, or lift a quarantine."""
+    """List the sessions that are kept; show, export, archive, verify or repair one, or lift a quarantine."""
     if context.invoked_subcommand is not None:
         return
     from intuition_core.session.archive import session_file, session_names
@@ -159,6 +160,80 @@ def archive(*, name: str) -> None:
             pass
         target = put_away(path, f"{path.stem}.{_stamp()}")
     click.echo(f"archived as {target.stem}", err=True)
+
+
+@sessions.command()
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Write a JSON object.")
+def verify(*, name: str, as_json: bool) -> int:
+    """Verify all that is kept of a session, against the checksums that were written with it.
+
+    NAME is a session or a file; it may be served meanwhile. The exit code is 1 where something is damaged or missing.
+    """
+    from intuition_core.session.archive import find_session
+    from intuition_core.session.verification import verified
+
+    path = find_session(name)
+    found = verified(path)
+    if as_json:
+        _write_json(
+            {
+                "file": str(path),
+                "checksums": found is not None,
+                "events": found.last if found else None,
+                "without_checksums": found.since if found else None,
+                "damages": [damage._asdict() for damage in found.damages] if found else [],
+            }
+        )
+    elif found is None:
+        click.echo(f"{path}: kept by an earlier version, without checksums; the next `intuition serve` adds them")
+    else:
+        _tell_verified(path, found)
+    return 1 if found is not None and found.damages else 0
+
+
+def _tell_verified(path: Path, found: "Verified") -> None:
+    for damage in found.damages:
+        click.echo(f"{path}: {damage.what}: {damage.problem}")
+    if found.damages:
+        click.echo(f"put a backup back, or keep what is whole with `intuition sessions repair {path}`", err=True)
+        return
+    earlier = f"; events 1 to {found.since} are from before there were checksums" if found.since else ""
+    click.echo(f"{path}: all {found.last} events are what was written{earlier}")
+
+
+@sessions.command()
+@click.argument("name")
+def repair(*, name: str) -> None:
+    """Go on with what is provably whole of a damaged session, in a new file.
+
+    Events are kept up to the first that is damaged or missing. The damaged file is put away under a name with the date.
+    End the session first.
+    """
+    from intuition_core.session.archive import find_session, held, put_away
+    from intuition_core.session.repair import repair as repaired
+    from intuition_core.session.verification import verified
+
+    path = find_session(name)
+    with held(path):
+        found = verified(path)
+        if found is None or not found.damages:
+            click.echo(f"{path} is whole; nothing is changed", err=True)
+            return
+        stamp = _stamp()
+        made = path.with_name(f"{path.stem}.repaired-{stamp}{path.suffix}")
+        result = repaired(path, made)
+        away = put_away(path, f"{path.stem}.damaged-{stamp}")
+        put_away(made, path.stem)
+    click.echo(f"{path} holds events 1 to {result.last} now; the damaged file is {away}", err=True)
+    if result.lost:
+        click.echo(
+            f"{result.lost} later events are not in it, though they were acknowledged: have them sent again, and see "
+            f"that nobody acts twice: records of events after {result.last} will have ids that were used before",
+            err=True,
+        )
+    for table in result.left_out:
+        click.echo(f"of its table `{table}` what could be read was kept; some of it may be missing", err=True)
 
 
 @sessions.command()

@@ -11,15 +11,31 @@ from typing import Any, Final
 import msgspec
 
 from intuition_core.session.batch import decoded
-from intuition_core.session.errors import BadJournal, JournalDamaged, JournalFailed
-from intuition_core.session.head import Head, Place
+from intuition_core.session.errors import BadJournal, JournalDamaged, JournalFailed, JournalGone
+from intuition_core.session.head import Head, Place, head_of
 from intuition_core.session.integrity import Seal, mark
-from intuition_core.session.schema import PAGE_BYTES, READ, add_checksums, create_missing, is_empty
+from intuition_core.session.schema import FORMAT, PAGE_BYTES, READ, add_checksums, create_missing, is_empty
 from intuition_core.session.sealing import Sealer, check_end, check_place, check_sums, read_head, read_seal
 
 BATCH: Final = "first, last, client, events, records"
 """The columns of a batch that its mark covers."""
-_DAMAGE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_ERRORS: Final = (sqlite3.Error, UnicodeDecodeError)
+"""What a damaged file makes SQLite raise: its messages may quote bytes of the file."""
+_SURROUNDINGS: Final = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_PROTOCOL,
+    }
+)
+"""Errors of SQLite that say nothing of the file's content."""
 
 _OF_THE_CONTENT: Final = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
 """Refusals of what is to be written: to try again is in vain, whatever becomes of the disk."""
@@ -58,6 +74,8 @@ class Database:
         place = None if in_memory else read_head(head, path)
         with ExitStack() as stack:
             try:
+                if not read_only and not in_memory:
+                    self._verify_beforehand(place)
                 if read_only:
                     self.connection = self.connect_to_read()
                 else:
@@ -78,9 +96,9 @@ class Database:
                 # In WAL mode readers and the writer do not block each other.
                 self._reader = self.connection if read_only or in_memory else self.connect_to_read()
                 self._reader.create_function("damaged", 6, self._is_damaged)
-            except sqlite3.DatabaseError as error:
+            except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
                 if _is_damage(error) and place is not None:
-                    raise JournalDamaged(path, str(error)) from error
+                    raise JournalDamaged(path, _told(error)) from error
                 if isinstance(error, sqlite3.OperationalError) and not read_only:
                     raise JournalFailed(path, str(error)) from error
                 raise BadJournal(path, f"no journal: {error}") from error
@@ -100,6 +118,9 @@ class Database:
             connection.close()
             # SQLite cannot lock on a file system that is only read, and nobody writes there.
             return sqlite3.connect(f"{address}&immutable=1", uri=True, isolation_level=None, check_same_thread=False)
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def _connect_to_write(self, *, in_memory: bool) -> sqlite3.Connection:
@@ -124,6 +145,24 @@ class Database:
         if written not in [str(number) for number in READ]:
             raise BadJournal(self.path, f"its format is {written}; this version reads {' and '.join(map(str, READ))}")
         self.has_marks = written != "1"
+
+    def _verify_beforehand(self, place: Place | None) -> None:
+        """Check the end of an existing file; to open it for writing would bring what is left of a log into it."""
+        file = Path(self.path)
+        if not file.is_file() or not file.stat().st_size:
+            return
+        with closing(self.connect_to_read()) as db:
+            if is_empty(db):
+                if place is not None:
+                    raise JournalGone(
+                        self.path, f"is empty, though {place.seq} events were kept in it", head_of(self.path)
+                    )
+                return
+            if db.execute("SELECT value FROM meta WHERE key = 'format'").fetchone() != (str(FORMAT),):
+                return
+            seal = read_seal(db, self.path)
+            check_place(db, self.path, seal, place)
+            check_end(db, self.path, seal)
 
     def _verify(self, place: Place | None) -> None:
         """Check what a reader relies on, as of one moment."""
@@ -155,7 +194,9 @@ class Database:
         with self._turn:
             try:
                 return self._reader.execute(statement, parameters).fetchall()
-            except sqlite3.Error as error:
+            except sqlite3.ProgrammingError:
+                raise
+            except _ERRORS as error:
                 raise self._unreadable(error) from error
 
     def rows(self, statement: str, *parameters: object) -> Iterator[Any]:
@@ -168,12 +209,12 @@ class Database:
             yield from self.connection.execute(statement, parameters)
         except sqlite3.ProgrammingError:
             raise
-        except sqlite3.Error as error:
+        except _ERRORS as error:
             raise self._unreadable(error) from error
 
-    def _unreadable(self, error: sqlite3.Error) -> BadJournal:
+    def _unreadable(self, error: Exception) -> BadJournal:
         if _is_damage(error):
-            return JournalDamaged(self.path, str(error))
+            return JournalDamaged(self.path, _told(error))
         return BadJournal(self.path, f"cannot be read: {error}")
 
     @property
@@ -266,7 +307,7 @@ class Transaction:
                 if sealer is not None:
                     sealer.committed()
                 return
-        except sqlite3.Error as refused:
+        except _ERRORS as refused:
             error = refused
         with suppress(sqlite3.Error):
             if db.in_transaction:
@@ -275,13 +316,21 @@ class Transaction:
             sealer.undo()
         if isinstance(error, _OF_THE_CONTENT):
             raise error
-        if isinstance(error, sqlite3.Error):
+        if isinstance(error, _ERRORS):
             if sealer is not None and _is_damage(error):
-                sealer.damage = str(error)
+                sealer.damage = _told(error)
                 sealer.check()
             raise JournalFailed(self._database.path, str(error)) from error
 
 
-def _is_damage(error: sqlite3.Error) -> bool:
-    code = getattr(error, "sqlite_errorcode", None)
-    return (code is not None and code & 0xFF in _DAMAGE) or "decode to UTF-8" in str(error)
+def _told(error: BaseException) -> str:
+    # SQLite quotes what it cannot decode.
+    return "a text in it is not what was written" if "decode" in str(error) else str(error)
+
+
+def _is_damage(error: BaseException) -> bool:
+    """Return whether an error of SQLite is due to the content of the file; our own statements are right."""
+    if "decode to UTF-8" in str(error) or isinstance(error, UnicodeDecodeError):
+        return True
+    code = getattr(error, "sqlite_errorcode", None)  # None for errors of Python's module, and those made by hand
+    return code is not None and code & 0xFF not in _SURROUNDINGS

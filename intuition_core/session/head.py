@@ -40,6 +40,11 @@ class Place(NamedTuple):
         return cls(seal.journal.hex(), seal.commit, seal.seq, seal.chain.hex())
 
 
+def head_of(path: str) -> str:
+    """Return the path of a journal's head."""
+    return path + SUFFIX
+
+
 class Head:
     """The file that names the last commit of a journal.
 
@@ -52,7 +57,7 @@ class Head:
     """
 
     def __init__(self, path: str, *, power: bool = False) -> None:
-        self.path = path + SUFFIX
+        self.path = head_of(path)
         self._power = power
         self._descriptor: int | None = None
 

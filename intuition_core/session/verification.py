@@ -4,13 +4,15 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from intuition_core.session.errors import BadJournal, JournalDamaged
+from intuition_core.session.head import Head, Place
 from intuition_core.session.integrity import START, TABLES, Seal, link, mark
 from intuition_core.session.schema import sum_of
-from intuition_core.session.sealing import check_structure, read_seal
+from intuition_core.session.sealing import check_place, check_structure, read_head, read_seal
 
 if TYPE_CHECKING:
     from intuition_core.session.database import Database
@@ -76,7 +78,7 @@ def whole_batches(db: sqlite3.Connection, seal: Seal, *, ended: threading.Event 
                     chain = linked
             if ended is not None and ended.wait(_REST):
                 return Whole(None, last, chain, None)
-    except (sqlite3.Error, TypeError) as error:
+    except (sqlite3.Error, UnicodeDecodeError, TypeError) as error:
         return Whole(last + 1, last, chain, f"events after event {last} cannot be read: {error}")
     if last < seal.seq:
         return Whole(last + 1, last, chain, f"events {last + 1} to {seal.seq} are missing")
@@ -89,7 +91,7 @@ def damaged_tables(db: sqlite3.Connection, seal: Seal) -> Iterator[Damage]:
         try:
             if sum_of(db, table, since=seal.since) != tuple(seal.sums[table]):
                 yield Damage(table, "rows are missing, or are not what was written")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             yield Damage(table, f"it cannot be read: {error}")
 
 
@@ -99,7 +101,7 @@ def damaged_snapshots(db: sqlite3.Connection, seal: Seal) -> Iterator[Damage]:
         for seq, state, own, chain in db.execute("SELECT seq, state, mark, chain FROM snapshots ORDER BY seq"):
             if mark(seq, state, chain) != own if own is not None else seq > seal.since:
                 yield Damage("snapshots", f"the one at event {seq} is not what was written")
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         yield Damage("snapshots", f"they cannot be read: {error}")
 
 
@@ -109,12 +111,50 @@ def damages(db: sqlite3.Connection, path: str, seal: Seal) -> Iterator[Damage]:
         check_structure(db, path)
     except JournalDamaged as error:
         yield Damage("structure", error.problem)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         yield Damage("structure", str(error))
     if (problem := whole_batches(db, seal).problem) is not None:
         yield Damage("events", problem)
     yield from damaged_tables(db, seal)
     yield from damaged_snapshots(db, seal)
+
+
+class Verified(NamedTuple):
+    """What a verification has found.
+
+    Attributes:
+        last: the last event, as the checksums say.
+        since: the last event from before there were checksums.
+        damages: all that is not what was written; none where all is whole.
+    """
+
+    last: int
+    since: int
+    damages: list[Damage]
+
+
+def verified(path: Path) -> Verified | None:
+    """Verify all of a journal, whether it is being served or not; None where it has no checksums yet."""
+    address = f"{path.absolute().as_uri()}?mode=ro"
+    try:
+        place = read_head(Head(str(path)), str(path))
+        with closing(sqlite3.connect(address, uri=True, isolation_level=None)) as db, _one_moment(db):
+            if db.execute("SELECT value FROM meta WHERE key = 'format'").fetchone() == ("1",):
+                return None
+            seal = read_seal(db, str(path))
+            found = [*_damaged_end(db, str(path), seal, place), *damages(db, str(path), seal)]
+            return Verified(seal.seq, seal.since, found)
+    except BadJournal as error:
+        return Verified(0, 0, [Damage("file", error.problem)])
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        return Verified(0, 0, [Damage("file", str(error))])
+
+
+def _damaged_end(db: sqlite3.Connection, path: str, seal: Seal, place: Place | None) -> Iterator[Damage]:
+    try:
+        check_place(db, path, seal, place)
+    except JournalDamaged as error:
+        yield Damage("end", error.problem)
 
 
 class BackgroundVerification:
@@ -146,7 +186,7 @@ class BackgroundVerification:
             with closing(self._database.connect_to_read()) as db:
                 db.set_progress_handler(self._ended.is_set, 100_000)
                 self._verify(db)
-        except (BadJournal, sqlite3.Error) as error:
+        except (BadJournal, sqlite3.Error, UnicodeDecodeError) as error:
             if not self._ended.is_set():
                 sealer.damage = error.problem if isinstance(error, BadJournal) else str(error)
                 _log.error("%s", JournalDamaged(self._database.path, sealer.damage))
@@ -172,4 +212,5 @@ def _one_moment(db: sqlite3.Connection) -> Iterator[None]:
     try:
         yield
     finally:
-        db.execute("ROLLBACK")
+        with suppress(sqlite3.Error, UnicodeDecodeError):
+            db.execute("ROLLBACK")
