@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 def replay(*, session: str, until: int | None, changes: tuple[str, ...], as_json: bool, verbose: int) -> None:
     """Run a session's events again, and hold the records against its journal.
 
-    SESSION is a name or a file. Every record must be the journal's, byte for byte; the first that is not is shown with
-    the journal's, and the exit code is 1. A part in a file is run as the file is now, and it is said where it was
-    another. With --with nothing is compared: both accounts are shown.
+    SESSION is a name or a file. Every record must be the journal's, byte for byte, and so must the account of each
+    snapshot; the first that is not is shown with the journal's, and the exit code is 1. A part in a file is run as the
+    file is now, and it is said where it was another. With --with nothing is compared: both accounts are shown.
     """
     set_up_logging(verbose=verbose)
     parts, values = _asked(changes)
@@ -89,13 +89,14 @@ def _run(
 
     from intuition_core.account.statement import Statement
     from intuition_core.determinism.apart import unchanged
-    from intuition_core.session.recovery import replayed_events, restored
+    from intuition_core.session.recovery import Snapshots, replayed_events, restored
     from intuition_core.trading.engine import TradingEngine
 
     monitor = Monitor()
     with monitor.starting(composition):
         engine = monitor.maker(TradingEngine)(composition, run=run)
     counts: Counter[str] = Counter()
+    kept = Snapshots(journal) if compare else None
     begun = 0
     if compare and (boundary := journal.boundary):
         if until is not None and until < boundary:
@@ -107,6 +108,8 @@ def _run(
     with unchanged(), monitor.running(), monitor.watching(engine):
         for records in replayed_events(engine, journal, after=begun, until=until, compare=compare):
             counts.update(record["type"] for record in records)
+            if kept is not None:
+                kept.compare(engine)
     return {
         "events": engine.seq - begun,
         "records": counts.total(),

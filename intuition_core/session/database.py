@@ -1,5 +1,6 @@
 """The SQLite file under a journal: a connection for the writer, one for readers, and transactions."""
 
+import logging
 import os
 import sqlite3
 import threading
@@ -19,8 +20,11 @@ from intuition_core.session.sealing import Sealer, check_end, check_place, check
 
 BATCH: Final = "first, last, client, events, records"
 """The columns of a batch that its mark covers."""
+_log = logging.getLogger(__name__)
 _ERRORS: Final = (sqlite3.Error, UnicodeDecodeError)
 """What a damaged file makes SQLite raise: its messages may quote bytes of the file."""
+_LOG_BYTES: Final = 2**22
+"""Bytes of SQLite's log at which it is brought into the file."""
 _SURROUNDINGS: Final = frozenset(
     {
         sqlite3.SQLITE_BUSY,
@@ -136,6 +140,7 @@ class Database:
         if is_empty(db) and not in_memory:
             db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         db.execute("PRAGMA journal_mode = WAL")
+        db.execute(f"PRAGMA wal_autocheckpoint = {_LOG_BYTES // PAGE_BYTES}")
         db.execute(f"PRAGMA synchronous = {synchronous}")
         create_missing(db, sealed=not in_memory)
 
@@ -172,7 +177,10 @@ class Database:
         db.execute("BEGIN")
         try:
             self.seal = seal = read_seal(db, self.path)
-            check_place(db, self.path, seal, place)
+            if place is None:
+                _log.warning("%s: %s is not beside it; its latest events may be missing", self.path, head_of(self.path))
+            else:
+                check_place(db, self.path, seal, place)
             check_end(db, self.path, seal)
             check_sums(db, self.path, seal, ids=False)
         finally:
@@ -194,8 +202,6 @@ class Database:
         with self._turn:
             try:
                 return self._reader.execute(statement, parameters).fetchall()
-            except sqlite3.ProgrammingError:
-                raise
             except _ERRORS as error:
                 raise self._unreadable(error) from error
 

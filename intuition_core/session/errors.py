@@ -1,5 +1,7 @@
 """The errors of sessions and journals. Callers of any language know them by their names."""
 
+from typing import Any
+
 import msgspec
 
 from intuition_core.errors import IntuitionError
@@ -106,6 +108,28 @@ class ReplayDiffers(IntuitionError):
         super().__init__(
             f"event {seq} causes another record than the journal holds; a part is not deterministic, or has changed\n"
             f"  journal: {_shown(journaled)}\n  replay:  {_shown(replayed)}{'' if seeded else _UNSEEDED}"
+        )
+
+
+class SnapshotDiffers(IntuitionError):
+    """The events of a journal, run again, come to another state than the one that a snapshot has kept.
+
+    Args:
+        seq: the event after which the snapshot was kept.
+        what: what differs: ``books``, ``killed``, ``orders`` or ``now``.
+        kept: as the snapshot has it.
+        replayed: as the events cause it now.
+    """
+
+    def __init__(self, seq: int, what: str, kept: Any, replayed: Any) -> None:
+        self.seq = seq
+        self.what = what
+        self.kept = kept
+        self.replayed = replayed
+        super().__init__(
+            f"the snapshot after event {seq}, from which a start goes on, has other `{what}` than its events cause\n"
+            f"  snapshot: {msgspec.json.encode(kept).decode():.500}\n"
+            f"  replay:   {msgspec.json.encode(replayed).decode():.500}"
         )
 
 

@@ -175,9 +175,16 @@ class Journal:
         )
         ours = {identity.identity for identity in batch.identities}
         self._db.executemany(
-            "INSERT OR IGNORE INTO deliveries (client, key, own, packet, topic, hash) VALUES (?,?,?,?,?,?)",
-            [(batch.client, delivery.key, delivery.key in ours, *delivery[1:]) for delivery in batch.deliveries],
+            "INSERT OR IGNORE INTO deliveries (n, client, key, own, packet, topic, hash) VALUES (?,?,?,?,?,?,?)",
+            [
+                (n, batch.client, delivery.key, delivery.key in ours, *delivery[1:])
+                for n, delivery in enumerate(batch.deliveries, self._latest_delivery() + 1)
+            ],
         )
+
+    def _latest_delivery(self) -> int:
+        """Return the number of the latest delivery that is not settled; there are never many."""
+        return int(self._db.execute("SELECT coalesce(max(n), 0) FROM deliveries").fetchone()[0])
 
     def _prune(self, batch: Batch) -> None:
         """Delete old rows once in 10,000 events, as it takes a walk over all identities."""

@@ -2,16 +2,17 @@
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
-from intuition_core.session.errors import BehindBoundary, ReplayDiffers
+from intuition_core.session.errors import BehindBoundary, ReplayDiffers, SnapshotDiffers
 from intuition_core.session.journal import Journal
 from intuition_core.session.judging import part_name, step_by
 from intuition_core.supervision.crashes import Release
 from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.records import Record
+from intuition_core.trading.state import EngineState
 
 
 class Recovery(NamedTuple):
@@ -92,6 +93,47 @@ def replayed_events(
         _release(engine, releases)
     finally:
         engine.failures.judging = True
+
+
+class Snapshots:
+    """The snapshots of a journal, to be held against an engine that runs its events again.
+
+    Args:
+        journal: where they are.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._kept = dict(journal.snapshots())
+
+    def compare(self, engine: TradingEngine) -> None:
+        """Compare the account, the open orders and the time with the snapshot of the engine's latest event, if any.
+
+        The states of parts are left out: a set in them may be in another order each time.
+
+        Raises:
+            SnapshotDiffers: they are others.
+        """
+        content = self._kept.get(engine.seq)
+        if content is None:
+            return
+        try:
+            state = msgspec.msgpack.decode(content, type=EngineState)
+        except msgspec.MsgspecError:
+            return  # of an earlier version, which a start passes over as well
+        now = {
+            "books": engine.books.snapshot(),
+            "killed": engine.killed,
+            "orders": engine.open_orders,
+            "now": engine.now,
+        }
+        for what, value in now.items():
+            kept, replayed = _plain(getattr(state, what)), _plain(value)
+            if kept != replayed:
+                raise SnapshotDiffers(engine.seq, what, kept, replayed)
+
+
+def _plain(value: Any) -> Any:
+    return msgspec.msgpack.decode(msgspec.msgpack.encode(value))
 
 
 def _release(engine: TradingEngine, releases: Sequence[Release]) -> None:

@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from intuition_core.session.errors import JournalDamaged, JournalFailed, JournalGone, JournalLost
-from intuition_core.session.head import Head, Place
+from intuition_core.session.head import Head, Place, head_of
 from intuition_core.session.integrity import TABLES, Seal, added, link, mark, unsealed
 from intuition_core.session.schema import sum_of
 
@@ -64,7 +64,7 @@ def check_place(db: sqlite3.Connection, path: str, seal: Seal, place: Place | No
     if place is None:
         if seal.commit:
             raise JournalDamaged(
-                path, "the file beside it whose name ends in -head is missing, and whether its last events are there"
+                path, f"{head_of(path)} is missing, without which nobody knows whether its latest events are there"
             )
         return
     if place.journal != seal.journal.hex():

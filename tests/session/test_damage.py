@@ -12,6 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import msgspec
 import pytest
 
 from intuition_core import Signal
@@ -20,8 +21,16 @@ from intuition_core.session import archive
 from intuition_core.session import session as sessions
 from intuition_core.session.batch import Delivery
 from intuition_core.session.batch_run import Item
-from intuition_core.session.errors import BadJournal, JournalDamaged, JournalFailed, JournalGone, JournalLost
+from intuition_core.session.errors import (
+    BadJournal,
+    JournalDamaged,
+    JournalFailed,
+    JournalGone,
+    JournalLost,
+    SnapshotDiffers,
+)
 from intuition_core.session.journal import Journal
+from intuition_core.session.recovery import Snapshots, replayed_events
 from intuition_core.session.repair import repair
 from intuition_core.session.session import Session
 from intuition_core.session.verification import verified
@@ -334,3 +343,21 @@ def test_the_lock_goes_by_the_file_and_not_by_its_name(tmp_path: Path) -> None:
     (tmp_path / "hard.sqlite").hardlink_to(path)
     with pytest.raises(archive.CannotKeep, match="hard link"), archive.held(path):
         pass
+
+
+def test_a_replay_holds_snapshots_against_the_events(kept: Path) -> None:
+    with Journal(kept) as journal:
+        at, content = journal.snapshots()[0]
+        assert len(list(replay_of(journal))) == COUNT
+        state = msgspec.msgpack.decode(content)
+        state["killed"] = "somebody"
+        journal.keep_snapshot(at, msgspec.msgpack.encode(state))
+        with pytest.raises(SnapshotDiffers, match=f"after event {at}, .* other `killed`"):
+            list(replay_of(journal))
+
+
+def replay_of(journal: Journal) -> Iterator[Any]:
+    engine, snapshots = build(), Snapshots(journal)
+    for records in replayed_events(engine, journal):
+        snapshots.compare(engine)
+        yield records
