@@ -1,9 +1,9 @@
-"""Bytes that a session writes for each event, at 100 events a second, one call each, as a connector sends them.
+"""Bytes that a session writes for each event, at 100 events a second, as a connector sends them.
 
 Half of the events have ids. Figures are of the processes of ``intuition serve``, from /proc/PID/io: ``write_bytes`` is
 what went to the disk (or will: pages are counted when they are first changed), ``wchar`` what was handed to the system.
-Run it with ``python benchmarks/written.py``; arguments go to ``intuition serve``. The folder is made in ``TMPDIR``, which
-must not be a file system in memory.
+Run it with ``python benchmarks/written.py``; arguments go to ``intuition serve``, such as ``--config FILE``.
+The folder is made in ``TMPDIR``, which must not be a file system in memory.
 """
 
 import subprocess
@@ -41,21 +41,25 @@ def written(pid: int) -> dict[str, int]:
     return total
 
 
-def feed(client: Client, epoch: int, first: int, count: int, begun: float) -> None:
-    """Send events at the rate, each in a call of its own that confirms the one before."""
-    for n in range(first, first + count):
-        payload = {"sid": "goog", "quote": 100 + n % 50, "ts": 1_700_000_000_000_000_000 + n * 10_000_000}
-        if n % 2:
-            payload["id"] = f"feed-{n}"
-        options = {
-            "client": "bench",
-            "epoch": epoch,
-            "deliveries": [[f"bench:{epoch}:{n}", n % 65_535, "quotes", "0" * 32]],
-        }
-        if n > first:
-            options["acked"] = f"bench:{epoch}:{n - 1}"
-        client.call("events", [payload], options)
-        time.sleep(max(0.0, begun + (n - first + 1) / RATE - time.monotonic()))
+def feed(client: Client, epoch: int, first: int, count: int) -> int:
+    """Send events at the rate, those together that have come while a call was out; return the number of calls."""
+    begun, sent, calls, acked = time.monotonic(), 0, 0, None
+    while sent < count:
+        due = min(count, int((time.monotonic() - begun) * RATE) + 1)
+        if due == sent:
+            time.sleep(max(0.0, begun + sent / RATE - time.monotonic()))
+            continue
+        batch = [payload(n) for n in range(first + sent, first + due)]
+        deliveries = [[f"bench:{epoch}:{n}", n % 65_535, "quotes", "0" * 32] for n in range(first + sent, first + due)]
+        client.call("events", batch, {"client": "bench", "epoch": epoch, "deliveries": deliveries, "acked": acked})
+        acked, sent, calls = deliveries[-1][0], due, calls + 1
+    return calls
+
+
+def payload(n: int) -> dict[str, object]:
+    """Return an event; every other one has an id."""
+    event: dict[str, object] = {"sid": "goog", "quote": 100 + n % 50, "ts": 1_700_000_000_000_000_000 + n * 10_000_000}
+    return {**event, "id": f"feed-{n}"} if n % 2 else event
 
 
 def main() -> None:
@@ -70,14 +74,15 @@ def main() -> None:
             address = next(line.split(" at ")[1].split(",")[0] for line in served.stderr if "ready:" in line)
             with Client(address) as client:
                 epoch = client.call("attach", "bench")["epoch"]
-                feed(client, epoch, 0, WARM_UP, time.monotonic())
+                feed(client, epoch, 0, WARM_UP)
                 before = written(served.pid)
                 count = RATE * SECONDS
-                feed(client, epoch, WARM_UP, count, time.monotonic())
+                calls = feed(client, epoch, WARM_UP, count)
                 after = written(served.pid)
             served.terminate()
             served.stderr.read()
         size = sum(each.stat().st_size for each in Path(folder).iterdir())
+    print(f"{count / calls:.1f} events a call")
     for key, value in after.items():
         print(f"{key}: {(value - before[key]) / count:,.0f} bytes an event")
     print(f"files at the end: {size / (WARM_UP + count):,.0f} bytes an event; goal: write_bytes at most {GOAL:,}")

@@ -18,7 +18,7 @@ from intuition_core.account.instruments import check_currency
 from intuition_core.config.tables import Configuration, CostsTable, FillsTable, MarginTable, Table
 from intuition_core.data import DEFAULT_CHANNEL, check_channel
 from intuition_core.errors import BadData, did_you_mean
-from intuition_core.params.durations import read_duration
+from intuition_core.params.durations import UNITS, read_duration
 from intuition_core.params.typed import complaint, shape_at, shown
 from intuition_core.trading.timers import BadTimer, read_timer
 
@@ -207,6 +207,7 @@ def _tiers(costs: CostsTable) -> Iterator[tuple[str, str]]:
 def _lengths(values: Configuration) -> Iterator[tuple[str, str]]:
     """Find lengths of time that cannot be read, or that are 0 where that has no meaning."""
     lengths = {"fills.delay": values.fills.delay, "time.ahead": values.time.ahead, "clock.grace": values.clock.grace}
+    lengths["journal.delay"] = values.journal.delay
     lengths |= {f"time.bars.{channel}": length for channel, length in values.time.bars.items()}
     for key, text in lengths.items():
         try:
@@ -214,8 +215,10 @@ def _lengths(values: Configuration) -> Iterator[tuple[str, str]]:
         except BadData as error:
             yield key, error.problem
             continue
-        if not length and key not in ("fills.delay", "clock.grace"):
+        if not length and key not in ("fills.delay", "clock.grace", "journal.delay"):
             yield key, f"expected a length of time above 0, got {text}"
+        if key == "journal.delay" and length > UNITS["s"]:
+            yield key, f"expected at most 1s, got {text}"
     for channel in values.time.bars:
         if channel != DEFAULT_CHANNEL:
             yield f"time.bars.{channel}", f"only bars on `{DEFAULT_CHANNEL}` fill orders; name that channel"

@@ -229,12 +229,15 @@ class JournalTable(Table, frozen=True, kw_only=True):
 
     ``path`` is a file; without it, one named after the session in the platform's data folder. ``durability`` is
     ``process`` (a commit survives the end of the process, however it ends) or ``power`` (that of the machine's power
-    as well, for a few milliseconds a batch). ``enabled = false`` keeps the session in memory alone.
+    as well, for a few milliseconds a batch). ``enabled = false`` keeps the session in memory alone. ``delay`` is the
+    least time between two commits of a connector's batches, such as ``"50ms"``: what comes meanwhile is committed
+    together, which writes less to the disk, and is answered that much later. At most ``"1s"``; commands do not wait.
     """
 
     path: str | None = None
     durability: Durability = "process"
     enabled: bool = True
+    delay: str = "0s"
 
 
 class WorkerTable(Table, frozen=True, kw_only=True):

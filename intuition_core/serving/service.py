@@ -19,6 +19,7 @@ from intuition_core.serving.clock import TimerClock
 from intuition_core.serving.commands import check_upgrade, check_use, newer_plugin
 from intuition_core.serving.initializing import overlaid
 from intuition_core.serving.opening import Opening
+from intuition_core.serving.pacing import Pace
 from intuition_core.serving.paging import fitting, page_of_decisions
 from intuition_core.session import control
 from intuition_core.session.batch import Delivery
@@ -108,6 +109,7 @@ class Service:
                 engine=engine,
                 upgrading=upgrading,
             )
+            self._pace = Pace(read_duration(self._opening.config.values.journal.delay) / 1e9)
             self._ahead = read_duration(self._opening.config.values.time.ahead)
             self.session, self.recovery = self._opening.open()
             stack.pop_all()
@@ -200,6 +202,8 @@ class Service:
             except BadData as error:
                 errors[n] = error
                 items.append(Item((), delivery=delivery))
+        if given.client is not None:
+            self._pace.wait()
         replies = self.session.deliver(
             items, client=given.client, acked=given.acked, published=given.published, heard=given.heard
         )
