@@ -19,7 +19,7 @@ from intuition_core import Signal
 from intuition_core.cli import main
 from intuition_core.session import archive
 from intuition_core.session import session as sessions
-from intuition_core.session.batch import Delivery
+from intuition_core.session.batch import Batch, Delivery
 from intuition_core.session.batch_run import Item
 from intuition_core.session.errors import (
     BadJournal,
@@ -361,3 +361,39 @@ def replay_of(journal: Journal) -> Iterator[Any]:
     for records in replayed_events(engine, journal):
         snapshots.compare(engine)
         yield records
+
+
+def test_damage_found_in_the_background_ends_all_writing(kept: Path) -> None:
+    session_of(kept).close()
+    with closing(sqlite3.connect(kept)) as db:
+        db.execute("UPDATE batches SET records = x'90' WHERE first = 6")
+        db.commit()
+    with closing(session_of(kept)) as session:  # a start relies on nothing of it
+        session.deliver([item(COUNT)])
+        session._journal.verify_in_background()
+        session._journal._verification.wait()  # type: ignore[union-attr]  # it was begun
+        with pytest.raises(JournalLost, match=r"events 6 to 10 are not what was written"):
+            session.deliver([item(COUNT + 1)])
+
+
+def test_an_older_journal_has_checksums_from_now_on(tmp_path: Path) -> None:
+    path = tmp_path / "old.sqlite"
+    shutil.copyfile(Path(__file__).parent.parent / "journals" / "rules-1.sqlite", path)
+    assert verified(path) is None
+    with Journal(path, read_only=True) as journal:
+        before = list(journal.batches()), journal.snapshots()
+        last = journal.last_seq
+    with Journal(path) as journal:
+        event = {"channel": "quotes", "sid": "A", "quote": 1.0, "ts": 1}
+        journal.commit(Batch(first=last + 1, last=last + 1, events=[event], snapshot=b"state"))
+    with Journal(path, read_only=True) as journal:
+        batches, snapshots = list(journal.batches()), journal.snapshots()
+    assert batches[:-1] == before[0]
+    assert snapshots[0][1] == b"state"
+    assert set(snapshots[1:]) <= set(before[1])
+    assert verified(path) == (last + 1, last, [])
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("UPDATE batches SET events = x'90' WHERE first = ?", (last + 1,))
+        db.commit()
+    with pytest.raises(JournalDamaged), Journal(path, read_only=True) as journal:
+        list(journal.batches())
