@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from intuition_core.cli.logs import set_up_logging
 from intuition_core.cli.options import engine_maker, journal_opener, rpc_address, session_settings
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from intuition_core.serving.service import Service
 
 
+SWITCH: Final = 0.0005
+"""Seconds after which a part in pure Python lets the thread that answers callers have a turn."""
+
+
 def work(status: int, lifeline: int, options: Mapping[str, Any]) -> None:
     """Serve a session until SIGTERM, or SIGUSR1 where another worker is to go on; then finish the call in flight.
 
@@ -35,6 +39,7 @@ def work(status: int, lifeline: int, options: Mapping[str, Any]) -> None:
         options: those of `serve`.
     """
     began = time.monotonic()
+    sys.setswitchinterval(SWITCH)
     _take_interrupts()
     _end_with(lifeline)
     shared = WorkerStatus(SharedStatus(status))
@@ -90,8 +95,6 @@ def _open_service(
     *,
     restart: Callable[[], None],
 ) -> "Service":
-    import gevent
-
     from intuition_core.serving.service import Service
 
     memory = settings.values.worker.memory
@@ -103,7 +106,7 @@ def _open_service(
         reload=options["reload"],
         engine=engine_maker(options["trace"]),
         restart=restart,
-        pause=partial(gevent.sleep, 0),
+        pause=partial(time.sleep, 0),
     )
     stack.callback(service.close)
     return service
@@ -140,8 +143,10 @@ def _open_server(
     """Bind the server, have signals end it, and return it with the address at which it listens."""
     import gevent
 
+    from intuition_core.rpc.gate import raise_descriptor_limit
     from intuition_core.rpc.server import Server
 
+    raise_descriptor_limit()
     rpc = settings.values.rpc
     server = stack.enter_context(
         Server(
@@ -152,6 +157,7 @@ def _open_server(
             chore=None if service.clock is None else service.clock.tell,
         )
     )
+    service.session.make_room_for(server.urgent)
     address = server.bind(rpc.addr, insecure=options["insecure"])
     stack.callback(gevent.signal_handler(signal.SIGTERM, server.stop).cancel)
     if options["reload"]:

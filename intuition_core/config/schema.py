@@ -173,10 +173,12 @@ def _answers(plugins: Sequence[Plugin], deadline: float) -> Iterator[Told]:
         os.close(writing)
     try:
         buffer = b""
+        poll = select.poll()  # `select` takes no descriptor above 1,023
+        poll.register(reading, select.POLLIN)
         for _ in plugins:
             until = time.monotonic() + deadline
             while b"\n" not in buffer:
-                ready, _, _ = select.select([reading], [], [], max(0.0, until - time.monotonic()))
+                ready = poll.poll(max(0.0, until - time.monotonic()) * 1_000)
                 if not ready or not (chunk := os.read(reading, 65536)):
                     return
                 buffer += chunk

@@ -247,13 +247,15 @@ class WorkerTable(Table, frozen=True, kw_only=True):
     call. Then, by its ``policy``: ``skip`` (the default): it has no say in that event; ``quarantine``: none from then
     on; ``raise``: the session takes no more events until a person starts it again. ``memory`` is the most that the
     process may use, in MiB; without it there is no limit. A plugin whose import takes longer than ``import_deadline``
-    seconds ends the start.
+    seconds ends the start. ``symbols`` is the number of symbols with a price that a session knows at most; quotes of
+    further ones are refused.
     """
 
     policy: Policy = DEFAULT_POLICY
     deadline: Seconds = DEFAULT_DEADLINE
     import_deadline: Seconds = 60.0
     memory: Annotated[int, Meta(gt=0, extra={"range": "MiB above 0"})] | None = None
+    symbols: Annotated[int, Meta(gt=0, extra={"range": "a whole number above 0"})] = 1_000_000
 
 
 class HooksTable(Table, frozen=True, kw_only=True):

@@ -10,6 +10,10 @@ answers when it holds the duplicate.
 Where there are keys (CURVE), ZeroMQ makes sure that a peer has the secret half of the public key it shows, and that it
 knows ours; whether that key is allowed, ZAP asks the gate. A peer that is turned away learns nothing, and commonly just
 times out: so each refusal is logged here, with its reason.
+
+Connections are limited. Where one peer, an address, has more than its share, or all have more than the descriptors of
+the process allow, the gate ends one of them: the oldest that has never said anything, else the one that has been silent
+for longest. Who comes with a call is thus let in however many hold the door open.
 """
 
 import logging
@@ -32,8 +36,17 @@ from intuition_core.rpc.wire import Context
 DOMAIN: Final = b"intuition"
 """ZeroMQ asks the gate only for sockets with a domain."""
 
-MAX_WATCHED: Final = 1_000
-"""Connections that the gate holds a duplicate of; what happens to more is not told apart."""
+MAX_SILENT: Final = 64
+"""Connections of one peer that have not said anything yet."""
+
+MAX_OF_ONE: Final = 512
+"""Connections of one peer."""
+
+MAX_CONNECTIONS: Final = 4_096
+"""Connections of all peers, where the process may open so many descriptors."""
+
+_SPARE: Final = 128
+"""Descriptors that are kept for files and for all else."""
 
 _WATCHED: Final = (
     zmq.EVENT_ACCEPTED
@@ -62,7 +75,46 @@ _NOT_ALLOWED: Final = 400
 class _Connection:
     stream: socket.socket
     peer: str
+    host: str
     greeted: bool = False
+    ended: bool = False  # by the gate
+
+
+class _Guests:
+    """The connections of one peer, or of all, by descriptor."""
+
+    def __init__(self) -> None:
+        self.silent: dict[int, None] = {}
+        """Those that have not said anything, in the order in which they came."""
+        self.speaking: dict[int, None] = {}
+        """The others, in the order in which they spoke last."""
+
+    def __len__(self) -> int:
+        """Count them."""
+        return len(self.silent) + len(self.speaking)
+
+    def come(self, descriptor: int) -> None:
+        """Note a new one."""
+        self.silent[descriptor] = None
+
+    def speak(self, descriptor: int) -> None:
+        """Note that one has said something."""
+        self.silent.pop(descriptor, None)
+        self.speaking.pop(descriptor, None)
+        self.speaking[descriptor] = None
+
+    def go(self, descriptor: int) -> None:
+        """Forget one."""
+        self.silent.pop(descriptor, None)
+        self.speaking.pop(descriptor, None)
+
+    def longest_silent(self, *, but: int) -> int | None:
+        """Return the one that is to make room for another; None if that is alone."""
+        for group in (self.silent, self.speaking):
+            for descriptor in group:
+                if descriptor != but:
+                    return descriptor
+        return None
 
 
 class Gate:
@@ -86,6 +138,9 @@ class Gate:
         self._log = log
         self._throttle = Throttle(log)
         self._connections: dict[int, _Connection] = {}
+        self._guests: dict[str, _Guests] = {}
+        self._everybody = _Guests()
+        self._most = max_connections()
         self._failure: int | None = None
         self._asked = context.socket(zmq.REP)
         self._asked.setsockopt(zmq.LINGER, 0)
@@ -106,6 +161,14 @@ class Gate:
         for connection in self._connections.values():
             connection.stream.close()
         self._connections.clear()
+
+    def heard(self, descriptor: int) -> None:
+        """Note that a message has come by a connection, by its descriptor."""
+        connection = self._connections.get(descriptor)
+        if connection is not None:
+            connection.greeted = True
+            self._guests[connection.host].speak(descriptor)
+            self._everybody.speak(descriptor)
 
     def _answer(self) -> None:
         """Answer ZeroMQ's question for each peer that introduces itself; its key is then the user of its messages."""
@@ -163,8 +226,6 @@ class Gate:
 
     def _accepted(self, descriptor: int) -> None:
         self._forget(descriptor)
-        if len(self._connections) >= MAX_WATCHED:
-            return
         with suppress(OSError):  # it may be gone already
             stream = _duplicate(descriptor)
             try:
@@ -172,14 +233,41 @@ class Gate:
             except OSError:
                 stream.close()
             else:
-                self._connections[descriptor] = _Connection(stream, f"{host}:{port}")
+                self._connections[descriptor] = _Connection(stream, f"{host}:{port}", host)
+                guests = self._guests.setdefault(host, _Guests())
+                guests.come(descriptor)
+                self._everybody.come(descriptor)
+                self._make_room(host, guests, descriptor)
+
+    def _make_room(self, host: str, guests: _Guests, newest: int) -> None:
+        """End a connection where a new one is too many."""
+        if len(guests.silent) > MAX_SILENT or len(guests) > MAX_OF_ONE:
+            leaving = guests.longest_silent(but=newest)
+        elif len(self._everybody) > self._most:
+            leaving = self._everybody.longest_silent(but=newest)
+        else:
+            return
+        if leaving is not None:
+            connection = self._connections[leaving]
+            connection.ended = True
+            with suppress(OSError):
+                connection.stream.shutdown(socket.SHUT_RDWR)
+            self._throttle(
+                logging.WARNING,
+                "ended the connection of %s, silent for longest, as there were %d from %s and %d in all",
+                connection.peer,
+                len(guests),
+                host,
+                len(self._everybody),
+            )
+            self._leave(leaving, connection)
 
     def _disconnected(self, descriptor: int) -> None:
         connection = self._connections.get(descriptor)
         if connection is None:
-            if len(self._connections) >= MAX_WATCHED:
-                return
             self._refused("a peer that is gone")
+        elif connection.ended:
+            pass
         elif self._failure is not None or not connection.greeted:
             self._refused(connection.peer)
         elif _given_up(connection.stream):
@@ -207,6 +295,38 @@ class Gate:
         connection = self._connections.pop(descriptor, None)
         if connection is not None:
             connection.stream.close()
+            self._leave(descriptor, connection)
+
+    def _leave(self, descriptor: int, connection: _Connection) -> None:
+        self._everybody.go(descriptor)
+        guests = self._guests.get(connection.host)
+        if guests is not None:
+            guests.go(descriptor)
+            if not guests:
+                del self._guests[connection.host]
+
+
+def raise_descriptor_limit() -> None:
+    """Raise the limit of descriptors to the hard one, where the platform has such limits."""
+    try:
+        import resource
+    except ImportError:
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # some platforms take less than their limit says
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def max_connections() -> int:
+    """Return how many connections the descriptors of this process allow; each takes two."""
+    try:
+        import resource
+    except ImportError:
+        return MAX_CONNECTIONS
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return MAX_CONNECTIONS
+    return max(1, min(MAX_CONNECTIONS, (soft - _SPARE) // 2))
 
 
 def _duplicate(descriptor: int) -> socket.socket:

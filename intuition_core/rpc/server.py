@@ -4,6 +4,10 @@ Only the wire is zerorpc's own. `zerorpc.Server` gives every call a chain of gre
 each, found by the caller's message id alone: a caller who writes on while a call runs blocks the greenlet that reads
 for all, and two callers with the same id end each other's calls. A method here answers once, so a call needs none of
 that: it is kept by caller and id, gets heartbeats while it waits, and what its caller sends besides is left out.
+
+Calls of four kinds stand in lines of their own, so that one full line refuses nothing of another: urgent ones, queued
+ones, reading ones and direct ones. Within a line, what a caller has waiting counts against that caller: the owner of a
+key, or without keys a connection.
 """
 
 import inspect
@@ -28,6 +32,8 @@ from intuition_core.rpc.access import TABLE, Access
 from intuition_core.rpc.address import AddressTaken, BadAddress, Exposed, parse
 from intuition_core.rpc.gate import Gate
 from intuition_core.rpc.keys import Given
+from intuition_core.rpc.quota import Quota
+from intuition_core.rpc.signatures import arguments_of, misfit
 from intuition_core.rpc.throttle import Throttle
 from intuition_core.rpc.worker import Worker
 
@@ -37,12 +43,26 @@ HEARTBEAT: Final = 1.0
 LINGER: Final = 1_000
 """Milliseconds that closing waits for callers to take their answers."""
 
-MAX_WAITING: Final = 1_000
-"""Calls that may be unanswered at once; more are refused, which costs their caller no more than trying again."""
+MAX_WAITING: Final[Mapping[str, int]] = MappingProxyType({"urgent": 8, "queued": 128, "reads": 32, "direct": 512})
+"""Calls of one caller that may be unanswered at once, by the kind of their method; more are refused, which costs the
+caller no more than trying again."""
 
 MAX_WAITING_MESSAGES: Final = 16
 """The same by size, in messages as large as allowed: unpacked, they may take many times their bytes. As much may wait
 for one caller who does not read its answers."""
+
+HANDSHAKE: Final = 5_000
+"""Milliseconds that a peer has to introduce itself."""
+
+READERS: Final = 3
+"""Threads for methods that read."""
+
+STRETCH: Final = 0.002
+"""Seconds for which messages are received before the answers have a turn; as long a rest follows where some were
+refused, so that whoever sends too much takes no time from the parts."""
+
+_BEATS: Final = 16
+"""Heartbeats that are sent before others have a turn."""
 
 PATIENCE: Final = 1.0
 """Seconds that an answer waits for a caller who does not read, before it is thrown away."""
@@ -54,14 +74,27 @@ _log: Final = logging.getLogger(__name__)
 class Method:
     """A function to offer to callers.
 
-    A *queued* one runs on the one native thread that all queued methods share, in order of arrival. A direct one runs
-    on the hub at once, however busy that thread is: it must be quick, and read only what is safe to read meanwhile.
+    A *queued* one runs on the one native thread that all queued methods share: the calls of one caller in order of
+    arrival, callers in turns. A *direct* one runs on the hub at once, however busy that thread is: it must be quick,
+    and read only what is safe to read meanwhile.
     """
 
     function: Callable[..., Any]
     queued: bool
     drives: bool = True
     """Whether it changes anything; a client that may only read cannot call one that does."""
+    urgent: bool = False
+    """Whether a queued one goes ahead of those that are not, also in the midst of one that makes room for it."""
+    reads: bool = False
+    """Whether one that is not queued may take long: it runs on a thread for reading, one at a time for each caller, and
+    is given up when the server stops."""
+
+    @property
+    def kind(self) -> str:
+        """The line in which its calls stand, a key of `MAX_WAITING`."""
+        if self.queued:
+            return "urgent" if self.urgent else "queued"
+        return "reads" if self.reads else "direct"
 
 
 _Key: TypeAlias = tuple[tuple[bytes, ...], wire.MessageId]
@@ -75,6 +108,9 @@ class _Refusal(Exception):
         self.name = name
         self.problem = problem
         super().__init__(problem)
+
+
+_STOPPING: Final = _Refusal("Stopping", "the service is stopping; the call did not run")
 
 
 class Server:
@@ -122,23 +158,37 @@ class Server:
         self._closed = False
         self._calls = gevent.pool.Group()
         self._waiting: set[_Key] = set()
-        self._waiting_bytes = 0
-        self._most_waiting_bytes = MAX_WAITING_MESSAGES * max_message
+        self._most_waiting_bytes = size = MAX_WAITING_MESSAGES * max_message
+        self._quotas = {kind: Quota(calls=calls, size=size) for kind, calls in MAX_WAITING.items()}
+        self._received_since = 0.0  # the last turn of others
+        self._refused = False  # whether a call was refused since then
         self._unread: Counter[tuple[bytes, ...]] = Counter()
         self._chore = chore
         self._worker: Worker[Any] = Worker(f"{name}-parts")
+        self._readers: Worker[bytes] = Worker(f"{name}-reader", threads=READERS)
         self._context = wire.Context()
-        self._events = wire.Events(
+        self._events = self._router()
+        self._gate = Gate(self._context, self._events.socket, limit=max_message, log=log, access=self._access)
+
+    def _router(self) -> wire.Events:
+        """Return the socket, not yet bound."""
+        events = wire.Events(
             zmq.ROUTER,
             self._context,
-            max_message=max_message,
+            max_message=self._max_message,
             linger=LINGER,
             unreadable=self._unreadable,
             identified=self._access is not None,
+            screen=self._is_left_out,
         )
         # Without this, ZeroMQ throws away what a peer does not take in time, and says nothing.
-        self._events.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-        self._gate = Gate(self._context, self._events.socket, limit=max_message, log=log, access=self._access)
+        events.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        return events
+
+    @property
+    def urgent(self) -> Worker[Any]:
+        """The urgent calls, for a queued method that makes room for them: `waiting` and `run_waiting`."""
+        return self._worker
 
     def __enter__(self) -> Self:
         return self
@@ -168,6 +218,7 @@ class Server:
             raise Exposed(address)
         socket = self._events.socket
         socket.setsockopt(zmq.IPV6, int(parsed.ipv6))
+        socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE)
         try:
             socket.bind(parsed.endpoint)
         except zmq.ZMQError as error:
@@ -177,7 +228,7 @@ class Server:
         return str(socket.getsockopt(zmq.LAST_ENDPOINT).rstrip(b"\0").decode())
 
     def run(self) -> None:
-        """Serve until `stop`; then finish the calls that were accepted, refuse those that still come, and return."""
+        """Serve until `stop`; then finish the call in flight and the urgent ones, refuse all others, and return."""
         if gevent.get_hub() is not self._hub:
             raise RuntimeError("a server runs in the thread that made it")
         receiver = gevent.spawn(self._receive)
@@ -187,6 +238,8 @@ class Server:
         receiver.link(lambda _: self._stopping.set())
         try:
             self._stopping.wait()
+            self._worker.finish()
+            self._readers.abandon()
             self._calls.join()
             if receiver.exception is not None:
                 raise receiver.exception
@@ -207,6 +260,7 @@ class Server:
         self._stop_signal.close()
         self._calls.kill()
         self._worker.close()
+        self._readers.close()
         self._gate.close()
         self._events.close()
         self._context.term()
@@ -214,29 +268,52 @@ class Server:
     def _receive(self) -> None:
         while True:
             message = self._events.receive()
-            # What belongs to a call in progress is a heartbeat, or nothing that a call that is answered once could use.
-            if message.response_to is None:
+            if not self._is_left_out(message):
                 self._accept(message)
 
-    def _accept(self, call: wire.Message) -> None:
-        key = call.envelope, call.message_id
-        if key in self._waiting:
-            self._throttle(logging.INFO, "left out a call with the id of another that is not answered yet")
-        elif self._stopping.is_set():
-            self._refuse(call, _Refusal("Stopping", "the service is stopping; the call did not run"))
-        elif len(self._waiting) >= MAX_WAITING or self._waiting_bytes + call.size > self._most_waiting_bytes:
-            self._refuse(call, _Refusal("Busy", f"{len(self._waiting)} calls wait already; the call did not run"))
-        else:
-            self._waiting.add(key)
-            self._waiting_bytes += call.size
-            self._calls.spawn(self._serve, key, call)
+    def _give_way(self) -> None:
+        """Switch to other greenlets now and then: as long as messages wait, they would have none."""
+        if time.monotonic() - self._received_since > STRETCH:
+            gevent.sleep(STRETCH if self._refused else 0)
+            self._refused = False
+            self._received_since = time.monotonic()
 
-    def _serve(self, key: _Key, call: wire.Message) -> None:
+    def _is_left_out(self, call: wire.Message) -> bool:
+        """Return whether a call is left out or refused; its arguments may not be read yet."""
+        self._give_way()
+        self._gate.heard(call.connection)
+        if call.response_to is not None:
+            # What belongs to a call in progress is a heartbeat, or nothing that a call that is answered once could use.
+            return True
+        if (call.envelope, call.message_id) in self._waiting:
+            self._throttle(logging.INFO, "left out a call with the id of another that is not answered yet")
+            return True
+        if self._stopping.is_set():
+            self._refuse(call, _STOPPING)
+            return True
+        quota = self._quotas[self._kind(call)]
+        if not quota.admits(call.sender, call.size):
+            waiting = quota.waiting(call.sender)
+            problem = f"{waiting} calls of this kind wait already from here, and {len(self._waiting)} in all"
+            self._refuse(call, _Refusal("Busy", f"{problem}; the call did not run"))
+            return True
+        return False
+
+    def _kind(self, call: wire.Message) -> str:
+        method = self._methods.get(call.name)
+        return "direct" if method is None else method.kind
+
+    def _accept(self, call: wire.Message) -> None:
+        self._waiting.add((call.envelope, call.message_id))
+        self._quotas[self._kind(call)].enter(call.sender, call.size)
+        self._calls.spawn(self._serve, call)
+
+    def _serve(self, call: wire.Message) -> None:
         try:
             self._post(call.envelope, self._answer(call))
         finally:
-            self._waiting.discard(key)
-            self._waiting_bytes -= call.size
+            self._waiting.discard((call.envelope, call.message_id))
+            self._quotas[self._kind(call)].leave(call.sender, call.size)
 
     def _answer(self, call: wire.Message) -> bytes:
         """Run the method where it belongs, and pack what it answers."""
@@ -250,10 +327,12 @@ class Server:
             hint = did_you_mean(call.name, self._offered) or "."
             problem = f"there is no method `{call.name}`{hint} There are: {offered}"
             return self._packed_refusal(header, _Refusal("NameError", problem))
-        if method.queued:
-            blob: bytes = self._worker.run(partial(self._execute, method, call, header))
-            return blob
-        return self._execute(method, call, header)
+        if not method.queued and not method.reads:
+            return self._execute(method, call, header)
+        worker = self._worker if method.queued else self._readers
+        job = partial(self._execute, method, call, header)
+        blob: bytes | None = worker.run(job, call.sender, urgent=method.kind == "urgent")
+        return self._packed_refusal(header, _STOPPING) if blob is None else blob
 
     def _forbidden(self, access: Access, method: Method | None, call: wire.Message) -> _Refusal | None:
         """Return why this caller may not call this method, by the folder of clients as it is now; None if it may."""
@@ -291,10 +370,10 @@ class Server:
             self._log.debug("`%s` refused", call.name, exc_info=True)
             raise _Refusal(type(error).__name__, str(error)) from None
         except TypeError as error:
-            wrong = _wrong_arguments(method.function, call)
+            wrong = misfit(method.function, call.args)
             if wrong is None:
                 raise self._failure(call, error) from None
-            raise wrong from None
+            raise _Refusal("TypeError", f"`{call.name}` takes {wrong}") from None
         except BaseException as error:  # a part that calls sys.exit() must not end the service
             if isinstance(error, KeyboardInterrupt) and gevent.get_hub() is self._hub:
                 raise
@@ -307,11 +386,13 @@ class Server:
         return _Refusal("InternalError", problem)
 
     def _refuse(self, call: wire.Message, refusal: _Refusal) -> None:
+        self._refused = True
         blob = self._packed_refusal(self._header(call.message_id), refusal)
         with suppress(zmq.ZMQError):
             self._events.post(call.envelope, blob)
 
     def _unreadable(self, error: wire.Unreadable) -> None:
+        self._give_way()
         self._throttle(logging.INFO, "left out a message from %s: %s", error.origin, error.problem)
         if error.header is not None and error.header.get("response_to") is None:
             refusal = _Refusal("Unreadable", f"the call cannot be read: {error.problem}; it did not run")
@@ -376,7 +457,9 @@ class Server:
         """Send heartbeats to callers whose call is not answered yet."""
         while True:
             gevent.sleep(HEARTBEAT)
-            for envelope, message_id in tuple(self._waiting):
+            for n, (envelope, message_id) in enumerate(tuple(self._waiting)):
+                if n % _BEATS == _BEATS - 1:
+                    gevent.sleep(0)
                 blob = wire.packed(self._header(message_id), wire.HEARTBEAT, (0,), limit=self._max_message)
                 with suppress(zmq.ZMQError):
                     self._events.post(envelope, blob)
@@ -393,41 +476,7 @@ class Server:
         return {
             "name": self.name,
             "methods": {
-                name: {"args": _arguments(method.function), "doc": inspect.getdoc(method.function) or ""}
+                name: {"args": arguments_of(method.function), "doc": inspect.getdoc(method.function) or ""}
                 for name, method in self._offered.items()
             },
         }
-
-
-def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
-    try:
-        return inspect.signature(function)
-    except (TypeError, ValueError):  # some functions written in C
-        return None
-
-
-def _arguments(function: Callable[..., Any]) -> list[dict[str, Any]]:
-    signature = _signature(function)
-    return [] if signature is None else [_argument(parameter) for parameter in signature.parameters.values()]
-
-
-def _argument(parameter: inspect.Parameter) -> dict[str, Any]:
-    if parameter.default is parameter.empty:
-        return {"name": parameter.name}
-    plain = parameter.default is None or isinstance(parameter.default, bool | int | float | str)
-    return {"name": parameter.name, "default": parameter.default if plain else repr(parameter.default)}
-
-
-def _wrong_arguments(function: Callable[..., Any], call: wire.Message) -> _Refusal | None:
-    """Return a refusal where the arguments do not fit the method; None where the method itself failed."""
-    signature = _signature(function)
-    if signature is None:
-        return None
-    try:
-        signature.bind(*call.args)
-    except TypeError as error:
-        names = ", ".join(
-            str(parameter.replace(annotation=parameter.empty)) for parameter in signature.parameters.values()
-        )
-        return _Refusal("TypeError", f"`{call.name}` takes ({names}): {error}")
-    return None

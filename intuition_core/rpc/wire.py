@@ -34,6 +34,9 @@ HIGH_WATER: Final = 64
 
 HEARTBEAT: Final = "_zpc_hb"
 
+_HEAD: Final = 4_096
+"""Bytes in which the header and the name of a message are looked for before the rest is read."""
+
 MessageId = bytes | str
 
 Context: TypeAlias = zerorpc.Context
@@ -53,6 +56,13 @@ class Message:
     """Bytes before unpacking."""
     user: str = ""
     """The sender's public key, where the server has made sure of it."""
+    connection: int = -1
+    """The descriptor of the connection that it came by; negative if unknown."""
+
+    @property
+    def sender(self) -> str | tuple[bytes, ...]:
+        """Who counts as one caller: the owner of a key; without keys, a connection."""
+        return self.user or self.envelope
 
     @property
     def message_id(self) -> MessageId:
@@ -104,6 +114,7 @@ class Events(zerorpc.Events):  # type: ignore[misc]  # zerorpc ships no types
         linger: int,
         unreadable: Callable[[Unreadable], Message | None],
         identified: bool = False,
+        screen: Callable[[Message], bool] | None = None,
     ) -> None:
         """Create the socket, not yet bound or connected.
 
@@ -114,12 +125,15 @@ class Events(zerorpc.Events):  # type: ignore[misc]  # zerorpc ships no types
             linger: how long closing waits for what was sent to be taken, in milliseconds.
             unreadable: told of every message that cannot be read; the message it gives, if any, takes its place.
             identified: whether senders have proved who they are, so that messages tell their user.
+            screen: asked of each message without its arguments, which take most of the time of reading; it returns
+                whether the message is left out.
         """
         logging.getLogger(gevent_zmq.__name__).addFilter(_is_no_false_alarm)  # once, however often it is added
         super().__init__(kind, context)
         self._max_message = max_message
         self._unreadable = unreadable
         self._identified = identified
+        self._screen = screen
         for option, value in (
             (zmq.LINGER, linger),
             (zmq.MAXMSGSIZE, max_message),
@@ -137,6 +151,10 @@ class Events(zerorpc.Events):  # type: ignore[misc]  # zerorpc ships no types
         """Wait for the next message that can be read."""
         while True:
             frames = self._recv(timeout=timeout)
+            if self._screen is not None:
+                head = read_head(frames, identified=self._identified)
+                if head is not None and self._screen(head):
+                    continue
             try:
                 return read(frames, identified=self._identified)
             except Unreadable as error:
@@ -216,7 +234,28 @@ def read(frames: Sequence[zmq.Frame], *, identified: bool = False) -> Message:
         raise unreadable(f"expected a name of 1 to {MAX_NAME} characters")
     if not isinstance(args, list) and header.get("response_to") is None:
         raise unreadable("expected the arguments as an array")
-    return Message(header, name, args, envelope, len(blob), str(frames[-1].get("User-Id")) if identified else "")
+    user = str(frames[-1].get("User-Id")) if identified else ""
+    return Message(header, name, args, envelope, len(blob), user, _connection(frames))
+
+
+def read_head(frames: Sequence[zmq.Frame], *, identified: bool = False) -> Message | None:
+    """Return a message without its arguments; None where it is not what the protocol asks for, or may not be."""
+    envelope = tuple(frame.bytes for frame in frames[:-2])
+    if not envelope or len(envelope) > MAX_ENVELOPE or any(len(frame) > MAX_ROUTING_ID for frame in envelope):
+        return None
+    blob = frames[-1].buffer
+    unpacker = msgpack.Unpacker(raw=False, ext_hook=_refuse_extension, max_buffer_size=_HEAD)
+    try:
+        unpacker.feed(blob[:_HEAD])
+        if unpacker.read_array_header() != 3:
+            return None
+        header, name = unpacker.unpack(), unpacker.unpack()
+    except Exception:  # noqa: BLE001 -- the same as in `read`
+        return None
+    if not _is_header(header) or type(name) is not str or not 0 < len(name) <= MAX_NAME:
+        return None
+    user = str(frames[-1].get("User-Id")) if identified else ""
+    return Message(header, name, None, envelope, len(blob), user, _connection(frames))
 
 
 def packed(header: Mapping[str, Any], name: str, args: Any, *, limit: int) -> bytes:
@@ -309,6 +348,13 @@ def _origin(frames: Sequence[zmq.Frame]) -> str:
         return str(frames[-1].get("Peer-Address"))
     except (zmq.ZMQError, UnicodeDecodeError):
         return "an unknown peer"
+
+
+def _connection(frames: Sequence[zmq.Frame]) -> int:
+    try:
+        return int(frames[-1].get("__fd"))
+    except (zmq.ZMQError, TypeError, ValueError):
+        return -1
 
 
 def _is_no_false_alarm(record: logging.LogRecord) -> bool:

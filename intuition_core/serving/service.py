@@ -21,6 +21,7 @@ from intuition_core.serving.initializing import overlaid
 from intuition_core.serving.opening import Opening
 from intuition_core.serving.pacing import Pace
 from intuition_core.serving.paging import fitting, page_of_decisions
+from intuition_core.serving.symbols import SymbolLimit
 from intuition_core.session import control
 from intuition_core.session.batch import Delivery
 from intuition_core.session.batch_run import Item
@@ -110,6 +111,7 @@ class Service:
                 upgrading=upgrading,
             )
             self._pace = Pace(read_duration(self._opening.config.values.journal.delay) / 1e9)
+            self._symbols = SymbolLimit(self._opening.config.values.worker.symbols)
             self._ahead = read_duration(self._opening.config.values.time.ahead)
             self.session, self.recovery = self._opening.open()
             stack.pop_all()
@@ -131,18 +133,18 @@ class Service:
             "event": Method(self.event, queued=True),
             "events": Method(self.events, queued=True),
             "attach": Method(self.attach, queued=True),
-            "confirm": Method(self.confirm, queued=True),
+            "confirm": Method(self.confirm, queued=True, urgent=True),
             "outbox": Method(self.outbox, queued=True),
-            "kill": Method(self.kill, queued=True),
-            "clear": Method(self.clear, queued=True),
+            "kill": Method(self.kill, queued=True, urgent=True),
+            "clear": Method(self.clear, queued=True, urgent=True),
             "shares": Method(self.shares, queued=True),
             "swap": Method(self.swap, queued=True),
             "upgrade": Method(self.upgrade, queued=True),
-            "control": Method(self.control, queued=True),
-            "controls": Method(self.controls, queued=False, drives=False),
+            "control": Method(self.control, queued=True, urgent=True),
+            "controls": Method(self.controls, queued=False, drives=False, reads=True),
             "describe": Method(self.describe, queued=False, drives=False),
             "account": Method(self.account, queued=False, drives=False),
-            "decisions": Method(self.decisions, queued=False, drives=False),
+            "decisions": Method(self.decisions, queued=False, drives=False, reads=True),
         }
 
     def initialize(self, conf: Any = None) -> list[str]:
@@ -197,6 +199,7 @@ class Service:
         items: list[Item] = []
         for n, payload in enumerate(batch):
             delivery = given.deliveries[n] if given.deliveries else None
+            self.session.run_urgent()
             try:
                 items.append(self._item(payload, delivery))
             except BadData as error:
@@ -219,7 +222,7 @@ class Service:
         An answer may hold fewer than there are and than ``limit``, as it has to be carried; an empty one is the end.
         """
         self.session.clients.check_epoch(client_name("outbox", client), epoch_number("outbox", epoch))
-        return list(fitting(self.session.outbox.of_client(client, count("outbox", "limit", limit))))
+        return list(fitting(self.session.outbox.of_client(client, min(count("outbox", "limit", limit), MAX_LIMIT))))
 
     def confirm(self, client: Any, epoch: Any, acked: Any = None, published: Any = None) -> None:
         """Write what an attached client has passed on.
@@ -446,6 +449,7 @@ class Service:
             now=lambda: self._stamp(received),
             negative_prices=self._opening.config.values.negative_prices,
         )
+        self._symbols.check(events, self.session.engine.books.market.marks)
         latest = received + self._ahead
         for event in events:
             if event["ts"] > latest:

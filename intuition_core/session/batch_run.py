@@ -1,7 +1,7 @@
 """One batch on its way through the engine: what is new of it, and what running it has caused."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -33,6 +33,26 @@ class Item(NamedTuple):
     content: bytes = b""
     delivery: Delivery | None = None
     former: Sequence[str] = ()
+
+
+class UrgentCalls(Protocol):
+    """Calls that a batch makes room for between two of its items, such as one that turns the kill switch on."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there are any; asked after each item."""
+
+    def run_waiting(self) -> None:
+        """Run them, on the thread that runs the batch."""
+
+
+class NoUrgentCalls:
+    """The urgent calls of a session to which nobody sends any."""
+
+    waiting = False
+
+    def run_waiting(self) -> None:
+        """Do nothing."""
 
 
 class Plan(NamedTuple):
@@ -95,9 +115,14 @@ class BatchRun:
         self._decisions: list[FailureDecision] = []
         self._fresh: dict[str, Known] = {}
 
-    def run(self, engine: TradingEngine) -> None:
-        """Run the items up to the end, or to the one at which the engine halts; known ones are answered at once."""
+    def run(self, engine: TradingEngine, urgent: UrgentCalls) -> None:
+        """Run the items up to the end, or to the one at which the engine halts; known ones are answered at once.
+
+        It ends after the first item at which urgent calls wait.
+        """
         for item in self._plan.items:
+            if urgent.waiting and self.replies:
+                break
             known = None
             if item.identity is not None:
                 known = self._plan.known.get(item.identity) or self._fresh.get(item.identity)

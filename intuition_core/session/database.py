@@ -73,6 +73,7 @@ class Database:
         self.seal: Seal | None = None
         # A database in memory has one connection, which would show its reader what is not committed yet.
         self._turn: AbstractContextManager[object] = threading.Lock() if in_memory else nullcontext()
+        self._reading = self._turn if in_memory else threading.Lock()
         head = Head(path, power=synchronous == "FULL")
         # Before the file itself: somebody may be writing to both, to the file first.
         place = None if in_memory else read_head(head, path)
@@ -187,8 +188,12 @@ class Database:
             db.execute("ROLLBACK")
 
     def close(self) -> None:
-        """Close both connections."""
-        self._reader.close()
+        """Close both connections; a query of another thread is broken off."""
+        if self._reader is not self.connection:
+            with suppress(sqlite3.Error):
+                self._reader.interrupt()
+        with self._reading:
+            self._reader.close()
         self.connection.close()  # the last one: it brings everything into the one file
         if self.sealer is not None:
             self.sealer.close()
@@ -199,7 +204,7 @@ class Database:
         Raises:
             BadJournal: the file cannot be read.
         """
-        with self._turn:
+        with self._reading:
             try:
                 return self._reader.execute(statement, parameters).fetchall()
             except _ERRORS as error:

@@ -16,8 +16,9 @@ from intuition_core.account.statement import Statement
 from intuition_core.data import Event
 from intuition_core.determinism.apart import passing
 from intuition_core.errors import IntuitionError
+from intuition_core.session.answers import Answers
 from intuition_core.session.batch import CLOCK, Batch
-from intuition_core.session.batch_run import BatchRun, Item, Plan, plan_batch
+from intuition_core.session.batch_run import BatchRun, Item, NoUrgentCalls, Plan, UrgentCalls, plan_batch
 from intuition_core.session.clients import Attachment, Clients
 from intuition_core.session.errors import (
     BatchFailed,
@@ -31,6 +32,7 @@ from intuition_core.session.identity import key_within
 from intuition_core.session.journal import Journal
 from intuition_core.session.judging import decision_after
 from intuition_core.session.known import find_known
+from intuition_core.session.listeners import Listener, Listeners
 from intuition_core.session.monitor import Unwatched, WorkerMonitor
 from intuition_core.session.outbox import Outbox
 from intuition_core.session.recovery import Recovery, replayed_events, restored, swapped
@@ -46,8 +48,6 @@ SNAPSHOT_EVERY: Final = 10_000
 
 MAX_TIMERS: Final = 10_000
 """Timers told in one batch of the wall clock."""
-
-Listener = Callable[[Sequence[Record]], None]
 
 _log = logging.getLogger(__name__)
 
@@ -80,8 +80,9 @@ class Session:
         self._engine = engine = build()
         self._wall: Wall | None = None
         self._journal = journal
-        self._listeners: list[Listener] = []
+        self._listeners = Listeners()
         self._statement = Statement.of(engine.ledger, 0)
+        self._urgent: UrgentCalls = NoUrgentCalls()
         self._unwritten: Batch | None = None
         self._astray = False
         self._snapshot_at = 0
@@ -113,9 +114,18 @@ class Session:
         engine = self._engine
         return [(engine.parts[number - 1], why) for number, why in engine.quarantined.copy().items()]
 
+    def make_room_for(self, urgent: UrgentCalls) -> None:
+        """Run urgent calls between the items of a batch from now on; what ran before them is committed first."""
+        self._urgent = urgent
+
+    def run_urgent(self) -> None:
+        """Run the urgent calls that wait; only between batches, on the thread that delivers them."""
+        if self._urgent.waiting:
+            self._urgent.run_waiting()
+
     def listen(self, listener: Listener) -> None:
         """Add a listener; it is called with the records of each delivery after the commit."""
-        self._listeners.append(listener)
+        self._listeners.add(listener)
 
     def replace(self, build: Callable[[], TradingEngine]) -> None:
         """Start over with another engine; only before the first event."""
@@ -146,7 +156,7 @@ class Session:
         """
         crash, self._watch.crash = self._watch.crash, None
         if self._watch.halted is not None:
-            self._halt(self._watch.halted)
+            self.halt(self._watch.halted, remedy=None)
         if crash is not None:
             self._take_up(crash)
         self._crashes = self._journal.failures.crashes()
@@ -196,7 +206,7 @@ class Session:
             problem = f"{part.label}: {crash.problem}, at event {crash.seq}"
             if crash.seq <= self._journal.last_seq:
                 raise Halted(problem)
-            self._halt(problem)
+            self.halt(problem, remedy=None)
         elif crash.seq <= self._journal.last_seq:
             self._journal.failures.record_decision(decision_after(self._engine, crash, crash.seq))
         elif crash.event is not None:
@@ -237,32 +247,52 @@ class Session:
     ) -> list[list[Record] | IdReused]:
         """Run what is new, answer what is known, and return each item's records.
 
-        Decisions whose orders a kill has cancelled are left out: from its commit on nobody is to act on them.
+        Where urgent calls wait, what has run is committed, they are run, and the other items follow as a batch of their
+        own. Decisions whose orders a kill has cancelled are left out: nobody is to act on them.
 
         Args:
             items: in the order of their arrival.
             client: whose items they are.
             acked: the key of the client's last settled delivery.
             published: the id of the last record that the client has published.
-            heard: the place up to which the client has heard of control events and of timers of the wall clock; None
-                for callers that need not.
+            heard: the place up to which the client has heard of control events and of timers of the wall clock; records
+                of those that come between two items are in its answer, too. None for callers that need not.
             control: whether the items are control events.
 
         Raises:
             Stopping: the session has been handed over.
             Unheard: there was a control event or a timer that the client has not heard of; nothing was run.
             JournalFailed: nothing can be promised; the same items are to be sent again.
-            BatchFailed: nothing of the batch was run.
-            Halted: the session takes no more events; items before the one at which that came about were taken, and
-                are answered from the journal when the session goes on.
+            BatchFailed: nothing was run of the batch, or of what followed an urgent call.
+            Halted: the session takes no more events; items before that were taken, and are answered when it goes on.
+        """
+        self._write_pending()
+        if heard is not None and heard < self.outbox.last:
+            raise Unheard(client)
+        answers = Answers(self.outbox, whole=heard is not None)
+        left = items
+        while True:
+            replies = self._deliver(left, client=client, acked=acked, published=published, control=control)
+            answers.add(left[: len(replies)], replies)
+            left = left[len(replies) :]
+            if not left:
+                return answers.given()
+            before = self.outbox.last
+            self._urgent.run_waiting()
+            answers.note_controls(before)
+
+    def _deliver(
+        self, items: Sequence[Item], *, client: str | None, acked: str | None, published: str | None, control: bool
+    ) -> list[list[Record] | IdReused]:
+        """Run and commit the items up to the first one at which urgent calls wait; return their replies.
+
+        It raises what `deliver` does.
         """
         self._write_pending()
         if self._handed_over:
             raise Stopping
         if self._halted is not None:
             raise self._halted
-        if heard is not None and heard < self.outbox.last:
-            raise Unheard(client)
         plan = self._plan(items, client)
         killed = self._engine.killed
         run = self._run(plan)
@@ -279,11 +309,13 @@ class Session:
                 snapshot=self._snapshot(),
             )
         self._commit(batch, run)
-        return self._answer(plan, run)
+        if len(run.replies) < len(plan.items) and self._engine.halted is not None:
+            raise Halted(str(self._engine.halted))
+        return run.replies
 
     def _plan(self, items: Sequence[Item], client: str | None) -> Plan:
         """Find what is known of a batch, and have its new events kept by who watches."""
-        known = find_known(self._journal, items)
+        items, known = find_known(self._journal, items, self._urgent)
         plan = plan_batch(self._engine, items, known, wall=self._wall, timers=client != CLOCK)
         self._watch.carry(plan.first, plan.content)
         return plan
@@ -295,7 +327,7 @@ class Session:
         """
         run = BatchRun(plan, self._crashes)
         with self._watch.running(), passing(), self._all_or_nothing():
-            run.run(self._engine)
+            run.run(self._engine, self._urgent)
         return run
 
     def _settle_swapped(self, run: BatchRun) -> None:
@@ -314,7 +346,7 @@ class Session:
         engine = self._engine
         ran = batch.last >= batch.first
         if engine.halted is not None:
-            self._halt(str(engine.halted))
+            self.halt(str(engine.halted), remedy=None)
         if ran or batch.deliveries or batch.acked is not None or batch.published is not None:
             self._unwritten = batch
             self._write(batch)
@@ -322,19 +354,6 @@ class Session:
             self._wall.note(engine.now)
         for n in run.settled:
             self._crashes.pop(n, None)
-
-    def _answer(self, plan: Plan, run: BatchRun) -> list[list[Record] | IdReused]:
-        """Return the replies of a committed batch, without withheld decisions.
-
-        Raises:
-            Halted: the engine halted before the last item.
-        """
-        if len(run.replies) < len(plan.items):
-            raise Halted(str(self._engine.halted))
-        outbox = self.outbox
-        if not outbox.withholds:
-            return run.replies
-        return [reply if isinstance(reply, IdReused) else outbox.without_withheld(reply) for reply in run.replies]
 
     def _write_pending(self) -> None:
         """Commit the batch in hand. Memory may be one batch ahead of the journal, and never runs on from there.
@@ -364,22 +383,7 @@ class Session:
         self.outbox.note(batch)
         self._statement = Statement.of(self._engine.ledger, self._engine.seq)
         if batch.records:
-            self._tell(batch.records)
-
-    def _tell(self, records: Sequence[Record]) -> None:
-        """Tell listeners what was committed; an error of one of them changes nothing for the others."""
-        for listener in self._listeners:
-            try:
-                listener(records)
-            except Exception as error:  # noqa: BLE001  # what is committed is answered, whoever cannot take note of it
-                _log.error(
-                    "seq %d: %s failed with %s: %s; the records are kept all the same",
-                    records[-1]["seq"],
-                    type(listener).__name__,
-                    type(error).__name__,
-                    error,
-                    exc_info=error if _log.isEnabledFor(logging.DEBUG) else None,
-                )
+            self._listeners.tell(batch.records)
 
     def knows(self, item: Item) -> bool:
         """Return whether an item was taken before; False where it has no identity.
@@ -388,7 +392,7 @@ class Session:
             JournalFailed: the last batch is not kept yet, and cannot be.
         """
         self._write_pending()
-        return bool(find_known(self._journal, (item,)))
+        return bool(find_known(self._journal, (item,), self._urgent)[1])
 
     # -- other parts, other processes
 
@@ -431,14 +435,11 @@ class Session:
         self._handed_over = True
         self._snapshot_at = seq
         self._statement = Statement.of(engine.ledger, seq)
-        self._tell(records)
+        self._listeners.tell(records)
         return records
 
-    def halt(self, problem: str) -> None:
-        """Take no more events, because something other than a part failed without which there is no trading."""
-        self._halt(problem, remedy="mend that, or declare it inessential")
-
-    def _halt(self, problem: str, *, remedy: str | None = None) -> None:
+    def halt(self, problem: str, *, remedy: str | None = "mend that, or declare it inessential") -> None:
+        """Take no more events, because something failed without which there is no trading."""
         self._halted = Halted(problem, remedy=remedy)
         self._watch.halted = problem
         _log.error("%s", self._halted)

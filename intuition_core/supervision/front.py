@@ -82,12 +82,14 @@ class Front:
     def _wait(self, news: int) -> int:
         """Watch the command until it ends, and return its exit code."""
         pause = _FIRST_LOOK
+        poll = select.poll()  # `select` takes no descriptor above 1,023
+        poll.register(news, select.POLLIN)
         while True:
             pid, status = os.waitpid(self._pid, os.WNOHANG)
             if pid:
                 self._pid = 0
                 return os.waitstatus_to_exitcode(status)
-            if select.select([news], [], [], pause)[0]:
+            if poll.poll(pause * 1_000):
                 os.read(news, 4096)  # a signal came: perhaps that of its end
                 pause = min(pause, _ECHO)
             else:

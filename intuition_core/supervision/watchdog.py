@@ -32,6 +32,8 @@ _YOUNG_DEATHS: Final = 5
 """How many workers in a row may die before they serve."""
 _QUIET: Final = 3.0
 """Seconds that an import may take before anybody is told to wait."""
+_BLAMED_GROWTH: Final = 16
+"""The part of the memory limit, as its divisor, by which the worker must have grown during a call to blame the part."""
 _LAST: Final = 8.0
 """Seconds that a worker may take to end once it has nothing left to do."""
 
@@ -63,6 +65,7 @@ class Watchdog:
         self._stop_at: float | None = None
         self._forced = False
         self._suspect: Call | None = None
+        self._memory = CallMemory()
         self._page = os.sysconf("SC_PAGE_SIZE")
 
     def stop(self, *_: object) -> None:
@@ -206,14 +209,22 @@ class Watchdog:
             used = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * self._page
         except (OSError, IndexError):
             return None  # it has just ended, or the platform does not tell
-        return f"used more than {limit // 2**20} MiB of memory" if used > limit else None
+        self._memory.note(self._status.call, used)
+        return _used_more(limit) if used > limit else None
 
     # -- after its end
 
     def _crash(self, problem: str | None, code: int) -> WorkerCrash | None:
         """Return the part to blame; None if the worker was killed from outside, unless twice in the same call."""
         call = self._status.call
+        limit = self._status.limits.memory
         if call is None:
+            return None
+        if limit is not None and problem == _used_more(limit) and self._memory.grown(call) * _BLAMED_GROWTH < limit:
+            self._log.warning(
+                "no part is to blame for the memory, which grew from call to call: give more `memory` in [worker], or "
+                "fewer `symbols`"
+            )
             return None
         how = how_it_ended(problem, code)
         if problem is None and is_from_outside(code):
@@ -270,6 +281,29 @@ class Watchdog:
         until = time.monotonic() + seconds
         while self._stop_at is None and (left := until - time.monotonic()) > 0:
             time.sleep(min(left, _TICK))
+
+
+def _used_more(limit: int) -> str:
+    return f"used more than {limit // 2**20} MiB of memory"
+
+
+class CallMemory:
+    """By how much a worker has grown during the call that goes on."""
+
+    def __init__(self) -> None:
+        self._call: Call | None = None
+        self._before = 0  # as last seen in another call
+        self._used = 0
+
+    def note(self, call: Call | None, used: int) -> None:
+        """Note the bytes that the worker uses now, during a call or between two."""
+        if call != self._call:
+            self._call, self._before = call, self._used
+        self._used = used
+
+    def grown(self, call: Call) -> int:
+        """Return the bytes by which it has grown since it was last seen in another call."""
+        return self._used - self._before if call == self._call else 0
 
 
 class Pastime:

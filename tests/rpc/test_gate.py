@@ -1,5 +1,7 @@
 import logging
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -132,16 +134,62 @@ def test_a_peer_who_claims_more_than_it_sends_is_dropped_too(address: str, warni
     eventually(lambda: dropped(warnings_of(logging.WARNING)))
 
 
-def test_no_more_connections_than_that_are_watched(
+def test_connections_that_say_nothing_make_room_for_those_that_do(
     address: str, warnings_of: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gate, "MAX_WATCHED", 0)
-    with dealer(address) as (sender, monitor):
-        sender.send_multipart([b"", bytes(LIMIT + 1)])
-        assert monitor.poll(10_000)
+    monkeypatch.setattr(gate, "MAX_SILENT", 10)
     client = zerorpc.Client(address)
+    held = []
     try:
         assert client.event(1) == []
+        for _ in range(60):
+            peer = stream(address)
+            held.append(peer)
+            peer.sendall(b"\xff")
+        other = zerorpc.Client(address)
+        try:
+            assert other.event(2) == []
+        finally:
+            other.close()
+        assert client.event(3) == []
+        gone = held[:40]
+        for peer in gone:
+            while peer.recv(1000):
+                pass
     finally:
+        for peer in held:
+            peer.close()
         client.close()
-    assert warnings_of(logging.INFO) == []
+    assert [line for line in warnings_of(logging.WARNING) if line.startswith("ended the connection of 127.0.0.1:")]
+
+
+@pytest.mark.parametrize("limit", ["MAX_OF_ONE", "MAX_CONNECTIONS"])
+def test_the_connection_that_was_silent_for_longest_makes_room(
+    start: Callable[..., tuple[str, Server]], monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setattr(gate, limit, 3)
+    address, _ = start({"event": Method(lambda data: [], queued=True)})
+    request = msgpack.packb(({"message_id": b"1", "v": 3}, "event", [1]))
+    with dealer(address) as (first, first_end), dealer(address) as (second, end), dealer(address) as (third, _):
+        for sender in (first, second, third, first):
+            sender.send_multipart([b"", request])
+            assert sender.poll(10_000)
+            sender.recv_multipart()
+        with dealer(address) as (fourth, _):
+            fourth.send_multipart([b"", request])
+            assert fourth.poll(10_000)
+            assert end.poll(10_000)
+            assert not first_end.poll(0)
+
+
+def test_the_limit_of_descriptors_is_raised_and_connections_keep_below_it() -> None:
+    look = """
+import resource
+from intuition_core.rpc.gate import max_connections, raise_descriptor_limit
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, 1_024))
+print(max_connections())
+raise_descriptor_limit()
+print(resource.getrlimit(resource.RLIMIT_NOFILE)[0], max_connections())
+"""
+    told = subprocess.run([sys.executable, "-c", look], check=True, timeout=60, capture_output=True, text=True).stdout
+    assert told.split() == ["64", "1024", "448"]

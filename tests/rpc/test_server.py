@@ -233,10 +233,10 @@ def test_queued_calls_keep_their_order_and_their_thread(serve: Serve) -> None:
         seen.append((number, threading.get_ident()))
 
     with raw(serve({"event": Method(event, queued=True)})) as peer:
-        for number in range(500):
+        for number in range(100):
             peer.call("event", [number], str(number))
-        answers = [peer.answer() for _ in range(500)]
-    assert [number for number, _ in seen] == list(range(500))
+        answers = [peer.answer() for _ in range(100)]
+    assert [number for number, _ in seen] == list(range(100))
     assert len({thread for _, thread in seen}) == 1
     assert {name for _, name, _ in answers} == {"OK"}
 
@@ -317,7 +317,7 @@ def test_a_caller_who_writes_on_while_its_call_runs_blocks_nobody(serve: Serve, 
 
 
 def test_more_calls_than_can_wait_are_refused(serve: Serve, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "MAX_WAITING", 2)
+    monkeypatch.setattr(server_module, "MAX_WAITING", {**server_module.MAX_WAITING, "queued": 2})
     with raw(serve({"wait": Method(gate.wait, queued=True)})) as peer:
         for number in range(3):
             peer.call("wait", [number], str(number))
@@ -325,6 +325,108 @@ def test_more_calls_than_can_wait_are_refused(serve: Serve, gate: Gate, monkeypa
         assert (answered, name, args[0]) == ("2", "ERR", "Busy")
         gate.open.set()
         assert [peer.answer()[0] for _ in range(2)] == ["0", "1"]
+
+
+def flooded(address: str, flood: Any, gate: Gate) -> None:
+    """Have more calls wait than one caller may have."""
+    for number in range(1_000):
+        flood.call("wait", [1], str(number))
+    assert gate.entered.get(timeout=60) == 1
+    assert flood.answer()[2][0] == "Busy"
+
+
+def test_an_urgent_call_passes_all_that_wait(serve: Serve, gate: Gate) -> None:
+    methods = {
+        "wait": Method(gate.wait, queued=True),
+        "event": Method(lambda: None, queued=True),
+        "kill": Method(lambda: None, queued=True, urgent=True),
+        "now": Method(lambda: 7, queued=False),
+    }
+    address = serve(methods)
+    with raw(address) as flood, raw(address) as other:
+        flooded(address, flood, gate)
+        for name in ("event", "kill", "now"):
+            other.call(name, [], name.encode())
+        assert other.answer() == (b"now", "OK", [7])
+        gate.open.set()
+        # The event of a caller who has had no time goes before all that wait of the one who floods.
+        assert [other.answer()[0] for _ in range(2)] == [b"kill", b"event"]
+
+
+def test_those_who_read_keep_nobody_from_driving(serve: Serve, gate: Gate) -> None:
+    methods = {
+        "wait": Method(gate.wait, queued=False, reads=True),
+        "event": Method(lambda: None, queued=True),
+        "kill": Method(lambda: None, queued=True, urgent=True),
+        "now": Method(lambda: 7, queued=False),
+    }
+    address = serve(methods)
+    with raw(address) as flood, raw(address) as other:
+        flooded(address, flood, gate)
+        for name in ("event", "kill", "now"):
+            other.call(name, [], name.encode())
+        assert {other.answer()[:2] for _ in range(3)} == {(b"event", "OK"), (b"kill", "OK"), (b"now", "OK")}
+        gate.open.set()
+
+
+def test_a_method_makes_room_for_urgent_calls_on_its_own_thread(start: Start, gate: Gate) -> None:
+    order: list[tuple[str, int]] = []
+
+    def batch() -> None:
+        order.append(("begun", threading.get_ident()))
+        gate.wait("batch")
+        deadline = time.monotonic() + 60
+        while not server.urgent.waiting and time.monotonic() < deadline:
+            time.sleep(0.001)
+        server.urgent.run_waiting()
+        order.append(("done", threading.get_ident()))
+
+    def kill() -> None:
+        order.append(("kill", threading.get_ident()))
+
+    address, server = start({"batch": Method(batch, queued=True), "kill": Method(kill, queued=True, urgent=True)})
+    with raw(address) as one, raw(address) as other:
+        one.call("batch", [])
+        gate.entered.get(timeout=60)
+        other.call("kill", [])
+        gate.open.set()
+        assert other.answer()[1] == "OK"
+        assert one.answer()[1] == "OK"
+    assert [name for name, _ in order] == ["begun", "kill", "done"]
+    assert len({thread for _, thread in order}) == 1
+
+
+def test_one_caller_reads_one_at_a_time_and_another_beside_it(serve: Serve, gate: Gate) -> None:
+    with raw(address := serve({"read": Method(gate.wait, queued=False, reads=True)})) as one, raw(address) as other:
+        one.call("read", [1], b"1")
+        one.call("read", [2], b"2")
+        assert gate.entered.get(timeout=60) == 1
+        other.call("read", [3], b"3")
+        assert gate.entered.get(timeout=60) == 3
+        assert gate.entered.empty()
+        gate.open.set()
+        assert [one.answer()[0] for _ in range(2)] == [b"1", b"2"]
+
+
+def test_stopping_waits_for_nobody_who_reads_and_refuses_what_has_not_begun(start: Start, gate: Gate) -> None:
+    methods = {
+        "read": Method(gate.wait, queued=False, reads=True),
+        "event": Method(gate.wait, queued=True),
+    }
+    address, server = start(methods)
+    with raw(address) as reader, raw(address) as caller:
+        reader.call("read", [1], b"1")
+        assert gate.entered.get(timeout=60) == 1
+        caller.call("event", [2], b"2")
+        assert gate.entered.get(timeout=60) == 2
+        for number in (3, 4):
+            caller.call("event", [number], str(number))
+        time.sleep(0.1)
+        server.stop()
+        assert reader.answer()[2][0] == "Stopping"
+        assert [caller.answer()[2][0] for _ in range(2)] == ["Stopping"] * 2
+        gate.open.set()
+        assert caller.answer() == (b"2", "OK", [2])
 
 
 def test_more_bytes_than_can_wait_are_refused(serve: Serve, gate: Gate) -> None:

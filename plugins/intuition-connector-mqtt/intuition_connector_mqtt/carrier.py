@@ -287,6 +287,7 @@ class Carrier:
     def _deliver(self, batch: list[Delivery]) -> None:
         # An unreadable message goes along as nothing: the session notes every delivery that the broker may send again.
         sent = batch if self._info.durable else [delivery for delivery in batch if delivery.item is not None]
+        began = time.monotonic()
         if self._info.batches:
             replies = self._call_with_all(sent)
             if replies is None:
@@ -296,6 +297,7 @@ class Carrier:
                 return
         else:
             replies = [self._call_with_each(delivery) for delivery in sent]
+        seconds = time.monotonic() - began
         answers = dict(zip(sent, replies, strict=True))
         size = 0
         for delivery in batch:
@@ -309,7 +311,7 @@ class Carrier:
         if self._info.hears:
             self._controls.note_replies(replies)
         if sent:
-            self._sizer.answered(len(sent), size)
+            self._sizer.answered(len(sent), size, seconds)
 
     def _call_with_all(self, deliveries: list[Delivery]) -> list[Any] | None:
         """The answers to deliveries, one for each; None if they ran and their records are to be fetched."""
