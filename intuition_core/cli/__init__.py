@@ -41,7 +41,8 @@ BUILT_IN: Final = {
     "upgrade": BuiltIn("upgrade", "Have the orders of a session fill by newer rules from now on."),
     "keys": BuiltIn("keys", "Make and show the keys that protect a session."),
     "sessions": BuiltIn(
-        "sessions", "List the sessions that are kept; show, export, archive, verify or repair one, or lift a quarantine."
+        "sessions",
+        "List the sessions that are kept; show, export, archive, verify or repair one, or lift a quarantine.",
     ),
     "replay": BuiltIn("replay", "Run a session's events again, and hold the records against its journal."),
     "new": BuiltIn("new", "Begin a plugin: a working example with typed parameters and tests."),
