@@ -63,6 +63,7 @@ class Books:
     Reads like a `Ledger`; booked is in the algorithms' own.
 
     Attributes:
+        valuation: None: nobody follows what several algorithms hold together.
         moves: how many times a position has changed, or what is held paid a dividend, since these were made.
 
     Args:
@@ -83,6 +84,7 @@ class Books:
         rules: int = 2,
     ) -> None:
         self.shares = dict(shares)
+        self.valuation = None
         self.moves = 0
         self.market = market = Market() if market is None else market
         self.marks = market.marks

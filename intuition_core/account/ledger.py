@@ -20,6 +20,7 @@ from intuition_core.account.amounts import EXACT, ROUNDING, exact, part_of_cost,
 from intuition_core.account.margin import Margin
 from intuition_core.account.market import Market, Unbookable
 from intuition_core.account.positions import LedgerState, Position, Reservation, Units
+from intuition_core.account.valuation import Valuation
 from intuition_core.contracts import ClosedTrade
 
 _ZERO: Final = Decimal(0)
@@ -89,6 +90,7 @@ class Ledger:
     __slots__ = (
         "_closed",
         "_shown",
+        "_valuation",
         "cash",
         "deposits",
         "expected",
@@ -116,6 +118,7 @@ class Ledger:
         self.positions: dict[str, Position] = {}
         self.opened: dict[str, int] = {}
         self._shown: ref[Units] | None = None
+        self._valuation: Valuation | None = None
         self.market = Market() if market is None else market
         self.marks = self.market.marks
         self.margin = margin
@@ -135,9 +138,18 @@ class Ledger:
             self._shown = ref(there)
         return there
 
+    @property
+    def valuation(self) -> Valuation:
+        """What the positions are worth in floats; followed from the first time that it is asked for."""
+        if self._valuation is None:
+            self._valuation = Valuation(self.positions, self.market)
+        return self._valuation
+
     def _move(self, sid: str) -> None:
         """Note that the position in a symbol is about to change, and keep the units that parts have read."""
         self.market.moved.add(sid)
+        if self._valuation is not None:
+            self._valuation.move(sid)
         if self._shown is not None:
             there = self._shown()
             if there is not None:
@@ -219,6 +231,8 @@ class Ledger:
         self.positions = dict(state.positions)
         self.opened = dict(state.opened)
         self.marks.update(state.marks)
+        self._valuation = None
+        self.market.forget_valuations()
         self._closed.extend(
             (trade.sid, exact(trade.quantity), exact(trade.cost), exact(trade.proceeds), trade.ts, trade.short)
             for trade in state.closed
@@ -378,7 +392,7 @@ class Ledger:
             self.positions[split.sid] = Position(after, EXACT.subtract(held.cost, cost))
         else:
             cost = held.cost
-            del self.positions[split.sid]
+            self._close(split.sid)
         value = self.market.value(split.sid)
         cash = cost if value is None else rounded(ROUNDING.divide(ROUNDING.multiply(rest, value), new))
         profit = EXACT.subtract(cash, cost)
@@ -398,11 +412,16 @@ class Ledger:
         """Remove units from a position, of its sign, and return their part of its cost."""
         self._move(sid)
         if quantity == held.quantity:
-            del self.positions[sid]
+            self._close(sid)
             return held.cost
         cost = part_of_cost(held.cost, quantity, held.quantity)
         self.positions[sid] = Position(EXACT.subtract(held.quantity, quantity), EXACT.subtract(held.cost, cost))
         return cost
+
+    def _close(self, sid: str) -> None:
+        del self.positions[sid]
+        if self._valuation is not None:
+            self._valuation.close(sid)
 
     def _owed(self) -> Decimal:
         """Return the cash that buys back all short positions at the latest marks; at their cost without a mark."""
@@ -463,6 +482,10 @@ class Readable(Protocol):
     @property
     def units(self) -> Mapping[str, float]:
         """The units of each position, as they are now."""
+
+    @property
+    def valuation(self) -> Valuation | None:
+        """What the positions are worth in floats; None where nobody follows it."""
 
     @property
     def opened(self) -> Mapping[str, int]:

@@ -1,9 +1,10 @@
 """What all ledgers of an account share about the market: the latest quotes, rates, and what a unit is worth."""
 
+from collections import deque
 from collections.abc import Iterable, Mapping
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from math import isfinite
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -22,8 +23,23 @@ DAY: Final = 86_400 * 10**9
 BEGINNING: Final = -(2**63)
 """Before every time: the session's, as long as nothing has happened."""
 
+_KEPT_MARKS: Final = 4096
+"""Marks of which valuations are told one by one; after more, they value everything anew."""
+
 _INVERSE: Final = Context(prec=15, rounding=ROUND_HALF_EVEN)
 _ONE: Final = Decimal(1)
+
+
+class Valued(Protocol):
+    """What follows the worth of positions.
+
+    Attributes:
+        marked: symbols whose mark has changed since their positions were valued.
+        stale: whether all positions have to be valued anew.
+    """
+
+    marked: set[str]
+    stale: bool
 
 
 class Unbookable(IntuitionError):
@@ -109,6 +125,9 @@ class Market:
             is only kept where there are risk parts.
         acted_at: the ``ts`` of each symbol's latest split or dividend, nanoseconds UTC; always the same object.
         moved: the symbols of which a position has changed since a backtest's equity was read; it clears them.
+        requoted: symbols whose mark has changed, latest last, until valuations are told. Who changes a mark adds its
+            symbol; always the same object.
+        valuations: who follows marks.
         now: the session's time: the largest ``ts`` of all events but those of people, nanoseconds UTC.
         splits: how many units there are now for one at a symbol's first quote, for symbols that were split since.
         has_instruments: whether there are any. Without them `unit`, `step`, `tick` and `value` need not be asked.
@@ -139,7 +158,9 @@ class Market:
         "moved",
         "now",
         "quoted_at",
+        "requoted",
         "splits",
+        "valuations",
     )
 
     def __init__(
@@ -155,6 +176,8 @@ class Market:
         self.acted_at: dict[str, int] = {}
         self.now = BEGINNING
         self.moved: set[str] = set()
+        self.requoted: deque[str] = deque(maxlen=_KEPT_MARKS)
+        self.valuations: list[Valued] = []
         self.splits: dict[str, float] = {}
         self.currency = currency
         self._step = step
@@ -315,6 +338,7 @@ class Market:
             return
         self.splits[split.sid] = self.splits.get(split.sid, 1.0) * split.new / split.old
         if marked:
+            self.requoted.append(split.sid)
             self.marks[split.sid] = float(
                 ROUNDING.divide(ROUNDING.multiply(exact(mark), Decimal(split.old)), Decimal(split.new))
             )
@@ -331,7 +355,23 @@ class Market:
         instrument = self._instruments.get(dividend.sid)
         if instrument is not None and instrument.multiplier != 1:
             amount = ROUNDING.divide(amount, instrument.multiplier)
+        self.requoted.append(dividend.sid)
         self.marks[dividend.sid] = float(max(ROUNDING.subtract(exact(mark), amount), Decimal(0)))
+
+    def tell_valuations(self) -> None:
+        """Tell all valuations which symbols were marked since the last time."""
+        requoted = self.requoted
+        for valuation in self.valuations:
+            if len(requoted) == _KEPT_MARKS:  # there may have been more
+                valuation.stale = True
+            else:
+                valuation.marked.update(requoted)
+        requoted.clear()
+
+    def forget_valuations(self) -> None:
+        """Have all positions valued anew, after a change that is not one of single marks."""
+        for valuation in self.valuations:
+            valuation.stale = True
 
     def snapshot(self) -> dict[str, Decimal]:
         """Return the rates by pair, as a state; the marks are kept with the ledgers."""
@@ -350,6 +390,7 @@ class Market:
                 rate = self._crossed(currency, account)
             if rate is not None:
                 self._rates[currency] = rate
+        self.forget_valuations()
 
     def _crossed(self, currency: str, account: str) -> Decimal | None:
         commons = sorted(other for base, other in self._pairs if base == currency and (other, account) in self._pairs)

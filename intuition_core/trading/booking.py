@@ -105,6 +105,7 @@ class Booking:
                 late = f"{sid}'s quote is older than an event before it; orders decided since wait for others"
                 self._notice(seq, "late quote", late)
             self._quoted_at[sid] = ts
+        self._market.requoted.append(sid)
         self._marks[sid] = data["quote"]
 
     def stretch(self, event: Callable[[Data], Any], left: Iterator[Data]) -> tuple[Data | None, Any]:
@@ -122,7 +123,7 @@ class Booking:
             to be taken as any other. No event where none is left.
         """
         marks, quoted_at, market, monitor = self._marks, self._quoted_at, self._market, self._manager.monitor
-        channel, now, sid = DEFAULT_CHANNEL, market.now, None
+        channel, now, sid, requoted = DEFAULT_CHANNEL, market.now, None, market.requoted.append
         held = monitor.held if monitor.needed else None
         low, high, until = monitor.low, monitor.high, monitor.until
         try:
@@ -130,6 +131,7 @@ class Booking:
                 if data["channel"] != channel or not now <= (ts := data["ts"]) < until:
                     return data, None
                 sid = data["sid"]
+                requoted(sid)
                 marks[sid] = quote = data["quote"]
                 quoted_at[sid] = now = ts
                 if held and sid in held and not low < quote < high:

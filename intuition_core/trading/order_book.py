@@ -26,11 +26,12 @@ class OrderBook:
             does, and always the same object.
         on_terms: the ids of the open orders that the next event of their symbol may leave open; always the same object.
         moments: the last two times of events at which orders were `expiring`, nanoseconds UTC.
+        changed: the symbols whose open orders have changed since `Ordered` looked, which clears it.
         ledgers: where reservations are booked, by the algorithm that an order is of.
         market: the steps and the days of symbols.
     """
 
-    __slots__ = ("_next_end", "expiring", "ledgers", "market", "moments", "on_terms", "open")
+    __slots__ = ("_next_end", "changed", "expiring", "ledgers", "market", "moments", "on_terms", "open")
 
     def __init__(self, ledgers: Mapping[str, Ledger], market: Market) -> None:
         self.ledgers = ledgers
@@ -38,6 +39,7 @@ class OrderBook:
         self.open: dict[str, list[OpenOrder]] = {}
         self.expiring: dict[str, int] = {}
         self.on_terms: set[str] = set()
+        self.changed: set[str] = set()
         self.moments = BEGINNING, BEGINNING
         self._next_end = 0
 
@@ -130,6 +132,7 @@ class OrderBook:
         if not simple and (open_order.waits or not is_simple_market(order)):
             open_order = self._with_end(msgspec.structs.replace(open_order, order=self._on_ticks(order)))
             self._watch(open_order)
+        self.changed.add(order.sid)
         there = self.open.get(order.sid)
         if there is None:
             self.open[order.sid] = [open_order]
@@ -140,6 +143,7 @@ class OrderBook:
     def restore(self, orders: Iterable[OpenOrder]) -> None:
         """Add the open orders of a snapshot; the ledgers restore what is reserved for them."""
         for open_order in orders:
+            self.changed.add(open_order.order.sid)
             self.open.setdefault(open_order.order.sid, []).append(open_order)
             if (
                 open_order.waits
@@ -164,6 +168,7 @@ class OrderBook:
 
     def replace(self, open_order: OpenOrder) -> None:
         """Put an order in the place of the open one that has its id."""
+        self.changed.add(open_order.order.sid)
         self.open[open_order.order.sid][self._place(open_order)] = open_order
 
     def recall(self, open_order: OpenOrder, *, now: int, reach: int | None, reason: str) -> None:
@@ -277,6 +282,7 @@ class OrderBook:
 
     def keep(self, sid: str, orders: list[OpenOrder]) -> None:
         """Leave these open orders of a symbol, and no others of it."""
+        self.changed.add(sid)
         if orders:
             self.open[sid] = orders
         else:
@@ -298,6 +304,7 @@ class OrderBook:
         self.expiring.pop(order_id, None)
 
     def _clear(self) -> None:
+        self.changed.update(self.open)
         self.open.clear()
         self.expiring.clear()
         self.on_terms.clear()

@@ -30,6 +30,7 @@ from intuition_core.trading.risk_gate import RiskGate
 from intuition_core.trading.risk_monitor import Fail, RiskMonitor
 from intuition_core.trading.sizing import Sizing
 from intuition_core.trading.targets import Aim
+from intuition_core.trading.ordered import Ordered
 from intuition_core.trading.view import LedgerView
 
 NO_MORE: Final = "the data ended before the order could fill"
@@ -93,7 +94,9 @@ class OrderManager:
         self.moment = moment = Moment(composition, market)
         self.book = OrderBook(books.ledgers, market)
         self.broker = broker = PaperBroker(self.book, costs=composition.costs, rules=composition.fills)
-        self.account: Account = LedgerView(self.ledger, quoted_at=market.quoted_at, working=self.book.open)
+        self.account: Account = LedgerView(
+            self.ledger, quoted_at=market.quoted_at, working=self.book.open, ordered=Ordered(self.book)
+        )
         self.recorder = recorder = Recorder(run, costly=costly)
         self._shut: set[str] = set()  # symbols with open orders that were not traded at their last event
         self.monitor = RiskMonitor(

@@ -159,11 +159,15 @@ class RiskMonitor:
             equity += held[sid] * mark
             self._counted = False  # what it was counted with is not followed here
         elif held:
-            if quoted is not None and self._counted and self._is_clear(quoted):
+            follows = quoted is not None and self._counted
+            if follows and self._is_clear(quoted):
                 self._aimed = True  # at several there is nothing to aim at
                 return True
             equity = self._account.equity
-            self._count(equity)
+            if follows and self._steps < _MOST:
+                self._about = equity
+            else:
+                self._count(equity)
         within_thresholds = self._below < equity < self._above
         if within_thresholds and not self._aimed:
             self._aim()
@@ -202,8 +206,8 @@ class RiskMonitor:
         self._steps += 1
         return True
 
-    def _is_clear(self, quoted: str) -> bool:
-        """Return whether the equity is within the thresholds by more than floats may err."""
+    def _follow(self, quoted: str) -> None:
+        """Follow the equity to the latest mark of a symbol."""
         units = self.held.get(quoted)
         if units is not None:
             mark = self._marks[quoted]
@@ -212,6 +216,10 @@ class RiskMonitor:
             self._about += change
             self._scale += abs(change)
         self._steps += 1
+
+    def _is_clear(self, quoted: str) -> bool:
+        """Return whether the equity is within the thresholds by more than floats may err, after a quote."""
+        self._follow(quoted)
         slack = (self._steps + len(self.held) + _FEW) * _ERROR * self._scale
         return self._steps < _MOST and self._below + slack < self._about < self._above - slack
 
@@ -243,7 +251,10 @@ class RiskMonitor:
             if reason is not None:
                 self._alarm(risk, reason)
         self._below, self._above, self.until = below, above, until
-        self._counted = False
+        if sid is None:
+            self._counted = False
+        elif self._counted:
+            self._follow(sid)
         self._aim()
 
     def _aim(self) -> None:

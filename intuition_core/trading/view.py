@@ -2,14 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from math import nan
+from math import inf, nan
 from types import MappingProxyType
+from typing import Final
 
 from intuition_core.account.amounts import EXACT, ROUNDING, exact
 from intuition_core.account.ledger import Readable
 from intuition_core.account.market import NoRate
+from intuition_core.account.valuation import Valuation
 from intuition_core.contracts import ClosedTrade, Holding, Order
+from intuition_core.trading.ordered import Ordered
 from intuition_core.trading.orders import OpenOrder
+
+_FEW: Final = 64
+"""Positions up to which looking at all of them takes less time than following what changes."""
 
 
 class LedgerView:
@@ -20,9 +26,10 @@ class LedgerView:
         quoted_at: when each symbol was last quoted, nanoseconds UTC.
         working: the open orders by symbol; without it there are none.
         algorithm: whose orders are shown; those of all where None.
+        ordered: what the orders of all come to at most.
     """
 
-    __slots__ = ("_algorithm", "_cash", "_cash_seen", "_ledger", "_market", "_working", "marks", "quoted_at")
+    __slots__ = ("_algorithm", "_cash", "_cash_seen", "_ledger", "_market", "_ordered", "_working", "marks", "quoted_at")
 
     def __init__(
         self,
@@ -31,11 +38,13 @@ class LedgerView:
         quoted_at: Mapping[str, int] | None = None,
         working: Mapping[str, Sequence[OpenOrder]] | None = None,
         algorithm: str | None = None,
+        ordered: Ordered | None = None,
     ) -> None:
         self._ledger = ledger
         self._market = ledger.market
         self._working: Mapping[str, Sequence[OpenOrder]] = {} if working is None else working
         self._algorithm = algorithm
+        self._ordered = ordered
         self._cash: Decimal | None = None
         self._cash_seen = 0.0
         self.quoted_at: Mapping[str, int] = MappingProxyType(quoted_at if quoted_at is not None else {})
@@ -53,6 +62,9 @@ class LedgerView:
         """All cash and all positions at their latest marks."""
         ledger = self._ledger
         cash = ledger.cash
+        valuation = self.valuation
+        if valuation is not None:
+            return valuation.equity(cash)
         if cash is not self._cash:  # every risk part asks, and most of the time nothing was booked in between
             self._cash, self._cash_seen = cash, float(cash)
         total = self._cash_seen
@@ -69,11 +81,20 @@ class LedgerView:
         return total
 
     @property
+    def valuation(self) -> Valuation | None:
+        """What the positions are worth, followed as it changes; None where they are few or of several algorithms."""
+        ledger = self._ledger
+        return ledger.valuation if not ledger.ledgers and len(ledger.positions) > _FEW else None
+
+    @property
     def values(self) -> Mapping[str, float]:
         """What each position is worth at its latest mark, in the account's currency; negative where sold short.
 
         One never marked counts at cost, and so does one in a currency of which no rate is known.
         """
+        valuation = self.valuation
+        if valuation is not None:
+            return valuation.values
         values: dict[str, float] = {}
         positions = self._ledger.positions
         if not positions:
@@ -133,6 +154,17 @@ class LedgerView:
         owner = self._algorithm
         orders = (each.order for there in self._working.values() for each in there)
         return tuple(order for order in orders if owner is None or order.algorithm == owner)
+
+    def orders_for(self, sid: str) -> Sequence[Order]:
+        """Return the orders at work for one symbol, as in `orders`."""
+        owner = self._algorithm
+        orders = (each.order for each in self._working.get(sid, ()))
+        return tuple(order for order in orders if owner is None or order.algorithm == owner)
+
+    @property
+    def ordered(self) -> float:
+        """An amount that the orders at work do not exceed, at the highest of their prices; infinite where unknown."""
+        return inf if self._ordered is None else self._ordered.most()
 
     @property
     def closed_trades(self) -> Sequence[ClosedTrade]:

@@ -13,7 +13,7 @@ from typing import Annotated, Final, TypeAlias
 import msgspec
 
 from intuition_core.contracts import Account, Order, Rejection
-from intuition_core.exact import added, plain_decimal
+from intuition_core.exact import added, orders_for, plain_decimal
 
 Positive: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=1e18)]
 """The type of a limit: above zero, and finite, as nothing else survives the journal."""
@@ -86,7 +86,7 @@ def opening(order: Order, account: Account) -> Sequence[Order]:
 
 def alongside(order: Order, account: Account, *, sid: str | None = None) -> Sequence[Order]:
     """Return the orders at work on an order's side, of one symbol or of all, without those that it would replace."""
-    orders = account.orders
+    orders = account.orders if sid is None else orders_for(account, sid)
     if not orders:
         return orders
     return [

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 import msgspec
 
 from intuition_core.contracts import Account, Order, Rejection
-from intuition_core.exact import added
+from intuition_core.exact import gross, most_ordered, net
 from intuition_risk.amounts import (
     Positive,
     alongside,
@@ -74,10 +74,9 @@ class Exposure(Nothing):
         equity = account.equity
         if not equity > 0:
             return Rejection(f"the equity is {shown(equity)}, and nothing can be opened on it")
-        values = account.values.values()
-        more = value_of(order, account)
-        if self._gross is not None:
-            there = added(map(abs, values)) + value_of_all(opening(order, account), account)
+        more, ordered = value_of(order, account), most_ordered(account)
+        if self._gross is not None and not (held := gross(account)) + ordered + more <= self._gross * equity:
+            there = held + value_of_all(opening(order, account), account)
             if not within(there + more, self._gross * equity):
                 answer = self._less("gross", self._gross, there, order, account)
                 if isinstance(answer, Rejection):
@@ -85,8 +84,10 @@ class Exposure(Nothing):
                 order, more = answer, value_of(answer, account)
         if self._net is not None:
             buying = order.side == "buy"
-            held = added(values)
-            there = (held if buying else -held) + value_of_all(alongside(order, account), account)
+            held = net(account) if buying else -net(account)
+            if held + ordered + more <= self._net * equity:
+                return order
+            there = held + value_of_all(alongside(order, account), account)
             if not within(there + more, self._net * equity):
                 return self._less("net" if buying else "net short", self._net, there, order, account)
         return order

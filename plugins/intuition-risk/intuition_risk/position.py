@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 import msgspec
 
 from intuition_core.contracts import Account, Order, Rejection
+from intuition_core.exact import worth_of
 from intuition_risk.amounts import (
     Positive,
     alongside,
@@ -73,7 +74,7 @@ class MaxPosition(Nothing):
         sign = 1 if order.side == "buy" else -1
         ahead = alongside(order, account, sid=sid)
         if limits.value is not None or limits.fraction is not None:
-            held = sign * account.values.get(sid, 0.0)
+            held = sign * worth_of(account, sid)
             ordered = value_of_all(ahead, account)
             for limit, fraction in self._in_currency(account):
                 more = value_of(order, account)
