@@ -1,7 +1,7 @@
 """Exact arithmetic for parts: sums that are the same on each Python, decimals as people write them.
 
-`gross`, `net`, `worth_of`, `orders_for` and `most_ordered` ask an account for one number. The account of a session knows
-it from what has changed since the last time; of any other account it is found out from its values and its orders.
+`gross`, `net`, `worth_of`, `orders_for` and `most_ordered` ask an account for a single thing. The account of a session
+knows it from what has changed since the last time; of any other one it is found out from all values and all orders.
 """
 
 import math

@@ -35,7 +35,8 @@ class _Block:
         floor: the power of two that ``up`` and ``down`` are for; 0 where there are none.
         low: ``floor`` where the block adds ``up + down``; infinite where its numbers have to be added one by one.
         up, down: the sums of the rounded numbers above and below zero; exact.
-        odd: how many numbers have no rounding of their own; very many where ``up`` or ``down`` are too large to be exact.
+        odd: how many numbers have no rounding of their own; very many where ``up`` or ``down`` are too large to be
+            exact.
         since, until: a sum before the block, and after it; nan where a number has changed since.
         wanted: the power of two of the last sum that was of another one than ``floor``.
         asked: how many such sums there were one after the other.

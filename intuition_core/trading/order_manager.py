@@ -20,6 +20,7 @@ from intuition_core.trading.corporate_actions import CorporateActions
 from intuition_core.trading.interventions import Interventions
 from intuition_core.trading.moment import Moment
 from intuition_core.trading.order_book import OrderBook
+from intuition_core.trading.ordered import Ordered
 from intuition_core.trading.orders import OVER
 from intuition_core.trading.outcomes import Outcomes
 from intuition_core.trading.paper_broker import PaperBroker
@@ -30,7 +31,6 @@ from intuition_core.trading.risk_gate import RiskGate
 from intuition_core.trading.risk_monitor import Fail, RiskMonitor
 from intuition_core.trading.sizing import Sizing
 from intuition_core.trading.targets import Aim
-from intuition_core.trading.ordered import Ordered
 from intuition_core.trading.view import LedgerView
 
 NO_MORE: Final = "the data ended before the order could fill"

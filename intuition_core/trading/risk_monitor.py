@@ -159,12 +159,14 @@ class RiskMonitor:
             equity += held[sid] * mark
             self._counted = False  # what it was counted with is not followed here
         elif held:
-            follows = quoted is not None and self._counted
-            if follows and self._is_clear(quoted):
-                self._aimed = True  # at several there is nothing to aim at
-                return True
+            followed = quoted is not None and self._counted
+            if followed:
+                self._follow(quoted)
+                if self._is_clear():
+                    self._aimed = True  # at several there is nothing to aim at
+                    return True
             equity = self._account.equity
-            if follows and self._steps < _MOST:
+            if followed and self._steps < _MOST:
                 self._about = equity
             else:
                 self._count(equity)
@@ -206,10 +208,9 @@ class RiskMonitor:
         self._steps += 1
         return True
 
-    def _follow(self, quoted: str) -> None:
+    def _follow(self, quoted: str | None) -> None:
         """Follow the equity to the latest mark of a symbol."""
-        units = self.held.get(quoted)
-        if units is not None:
+        if quoted is not None and (units := self.held.get(quoted)) is not None:
             mark = self._marks[quoted]
             change = units * (mark - self._seen[quoted])
             self._seen[quoted] = mark
@@ -217,9 +218,8 @@ class RiskMonitor:
             self._scale += abs(change)
         self._steps += 1
 
-    def _is_clear(self, quoted: str) -> bool:
-        """Return whether the equity is within the thresholds by more than floats may err, after a quote."""
-        self._follow(quoted)
+    def _is_clear(self) -> bool:
+        """Return whether the equity is within the thresholds by more than floats may err."""
         slack = (self._steps + len(self.held) + _FEW) * _ERROR * self._scale
         return self._steps < _MOST and self._below + slack < self._about < self._above - slack
 
@@ -251,9 +251,7 @@ class RiskMonitor:
             if reason is not None:
                 self._alarm(risk, reason)
         self._below, self._above, self.until = below, above, until
-        if sid is None:
-            self._counted = False
-        elif self._counted:
+        if self._counted:
             self._follow(sid)
         self._aim()
 

@@ -29,7 +29,17 @@ class LedgerView:
         ordered: what the orders of all come to at most.
     """
 
-    __slots__ = ("_algorithm", "_cash", "_cash_seen", "_ledger", "_market", "_ordered", "_working", "marks", "quoted_at")
+    __slots__ = (
+        "_algorithm",
+        "_cash",
+        "_cash_seen",
+        "_ledger",
+        "_market",
+        "_ordered",
+        "_working",
+        "marks",
+        "quoted_at",
+    )
 
     def __init__(
         self,
