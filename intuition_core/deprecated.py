@@ -107,6 +107,7 @@ RENAMED = {
     },
     "ledger": {
         "LedgerView": "trading.view:LedgerView",
+        "Readable": "account.readable:Readable",
         "Statement": "account.statement:Statement",
         "floor_to_step": "account.amounts:floor_to_step",
     },

@@ -176,6 +176,14 @@ class Books:
         return {order: each for ledger in self.ledgers.values() for order, each in ledger.reservations.items()}
 
     @property
+    def pending(self) -> dict[str, float]:
+        """Cash set aside, by symbol."""
+        pending: dict[str, float] = {}
+        for reservation in self.reservations.values():
+            pending[reservation.sid] = pending.get(reservation.sid, 0.0) + float(reservation.cash)
+        return pending
+
+    @property
     def closed(self) -> list[ClosedTrade]:
         """The latest trades that were closed, oldest first."""
         trades = [trade for ledger in self.ledgers.values() for trade in ledger.closed]

@@ -10,16 +10,16 @@ units are bought back.
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import ClassVar, Final, Protocol
+from typing import ClassVar, Final
 from weakref import ref
 
 from intuition_core.account.actions import Action, Booked, Dividend, Split
 from intuition_core.account.amounts import EXACT, ROUNDING, exact, part_of_cost, plain_decimal, rounded
 from intuition_core.account.margin import Margin
 from intuition_core.account.market import Market, Unbookable
-from intuition_core.account.positions import LedgerState, Position, Reservation, Units
+from intuition_core.account.positions import LedgerState, Position, Reservation, Reserved, Units
 from intuition_core.account.valuation import Valuation
 from intuition_core.contracts import ClosedTrade
 
@@ -89,6 +89,8 @@ class Ledger:
 
     __slots__ = (
         "_closed",
+        "_pending",
+        "_reserved_by",
         "_shown",
         "_valuation",
         "cash",
@@ -115,6 +117,8 @@ class Ledger:
         self.reserved = _ZERO
         self.expected = _ZERO
         self.reservations: dict[str, Reservation] = {}
+        self._reserved_by: dict[str, tuple[Reservation, ...]] = {}
+        self._pending: ref[Reserved] | None = None
         self.positions: dict[str, Position] = {}
         self.opened: dict[str, int] = {}
         self._shown: ref[Units] | None = None
@@ -144,6 +148,29 @@ class Ledger:
         if self._valuation is None:
             self._valuation = Valuation(self.positions, self.market)
         return self._valuation
+
+    @property
+    def pending(self) -> Mapping[str, float]:
+        """Cash set aside for orders, by symbol, as it is now."""
+        there = None if self._pending is None else self._pending()
+        if there is None:
+            there = Reserved(self.reservations, self._reserved_by)
+            self._pending = ref(there)
+        return there
+
+    def _keep_pending(self) -> None:
+        """Keep what parts have read of reservations, which are about to change."""
+        if self._pending is not None:
+            there = self._pending()
+            if there is not None:
+                there.keep()
+            self._pending = None
+
+    def _list_reservations(self) -> None:
+        """List all reservations by their symbols anew."""
+        self._reserved_by = {}
+        for each in self.reservations.values():
+            self._reserved_by[each.sid] = (*self._reserved_by.get(each.sid, ()), each)
 
     def _move(self, sid: str) -> None:
         """Note that the position in a symbol is about to change, and keep the units that parts have read."""
@@ -228,6 +255,8 @@ class Ledger:
         self.reserved = _ZERO
         for reservation in self.reservations.values():
             self.reserved = EXACT.add(self.reserved, reservation.cash)
+        self._pending = None
+        self._list_reservations()
         self.positions = dict(state.positions)
         self.opened = dict(state.opened)
         self.marks.update(state.marks)
@@ -247,13 +276,23 @@ class Ledger:
         if amount > self.available:
             raise NotEnough("cash", amount, self.available)
         self.reserved = EXACT.add(self.reserved, amount) if self.reservations else amount
-        self.reservations[order_id] = Reservation(sid, amount)
+        self._keep_pending()
+        before = self.reservations.get(order_id)
+        self.reservations[order_id] = reservation = Reservation(sid, amount)
+        if before is None:
+            self._reserved_by[sid] = (*self._reserved_by.get(sid, ()), reservation)
+        else:
+            self._list_reservations()
 
     def release(self, order_id: str) -> Decimal:
         """Release the cash reserved for an order, and return it; 0 where there is none."""
-        reservation = self.reservations.pop(order_id, None)
-        if reservation is None:
+        if order_id not in self.reservations:
             return _ZERO
+        self._keep_pending()
+        reservation = self.reservations.pop(order_id)
+        left = tuple(each for each in self._reserved_by.pop(reservation.sid) if each is not reservation)
+        if left:
+            self._reserved_by[reservation.sid] = left
         self.reserved = EXACT.subtract(self.reserved, reservation.cash) if self.reservations else _ZERO
         return reservation.cash
 
@@ -431,78 +470,3 @@ class Ledger:
                 worth = self.market.worth(sid, position.quantity)
                 total = EXACT.add(total, EXACT.abs(position.cost if worth is None else worth))
         return total
-
-
-class Readable(Protocol):
-    """What a ledger, or the books of several algorithms together, can be asked."""
-
-    @property
-    def ledgers(self) -> Mapping[str, Ledger]:
-        """The ledgers of single algorithms that this sums up, by their names."""
-
-    @property
-    def deposits(self) -> Decimal:
-        """What was put in."""
-
-    @property
-    def cash(self) -> Decimal:
-        """All cash, reserved or not."""
-
-    @property
-    def reserved(self) -> Decimal:
-        """Cash set aside for open orders."""
-
-    @property
-    def available(self) -> Decimal:
-        """Cash that is neither reserved nor has to cover short positions."""
-
-    @property
-    def expected(self) -> Decimal:
-        """What sales of the present decision are to bring."""
-
-    @property
-    def margin_held(self) -> Decimal:
-        """Cash that has to cover short positions."""
-
-    @property
-    def realised(self) -> Decimal:
-        """Profits of what was sold."""
-
-    @property
-    def equity(self) -> Decimal:
-        """All cash and all positions at their latest marks."""
-
-    @property
-    def positions(self) -> Mapping[str, Position]:
-        """Units held, and what they cost, by symbol; negative for what was sold short."""
-
-    def position(self, sid: str) -> Position | None:
-        """Return the position in a symbol; None where there is none."""
-
-    @property
-    def units(self) -> Mapping[str, float]:
-        """The units of each position, as they are now."""
-
-    @property
-    def valuation(self) -> Valuation | None:
-        """What the positions are worth in floats; None where nobody follows it."""
-
-    @property
-    def opened(self) -> Mapping[str, int]:
-        """When each position was opened, nanoseconds UTC."""
-
-    @property
-    def reservations(self) -> Mapping[str, Reservation]:
-        """Cash set aside, by order."""
-
-    @property
-    def market(self) -> Market:
-        """What a unit is worth."""
-
-    @property
-    def marks(self) -> Mapping[str, float]:
-        """The latest quotes, by symbol."""
-
-    @property
-    def closed(self) -> Iterable[ClosedTrade]:
-        """The latest trades that were closed, oldest first."""

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import msgspec
 
+from intuition_core.account.amounts import added
 from intuition_core.contracts import ClosedTrade
 
 
@@ -36,6 +37,47 @@ class LedgerState(msgspec.Struct, frozen=True, kw_only=True):
     marks: dict[str, float]
     closed: list[ClosedTrade]
     opened: dict[str, int] = {}
+
+
+class Reserved(Mapping[str, float]):
+    """The cash reserved by symbol, as it was when it was asked for: it is a copy only once a reservation changes.
+
+    Args:
+        reservations: by order.
+        by_symbol: the same, by symbol.
+    """
+
+    __slots__ = ("__weakref__", "_by_symbol", "_reservations")
+
+    def __init__(
+        self, reservations: Mapping[str, Reservation], by_symbol: Mapping[str, tuple[Reservation, ...]]
+    ) -> None:
+        self._reservations = reservations
+        self._by_symbol = by_symbol
+
+    def __getitem__(self, sid: str) -> float:
+        """Return the cash reserved for the orders of a symbol."""
+        return added(float(each.cash) for each in self._by_symbol[sid])
+
+    def __contains__(self, sid: object) -> bool:
+        """Whether cash is reserved for a symbol."""
+        return sid in self._by_symbol
+
+    def __iter__(self) -> Iterator[str]:
+        """Return the symbols in the order of their first reservations."""
+        return iter(dict.fromkeys(each.sid for each in self._reservations.values()))
+
+    def __len__(self) -> int:
+        """Return for how many symbols cash is reserved."""
+        return len(self._by_symbol)
+
+    def __repr__(self) -> str:
+        """Show it as the dict that it stands for."""
+        return repr(dict(self))
+
+    def keep(self) -> None:
+        """Stay as it is now, whatever is reserved."""
+        self._reservations, self._by_symbol = dict(self._reservations), dict(self._by_symbol)
 
 
 class Units(Mapping[str, float]):

@@ -5,8 +5,8 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from intuition_core.account.amounts import EXACT, exact, plain_decimal
-from intuition_core.account.ledger import Readable
 from intuition_core.account.positions import Position
+from intuition_core.account.readable import Readable
 
 _ZERO: Final = Decimal(0)
 

@@ -9,9 +9,9 @@ from typing import Final
 
 from intuition_core.account.actions import ACTIONS, Split, read_action
 from intuition_core.account.amounts import added, exact
-from intuition_core.account.ledger import Readable
 from intuition_core.account.market import NoRate, OtherCurrency
 from intuition_core.account.positions import Position
+from intuition_core.account.readable import Readable
 from intuition_core.contracts import Data
 from intuition_core.data import DEFAULT_CHANNEL
 from intuition_core.errors import BadData

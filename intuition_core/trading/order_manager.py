@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from intuition_core.account.books import Books
-from intuition_core.account.ledger import Readable
+from intuition_core.account.readable import Readable
 from intuition_core.contracts import Account, Cancel, Data, Fill, Message, Signal, Targets
 from intuition_core.data import as_json, check_channel, check_sid
 from intuition_core.errors import BadData

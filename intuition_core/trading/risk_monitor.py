@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from intuition_core.account.ledger import Readable
 from intuition_core.account.market import Market
+from intuition_core.account.readable import Readable
 from intuition_core.contracts import Account, Watch
 from intuition_core.trading.answers import check_text
 from intuition_core.trading.parts import BoundRisk
@@ -160,11 +160,9 @@ class RiskMonitor:
             self._counted = False  # what it was counted with is not followed here
         elif held:
             followed = quoted is not None and self._counted
-            if followed:
-                self._follow(quoted)
-                if self._is_clear():
-                    self._aimed = True  # at several there is nothing to aim at
-                    return True
+            if followed and self._is_clear(quoted):
+                self._aimed = True  # at several there is nothing to aim at
+                return True
             equity = self._account.equity
             if followed and self._steps < _MOST:
                 self._about = equity
@@ -218,8 +216,9 @@ class RiskMonitor:
             self._scale += abs(change)
         self._steps += 1
 
-    def _is_clear(self) -> bool:
-        """Return whether the equity is within the thresholds by more than floats may err."""
+    def _is_clear(self, quoted: str | None) -> bool:
+        """Follow the equity to a quote; return whether it is within the thresholds by more than floats may err."""
+        self._follow(quoted)
         slack = (self._steps + len(self.held) + _FEW) * _ERROR * self._scale
         return self._steps < _MOST and self._below + slack < self._about < self._above - slack
 

@@ -7,8 +7,8 @@ from types import MappingProxyType
 from typing import Final
 
 from intuition_core.account.amounts import EXACT, ROUNDING, exact
-from intuition_core.account.ledger import Readable
 from intuition_core.account.market import NoRate
+from intuition_core.account.readable import Readable
 from intuition_core.account.valuation import Valuation
 from intuition_core.contracts import ClosedTrade, Holding, Order
 from intuition_core.trading.ordered import Ordered
@@ -151,10 +151,7 @@ class LedgerView:
     @property
     def pending(self) -> Mapping[str, float]:
         """Cash set aside for orders that open a position and are not filled yet, by symbol."""
-        pending: dict[str, float] = {}
-        for reservation in self._ledger.reservations.values():
-            pending[reservation.sid] = pending.get(reservation.sid, 0.0) + float(reservation.cash)
-        return pending
+        return self._ledger.pending
 
     @property
     def orders(self) -> Sequence[Order]:
