@@ -46,6 +46,24 @@ class Statement(NamedTuple):
 
     def to_json(self) -> dict[str, Any]:
         """Return the statement in JSON types: amounts in the account's currency and units as decimal strings."""
+        return self._told(self.positions)
+
+    def changes(self, before: "Statement") -> dict[str, Any]:
+        """Return the statement as `to_json` does, with those positions alone that have changed since an earlier one.
+
+        A position has changed where its units or their cost have; that its quote is another is no change of it. Added
+        are ``since``, the ``seq`` of the earlier statement, and ``closed``, the symbols in which there is no position
+        any more.
+        """
+        told = self._told({sid: each for sid, each in self.positions.items() if before.positions.get(sid) != each})
+        told["since"] = before.seq
+        told["closed"] = [sid for sid in before.positions if sid not in self.positions]
+        if self.algorithms:
+            told["algorithms"] = {name: own.changes(before.algorithms[name]) for name, own in self.algorithms.items()}
+        return told
+
+    def _told(self, told: Mapping[str, Position]) -> dict[str, Any]:
+        """Return the statement in JSON types with some of its positions."""
         equity = self.cash
         positions = {}
         for sid, position in self.positions.items():
@@ -54,12 +72,13 @@ class Statement(NamedTuple):
             if worth is None:
                 worth = position.cost if mark is None else EXACT.multiply(position.quantity, exact(mark))
             equity = EXACT.add(equity, worth)
-            positions[sid] = {
-                "quantity": plain_decimal(position.quantity),
-                "cost": plain_decimal(position.cost),
-                "mark": mark,
-                "value": plain_decimal(worth),
-            }
+            if sid in told:
+                positions[sid] = {
+                    "quantity": plain_decimal(position.quantity),
+                    "cost": plain_decimal(position.cost),
+                    "mark": mark,
+                    "value": plain_decimal(worth),
+                }
         return {
             "seq": self.seq,
             "deposits": plain_decimal(self.deposits),

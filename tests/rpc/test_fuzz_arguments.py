@@ -212,6 +212,7 @@ class Caller:
                 ("decisions", [draw.choice([0, 1, f"{self._run}:1:0"]), 10]),
                 ("describe", []),
                 ("account", []),
+                ("account_changes", [draw.choice([None, 0, 1])]),
             ]
         )
 

@@ -45,6 +45,8 @@ class BackendInfo(msgspec.Struct, frozen=True):
     """Whether it gives the records that nobody has confirmed as published."""
     accounts: bool = False
     """Whether it gives its account."""
+    changes: bool = False
+    """Whether it tells what of its account has changed."""
     hears: bool = False
     """Whether it gives the control records that other clients have caused."""
     obeys: bool = False
@@ -112,6 +114,7 @@ def attach(backend: Backend, *, name: str | None = None, control: bool = True) -
         window=read_marks(backend.address, attachment["window"]) if durable else (),
         published=attachment.get("published"),
         accounts=backend.offers("account"),
+        changes=backend.offers("account_changes"),
         hears=durable and backend.offers("outbox") and backend.offers("controls"),
         obeys=obeys,
         command_epoch=second.get("epoch"),

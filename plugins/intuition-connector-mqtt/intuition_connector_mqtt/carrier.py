@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
+from intuition_connector_mqtt.account_feed import AccountFeed
 from intuition_connector_mqtt.backend_info import CLIENT, BackendInfo, BadReply
 from intuition_connector_mqtt.batch_sizer import BatchSizer
 from intuition_connector_mqtt.commands import COMMAND_CLIENT, read_command
@@ -20,9 +21,6 @@ from intuition_connector_mqtt.sequence import Sequences
 from intuition_connector_mqtt.topics import StrayTopic, Topics
 from intuition_core.contracts import Backend
 from intuition_core.errors import BackendLost, BackendRefused, BadData
-
-PORTFOLIO_PAUSE: Final = 1.0
-"""Seconds between two publications of the account."""
 
 MAX_RESENT: Final = 500
 """Records that are taken from the backend's outbox at once."""
@@ -82,14 +80,13 @@ class Carrier:
         self._former = former
         self._sizer = sizer
         self._publications = Publications(topics, max_payload)
-        self._publications.account_changed = info.accounts  # the account is published once at the start
         self._gaps = GapReports(sequences, topics.by_type["error"])
         self._confirmations = Confirmations(backend, info, connection)
         self._controls = ControlRecords(backend, info, connection.outbox, self._publications)
         self._resending = info.resends
         self._resend_limit = MAX_RESENT
         self._resent: Any = None
-        self._portfolio_at = 0.0
+        self._account = AccountFeed(backend, topics, connection.outbox, whole=info.accounts, changes=info.changes)
         self.delivered = False
         """Whether the backend has answered a delivery."""
 
@@ -114,8 +111,8 @@ class Carrier:
         if connection.inbox and not connection.outbox.congested:
             return 0.0
         due = [1.0, controls]
-        if self._portfolio_due:
-            due.append(self._portfolio_at - now)
+        if connection.ready:
+            due.append(self._account_due_at - now)
         if self._confirmations.due_at is not None:
             due.append(self._confirmations.due_at - now)
         return max(min(due), 0.0)
@@ -155,8 +152,8 @@ class Carrier:
                 self._publish_control_records()
         else:
             self._confirmations.send_when_idle()
-        if self._portfolio_due and time.monotonic() >= self._portfolio_at:
-            self._publish_portfolio()
+        if connection.ready and time.monotonic() >= self._account_due_at:
+            self._account.publish()
 
     def confirm(self) -> None:
         """Confirm to the backend what was settled and published since the last confirmation.
@@ -168,8 +165,10 @@ class Carrier:
         self._confirmations.send()
 
     @property
-    def _portfolio_due(self) -> bool:
-        return self._publications.account_changed and self._info.accounts and self._connection.ready
+    def _account_due_at(self) -> float:
+        if self._publications.account_changed:
+            self._publications.account_changed, self._account.changed = False, True
+        return self._account.due_at
 
     def _resend(self) -> None:
         connection = self._connection
@@ -366,12 +365,3 @@ class Carrier:
             elif reply is not None:
                 records.append(reply)
         return records
-
-    def _publish_portfolio(self) -> None:
-        try:
-            account = self._backend.call("account")
-            self._connection.outbox.retain(self._publications.account(account))
-        except (BackendRefused, TypeError, ValueError) as error:
-            log.warning("the account is not published: %s", error)
-        self._publications.account_changed = False
-        self._portfolio_at = time.monotonic() + PORTFOLIO_PAUSE

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -14,6 +14,9 @@ from intuition_connector_mqtt.topics import Topics
 from intuition_core.errors import BadData
 
 log = logging.getLogger(__name__)
+
+_BOOKED: Final = ("decision", "fill", "action")
+"""Types of records after which the account is another."""
 
 
 class Publications:
@@ -74,15 +77,6 @@ class Publications:
             )
         return Publication(self._topics.dead, msgspec.json.encode(letter))
 
-    def account(self, account: Any) -> Publication:
-        """The retained publication of the account.
-
-        Raises:
-            TypeError: it cannot be written as JSON.
-            ValueError: it cannot be written as JSON.
-        """
-        return Publication(self._topics.portfolio, msgspec.json.encode(account), retain=True)
-
     def _publication(self, record: Any) -> Publication:
         if isinstance(record, Mapping) and "type" not in record and isinstance(record.get("error"), Mapping):
             raise BadData(_refusal(record["error"]))
@@ -95,7 +89,7 @@ class Publications:
             raise BadData(
                 f"the backend answered with a record of {len(payload)} bytes; at most {self._max_payload} are published"
             )
-        if record.get("type") in ("decision", "fill"):
+        if record.get("type") in _BOOKED:
             self.account_changed = True
         return Publication(topic, payload, record=id_of(record))
 

@@ -86,6 +86,7 @@ class Topics:
         self.description = f"{self.root}/$description"
         self.state = f"{self.root}/$state"
         self.portfolio = f"{self.root}/portfolio"
+        self.portfolio_changes = f"{self.portfolio}/changes"
         self.dead = f"{self.root}/dead"
         self.probe = f"{self.root}/$settled"
         """Nothing is ever published here; below it the connector publishes for itself, under load."""
@@ -138,6 +139,7 @@ class Topics:
             **{topic.rpartition("/")[2]: topic for topic in self.by_type.values()},
             "messages": "<channel>/<sid>" if self._as_events else self._messages("+"),
             "portfolio": self.portfolio,
+            "portfolio_changes": self.portfolio_changes,
             "dead": self.dead,
             "command": self.command,
             "state": self.state,
