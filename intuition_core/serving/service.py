@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any, Final
 
-from intuition_core.account.statement import Statement
 from intuition_core.config.compose import session_name
 from intuition_core.config.loading import Config
 from intuition_core.contracts import CONTRACT_VERSION
@@ -15,6 +14,7 @@ from intuition_core.params.durations import read_duration
 from intuition_core.plugins.catalogue import Catalogue
 from intuition_core.plugins.files import is_file
 from intuition_core.rpc.server import Method
+from intuition_core.serving.accounts import AccountChanges
 from intuition_core.serving.arguments import BadCall, Options, client_name, count, epoch_number, place, place_after
 from intuition_core.serving.clock import TimerClock
 from intuition_core.serving.commands import check_upgrade, check_use, newer_plugin
@@ -35,7 +35,6 @@ from intuition_core.trading.records import Record
 
 MAX_ITEMS: Final = 10_000
 MAX_LIMIT: Final = 10_000
-_KEPT_STATEMENTS: Final = 8
 
 
 class AlreadyRunning(IntuitionError):
@@ -96,7 +95,6 @@ class Service:
         self._catalogue = catalogue
         self._now = now
         self._stamped = 0
-        self._told: dict[int, Statement] = {}
         name = config.values.session or session_name(config, catalogue)
         kept = journal(name) if journal is not None else Journal(MEMORY)
         self.journal = None if kept.path == MEMORY else kept
@@ -147,7 +145,7 @@ class Service:
             "controls": Method(self.controls, queued=False, drives=False, reads=True),
             "describe": Method(self.describe, queued=False, drives=False),
             "account": Method(self.account, queued=False, drives=False),
-            "account_changes": Method(self.account_changes, queued=False, drives=False),
+            "account_changes": Method(AccountChanges(self.session).account_changes, queued=False, drives=False),
             "decisions": Method(self.decisions, queued=False, drives=False, reads=True),
         }
 
@@ -413,21 +411,6 @@ class Service:
     def account(self) -> dict[str, Any]:
         """Return the account as last committed, amounts and quantities as decimal strings."""
         return self.session.statement.to_json()
-
-    def account_changes(self, since: Any = None) -> dict[str, Any]:
-        """Return the account as last committed, with those positions alone that have changed.
-
-        Args:
-            since: the ``seq`` of an earlier answer. Without it, or where that answer is none of the last few, the
-                answer is the whole account, and has no ``since``.
-        """
-        before = None if since is None else self._told.get(count("account_changes", "since", since))
-        statement = self.session.statement
-        self._told.pop(statement.seq, None)
-        self._told[statement.seq] = statement
-        if len(self._told) > _KEPT_STATEMENTS:
-            del self._told[next(iter(self._told))]
-        return statement.to_json() if before is None else statement.changes(before)
 
     def decisions(self, since_seq: Any = 0, limit: Any = 1000) -> list[Record]:
         """Return decisions of events after a sequence number, oldest first; go on from the last one's ``seq``.

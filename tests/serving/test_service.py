@@ -568,13 +568,15 @@ def test_several_algorithms_share_one_account(opened: Any, tmp_path: Path) -> No
 
 def test_changes_of_the_account_bring_one_answer_to_the_next(opened: Any, tmp_path: Path) -> None:
     service = opened(Service(two_algorithms(tmp_path), discover()))
-    kept = service.account_changes()
+    account_changes = service.methods()["account_changes"].function
+    kept = account_changes()
     assert kept == service.account()
     for quote in (10.0, 20.0, 30.0, 25.0, 40.0):
         service.event(quoted("A", quote))
-        changes = service.account_changes(kept["seq"])
+        changes = account_changes(kept["seq"])
         assert (changes["since"], changes["seq"]) == (kept["seq"], service.account()["seq"])
-        for told, known in ((changes, kept), *zip(*(each["algorithms"].values() for each in (changes, kept)))):
+        parts = zip(changes["algorithms"].values(), kept["algorithms"].values(), strict=True)
+        for told, known in ((changes, kept), *parts):
             positions = {sid: held for sid, held in known["positions"].items() if sid not in told["closed"]}
             for sid, held in positions.items():
                 held["mark"], held["value"] = quote, service.account()["positions"][sid]["value"]
@@ -584,9 +586,9 @@ def test_changes_of_the_account_bring_one_answer_to_the_next(opened: Any, tmp_pa
         whole = service.account()
         assert {**kept, "algorithms": None} == {**whole, "algorithms": None}
         assert list(kept["algorithms"]) == list(whole["algorithms"])
-    assert "since" not in service.account_changes(kept["seq"] + 1)  # none of the answers
+    assert "since" not in account_changes(kept["seq"] + 1)  # none of the answers
     with pytest.raises(BadCall, match="since as a whole number from 0"):
-        service.account_changes("much")
+        account_changes("much")
 
 
 @pytest.mark.parametrize(
