@@ -93,7 +93,7 @@ def test_parts_see_the_same_as_if_all_was_added_up_at_each_event(
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(risk_monitor, "_FEW", 1)
             if not counted:
-                patch.setattr(risk_monitor.RiskMonitor, "_is_clear", lambda *_: False)
+                patch.setattr(risk_monitor.RiskMonitor, "_is_clear", risk_monitor.RiskMonitor._follow)
             live = TradingEngine(recipe(seen, by=by, every=every, several=several, fill=fill), run="r")
             history, ts = [], 1_700_000_000_000_000_000
             for event in story:
