@@ -72,15 +72,14 @@ class LedgerView:
         """All cash and all positions at their latest marks."""
         ledger = self._ledger
         cash = ledger.cash
-        valuation = self.valuation
-        if valuation is not None:
-            return valuation.equity(cash)
         if cash is not self._cash:  # every risk part asks, and most of the time nothing was booked in between
             self._cash, self._cash_seen = cash, float(cash)
         total = self._cash_seen
         positions = ledger.positions
         if not positions:
             return total
+        if len(positions) > _FEW and (valuation := self.valuation) is not None:
+            return valuation.equity(cash)
         if self._market.has_instruments:
             for worth in self.values.values():
                 total += worth
@@ -102,13 +101,12 @@ class LedgerView:
 
         One never marked counts at cost, and so does one in a currency of which no rate is known.
         """
-        valuation = self.valuation
-        if valuation is not None:
-            return valuation.values
         values: dict[str, float] = {}
         positions = self._ledger.positions
         if not positions:
             return values
+        if len(positions) > _FEW and (valuation := self.valuation) is not None:
+            return valuation.values
         marks, market = self._market.marks, self._market
         for sid, position in positions.items():
             if not market.has_instruments and sid in marks:
@@ -171,6 +169,8 @@ class LedgerView:
     @property
     def ordered(self) -> float:
         """An amount that the orders at work do not exceed, at the highest of their prices; infinite where unknown."""
+        if not self._working:
+            return 0.0
         return inf if self._ordered is None else self._ordered.most()
 
     @property
