@@ -162,9 +162,11 @@ class LedgerView:
 
     def orders_for(self, sid: str) -> Sequence[Order]:
         """Return the orders at work for one symbol, as in `orders`."""
+        there = self._working.get(sid)
+        if there is None:
+            return ()
         owner = self._algorithm
-        orders = (each.order for each in self._working.get(sid, ()))
-        return tuple(order for order in orders if owner is None or order.algorithm == owner)
+        return tuple(each.order for each in there if owner is None or each.order.algorithm == owner)
 
     @property
     def ordered(self) -> float:
