@@ -1,4 +1,4 @@
-"""What trading costs beyond the price: commission and slippage.
+"""Commission and slippage of fills.
 
 All arithmetic is exact but for one division. With a quote ``p``, a side's sign ``s`` (1 for a buy, -1 for a sell), a
 quantity ``q`` and the event's volume ``v``:
@@ -8,8 +8,9 @@ quantity ``q`` and the event's volume ``v``:
   well. The part of the volume is the model of zipline's ``VolumeShareSlippage``;
 - the commission is ``commission_per_trade``, plus ``q * commission_per_unit``, plus the amount ``|q * price|`` at
   ``commission_bps / 10000``; at least ``commission_min``, at most ``commission_max``. With ``commission_tiers``,
-  pairs of a bound and a rate in basis points, what of the amount is below the first bound pays the first rate, what is
-  between the first and the second the second rate, as tax brackets do; what is above the last pays ``commission_bps``;
+  pairs of a bound and a rate in basis points, the part of the amount below the first bound pays the first rate, the
+  part between the first and the second bound the second rate, as tax brackets do; the part above the last bound pays
+  ``commission_bps``;
 - a buy costs ``q * price + commission + slippage_per_trade``, a sell brings ``q * price`` less both.
 """
 
@@ -33,10 +34,11 @@ Tiers = tuple[tuple[Decimal, Decimal], ...]
 
 
 class Costs(msgspec.Struct, frozen=True, kw_only=True):
-    """What every fill pays: rates in basis points (hundredths of a percent), amounts in the account's currency.
+    """The commission and the slippage of each fill.
 
-    A partial fill is a trade of its own. ``slippage_impact`` is the fraction of the price that a fill of all of an
-    event's volume moves it by; an event without ``volume`` has none.
+    Rates are in basis points (hundredths of a percent), amounts in the account's currency. A partial fill is a trade of
+    its own. ``slippage_impact`` is the fraction by which a fill of all of an event's volume moves the price; an event
+    without ``volume`` has none.
     """
 
     commission_bps: Decimal = _ZERO
@@ -50,12 +52,12 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     slippage_impact: Decimal = _ZERO
 
     def __bool__(self) -> bool:
-        """Whether anything costs anything."""
+        """Whether any rate or amount is set."""
         return any(value for name, value in msgspec.structs.asdict(self).items() if name != "commission_max")
 
     @property
     def is_proportional(self) -> bool:
-        """Whether there is nothing but rates of the amount and amounts per trade."""
+        """Whether all costs are rates of the amount or amounts per trade."""
         return self.linear and not self.commission_per_unit and not self.slippage_impact
 
     @property
@@ -65,19 +67,19 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def per_trade(self) -> Decimal:
-        """What a fill costs whatever its size."""
+        """The commission and the slippage of a fill that do not depend on its size."""
         return EXACT.add(self.commission_per_trade, self.slippage_per_trade)
 
     @property
     def commission_rate(self) -> Decimal:
-        """The commission's part that grows with the amount, as a fraction of it."""
+        """The commission as a fraction of the amount."""
         return EXACT.multiply(self.commission_bps, _BPS)
 
     def price(self, side: Side, quote: Decimal, share: Decimal = _ZERO) -> Decimal:
         """Return the price at which an order fills against a quote.
 
         Args:
-            side: of the order.
+            side: the side of the order.
             quote: the price of the market.
             share: the part of the event's volume that is filled, from 0 to 1; see `volume_share`.
         """
@@ -94,7 +96,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
         return EXACT.add(quote, worse) if side == "buy" else EXACT.subtract(quote, worse)
 
     def commission(self, amount: Decimal, quantity: Decimal) -> Decimal:
-        """Return the commission for an amount traded, in the account's currency, and the quantity of it."""
+        """Return the commission of an amount traded, in the account's currency, of so many units."""
         amount = amount.copy_abs()  # `abs` would round to the digits of a context that is not ours
         tiered = _ZERO
         if self.commission_tiers:
@@ -110,7 +112,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
         return commission
 
     def _tiered(self, amount: Decimal) -> tuple[Decimal, Decimal]:
-        """Return what an amount pays in the tiers, and what of it is above them."""
+        """Return the commission of an amount in the tiers, and the part of the amount above them."""
         paid = below = _ZERO
         for bound, rate in self.commission_tiers:
             part = EXACT.subtract(min(amount, bound), below)

@@ -1,4 +1,4 @@
-"""What authors of parts test their parts with; nothing here is imported by a running system.
+"""Contracts as tests to subclass, and fakes, for authors of parts; a running system imports none of it.
 
 A contract is a class to subclass in a test module, and pytest finds the checks::
 

@@ -1,4 +1,4 @@
-"""An account that says what a test wants it to say."""
+"""An account of plain fields, for tests of portfolios and risk parts."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -37,12 +37,12 @@ class FakeAccount(msgspec.Struct, kw_only=True):
 
     @property
     def values(self) -> Mapping[str, float]:
-        """The value of each position at its mark."""
+        """The value of each position at its mark, by symbol."""
         return {sid: units * self.worth(sid) if sid in self.marks else 0.0 for sid, units in self.positions.items()}
 
     @property
     def equity(self) -> float:
-        """All cash, and all positions at their marks."""
+        """All cash, reserved or not, and all positions at their marks."""
         return self.cash + added(self.pending.values()) + self.margin + added(self.values.values())
 
     def worth(self, sid: str, price: float | None = None) -> float:

@@ -24,7 +24,7 @@ class AlgorithmContract(ListeningContract):
     kind: ClassVar[str] = "algorithm"
 
     def test_orders_have_time_to_fill(self) -> None:
-        """No signal's ``until`` is over when it is given."""
+        """Signals end after the event at which they are given: ``until`` is later than its ``ts``."""
         made = self.make()
         for number, event in enumerate(self.questions()):
             for answer in self._read(self._answered(made, number, event), number, event):

@@ -37,7 +37,7 @@ class AskedContract(Contract):
 
     @abstractmethod
     def ask(self, made: Made, question: Any) -> Any:
-        """Ask the part, and give its answer as it is."""
+        """Ask the part a question, and return its answer as it is."""
 
     @abstractmethod
     def read(self, answer: Any) -> Sequence[Any]:
@@ -48,7 +48,7 @@ class AskedContract(Contract):
         """
 
     def named(self, number: int, question: Any) -> str:
-        """Name a question in a message."""
+        """Return the name of a question, for messages."""
         return f"question {number + 1} ({question!r:.60})"
 
     def exercise(self, made: Made) -> None:
@@ -59,7 +59,7 @@ class AskedContract(Contract):
     # -- the checks
 
     def test_input_is_not_changed(self) -> None:
-        """What the part is given is afterwards as it was, however deep."""
+        """The part changes nothing of what it is given, nested values included."""
         made, given, before = self.make(), self.questions(), self.questions()
         for number, question in enumerate(given):
             self._asked(made, number, question)
@@ -70,7 +70,7 @@ class AskedContract(Contract):
             )
 
     def test_no_wall_clock(self) -> None:
-        """The part does not read the clock: a backtest would decide otherwise than the session did."""
+        """The part does not read the clock: a backtest would else decide otherwise than the session."""
         self._without("clock", "take the time from what the part is given, its `ts` in nanoseconds UTC")
 
     def test_no_global_randomness(self) -> None:
@@ -87,7 +87,7 @@ class AskedContract(Contract):
         )
 
     def test_parts_share_nothing(self) -> None:
-        """Two parts at work at a time do not notice each other."""
+        """Two parts that are at work at the same time answer as each does alone."""
         alone = self._repeatable()
         one, other = self.make(), self.make()
         together = []
@@ -102,7 +102,7 @@ class AskedContract(Contract):
         )
 
     def test_goes_on_from_any_snapshot(self) -> None:
-        """A part made anew and given a snapshot goes on as the one that gave it, wherever that was."""
+        """A new part that restores a snapshot answers as the part that gave it, at whichever question."""
         made = self.make()
         has = [name for name in ("snapshot", "restore") if callable(getattr(made.live, name, None))]
         must(len(has) != 1, f"it has `{''.join(has)}` alone: define both `snapshot` and `restore`, or neither")
@@ -152,7 +152,7 @@ class AskedContract(Contract):
                 raise AssertionError(f"to {self.named(number, question)} it answers {answer!r:.120}: {error}") from None
 
     def test_answers_stay_as_they_are(self) -> None:
-        """What was answered is not changed later."""
+        """The part does not change an answer after it has given it."""
         made = self.make()
         given = []
         for number, question in enumerate(self.questions()):
@@ -185,11 +185,11 @@ class AskedContract(Contract):
         )
 
     def seconds(self) -> float:
-        """Measure how long a question takes on average, in seconds, in the quickest of some runs."""
+        """Return how many seconds a question takes on average, in the quickest of some runs."""
         return min(self._spent() for _ in range(_TRIES))
 
     def check(self, answer: Any) -> None:
-        """Check one thing that was answered.
+        """Check a single answer.
 
         Raises:
             TypeError, ValueError: it cannot be passed on.
@@ -204,7 +204,7 @@ class AskedContract(Contract):
     # -- how they are made
 
     def _run(self, questions: Sequence[Any] | None = None) -> list[bytes | None]:
-        """Ask a new part all questions, and give what it said to each, comparable; None for nothing."""
+        """Ask a new part all questions, and return its answers in a form that compares; None for no answer."""
         made = self.make()
         return [
             self._asked(made, number, question)
@@ -262,7 +262,7 @@ class AskedContract(Contract):
             ) from error
 
     def _timed(self) -> dict[int, float]:
-        """Ask once, and give the seconds of what took too long."""
+        """Ask all questions once, and return the seconds of those that took too long."""
         made = self.make()
         slow = {}
         for number, question in enumerate(self.questions()):
@@ -298,7 +298,7 @@ def plain_number(what: str, value: Any) -> None:
 
 
 def copies(given: Iterable[Any]) -> list[Any]:
-    """Copy what a part is given, so that nothing is shared with what others are given."""
+    """Return a deep copy of what a part is given, which shares nothing with that of other parts."""
     return [deepcopy(each) for each in given]
 
 

@@ -1,4 +1,4 @@
-"""A venue that misbehaves on purpose, and the checks that a broker part must pass at it.
+"""The contract of brokers as tests to subclass, and a venue in memory that fails in the ways in which venues fail.
 
 Subclass `BrokerContract` in a test module, and pytest runs every check::
 
@@ -47,7 +47,7 @@ class PlacedOrder(msgspec.Struct):
 
 
 class FakeVenue:
-    """A venue in memory that does what venues do on a bad day.
+    """A venue in memory, with faults that a test switches on.
 
     Args:
         dedupe: whether a client order id that is known already is answered with the order there is.
@@ -87,12 +87,12 @@ class FakeVenue:
         self._late: list[PlacedOrder] = []
 
     def step(self, name: str) -> None:
-        """Note that a step is reached; a broker may report its own steps here to be crashed there too."""
+        """Note that a step is reached, at which a test may crash the broker; brokers may report steps of their own."""
         if self.interrupt is not None:
             self.interrupt(name)
 
     def place(self, client_id: str, intention: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Place an order and give its state.
+        """Place an order, and return its state.
 
         Raises:
             TimeoutError: no answer came; the order may or may not have arrived.
@@ -161,18 +161,18 @@ class FakeVenue:
 
 
 class BrokerContract:
-    """The checks; a subclass says how its broker is made. Each failure says what to change.
+    """The checks of a broker; a subclass makes the broker. Each failure says what to change.
 
     A broker is made anew in the same folder after each crash. One that has a ``close`` method is closed when its
     process is meant to have ended: ``close`` must let go of files, and must not make up for what was not written.
     """
 
     def broker(self, venue: FakeVenue, folder: Path) -> Broker:
-        """Make the broker under test: it trades at the venue, and keeps what it must not forget in the folder."""
+        """Return the broker under test, which trades at the venue and keeps its durable state in the folder."""
         raise NotImplementedError("define broker(self, venue, folder) and return the broker under test")
 
     def test_submitted_twice_is_placed_once(self, tmp_path: Path) -> None:
-        """Submitting an id again places nothing."""
+        """An id that is submitted twice is one order."""
         for dedupe in (True, False):
             with _Run(self, FakeVenue(dedupe=dedupe), tmp_path / str(dedupe)) as run:
                 run.settle("a:1:0")
@@ -180,7 +180,7 @@ class BrokerContract:
                 run.placed_once("a:1:0", "after it was submitted twice: look the id up in what was kept before sending")
 
     def test_id_is_the_client_order_id(self, tmp_path: Path) -> None:
-        """The venue gets the decision's id and the order as it was decided."""
+        """The venue receives the decision's id as client order id, and the order as it was decided."""
         with _Run(self, FakeVenue(), tmp_path / "run") as run:
             run.settle("a:1:0")
             _must(len(run.venue.orders) == 1, f"one order was placed {len(run.venue.orders)} times: send it once")
@@ -202,7 +202,7 @@ class BrokerContract:
         self._unsure(tmp_path, ("timeout_before", "timeout_after"), "after a timeout")
 
     def test_late_arrival(self, tmp_path: Path) -> None:
-        """An order that arrives after it was asked for and sent again is the same order to the venue."""
+        """An order that arrives late, after a query and a second submission, is the same order at the venue."""
         with _Run(self, FakeVenue(), tmp_path / "run") as run:
             run.venue.plan = ["late"]
             run.settle("a:1:0")
@@ -215,7 +215,7 @@ class BrokerContract:
             )
 
     def test_no_answer_is_not_a_no(self, tmp_path: Path) -> None:
-        """Where the venue cannot be asked, nothing is sent again."""
+        """While the venue answers no queries, no order is sent again."""
         with _Run(self, FakeVenue(dedupe=False, queries=False), tmp_path / "run") as run:
             run.venue.plan = ["lost_reply"]
             settled = [run.submit("a:1:0") for _ in range(3)]
@@ -227,7 +227,7 @@ class BrokerContract:
             )
 
     def test_restart_at_every_step(self, tmp_path: Path) -> None:
-        """Wherever the process ends, the order is placed once when it is submitted again."""
+        """An order is placed once when it is submitted again after a crash, at whichever step that was."""
         for dedupe in (True, False):
             for again in (False, True):
                 for step in range(_MOST_STEPS):
@@ -245,7 +245,7 @@ class BrokerContract:
                         break
 
     def test_query_tells_the_truth(self, tmp_path: Path) -> None:
-        """A query gives the venue's state now, also after a restart, and never makes one up."""
+        """A query returns the venue's present state, after a restart as well."""
         states: tuple[State, ...] = ("open", "filled", "cancelled")
         with _Run(self, FakeVenue(), tmp_path / "run") as run:
             run.settle("a:1:0")
@@ -265,13 +265,13 @@ class BrokerContract:
             )
 
     def test_unknown_id_is_none(self, tmp_path: Path) -> None:
-        """An id that nobody submitted gives None."""
+        """A query of an id that nobody submitted returns None."""
         with _Run(self, FakeVenue(), tmp_path / "run") as run:
             answer = run.broker.query("nobody:1:0")
             _must(answer is None, f"query of an id that the venue does not know gives {answer!r}: return None")
 
     def test_refused_is_reported_and_not_retried(self, tmp_path: Path) -> None:
-        """A refusal is kept, told, and final."""
+        """A refusal is kept and told, and the order is not sent again."""
         with _Run(self, FakeVenue(), tmp_path / "run") as run:
             run.venue.plan = ["refuse"]
             run.settle("a:1:0")
@@ -289,7 +289,7 @@ class BrokerContract:
             )
 
     def test_two_ids_are_two_orders(self, tmp_path: Path) -> None:
-        """Orders that differ in nothing but the id are two."""
+        """Two ids are two orders, though all else is equal."""
         with _Run(self, FakeVenue(), tmp_path / "run") as run:
             for order_id in ("a:1:0", "a:1:1"):
                 run.settle(order_id)
@@ -300,7 +300,7 @@ class BrokerContract:
             )
 
     def test_seeded_misbehaviour(self, tmp_path: Path) -> None:
-        """Whatever mix of faults and crashes, each order is placed once."""
+        """Each order is placed once in seeded mixes of faults and crashes."""
         for seed in range(_SEEDS):
             dedupe = bool(seed % 2)
             # An order that arrives late at a venue that does not dedupe is beyond what any broker can help.
@@ -327,7 +327,7 @@ class BrokerContract:
 
 
 class _Run:
-    """A venue, and the brokers that are started and crash at it."""
+    """A venue with the brokers that a test starts and crashes."""
 
     def __init__(self, contract: BrokerContract, venue: FakeVenue, folder: Path) -> None:
         folder.mkdir()
@@ -347,7 +347,7 @@ class _Run:
         self.broker = self._contract.broker(self.venue, self._folder)
 
     def submit(self, order_id: str) -> bool:
-        """Submit once; False where the broker says that it does not know what became of the order."""
+        """Submit an order; return False where the broker says that the order's state is unknown."""
         try:
             self.broker.submit(_order(order_id))
         except VenueUnavailable:
@@ -357,7 +357,7 @@ class _Run:
         return True
 
     def settle(self, order_id: str) -> None:
-        """Submit until the broker is sure, as a session does that resends what is not confirmed."""
+        """Submit an order until its state is known, as a session does with orders that are not confirmed."""
         if not any(self.submit(order_id) for _ in range(_MOST_TRIES)):
             raise AssertionError(
                 f"submit still raises VenueUnavailable after {_MOST_TRIES} tries at a venue that answers: "
@@ -374,7 +374,7 @@ class _Run:
         return None if answer is None else answer.get("state")
 
     def crash_at(self, step: int, order_id: str, *, attempts: int) -> str | None:
-        """End the broker at its n-th step and start another; the name of the step, None where it has fewer."""
+        """Crash the broker at its n-th step and start another; return the step's name, None where there are fewer."""
         left = step
 
         def interrupt(name: str) -> None:

@@ -42,7 +42,7 @@ class CalendarContract(StartingContract):
     calendars: ClassVar[Sequence[str]] = ()
 
     def names(self) -> Sequence[str]:
-        """Return the names of calendars to ask for.
+        """Return names of calendars that the part knows.
 
         Raises:
             SkipTest: none is known.
@@ -61,7 +61,7 @@ class CalendarContract(StartingContract):
         return known[:_MOST]
 
     def exercise(self, made: Made) -> None:
-        """Ask for the hours of a calendar."""
+        """Ask the part for the hours of a calendar."""
         for name in self.names()[:1]:
             _hours(made.live, name)
 
@@ -94,7 +94,7 @@ class CalendarContract(StartingContract):
             )
 
     def test_breaks_are_within_sessions(self) -> None:
-        """Trading pauses while a session lasts, and goes on in the same one."""
+        """Each break lies within one session."""
         if not callable(getattr(self.make().live, "breaks", None)):
             skip("it has no `breaks`, so it trades from the opening of each session to its close")
         for name in self.names():
@@ -113,7 +113,7 @@ class CalendarContract(StartingContract):
                 )
 
     def test_gives_the_same_again(self) -> None:
-        """Another part gives the same sessions and breaks: a replay asks again, and must see what the run saw."""
+        """A second part returns the same sessions and breaks, as a replay must see those of the run."""
         for name in self.names():
             self._sessions(name)
             must(
@@ -135,7 +135,7 @@ class CalendarContract(StartingContract):
         self._without("randomness", "hours are known, not drawn")
 
     def test_unknown_names_are_refused(self) -> None:
-        """A name that it does not know is a `LookupError`, which says so."""
+        """An unknown name of a calendar raises a `LookupError` with that name."""
         try:
             found = [*self.make().live.sessions(_UNKNOWN)]
         except LookupError as error:
@@ -156,7 +156,7 @@ class CalendarContract(StartingContract):
         )
 
     def _sessions(self, name: str) -> Spans:
-        """Return the sessions of a calendar, for other checks to compare with.
+        """Return the sessions of a calendar.
 
         Raises:
             SkipTest: there is something wrong with them.
@@ -169,7 +169,7 @@ class CalendarContract(StartingContract):
         return sessions
 
     def _spans(self, name: str, method: str) -> Spans:
-        """Ask a new part for sessions or breaks."""
+        """Return the sessions or the breaks that a new part gives."""
         asked: Callable[[str], Iterable[Any]] = getattr(self.make().live, method)
         try:
             given = list(asked(name))

@@ -1,4 +1,4 @@
-"""All that can be found out about one part by trying it, as a program.
+"""All checks of one part, as a program; `intuition check` runs it.
 
 ``intuition check`` runs it in a process of its own, which it ends when it hangs: ``python -m`` this module, with the
 number of an open file descriptor and a `Job` as JSON. Each finding is one line of JSON there: ``check``, ``mark``
@@ -92,7 +92,7 @@ class Job(msgspec.Struct, frozen=True):
 
 
 def findings(job: Job) -> Iterator[Finding]:
-    """Try a part, and say what was found, one after the other."""
+    """Yield the findings about a part, one after the other."""
     yield {"begin": "import"}
     started = time.perf_counter()
     try:
@@ -137,7 +137,7 @@ def _methods() -> str:
 
 
 def course_of(job: Job) -> Iterator[Finding]:
-    """Run a part on a market of several symbols, and return all that it said."""
+    """Yield all answers of a part on a market of several symbols."""
     kind, factory = _loaded(job)
     contract = CONTRACTS.get(kind)
     if contract is None:
@@ -231,7 +231,7 @@ def _refused(contract: type[Contract], factory: Callable[[], Any], params: dict[
 
 
 def _enough(contract: type[Contract], factory: Callable[[], Any], params: dict[str, Any]) -> dict[str, Any]:
-    """Add a number where a part takes nothing without: a limit, say, that some risk is there to hold."""
+    """Return parameters with a number added, for parts that refuse to start without one, such as limits."""
     missing = missing_params(factory, params)
     names = [name for name in parameter_names(factory) or () if name not in params and name not in missing]
     for extra in ([], *([name] for name in names)):
@@ -281,7 +281,7 @@ def _found(check: str, mark: str, detail: str) -> Finding:
 
 
 class Looking:
-    """Looks at the main thread now and then, and ends the process where one call of a part takes longer than it may.
+    """A thread that ends the process where one call of a part takes longer than it may.
 
     Attributes:
         begun: what is tried at the moment.

@@ -1,4 +1,4 @@
-"""A strategy from parts at hand, without a configuration and without anything installed."""
+"""Engines of parts that are Python objects, without a configuration or an installed plugin."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -27,7 +27,7 @@ def strategy_of(
     fill: Fill = "next",
     costs: Costs = NO_COSTS,
 ) -> TradingEngine:
-    """Put parts together, and start them.
+    """Return an engine of parts, started.
 
     ``engine.step(event)`` takes a normalised event and gives the records that it led to. A part is called after its
     class: ``SmaCross`` is ``sma-cross``.

@@ -8,7 +8,7 @@ from intuition_core.testing.effects import observed
 
 
 class FakeBackend:
-    """A backend that has no session: it answers `initialize` with a channel and events with nothing.
+    """A backend without a session: `initialize` returns one channel, and events have no records.
 
     Attributes:
         calls: what was called, in order, as (method, arguments).
@@ -28,13 +28,13 @@ class FakeBackend:
         return method in ("initialize", "event")
 
     def call(self, method: str, *args: Any) -> Any:
-        """Take a call."""
+        """Answer a call."""
         self.calls.append((method, args))
         self.called.set()
         return ["quotes"] if method == "initialize" else []
 
     def close(self) -> None:
-        """Count."""
+        """Count how often the backend is closed."""
         self.closed += 1
 
 

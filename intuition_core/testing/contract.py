@@ -1,4 +1,4 @@
-"""The base of all contracts: making the part, and parameters that it must refuse."""
+"""The base of all contracts: the part is made, and must refuse bad parameters."""
 
 import inspect
 import logging
@@ -28,7 +28,7 @@ _log: Final = logging.getLogger(__name__)
 
 
 class Made(NamedTuple):
-    """A part that is initialised."""
+    """An initialised part."""
 
     live: Any
     answer: Any
@@ -69,7 +69,7 @@ class Contract:
     def make(
         self, params: Mapping[str, Any] | None = None, *, seed: int = SEED, account: Account | None = None
     ) -> Made:
-        """Make the part, and initialise it.
+        """Return a new part, initialised.
 
         Args:
             params: laid over those of the class.
@@ -105,7 +105,7 @@ class Contract:
         must(not missing, f"no `{'` and no `'.join(missing)}`: a part of kind {self.kind} defines {_listed(missing)}")
 
     def test_bad_parameters_are_refused(self) -> None:
-        """What is no parameter is refused when the part is initialised, by a message; what is taken also works."""
+        """Bad parameters are refused with a message when the part is initialised; parameters that are taken work."""
         declared = params_class(self.factory)
         if declared is None:
             skip("it declares no `Params`, so nothing can be said about its parameters")
@@ -121,7 +121,7 @@ class Contract:
                 self._try_parameter(name, value)
 
     def exercise(self, made: Made) -> None:
-        """Use the part a little, as its kind is used; it raises if the part does. A kind says how."""
+        """Use the part a little, as its kind is used; errors of the part are raised. Each kind has its own."""
 
     def _try_parameter(self, name: str, value: Any) -> None:
         shown = f"`{name} = {value!r}`"
@@ -162,7 +162,7 @@ def skip(reason: str) -> NoReturn:
 
 
 def spread(count: int, places: Iterable[int], *, most: int = 7) -> list[int]:
-    """Return places to look at more closely: some over the whole length, and some right after the given places.
+    """Return places in a sequence to check: some over its whole length, and some right after the given places.
 
     Args:
         count: how many there are.
@@ -182,7 +182,7 @@ def _told(error: Exception) -> str:
 def _timer(
     part: str, when: str, *, name: str | None = None, calendar: str | None = None, missed: Missed = "once"
 ) -> str:
-    """Check a timer that a part asks for, and give its name as a session would."""
+    """Check a timer that a part asks for, and return its name as a session does."""
     every = when.removeprefix("every ") if when.startswith("every ") else None
     called = name if name is not None else f"{part}.{when}"
     at = None if every is not None else when

@@ -1,4 +1,4 @@
-"""The answers of a part on a market of several symbols, in a form in which two processes can be compared."""
+"""The answers of a part on a market of several symbols, as text by which two processes are compared."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
@@ -65,7 +65,7 @@ def crowd(channels: Sequence[str] = (DEFAULT_CHANNEL,)) -> list[dict[str, Any]]:
 
 
 def course(kind: str, checked: Contract) -> Iterator[Said]:
-    """Run a part on that market, and yield its answers and the records that they cause, in order.
+    """Yield the answers of a part on that market and the records that they cause, in order.
 
     Args:
         kind: the part's kind; of one that decides nothing, nothing is given.

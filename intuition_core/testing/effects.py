@@ -48,7 +48,7 @@ class Call(NamedTuple):
 
 @contextmanager
 def observed(owner: str) -> Iterator[list[Call]]:
-    """Note what code of one package calls on this thread, by itself or through the standard library.
+    """Note the calls of one package's code on this thread, its own and those through the standard library.
 
     Calls are seen however the function was imported. What the standard library's logging reads of the clock is its
     own business. Of NumPy's shared generator, it is noted at the end that its state is another.
@@ -107,7 +107,7 @@ def _root(frame: FrameType) -> str:
 
 
 def _numpy_state() -> str | None:
-    """Return the state of NumPy's shared generator, if NumPy was imported by anybody."""
+    """Return the state of NumPy's shared generator; None where NumPy is not imported."""
     module = sys.modules.get(_NUMPY)
     if module is None:
         return None

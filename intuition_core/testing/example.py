@@ -1,4 +1,4 @@
-"""Parameters and events to try a part with about which nothing else is known."""
+"""Parameters and events with which any part can be tried."""
 
 import csv
 import socket
@@ -21,7 +21,7 @@ _COLUMNS: Final = ("ts", "sid", "open", "high", "low", "close", "volume")
 
 
 def example_params(kind: str, name: str, factory: Callable[[], Any], folder: Path) -> dict[str, Any]:
-    """Return parameters for parts that can do nothing without any; the files that they name are made in a folder.
+    """Return parameters for parts that need some; the files that these name are made in a folder.
 
     Recorded quotes are written for those sources of which the core knows what they read. A connector is pointed to a
     port of this machine at which nobody listens.
@@ -61,7 +61,7 @@ def example_events(channels: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def missing_params(factory: Callable[[], Any], given: Mapping[str, Any]) -> list[str]:
-    """Name the parameters that a part needs and that are not given."""
+    """Return the names of the parameters that a part needs and that are missing."""
     declared = params_class(factory)
     fields = () if declared is None else getattr(shapes.type_info(declared), "fields", ())
     return [field.encode_name for field in fields if field.required and field.encode_name not in given]

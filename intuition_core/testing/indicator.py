@@ -29,7 +29,7 @@ class IndicatorContract(ListeningContract):
     warmup: ClassVar[int | None] = None
 
     def check(self, answer: Any) -> None:
-        """Check a message: numbers, about a symbol or none, where neither prices are nor the indicator listens."""
+        """Check a message: a mapping whose numbers are finite, on a channel that the indicator does not hear."""
         if not isinstance(answer, Message):
             raise TypeError("an indicator gives Messages; a Signal is an algorithm's")
         super().check(answer)
@@ -45,7 +45,7 @@ class IndicatorContract(ListeningContract):
                 plain_number(f"its {name}", value)
 
     def test_says_something(self) -> None:
-        """The events that it is checked with are enough for a value."""
+        """The indicator has a value within the events of the contract."""
         must(
             any(said is not None for said in self._run()),
             "it said nothing at all: set `params` to a shorter window, or `quotes` to events that it has a value for",

@@ -45,7 +45,7 @@ class InstrumentsContract(StartingContract):
         return given
 
     def exercise(self, made: Made) -> None:
-        """Go through the rows."""
+        """Read all rows."""
         for _ in made.live.instruments():
             pass
 
@@ -61,7 +61,7 @@ class InstrumentsContract(StartingContract):
         must(bool(rows), "it gives no instruments: set `params` to some that it has instruments for")
 
     def test_numbers_are_exact(self) -> None:
-        """Lots, ticks and multipliers are what they seem: text, `Decimal`, or a float without a trace of rounding."""
+        """Lots, ticks and multipliers are text, `Decimal`, or floats that are written with few digits."""
         for number, row in enumerate(self._rows(), 1):
             for key, value in row.items():
                 must(
@@ -71,7 +71,7 @@ class InstrumentsContract(StartingContract):
                 )
 
     def test_gives_the_same_again(self) -> None:
-        """Another part with the same parameters gives the same table, in the same order."""
+        """A second part with the same parameters returns the same table, in the same order."""
         one, other = self._rows(), self._rows()
         for number, (first, then) in enumerate(zip(one, other, strict=False), 1):
             must(

@@ -64,11 +64,11 @@ class ListeningContract(AskedContract):
         return () if answer is None else answers(answer)
 
     def named(self, number: int, question: Any) -> str:
-        """Name an event."""
+        """Return the name of an event, for messages."""
         return f"event {number + 1} ({question.get('sid')} at {question.get('quote')})"
 
     def check(self, answer: Any) -> None:
-        """Check a signal, a wish to take orders back, or a message."""
+        """Check a signal, a `Cancel` or a message."""
         if isinstance(answer, Signal):
             if answer.side not in ("buy", "sell"):
                 raise ValueError(f"a signal's side is `buy` or `sell`, not {answer.side!r}")
@@ -100,7 +100,7 @@ class ListeningContract(AskedContract):
         )
 
     def test_unknown_fields_make_no_difference(self) -> None:
-        """Publishers send more than a part knows of; its answers are the same."""
+        """Fields that the part does not know change none of its answers."""
         more = {"x-note": "text", "x-levels": [[1.5, 2], [3.5, 4]], "x-nothing": None, "x-flag": True}
         self._compare(
             self._repeatable(),
@@ -123,7 +123,7 @@ class ListeningContract(AskedContract):
                     ) from error
 
     def test_no_look_ahead(self) -> None:
-        """A beginning of the events is answered as it is when more events follow."""
+        """The answers to the first events are the same whichever events follow."""
         whole = self._repeatable()
         for cut in spread(len(whole), [number for number, said in enumerate(whole) if said is not None]):
             self._compare(
@@ -134,7 +134,7 @@ class ListeningContract(AskedContract):
 
 
 def _plainly(check: Any, value: Any) -> None:
-    """Run a check of the core's, whose errors are for publishers, on what a part gave."""
+    """Run a check of the core on an answer, and raise its error in words for authors of parts."""
     try:
         check(value)
     except BadData as error:

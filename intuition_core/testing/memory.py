@@ -1,4 +1,4 @@
-"""A broker in memory, to trade with in tests."""
+"""A broker in memory, for tests."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +19,7 @@ class MemoryBroker:
         self._settled: dict[str, State] = {}
 
     def submit(self, order: Mapping[str, Any]) -> None:
-        """Place an order, once.
+        """Place an order; one that was placed before is not placed again.
 
         Raises:
             VenueUnavailable: the venue did not answer.

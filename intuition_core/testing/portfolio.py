@@ -64,7 +64,7 @@ class PortfolioContract(AskedContract):
         return () if answer is None else bets(answer)
 
     def named(self, number: int, question: Any) -> str:
-        """Name a signal."""
+        """Return the name of a signal, for messages."""
         signal, account = question
         return f"signal {number + 1} ({signal.side} {signal.sid} at {signal.quote}, cash {account.cash})"
 
@@ -84,16 +84,16 @@ class PortfolioContract(AskedContract):
             )
 
     def test_no_cash_is_no_failure(self) -> None:
-        """An account without cash, or without anything, is met without an exception and with sane bets."""
+        """The part raises nothing for an account without cash or equity, and its bets are within bounds."""
         poor = (FakeAccount(cash=0.0), FakeAccount(cash=1e-9), FakeAccount(cash=0.0, positions={"IBM": 1.0}))
         self._all_are_bets((Signal("IBM", "buy", 100.0, **edge), account) for account in poor for edge in _EDGES)
 
     def test_odd_edges_are_no_failure(self) -> None:
-        """An edge that is certain, nothing, or half given is met without an exception and with sane bets."""
+        """The part raises nothing for edges that are certain, zero or incomplete, and its bets are within bounds."""
         self._all_are_bets((Signal("IBM", "buy", 100.0, **edge), FakeAccount()) for edge in _ODD_EDGES)
 
     def test_releases_are_bets(self) -> None:
-        """Where it sizes sells, too, what it answers are bets."""
+        """A part with `release` answers sells with bets."""
         made = self.make()
         if not callable(getattr(made.live, "release", None)):
             skip("it has no `release`: a sell closes the position")
@@ -109,7 +109,7 @@ class PortfolioContract(AskedContract):
                 ) from error
 
     def test_bets_of_its_own_are_whole(self) -> None:
-        """Where it is shown quotes, its bets name a symbol and a side, and buy for no more than the cash there is."""
+        """Bets of `observe` name a symbol and a side, and buy for no more than the cash that is available."""
         made = self.make()
         observe = getattr(made.live, "observe", None)
         if not callable(observe):
@@ -143,7 +143,7 @@ class PortfolioContract(AskedContract):
 
 
 def _account(number: int, event: dict[str, Any]) -> FakeAccount:
-    """Return an account of one of several kinds: fresh, invested, or with orders at work and closed trades."""
+    """Return an account: new, invested, or with orders at work and closed trades."""
     sid, quote, ts = event["sid"], event["quote"], event["ts"]
     marks = {"IBM": 120.0, "MSFT": 26.0, sid: quote}
     if number % 3 == 0:

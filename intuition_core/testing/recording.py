@@ -1,4 +1,4 @@
-"""Real recorded quotes, few enough to go through many times in a second."""
+"""Recorded daily bars of two symbols, few enough for many runs a second."""
 
 import csv
 from functools import cache

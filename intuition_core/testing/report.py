@@ -29,11 +29,11 @@ class ReportContract(Contract):
     kind: ClassVar[str] = "report"
 
     def histories(self) -> dict[str, History]:
-        """Return histories to report on, by a name that says what is special about each."""
+        """Return histories to report on, by names that say what is special about each."""
         return {"recorded": recorded_history(), "empty": empty_history(), "one day": recorded_history(days=1)}
 
     def exercise(self, made: Made) -> None:
-        """Compute the figures."""
+        """Compute the figures of a history."""
         made.live.metrics(recorded_history())
 
     # -- the checks
@@ -66,7 +66,7 @@ class ReportContract(Contract):
             )
 
     def test_writes_a_file(self) -> None:
-        """It writes one file, where it was told to, whatever happened in the run, and the same one again."""
+        """The report writes one file at the path that it is given, and the same bytes a second time."""
         for name, history in self.histories().items():
             with tempfile.TemporaryDirectory() as folder:
                 first = self._written(name, history, Path(folder, "report"))
@@ -74,7 +74,7 @@ class ReportContract(Contract):
             must(first == again, f"two reports on the history `{name}` differ: leave out when and where it is written")
 
     def test_history_is_not_changed(self) -> None:
-        """The history is afterwards as it was: other reports look at it, too."""
+        """The report changes nothing of the history, which other reports read, too."""
         made, history = self.make(), recorded_history()
         made.live.metrics(history)
         with tempfile.TemporaryDirectory() as folder:

@@ -58,7 +58,7 @@ class RiskContract(AskedContract):
         return made.live.check(order, account)
 
     def read(self, answer: Any) -> Sequence[Order | Rejection]:
-        """Return the answer."""
+        """Return the answer as the core reads it."""
         if isinstance(answer, Rejection):
             check_text("a Rejection's reason", answer.reason)
             if not answer.reason.strip():
@@ -68,7 +68,7 @@ class RiskContract(AskedContract):
         return (answer,)
 
     def named(self, number: int, question: Any) -> str:
-        """Name an order."""
+        """Return the name of an order, for messages."""
         order, account = question
         size = f"{order.cash} in cash" if order.quantity is None else f"{order.quantity} units"
         return f"order {number + 1} ({order.side} {size} of {order.sid}, cash {account.cash})"
@@ -76,7 +76,7 @@ class RiskContract(AskedContract):
     # -- the checks
 
     def test_never_enlarges(self) -> None:
-        """What is let pass is the order, or less of it: the same symbol and side, for no more."""
+        """An order that passes has the symbol and the side of the order asked about, and is not larger."""
         made = self.make()
         for number, question in enumerate(self.questions()):
             order = question[0]
@@ -96,7 +96,7 @@ class RiskContract(AskedContract):
                 )
 
     def test_lets_pass_what_it_is_not_asked_about(self) -> None:
-        """With `opening_only` it is not asked about orders that close a position; asked, it would let them pass."""
+        """A part with `opening_only` lets orders that close a position pass."""
         made = self.make()
         if not getattr(made.live, "opening_only", False):
             return
@@ -111,7 +111,7 @@ class RiskContract(AskedContract):
                 )
 
     def test_asked_again_lets_no_more_through(self) -> None:
-        """Asked the same again at once, it lets no more through; a limit of how often may let less through."""
+        """A second order like the first is let through for no more than the first."""
         made = self.make()
         for number, (question, again) in enumerate(zip(self.questions(), self.questions(), strict=True)):
             first, second = (

@@ -43,7 +43,7 @@ class SourceContract(Contract):
         ]
 
     def exercise(self, made: Made) -> None:
-        """Read a few events."""
+        """Read the first events."""
         if not self.live:
             for _ in islice(made.live.events(), _EXERCISE):
                 pass
@@ -83,12 +83,12 @@ class SourceContract(Contract):
             skip("it gives no bars, which would say when they began")
 
     def test_reads_the_same_again(self) -> None:
-        """Another source with the same parameters gives the same events."""
+        """A second source with the same parameters gives the same events."""
         self._must_be_recorded()
         self._same(self.events(), self.events(), "another source with the same parameters gives other events")
 
     def test_no_wall_clock(self) -> None:
-        """A recording does not depend on when it is read."""
+        """The source does not read the clock."""
         self._must_be_recorded()
         self._without("clock", "give the time at which the market said it; leave it out where it is not known")
 
@@ -97,7 +97,7 @@ class SourceContract(Contract):
         self._without("randomness", "draw from a `random.Random` of its own, with a seed as a parameter")
 
     def test_batches_are_the_events(self) -> None:
-        """What ``batches()`` gives are the events of ``events()``, as the core would have normalised them."""
+        """The events of ``batches()`` are those of ``events()``, normalised."""
         made = self.make()
         if not callable(getattr(made.live, "batches", None)):
             skip("it has no `batches`, so it is slower with many events than it could be")
@@ -120,7 +120,7 @@ class SourceContract(Contract):
         must(len(given) == count, f"`batches()` gives {len(given)} events, and `events()` {count}: give the same")
 
     def test_start_and_end_are_honoured(self) -> None:
-        """From ``start`` on, up to ``end`` and not with it, it gives what it gives without them."""
+        """With ``start`` and ``end`` the source gives its events from ``start`` on and before ``end``."""
         names = parameter_names(self.factory) or ()
         if not {"start", "end"}.intersection(names):
             skip("it does not take `start` and `end`, so the core leaves out what is not asked for")
@@ -142,7 +142,7 @@ class SourceContract(Contract):
                 )
 
     def test_symbols_are_honoured(self) -> None:
-        """With ``symbols`` it gives their events and no others, as it gives them without."""
+        """With ``symbols`` the source gives the events of these symbols alone, unchanged."""
         if "symbols" not in (parameter_names(self.factory) or ()):
             skip("it does not take `symbols`, so the core leaves out what is not asked for")
         self._must_be_recorded()
@@ -155,7 +155,7 @@ class SourceContract(Contract):
             must(not others, f'with `symbols = ["{sid}"]` it also gives {", ".join(map(str, others))}')
 
     def test_progress_is_a_fraction(self) -> None:
-        """``progress()`` goes from 0 to 1 and never back, or says None."""
+        """``progress()`` rises from 0 to 1, or is None."""
         made = self.make()
         progress = getattr(made.live, "progress", None)
         if progress is None:
@@ -213,5 +213,5 @@ def _no_clock() -> int:
 
 
 def _exactly(event: dict[str, Any], expected: dict[str, Any]) -> bool:
-    """Return whether two events are equal in values and types: 1 is not 1.0 to those who read them."""
+    """Return whether two events are equal in values and in types: 1 and 1.0 differ."""
     return event == expected and all(type(event[key]) is type(value) for key, value in expected.items())

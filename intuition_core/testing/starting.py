@@ -17,7 +17,7 @@ class StartingContract(Contract):
     asked: ClassVar[str]
 
     def test_initialize_takes_parameters_alone(self) -> None:
-        """There is no account yet when the part is asked, and so no context."""
+        """`initialize` takes parameters and no context: there is no account yet."""
         initialize = getattr(self.factory(), "initialize", None)
         if initialize is None:
             skip("it has no `initialize`, so it takes no parameters")

@@ -1,28 +1,29 @@
-"""Which prices of an event an order may have, and which of them it gets.
+"""The prices of an event at which an order may fill (`seen`), and the price at which it fills (`reached`).
 
-An event is known at its ``ts``. Without a ``start`` it is a quote: one price at ``ts``. With one it is a bar: its
-``open`` was traded at ``start``, its ``high`` and ``low`` somewhere between, its ``quote`` at ``ts``. An order may have
-what was traded after its ``since`` and no later than its end (`seen`):
+An event is known at its ``ts``. Without a ``start`` it is a quote: one price at ``ts``. With a ``start`` it is a bar:
+its ``open`` was traded at ``start``, its ``high`` and ``low`` somewhere between, its ``quote`` at ``ts``. `seen`
+returns the prices that were traded after the order's ``since`` and no later than its end:
 
 - of a bar that begins at ``since`` or later, every price;
-- of one that begins before and ends after it, the close alone, and of its volume the share of the time that is left;
+- of a bar that begins before ``since`` and ends after it, the close alone, and of its volume the share of the time
+  that is left;
 - of a bar that ends after the order's end and begins before it, the open alone;
 - of an event whose ``ts`` is ``since`` or earlier, nothing, whenever it comes.
 
 A close is the ``ask`` for a buy and the ``bid`` for a sell, where the event has them. ``since`` is None under rules 1,
 by which every price of every event counts, and a missing ``open`` is the quote.
 
-Which of these prices an order gets (`reached`), written for a buy; a sell mirrors it:
+`reached` returns the price at which the order fills; for a buy (a sell mirrors it):
 
-- a market order gets the open;
-- a limit order at ``L`` gets the open if that is at most ``L``, else ``L`` if the low is at most ``L``;
-- a stop order at ``S`` is triggered if the high is at least ``S``, and gets the higher of the open and ``S``;
+- a market order fills at the open;
+- a limit order at ``L`` fills at the open if that is at most ``L``, else at ``L`` if the low is at most ``L``;
+- a stop order at ``S`` is triggered if the high is at least ``S``, and fills at the higher of the open and ``S``;
 - a stop-limit order that is triggered is a limit order from the next bar on. In the bar that triggers it, it is a limit
-  order if the open is at least ``S``; else it gets ``S`` if that is at most ``L``: what the market did within the
-  bar after it reached ``S`` nobody knows.
+  order if the open is at least ``S``; else it fills at ``S`` if ``S`` is at most ``L``, as the course of prices within
+  the bar is unknown.
 
-A bar that does not say its open may have jumped past a price: a market order gets the close then, a limit order its
-limit, and a stop order the high.
+The price may have jumped within a bar that does not say its open: a market order fills at the close of such a bar, a
+limit order at its limit, and a stop order at the high.
 """
 
 import math
@@ -40,7 +41,7 @@ _FINEST: Final = Decimal("1e-12")
 
 
 class Bar(NamedTuple):
-    """What an order may have of an event.
+    """The prices and the volume of an event at which an order may fill.
 
     ``open`` is None where it is not said; ``share`` is the part of the event's volume, from 0 to 1, that was traded
     while the order was there; ``start`` is when the open was traded, None where that was not after the order's
@@ -64,12 +65,12 @@ class Bar(NamedTuple):
 
     @classmethod
     def at(cls, price: float, volume: Decimal | None = None, share: Fraction = Fraction(1)) -> "Bar":
-        """Return a bar of one price."""
+        """Return a bar whose prices are all the same."""
         return cls(price, price, price, price, volume, share)
 
     @property
     def traded(self) -> Decimal | None:
-        """How much was traded while the order was there; None where the event does not say how much there was."""
+        """The volume that was traded while the order was open; None where the event has no volume."""
         if self.volume is None or self.share == 1:
             return self.volume
         part = EXACT.multiply(self.volume, Decimal(self.share.numerator))
@@ -77,7 +78,7 @@ class Bar(NamedTuple):
 
 
 class Reached(NamedTuple):
-    """What an order comes to in a bar: its price, None for none; whether its stop is triggered; whether at the open."""
+    """The price of a fill in a bar, None without a fill; whether the stop is triggered; whether it fills at the open."""
 
     price: float | None
     triggered: bool = False
@@ -91,7 +92,7 @@ def close_of(data: Data, side: Side) -> float:
 
 
 def price_of(data: Data, side: Side, since: int | None) -> float:
-    """Return the price that a market order gets at an event after its ``since``; None as in `seen`."""
+    """Return the price at which a market order fills at an event after its ``since``; None for rules 1."""
     if since is None:
         return data["open"] if "open" in data else data["quote"]  # type: ignore[no-any-return]  # a price, by `Data`
     start = data.get("start")
@@ -101,7 +102,7 @@ def price_of(data: Data, side: Side, since: int | None) -> float:
 
 
 def outside(data: Data, price: float) -> str | None:
-    """Return that a price is outside of an event's range, bid and ask included; None where it is within."""
+    """Return a sentence on a price outside of an event's range, bid and ask included; None where it is within."""
     prices = [data[key] for key in (*_BAR_KEYS, "quote", "bid", "ask") if key in data]
     low, high = min(prices), max(prices)
     if low <= price <= high:
@@ -116,7 +117,7 @@ def loses_open(data: Data) -> bool:
 
 
 def seen(data: Data, side: Side, *, since: int | None, end: int | None = None, traded: int | None = None) -> Bar | None:
-    """Return what an order may have of an event; None for nothing.
+    """Return the prices and the volume of an event at which an order may fill; None where it cannot.
 
     Args:
         data: the event.
@@ -151,11 +152,11 @@ def seen(data: Data, side: Side, *, since: int | None, end: int | None = None, t
 
 
 def reached(order: Order, bar: Bar, *, triggered: bool = False) -> Reached:
-    """Return the price that an order gets in a bar, and whether it is triggered by then.
+    """Return the price at which an order fills in a bar, and whether its stop is triggered.
 
     Args:
-        order: what is to be traded.
-        bar: what it may have.
+        order: the order.
+        bar: the prices at which it may fill, from `seen`.
         triggered: whether an earlier bar has triggered its stop.
     """
     limit, stop = order.limit, order.stop
@@ -186,7 +187,7 @@ def _at_limit(limit: float, bar: Bar, *, buying: bool, triggered: bool) -> Reach
 
 
 def _volume(sent: object) -> Decimal | None:
-    """Read a volume, which is passed on as it was sent; one that is no number of units says nothing."""
+    """Return the volume of an event; None where its field is no number of units from 0 on."""
     if isinstance(sent, bool) or not isinstance(sent, int | float | str):
         return None
     try:
