@@ -68,7 +68,8 @@ class _Block:
 
     def _round(self, floor: float) -> None:
         """Round the numbers for sums of another power of two."""
-        numbers, middle, most, tie = list(self.numbers.values()), 1.5 * floor, 0.5 * floor, floor * _HALF_PLACE
+        numbers, most, tie = list(self.numbers.values()), 0.5 * floor, floor * _HALF_PLACE
+        middle = 1.5 * floor  # a float this large has the last place of a sum, and leaves room on both sides
         rounded = [(number + middle) - middle for number in numbers]
         pairs = zip(numbers, rounded, strict=True)
         sound = [near for number, near in pairs if -most < number < most and abs(number - near) != tie]
@@ -77,17 +78,18 @@ class _Block:
         self.down = reduce(add, [near for near in sound if near < 0.0], 0.0)
         self._bound()
 
-    def count(self, number: float, sign: float) -> None:
-        """Add a number to those that are rounded, or with a sign of -1 take it off."""
+    def count(self, *changes: tuple[float, int]) -> None:
+        """Add numbers to those that are rounded, each with 1, or take them off with -1."""
         floor = self.floor
-        middle = 1.5 * floor  # a float this large has the last place of a sum, and leaves room on both sides
-        rounded = (number + middle) - middle
-        if not -0.5 * floor < number < 0.5 * floor or abs(number - rounded) == floor * _HALF_PLACE:
-            self.odd += 1 if sign > 0.0 else -1
-        elif rounded > 0.0:
-            self.up += sign * rounded
-        else:
-            self.down += sign * rounded
+        middle, most, tie = 1.5 * floor, 0.5 * floor, floor * _HALF_PLACE
+        for number, sign in changes:
+            rounded = (number + middle) - middle
+            if not -most < number < most or abs(number - rounded) == tie:
+                self.odd += sign
+            elif rounded > 0.0:
+                self.up += sign * rounded
+            else:
+                self.down += sign * rounded
         self._bound()
 
     def _bound(self) -> None:
@@ -132,12 +134,12 @@ class OrderedSum:
             if block is None or len(block.numbers) >= _SIZE:
                 self._blocks.append(block := _Block({}))
             self._where[key] = block
+            if block.floor > 0.0:
+                block.count((number, 1))
         elif block.floor > 0.0:
-            block.count(block.numbers[key], -1.0)
+            block.count((block.numbers[key], -1), (number, 1))
         block.numbers[key] = number
         block.since = math.nan
-        if block.floor > 0.0:
-            block.count(number, 1.0)
 
     def remove(self, key: str) -> None:
         """Remove a number; one that is not there changes nothing."""
@@ -149,7 +151,7 @@ class OrderedSum:
         if not block.numbers:
             self._blocks.remove(block)
         elif block.floor > 0.0:
-            block.count(number, -1.0)
+            block.count((number, -1))
 
     def after(self, total: float) -> float:
         """Return a number with all numbers added to it, one after the other."""

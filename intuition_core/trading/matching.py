@@ -78,7 +78,7 @@ class Bar(NamedTuple):
 
 
 class Reached(NamedTuple):
-    """The price of a fill in a bar, None without a fill; whether the stop is triggered; whether it fills at the open."""
+    """The price of a fill in a bar, None without a fill; whether the stop is triggered; whether it is the open."""
 
     price: float | None
     triggered: bool = False
