@@ -45,6 +45,7 @@ FIRST_PARTY: Final = {
     ("command", "broker"): "intuition-connector-mqtt",
     ("command", "compare"): "intuition-compare",
     ("command", "publish"): "intuition-connector-mqtt",
+    ("command", "venue"): "intuition-venue",
     ("hooks", "notify"): "intuition-notify",
 }
 """The distribution of each plugin, by kind and name."""
