@@ -7,7 +7,7 @@ from intuition_venue.instruments import Instrument
 from intuition_venue.orders import ZERO
 
 LEVELS = 20
-"""Prices on each side of a book."""
+"""Prices on each side of a book, unless a price says otherwise."""
 
 
 @dataclass(slots=True)
@@ -28,13 +28,13 @@ class Book:
     asks: list[Level] = field(default_factory=list)
     bids: list[Level] = field(default_factory=list)
 
-    def quote(self, last: Decimal, bid: Decimal, ask: Decimal, size: Decimal) -> None:
-        """Have a new price: `size` is offered at each of the prices from `bid` down and from `ask` up."""
+    def quote(self, last: Decimal, bid: Decimal, ask: Decimal, size: Decimal, levels: int) -> None:
+        """Have a new price: `size` is offered at each of so many `levels` from `bid` down and from `ask` up."""
         tick = self.instrument.tick
         self.number += 1
         self.last = last
-        self.asks = [Level(ask + tick * steps, size) for steps in range(LEVELS)]
-        self.bids = [Level(bid - tick * steps, size) for steps in range(LEVELS) if bid > tick * steps]
+        self.asks = [Level(ask + tick * steps, size) for steps in range(levels)]
+        self.bids = [Level(bid - tick * steps, size) for steps in range(levels) if bid > tick * steps]
 
     def against(self, side: str) -> list[Level]:
         """Return the levels that orders of a side are filled from."""

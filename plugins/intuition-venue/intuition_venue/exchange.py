@@ -8,7 +8,7 @@ from decimal import ROUND_DOWN, Decimal
 from typing import Any, Final
 
 from intuition_venue.accounts import unit_of
-from intuition_venue.book import Level
+from intuition_venue.book import LEVELS, Level
 from intuition_venue.clock import Clock
 from intuition_venue.errors import BadSetting, Refused
 from intuition_venue.instruments import Instrument
@@ -158,6 +158,7 @@ class Exchange:
         bid: Decimal | None = None,
         ask: Decimal | None = None,
         size: Decimal | None = None,
+        levels: int = LEVELS,
     ) -> None:
         """Have a new price of the market: it fills resting orders, and triggers stops.
 
@@ -170,7 +171,7 @@ class Exchange:
             ask = last + apart if ask is None else ask
             size = instrument.depth if size is None else size
             figures = {"last": last, "bid": bid, "ask": ask, "size": size}
-            self.emit("price", symbol=symbol, **{name: str(value) for name, value in figures.items()})
+            self.emit("price", symbol=symbol, **{name: str(value) for name, value in figures.items()}, levels=levels)
             for side in ("buy", "sell"):
                 for order in self._resting(symbol, side):
                     self._fill(order, maker=not order.at_market)

@@ -69,7 +69,8 @@ class State:
 
     def _price(self, entry: Entry) -> None:
         book = self.books[entry["symbol"]]
-        book.quote(*(Decimal(entry[name]) for name in ("last", "bid", "ask", "size")))
+        last, bid, ask, size = (Decimal(entry[name]) for name in ("last", "bid", "ask", "size"))
+        book.quote(last, bid, ask, size, entry["levels"])
 
     def _placed(self, entry: Entry) -> Order:
         order = Order.read(entry)

@@ -1,6 +1,7 @@
-"""The market's course: seeded prices, the trades of late, and bars from before the venue was there."""
+"""The market's course: seeded prices, the trades and quotes of late, and bars from before the venue was there."""
 
 import random
+from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass
 from decimal import Decimal
@@ -16,7 +17,7 @@ _BEFORE: Final = 30 * 1440
 """Minutes of bars from before the venue was first started."""
 
 _KEPT: Final = 5000
-"""Trades of each symbol that are kept."""
+"""Trades and quotes of each symbol that are kept."""
 
 _STEP: Final = 0.0004
 """The standard deviation of one step of the prices, as a fraction."""
@@ -56,6 +57,17 @@ class Print:
     sold: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """The best bid and ask of the market, and how much of each."""
+
+    symbol: str
+    at: int
+    bid: Decimal
+    ask: Decimal
+    size: Decimal
+
+
 def next_price(seed: int, instrument: Instrument, last: Decimal, number: int) -> tuple[Decimal, Decimal]:
     """Return the price that follows the price of a number, and its size; both are drawn from the seed alone."""
     draw = random.Random(f"{seed}/{instrument.symbol}/{number}")  # noqa: S311  # repeatable, not secret
@@ -65,7 +77,7 @@ def next_price(seed: int, instrument: Instrument, last: Decimal, number: int) ->
 
 
 class Tape:
-    """The prints and the bars of each symbol, by listening to the exchange."""
+    """The prints, quotes and bars of each symbol, by listening to the exchange."""
 
     def __init__(self, state: State, seed: int) -> None:
         self._state = state
@@ -74,35 +86,38 @@ class Tape:
         self._counts = dict.fromkeys(state.instruments, 0)
         self._minutes: dict[str, dict[int, Bar]] = {symbol: {} for symbol in state.instruments}
         self._before: dict[str, list[Bar]] = {}
-        self.quoted: dict[str, int] = dict.fromkeys(state.instruments, 0)
+        self.quotes: dict[str, deque[Quote]] = {symbol: deque(maxlen=_KEPT) for symbol in state.instruments}
 
     def hear(self, event: Event) -> Print | None:
         """Have an event of the exchange; return the print that it makes."""
         entry = event.entry
         if entry["type"] == "price":
-            self.quoted[entry["symbol"]] = entry["time"]
-            instrument = self._state.instruments[entry["symbol"]]
-            size = max(instrument.floor(Decimal(entry["size"]) / 10), instrument.step)
+            symbol, offered = entry["symbol"], Decimal(entry["size"])
+            instrument, best = self._state.instruments[symbol], {name: Decimal(entry[name]) for name in ("bid", "ask")}
+            self.quotes[symbol].append(Quote(symbol=symbol, at=entry["time"], size=offered, **best))
+            size = max(instrument.floor(offered / 10), instrument.step)
             return self._print(entry["symbol"], entry["time"], Decimal(entry["last"]), size, sold=False)
         if event.trade is not None and entry["type"] == "filled":
             trade = event.trade
-            return self._print(trade.symbol, trade.at, trade.price, trade.quantity, sold=trade.side == "sell")
+            return self._print(
+                trade.symbol, trade.at, trade.price, trade.quantity, sold=(trade.side == "sell") != trade.maker
+            )
         return None
 
     def bars(self, symbol: str, length: int, start: int | None, end: int | None) -> list[Bar]:
         """Return the bars of a length in nanoseconds that began within [`start`, `end`], the oldest first."""
-        minutes = self._minutes[symbol].values()
-        bars: list[Bar] = []
-        for minute in (*self._older(symbol), *minutes):
+        older, bars = self._older(symbol), list[Bar]()
+        first = 0 if start is None else bisect_left(older, start, key=lambda bar: bar.start)
+        for minute in (*older[first:], *self._minutes[symbol].values()):
             begun = minute.start - minute.start % length
-            if (start is not None and begun < start - start % length) or (end is not None and begun > end):
+            if (start is not None and begun < start) or (end is not None and begun > end):
                 continue
             part = Bar(begun, *(getattr(minute, name) for name in _PARTS))
             if bars and bars[-1].start == begun:
                 bars[-1].add(part)
             else:
                 bars.append(part)
-        return [bar for bar in bars if start is None or bar.start >= start]
+        return bars
 
     def _print(self, symbol: str, at: int, price: Decimal, quantity: Decimal, *, sold: bool) -> Print:
         self._counts[symbol] += 1
