@@ -96,7 +96,7 @@ class Admin:
         venue, state = self._venue, self._venue.exchange.state
         books = {symbol: {"last": str(book.last), "number": book.number} for symbol, book in state.books.items()}
         account = state.accounts[ACCOUNT]
-        balances = {asset: str(amount) for asset, amount in account.total.items()}
+        balances = {asset: f"{amount.normalize():f}" for asset, amount in account.total.items()}
         told = {"shape": venue.settings.shape, "seed": venue.settings.seed, "run": state.run, "time": venue.clock.now()}
         told |= {"symbols": books, "balances": balances, "log": str(venue.settings.log), "faults": venue.faults.told()}
         return _json(told)

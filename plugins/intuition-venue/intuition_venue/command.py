@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from intuition_venue.server import Server
     from intuition_venue.venue import Venue
 
-KEY: Final = "INTUITION_VENUE_KEY"
-SECRET: Final = "INTUITION_VENUE_SECRET"  # noqa: S105  # the name of a variable
+KEY: Final = "VENUE_KEY"
+SECRET: Final = "VENUE_SECRET"  # noqa: S105  # the name of a variable
 
 
 @click.command()
@@ -52,7 +52,7 @@ def venue(*, verbose: int, **options: Any) -> None:
     """Run a trading venue on this machine, for practice and for tests.
 
     It speaks as Binance's spot market or as Alpaca does, with money that is none and prices drawn from a seed. The keys
-    of its account come from INTUITION_VENUE_KEY and INTUITION_VENUE_SECRET; without them they are made up and told.
+    of its account come from VENUE_KEY and VENUE_SECRET; without them they are made up and told.
     """
     from intuition_core.commands import set_up_logging
 

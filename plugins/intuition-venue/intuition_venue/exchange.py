@@ -393,7 +393,7 @@ class Exchange:
         if not order.open:
             return
         self.emit("ended", symbol=order.symbol, order=order.id, status=status, reason=reason, **named)
-        if order.group is None or status == "filled":
+        if order.group is None or status == "filled" or reason == "mate":
             return
         for mate in self.state.groups[order.group]:
             bound = mate.status == "held" if order.role == "entry" else mate.role != "entry"

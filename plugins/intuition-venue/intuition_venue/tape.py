@@ -13,7 +13,7 @@ from intuition_venue.state import State
 
 MINUTE: Final = 60_000_000_000
 DAY: Final = 1440 * MINUTE
-_BEFORE: Final = 30 * 1440
+_BEFORE: Final = 10 * 1440
 """Minutes of bars from before the venue was first started."""
 
 _KEPT: Final = 5000
@@ -136,14 +136,15 @@ class Tape:
         if symbol not in self._before:
             instrument, first = self._state.instruments[symbol], self._state.opened
             draw = random.Random(f"{self._seed}/{symbol}/before")  # noqa: S311  # repeatable, not secret
-            close, bars = instrument.start, list[Bar]()
+            tick, step, deep = instrument.tick, instrument.step, int(instrument.depth / instrument.step)
+            close, bars = int(instrument.start / tick), list[Bar]()
             for number in range(1, _BEFORE + 1):
                 begun = first - first % MINUTE - number * MINUTE
-                opened = instrument.to_tick(close * Decimal(str(round(1 + draw.gauss(0, 2 * _STEP), 6))))
-                apart = instrument.to_tick(close * Decimal(str(round(abs(draw.gauss(0, _STEP)), 6))))
-                volume = instrument.floor(instrument.depth * Decimal(str(round(draw.uniform(0.1, 3.0), 2))))
-                high, low = max(opened, close) + apart, max(min(opened, close) - apart, instrument.tick)
-                bars.append(Bar(begun, opened, high, low, close, volume, volume * close, 10))
+                opened = max(round(close * (1 + draw.gauss(0, 2 * _STEP))), 1)
+                apart = round(close * abs(draw.gauss(0, _STEP)))
+                volume, price = int(deep * draw.uniform(0.1, 3.0)) * step, close * tick
+                high, low = (max(opened, close) + apart) * tick, max(min(opened, close) - apart, 1) * tick
+                bars.append(Bar(begun, opened * tick, high, low, price, volume, volume * price, 10))
                 close = opened
             self._before[symbol] = bars[::-1]
         return self._before[symbol]

@@ -57,7 +57,11 @@ class Venue:
         self.listeners: list[Listener] = []
         self.down_until = 0
         self._log = Log(settings.log)
-        self._start()
+        try:
+            self._start()
+        except BaseException:
+            self._log.close()
+            raise
 
     def restart(self) -> None:
         """Hang up on everyone, forget everything, and begin again from the log."""

@@ -72,8 +72,8 @@ class Api:
 
     def _data_routes(self) -> list[web.RouteDef]:
         found = [
-            self._route("GET", "/v2/stocks/snapshots", lambda request, _: self._snapshots(_symbols(request))),
-            self._route("GET", "/v2/stocks/{name}/snapshot", lambda request, _: self._snapshots([_name(request)])),
+            self._route("GET", "/v2/stocks/snapshots", lambda request, _: self._snapshots(request)),
+            self._route("GET", "/v2/stocks/{name}/snapshot", lambda request, _: self._snapshot(_name(request))),
         ]
         for kind in KINDS:
             found += [
@@ -103,9 +103,13 @@ class Api:
 
         return act
 
-    def _snapshots(self, symbols: list[str]) -> Any:
-        found = {symbol: self._data.snapshot(symbol) for symbol in self._data.known(symbols)}
-        return found if len(symbols) != 1 or symbols[0] not in found else {"symbol": symbols[0], **found[symbols[0]]}
+    def _snapshots(self, request: web.Request) -> Any:
+        return {symbol: self._data.snapshot(symbol) for symbol in self._data.known(_symbols(request))}
+
+    def _snapshot(self, symbol: str) -> Any:
+        if not self._data.known([symbol]):
+            raise not_found(f"no snapshot found for {symbol}")
+        return {"symbol": symbol, **self._data.snapshot(symbol)}
 
     def _route(self, method: str, path: str, act: Act, *, status: int = 200) -> web.RouteDef:
         async def answer(request: web.Request) -> web.Response:
