@@ -85,9 +85,10 @@ def floor() -> Callable[..., Floor]:
 class SpotClient:
     """Signed requests, as the spot interface wants them."""
 
-    def __init__(self, venue: Running) -> None:
+    def __init__(self, venue: Running, http: httpx.Client) -> None:
         self.venue = venue
-        self.http = httpx.Client(base_url=venue.url, headers={"X-MBX-APIKEY": venue.key}, timeout=30, trust_env=False)
+        self.http = http
+        http.base_url, http.headers = venue.url, {"X-MBX-APIKEY": venue.key}
 
     def sign(self, text: str) -> str:
         return hmac.new(self.venue.secret.encode(), text.encode(), hashlib.sha256).hexdigest()
@@ -116,16 +117,35 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
         yield begin
 
 
-@pytest.fixture
-def spot(start: Callable[..., Running]) -> Iterator[SpotClient]:
-    client = SpotClient(start("spot"))
-    with client.http:
-        yield client
+@pytest.fixture(scope="session")
+def client() -> Iterator[httpx.Client]:
+    """One client of all tests, since making one takes longer than most of them."""
+    with httpx.Client(timeout=30, trust_env=False) as made:
+        yield made
 
 
 @pytest.fixture
-def stocks(start: Callable[..., Running]) -> Iterator[tuple[Running, httpx.Client]]:
-    venue = start("stocks")
-    headers = {"APCA-API-KEY-ID": venue.key, "APCA-API-SECRET-KEY": venue.secret}
-    with httpx.Client(base_url=venue.url, headers=headers, timeout=30, trust_env=False) as client:
-        yield venue, client
+def spot(start: Callable[..., Running], client: httpx.Client) -> SpotClient:
+    return SpotClient(start("spot"), client)
+
+
+class StocksClient:
+    """Requests with the account's keys, as the stocks interface wants them."""
+
+    def __init__(self, venue: Running, http: httpx.Client) -> None:
+        self.venue = venue
+        self.http = http
+        keys = {"APCA-API-KEY-ID": venue.key, "APCA-API-SECRET-KEY": venue.secret}
+        http.base_url, http.headers = venue.url, keys
+
+    def ask(self, method: str, path: str, body: Any = None, **params: Any) -> httpx.Response:
+        return self.http.request(method, f"/v2/{path}", params=params, json=body)
+
+    def order(self, **body: Any) -> httpx.Response:
+        wanted = {"symbol": "AAPL", "qty": "10", "side": "buy", "type": "market", "time_in_force": "day"}
+        return self.ask("POST", "orders", {name: value for name, value in (wanted | body).items() if value is not None})
+
+
+@pytest.fixture
+def stocks(start: Callable[..., Running], client: httpx.Client) -> StocksClient:
+    return StocksClient(start("stocks"), client)

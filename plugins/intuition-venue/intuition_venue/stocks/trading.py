@@ -68,13 +68,13 @@ class Trading:
         return shapes.account_json(self.state, self.state.accounts[ACCOUNT])
 
     def place(self, body: Body) -> Any:
-        """Place an order, with the legs that belong to it."""
+        """Place an order, with the legs that belong to it; the answer tells nothing of fills."""
         orders = wanted(self._venue.exchange, body)
         try:
             self._venue.exchange.submit(*orders)
         except Refused as error:
             raise of_refusal(error, orders[0]) from None
-        return self._json(orders[0])
+        return shapes.order_json(self.state, orders[0])
 
     def orders(self, query: Query) -> Any:
         """Return orders, open ones unless `status` says otherwise, the latest first."""
