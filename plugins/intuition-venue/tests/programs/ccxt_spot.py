@@ -114,7 +114,7 @@ async def streams(venue):
         found["bars"] = len((await bars)[0])
         found["orders"] = {order["id"] for order in await orders} <= placed
         found["fills"] = {fill["order"] for fill in await fills} <= placed
-        found["balance"] = (await balance)["total"]["BTC"] > 1
+        found["balance"] = (await balance)["total"]["BTC"] > 0
         placed_there = await venue.create_order_ws(symbol, "limit", "buy", 0.1, 59000)
         found["placed"] = placed_there["status"]
         found["cancelled"] = (await venue.cancel_order_ws(placed_there["id"], symbol))["status"]
