@@ -30,6 +30,7 @@ FOLLOWED = (
     "catalogue.md",
     "database.md",
     "websocket.md",
+    "venue.md",
     "orders.md",
     "risk.md",
     "targets.md",

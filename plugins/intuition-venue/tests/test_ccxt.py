@@ -43,9 +43,19 @@ def python_with_ccxt() -> Path:
     return python
 
 
-@pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    log = tmp_path_factory.mktemp("ccxt") / "venue.jsonl"
+@pytest.fixture(scope="session")
+def found(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> dict[str, Any]:
+    """What the program found, which is run once, however many processes the tests have."""
+    base = tmp_path_factory.getbasetemp()
+    kept = (base if worker_id == "master" else base.parent) / "ccxt.json"
+    with filelock.FileLock(kept.with_suffix(".lock")):
+        if not kept.exists():
+            kept.write_text(json.dumps(run(tmp_path_factory.mktemp("ccxt") / "venue.jsonl")))
+    told: dict[str, Any] = json.loads(kept.read_text())
+    return told
+
+
+def run(log: Path) -> dict[str, Any]:
     python = python_with_ccxt()
     with running(Settings(shape="spot", instruments=chosen("spot", ()), log=log)) as venue:
         command = (str(python), str(PROGRAM), venue.url, venue.key, venue.secret)
