@@ -121,7 +121,7 @@ class Reader:
 
     def leave_running(self, code: str, ready: str) -> Running:
         """Start what goes on until it is stopped, and wait until it is ready."""
-        code = code.strip()
+        code = code.strip().replace(FEED, str(self._feed))
         if code.startswith("intuition up"):
             code += f" --mqtt-port {self._broker}"
             self.environment["INTUITION_CONNECTORS__MQTT__URL"] = f"mqtt://127.0.0.1:{self._broker}"
