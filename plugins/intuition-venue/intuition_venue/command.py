@@ -118,7 +118,7 @@ def _balances(texts: tuple[str, ...]) -> Any:
 
 
 def _tell(server: "Server", made: "Venue", host: str, port: int) -> None:
-    """Say where the venue is, and with which keys; keys that were given are not repeated."""
+    """Print where the venue is, and with which keys; keys that were given are not repeated."""
     address = f"[{host}]" if ":" in host else host
     lines = [f"{name}: {url}" for name, url in server.addresses(address, port).items()]
     settings = made.settings

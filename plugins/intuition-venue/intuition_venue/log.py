@@ -72,5 +72,5 @@ class Log:
             os.fdatasync(self._file)
 
     def close(self) -> None:
-        """Let another venue have the file."""
+        """Close the file, so that another venue may have it."""
         os.close(self._file)

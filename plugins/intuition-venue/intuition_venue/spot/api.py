@@ -39,6 +39,35 @@ _NOTHING_THERE: Final = {
 """What clients ask of a venue that has more than a spot market, and the answer of one that has not."""
 
 
+_METHODS: Final = {
+    "ping": ("GET", "ping"),
+    "time": ("GET", "time"),
+    "exchangeInfo": ("GET", "exchangeInfo"),
+    "depth": ("GET", "depth"),
+    "trades.recent": ("GET", "trades"),
+    "klines": ("GET", "klines"),
+    "ticker.price": ("GET", "ticker/price"),
+    "ticker.book": ("GET", "ticker/bookTicker"),
+    "ticker.24hr": ("GET", "ticker/24hr"),
+    "account.status": ("GET", "account"),
+    "openOrders.status": ("GET", "openOrders"),
+    "openOrders.cancelAll": ("DELETE", "openOrders"),
+    "allOrders": ("GET", "allOrders"),
+    "myTrades": ("GET", "myTrades"),
+    "order.status": ("GET", "order"),
+    "order.place": ("POST", "order"),
+    "order.test": ("POST", "order/test"),
+    "order.cancel": ("DELETE", "order"),
+    "order.cancelReplace": ("POST", "order/cancelReplace"),
+    "orderList.place.oco": ("POST", "orderList/oco"),
+    "orderList.place.oto": ("POST", "orderList/oto"),
+    "orderList.place.otoco": ("POST", "orderList/otoco"),
+    "orderList.status": ("GET", "orderList"),
+    "orderList.cancel": ("DELETE", "orderList"),
+}
+"""The methods of the websocket API, and the REST request that each is."""
+
+
 class Api:
     """Answers requests, over REST and as `call` of the websocket API."""
 
@@ -80,32 +109,6 @@ class Api:
             ("GET", "openOrderList"): Endpoint(lists.open, 6, signed=True),
             ("DELETE", "orderList"): Endpoint(lists.cancel, 1, signed=True),
         }
-        self._methods = {
-            "ping": self._rest["GET", "ping"],
-            "time": self._rest["GET", "time"],
-            "exchangeInfo": self._rest["GET", "exchangeInfo"],
-            "depth": self._rest["GET", "depth"],
-            "trades.recent": self._rest["GET", "trades"],
-            "klines": self._rest["GET", "klines"],
-            "ticker.price": self._rest["GET", "ticker/price"],
-            "ticker.book": self._rest["GET", "ticker/bookTicker"],
-            "ticker.24hr": self._rest["GET", "ticker/24hr"],
-            "account.status": self._rest["GET", "account"],
-            "openOrders.status": self._rest["GET", "openOrders"],
-            "openOrders.cancelAll": self._rest["DELETE", "openOrders"],
-            "allOrders": self._rest["GET", "allOrders"],
-            "myTrades": self._rest["GET", "myTrades"],
-            "order.status": self._rest["GET", "order"],
-            "order.place": self._rest["POST", "order"],
-            "order.test": self._rest["POST", "order/test"],
-            "order.cancel": self._rest["DELETE", "order"],
-            "order.cancelReplace": self._rest["POST", "order/cancelReplace"],
-            "orderList.place.oco": self._rest["POST", "orderList/oco"],
-            "orderList.place.oto": self._rest["POST", "orderList/oto"],
-            "orderList.place.otoco": self._rest["POST", "orderList/otoco"],
-            "orderList.status": self._rest["GET", "orderList"],
-            "orderList.cancel": self._rest["DELETE", "orderList"],
-        }
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes of all REST requests."""
@@ -118,7 +121,7 @@ class Api:
 
     def knows(self, method: str) -> bool:
         """Return whether the websocket API has a method."""
-        return method in self._methods
+        return method in _METHODS
 
     def call(self, method: str, params: Mapping[str, Any]) -> Any:
         """Return the answer to a request over the websocket API.
@@ -126,7 +129,7 @@ class Api:
         Raises:
             SpotError: it cannot be done.
         """
-        end = self._methods[method]
+        end = self._rest[_METHODS[method]]
         self.weights.count(end.weight, end.orders, self.venue.clock.milliseconds())
         given = {name: _as_text(value) for name, value in params.items()}
         if end.signed:
