@@ -58,6 +58,10 @@ class _Down(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     seconds: float = 0.0
 
 
+class _Cancels(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    wait: bool
+
+
 class _Fees(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     asset: str | None
 
@@ -80,6 +84,7 @@ class Admin:
             "bust": self._bust,
             "order": self._order,
             "cancel": self._cancel,
+            "cancels": self._cancels,
             "close": self._close,
             "fees": self._fees,
             "limits": self._set_limits,
@@ -154,6 +159,11 @@ class Admin:
         if order is None:
             raise BadSetting("cancel", f"there is no order {wanted.order} of {wanted.symbol}")
         exchange.cancel(order, reason="venue")
+
+    def _cancels(self, data: bytes) -> None:
+        self._venue.exchange.cancels_wait = _read(data, _Cancels).wait
+        if not self._venue.exchange.cancels_wait:
+            self._venue.exchange.settle()
 
     def _close(self, _: bytes) -> None:
         self._venue.exchange.expire("day")

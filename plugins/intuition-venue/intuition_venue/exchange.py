@@ -58,7 +58,8 @@ class Exchange:
 
     Orders trade with the market alone, never with each other. Those that rest are filled by later prices: the best
     price first, of equal prices the oldest, each at its own limit, and none beyond what the market offers there.
-    `fee_asset` is an asset that fees are taken from while enough of it is free.
+    `fee_asset` is an asset that fees are taken from while enough of it is free. While `cancels_wait`, cancels that are
+    only asked for take no effect.
     """
 
     def __init__(self, instruments: Sequence[Instrument], rules: Rules, log: Log, clock: Clock) -> None:
@@ -67,6 +68,7 @@ class Exchange:
         self.clock = clock
         self.listeners: list[Callable[[Event], None]] = []
         self.fee_asset: str | None = None
+        self.cancels_wait = False
         self._log = log
         self._action = _Action()
 
@@ -126,6 +128,28 @@ class Exchange:
                 raise Refused("closed", f"the order is {order.status}")
             self._end(order, "cancelled", reason, **named)
 
+    def ask_cancel(self, order: Order) -> None:
+        """Cancel an open order, now or once cancels need not wait any more.
+
+        Raises:
+            Refused: the order is closed, or was asked to be cancelled before.
+        """
+        if not self.cancels_wait or not order.open:
+            self.cancel(order)
+            return
+        if order.cancelling:
+            raise Refused("closed", "the order is being cancelled")
+        with self.action():
+            self.emit("cancelling", symbol=order.symbol, order=order.id)
+
+    def settle(self) -> None:
+        """Cancel the orders whose cancels have waited."""
+        with self.action():
+            for symbol in self.state.instruments:
+                for order in list(self.state.open[symbol].values()):
+                    if order.open and order.cancelling:
+                        self._end(order, "cancelled", "asked")
+
     def replace(self, order: Order, wanted: Order) -> None:
         """Put an order in the place of an open one, which ends.
 
@@ -133,7 +157,7 @@ class Exchange:
             Refused: the order is closed, or the other cannot be taken; the old one stays as it is.
         """
         with self.action():
-            if not order.open:
+            if not order.open or order.cancelling:
                 raise Refused("closed", f"the order is {order.status}")
             self._check(wanted)
             self._check_ids([wanted])

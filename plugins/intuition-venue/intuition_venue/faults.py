@@ -11,6 +11,7 @@ import msgspec
 from intuition_venue.errors import BadSetting
 
 OF_REQUESTS: Final = ("lose", "hang", "status", "delay", "truncate", "cut", "empty")
+OF_CALLS: Final = ("lose", "hang", "status", "twice")
 OF_STREAMS: Final = ("drop", "twice", "swap", "late", "close", "silent", "garble")
 
 
@@ -35,7 +36,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     def check(self) -> None:
         """Raise BadSetting if it names a fault that there is not."""
-        known = OF_STREAMS if self.on.startswith("stream ") else OF_REQUESTS
+        known = {"stream": OF_STREAMS, "api": OF_CALLS}.get(self.on.partition(" ")[0], OF_REQUESTS)
         if self.do not in known:
             raise BadSetting("faults", f"`{self.do}` does not befall `{self.on}`; there are {', '.join(known)}")
 

@@ -50,6 +50,7 @@ class Order:
     filled: Decimal = ZERO
     spent: Decimal = ZERO
     triggered: bool = False
+    cancelling: bool = False
     replaced_by: int | None = None
 
     @property

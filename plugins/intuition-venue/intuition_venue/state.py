@@ -39,6 +39,7 @@ class State:
             "refused": lambda _: None,
             "triggered": self._triggered,
             "activated": self._activated,
+            "cancelling": self._cancelling,
             "filled": self._filled,
             "reduced": self._reduced,
             "ended": self._ended,
@@ -90,6 +91,11 @@ class State:
         order = self.of(entry)
         order.status, order.triggered, order.updated = "working", True, entry["time"]
         self._hold(order)
+        return order
+
+    def _cancelling(self, entry: Entry) -> Order:
+        order = self.of(entry)
+        order.cancelling, order.updated = True, entry["time"]
         return order
 
     def _activated(self, entry: Entry) -> Order:

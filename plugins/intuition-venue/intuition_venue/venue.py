@@ -92,6 +92,7 @@ class Venue:
         with self.exchange.action():
             if known:
                 self.exchange.emit("restarted")
+                self.exchange.settle()
                 return
             symbols = [each.symbol for each in settings.instruments]
             run = secrets.token_hex(8)

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -75,11 +76,17 @@ def test_lists_are_empty_that_should_not_be(spot: Any) -> None:
 
 
 def test_a_delayed_request_is_overtaken(spot: Any) -> None:
-    ask_for(spot.venue, "hang", "GET /api/v3/time")
-    ask_for(spot.venue, "delay", seconds=0.2)
-    spot.order(newClientOrderId="late")
-    spot.order(newClientOrderId="next")
-    assert [entry["client_id"] for entry in spot.venue.entries("placed")] == ["late", "next"]
+    ask_for(spot.venue, "delay", seconds=1)
+
+    def struck() -> bool:
+        return bool(spot.http.get("/_venue").json()["faults"][0]["struck"])
+
+    with ThreadPoolExecutor() as pool:
+        late = pool.submit(spot.order, newClientOrderId="late")
+        eventually(struck)
+        assert spot.order(newClientOrderId="next").status_code == 200
+        assert late.result().status_code == 200
+    assert [entry["client_id"] for entry in spot.venue.entries("placed")] == ["next", "late"]
 
 
 def test_a_fault_strikes_when_and_as_often_as_asked(spot: Any) -> None:
@@ -187,21 +194,43 @@ def test_a_stream_stays_open_and_says_nothing(spot: Any) -> None:
         assert not pong.is_set()
 
 
-@pytest.mark.parametrize(("do", "acted", "placed"), [("lose", False, 0), ("lose", True, 1), ("hang", True, 1)])
-def test_answers_of_the_websocket_api_are_lost(spot: Any, *, do: str, acted: bool, placed: int) -> None:
+def place(spot: Any, socket: Any) -> None:
+    params = {"apiKey": spot.venue.key, "timestamp": time.time_ns() // 1_000_000, "symbol": "BTCUSDT"}
+    params |= {"side": "BUY", "type": "MARKET", "quantity": "0.1"}
+    params["signature"] = spot.sign("&".join(f"{name}={params[name]}" for name in sorted(params)))
+    socket.send(json.dumps({"id": 1, "method": "order.place", "params": params}))
+
+
+@pytest.mark.parametrize(("acted", "placed"), [(False, 0), (True, 1)])
+def test_a_call_over_the_websocket_is_lost_with_its_connection(spot: Any, *, acted: bool, placed: int) -> None:
+    with connect(f"{spot.venue.websocket}/ws-api/v3") as socket:
+        ask_for(spot.venue, "lose", "api order.place", acted=acted)
+        place(spot, socket)
+        with pytest.raises(ConnectionClosed):
+            socket.recv(timeout=30)
+    assert len(spot.venue.entries("placed")) == placed
+
+
+@pytest.mark.parametrize(
+    ("do", "acted", "placed", "answers"),
+    [
+        ("hang", False, 0, []),
+        ("hang", True, 1, []),
+        ("status", False, 0, [503]),
+        ("status", True, 1, [503]),
+        ("twice", False, 1, [200, 200]),
+    ],
+)
+def test_a_call_over_the_websocket_is_answered_wrongly(
+    spot: Any, *, do: str, acted: bool, placed: int, answers: list[int]
+) -> None:
     with connect(f"{spot.venue.websocket}/ws-api/v3") as socket:
         ask_for(spot.venue, do, "api order.place", acted=acted)
-        params = {"apiKey": spot.venue.key, "timestamp": time.time_ns() // 1_000_000, "symbol": "BTCUSDT"}
-        params |= {"side": "BUY", "type": "MARKET", "quantity": "0.1"}
-        params["signature"] = spot.sign("&".join(f"{name}={params[name]}" for name in sorted(params)))
-        socket.send(json.dumps({"id": 1, "method": "order.place", "params": params}))
-        if do == "lose":
-            with pytest.raises(ConnectionClosed):
-                socket.recv(timeout=30)
-        else:
-            eventually(lambda: spot.venue.entries("placed"))
-            socket.send(json.dumps({"id": 2, "method": "ping"}))
-            assert json.loads(socket.recv(timeout=30))["id"] == 2
+        place(spot, socket)
+        socket.send(json.dumps({"id": 2, "method": "ping"}))
+        told = [json.loads(socket.recv(timeout=30)) for _ in range(len(answers) + 1)]
+    assert [answer["status"] for answer in told if answer["id"] == 1] == answers
+    assert told[-1]["id"] == 2
     assert len(spot.venue.entries("placed")) == placed
 
 

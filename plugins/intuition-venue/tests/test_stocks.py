@@ -124,6 +124,27 @@ def test_an_order_is_replaced_only_while_it_is_open(stocks: Any) -> None:
     assert [order["id"] for order in stocks.ask("GET", "orders").json()] == [new["id"]]
 
 
+def test_a_cancel_takes_effect_later_and_a_fill_may_come_before(stocks: Any) -> None:
+    stocks.venue.tell("cancels", {"wait": True})
+    orders = [stocks.order(type="limit", limit_price=price).json() for price in ("190", "180")]
+    assert [stocks.ask("DELETE", f"orders/{order['id']}").status_code for order in orders] == [204, 204]
+    again = stocks.ask("DELETE", f"orders/{orders[0]['id']}")
+    assert (again.status_code, again.json()["message"]) == (422, 'order is already in "pending_cancel" state')
+    assert stocks.ask("PATCH", f"orders/{orders[0]['id']}", {"qty": "5"}).status_code == 422
+    price(stocks, 185)
+    stocks.venue.tell("cancels", {"wait": False})
+    states = [stocks.ask("GET", f"orders/{order['id']}").json()["status"] for order in orders]
+    assert states == ["filled", "canceled"]
+
+
+def test_cancels_that_wait_are_done_by_a_venue_that_begins_again(stocks: Any) -> None:
+    stocks.venue.tell("cancels", {"wait": True})
+    order = stocks.order(type="limit", limit_price="190").json()
+    stocks.ask("DELETE", f"orders/{order['id']}")
+    stocks.venue.tell("restart")
+    assert stocks.ask("GET", f"orders/{order['id']}").json()["status"] == "canceled"
+
+
 def test_fills_come_in_pages(stocks: Any) -> None:
     for number in range(5):
         stocks.order(qty=str(number + 1))

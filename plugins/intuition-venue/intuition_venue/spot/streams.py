@@ -6,6 +6,7 @@ from typing import Any, Final, NoReturn
 from aiohttp import web
 
 from intuition_venue.exchange import Event
+from intuition_venue.faults import Fault
 from intuition_venue.orders import Order, Trade
 from intuition_venue.spot.api import Api, _as_text
 from intuition_venue.spot.errors import SpotError
@@ -257,19 +258,23 @@ class Sockets:
             return
         method, number = message["method"], message.get("id")
         fault = self._venue.faults.strike(f"api {method}")
-        if fault is not None and fault.do == "status" and not fault.acted:
-            error = {"code": -1000, "msg": "An unknown error occurred while processing the request."}
-            stream.send({"id": number, "status": fault.status, "error": error}, faultless=True)
-            return
-        if fault is not None and fault.do in {"lose", "hang"} and not fault.acted:
-            if fault.do == "lose":
-                stream.abort()
+        if fault is not None and not fault.acted and fault.do != "twice":
+            self._fail(stream, fault, number)
             return
         answer = {"id": number, **self._answer(stream, method, message.get("params") or {})}
-        if fault is not None and fault.do in {"lose", "cut"}:
-            stream.abort()
-        if fault is None or fault.do not in {"lose", "hang", "cut"}:
+        if fault is not None and fault.do != "twice":
+            self._fail(stream, fault, number)
+            return
+        for _ in range(1 if fault is None else 2):
             stream.send(answer, faultless=True)
+
+    def _fail(self, stream: Stream, fault: Fault, number: Any) -> None:
+        """Do what a fault does in place of an answer; with `hang` that is nothing."""
+        if fault.do == "lose":
+            stream.abort()
+        elif fault.do == "status":
+            error = {"code": -1000, "msg": "An unknown error occurred while processing the request."}
+            stream.send({"id": number, "status": fault.status, "error": error}, faultless=True)
 
     def _answer(self, stream: Stream, method: str, params: dict[str, Any]) -> dict[str, Any]:
         try:

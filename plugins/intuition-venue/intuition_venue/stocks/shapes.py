@@ -42,6 +42,8 @@ def order_id(state: State, order: Order) -> str:
 
 def status_of(order: Order) -> str:
     """Return the status of an order; a group's stop is held for as long as it waits."""
+    if order.cancelling and order.open:
+        return "pending_cancel"
     if order.status == "working":
         return "partially_filled" if order.filled else "new"
     if order.status == "waiting" and order.group is not None:

@@ -19,6 +19,7 @@ _UPDATES: Final = {
     "triggered": "new",
     "reduced": "restated",
     "busted": "trade_bust",
+    "cancelling": "pending_cancel",
 }
 _ENDS: Final = {"cancelled": "canceled", "expired": "expired", "replaced": "replaced", "filled": "fill"}
 _KINDS: Final = {"trades": "t", "quotes": "q", "bars": "b"}

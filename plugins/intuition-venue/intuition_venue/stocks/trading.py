@@ -125,7 +125,7 @@ class Trading:
         """Cancel an order, and the others of its group."""
         order = self._found(named)
         try:
-            self._venue.exchange.cancel(order)
+            self._venue.exchange.ask_cancel(order)
         except Refused:
             raise self._closed(order) from None
 
@@ -134,8 +134,8 @@ class Trading:
         orders = self.state.open_orders(ACCOUNT)
         with self._venue.exchange.action():
             for order in orders:
-                if order.open:
-                    self._venue.exchange.cancel(order)
+                if order.open and not order.cancelling:
+                    self._venue.exchange.ask_cancel(order)
         return [{"id": shapes.order_id(self.state, order), "status": 200} for order in orders]
 
     def positions(self, _: Query) -> Any:
