@@ -164,6 +164,8 @@ class Exchange:
             self._check_funds([wanted], instead=order)
             self.emit("ended", symbol=order.symbol, order=order.id, status="replaced", reason="replaced")
             wanted.replaces = order.id
+            if order.role == "entry":
+                self._resize_legs(order, wanted)
             self._place([wanted])
 
     def expire(self, tif: str) -> None:
@@ -226,7 +228,8 @@ class Exchange:
 
     def order(self, **fields: Any) -> Order:
         """Return an order that `submit` may be given, with its time, as its kind makes it: waiting, or working."""
-        order = Order(created=self.clock.now(), **fields)
+        now = self.clock.now()
+        order = Order(created=now, updated=now, **fields)
         if order.status == "working" and order.stops:
             order.status = "waiting"
         return order
@@ -394,10 +397,18 @@ class Exchange:
         for mate in self._mates(order):
             if self.rules.reduces and mate.remaining > quantity:
                 self.emit(
-                    "reduced", symbol=mate.symbol, order=mate.id, quantity=str((mate.quantity or ZERO) - quantity)
+                    "resized", symbol=mate.symbol, order=mate.id, quantity=str((mate.quantity or ZERO) - quantity)
                 )
             else:
                 self._end(mate, self.rules.mate_status, "mate")
+
+    def _resize_legs(self, old: Order, wanted: Order) -> None:
+        """Have the legs of an entry close what it and those before it have bought, and what is wanted now."""
+        members = self.state.groups[old.group or 0]
+        bought = sum((each.filled for each in members if each.role == "entry"), ZERO)
+        for leg in members:
+            if leg.status == "held" and wanted.quantity is not None and leg.quantity != bought + wanted.quantity:
+                self.emit("resized", symbol=leg.symbol, order=leg.id, quantity=str(bought + wanted.quantity))
 
     def _wake(self, leg: Order) -> None:
         instrument, account = self.state.instruments[leg.symbol], self.state.accounts[leg.account]

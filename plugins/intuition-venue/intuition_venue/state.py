@@ -41,7 +41,7 @@ class State:
             "activated": self._activated,
             "cancelling": self._cancelling,
             "filled": self._filled,
-            "reduced": self._reduced,
+            "resized": self._resized,
             "ended": self._ended,
             "transferred": self._transferred,
             "busted": self._busted,
@@ -136,7 +136,7 @@ class State:
         self._hold(order)
         return trade
 
-    def _reduced(self, entry: Entry) -> Order:
+    def _resized(self, entry: Entry) -> Order:
         order = self.of(entry)
         order.quantity, order.updated = Decimal(entry["quantity"]), entry["time"]
         self._hold(order)

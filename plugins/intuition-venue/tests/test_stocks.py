@@ -94,6 +94,18 @@ def test_a_bracket_protects_once_its_entry_is_filled(stocks: Any) -> None:
     assert stocks.ask("GET", "positions").json() == []
 
 
+def test_legs_have_the_size_of_the_entry_that_was_replaced(stocks: Any) -> None:
+    legs = {"take_profit": {"limit_price": "220"}, "stop_loss": {"stop_price": "150"}}
+    entry = stocks.order(type="limit", limit_price="199", time_in_force="gtc", order_class="bracket", **legs).json()
+    price(stocks, "198.99", size="4")
+    new = stocks.ask("PATCH", f"orders/{entry['id']}", {"qty": "3", "limit_price": "198"}).json()
+    price(stocks, 197)
+    shown = stocks.ask("GET", f"orders/{new['id']}").json()
+    assert (shown["status"], [leg["qty"] for leg in shown["legs"]]) == ("filled", ["7", "7"])
+    assert [(leg["type"], leg["qty"]) for leg in stocks.ask("GET", "orders").json()] == [("stop", "7"), ("limit", "7")]
+    assert stocks.ask("GET", "positions/AAPL").json()["qty"] == "7"
+
+
 def test_of_two_orders_one_cancels_the_other(stocks: Any) -> None:
     stocks.order()
     legs = {"take_profit": {"limit_price": "220"}, "stop_loss": {"stop_price": "190", "limit_price": "189"}}

@@ -102,12 +102,16 @@ _ENDS: Final = {
 }
 
 
+def leads(order: Order) -> bool:
+    """Return whether an order is the one that its group is shown below, or has no group."""
+    return order.group is None or order.role == "entry" or (order.group_kind == "oco" and order.role == "take_profit")
+
+
 def legs_of(state: State, order: Order) -> list[Order]:
-    """Return the other orders of a group, for the first of it; of others none."""
-    if order.group is None:
+    """Return the other orders of a group, for the one that leads it; of others none."""
+    if order.group is None or not leads(order):
         return []
-    members = state.groups[order.group]
-    return members[1:] if members[0] is order or members[0].id == order.id else []
+    return [each for each in state.groups[order.group] if not leads(each) and each.status != "replaced"]
 
 
 def position_json(state: State, instrument: Instrument, account: Account) -> dict[str, Any]:

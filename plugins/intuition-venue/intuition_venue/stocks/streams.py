@@ -17,7 +17,7 @@ _UPDATES: Final = {
     "placed": "new",
     "activated": "new",
     "triggered": "new",
-    "reduced": "restated",
+    "resized": "restated",
     "busted": "trade_bust",
     "cancelling": "pending_cancel",
 }

@@ -85,8 +85,7 @@ class Trading:
         symbols = [name for name in (query.get("symbols") or "").split(",") if name]
         found = []
         for order in self.state.orders.values():
-            nested_leg = nested and order.group is not None and self.state.groups[order.group][0].id != order.id
-            if nested_leg or (status != "all" and order.open != (status == "open")):
+            if (nested and not shapes.leads(order)) or (status != "all" and order.open != (status == "open")):
                 continue
             if (symbols and order.symbol not in symbols) or (query.get("side") or order.side) != order.side:
                 continue
