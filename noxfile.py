@@ -29,6 +29,8 @@ PROGRAMS = (
     "plugins/intuition-connector-mqtt",
     "plugins/intuition-indicators/tests/test_indicate.py",
     "plugins/intuition-report/tests/test_page.py",
+    "plugins/intuition-venue/tests/test_ccxt.py",
+    "plugins/intuition-venue/tests/test_command.py",
     "tests/authoring",
     "tests/backtest/test_command.py",
     "tests/backtest/test_guide.py",

@@ -11,6 +11,7 @@ import msgspec
 from intuition_venue.errors import BadLog, LogInUse
 
 _encode = msgspec.json.Encoder().encode
+_sync = getattr(os, "fdatasync", os.fsync)
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -69,7 +70,7 @@ class Log:
         while written < len(data):
             written += os.write(self._file, data[written:])
         if sure:
-            os.fdatasync(self._file)
+            _sync(self._file)
 
     def close(self) -> None:
         """Close the file, so that another venue may have it."""

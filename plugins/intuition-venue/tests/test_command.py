@@ -15,6 +15,8 @@ import pytest
 from intuition_venue.running import read_log
 from support import environment, eventually, free_port
 
+from intuition_core.cli import main
+
 CODE = "import sys; from intuition_core.cli import main; sys.exit(main(['venue', *sys.argv[1:]]))"
 
 
@@ -125,27 +127,31 @@ def test_a_plan_of_faults_is_followed(command: Callable[..., Command], tmp_path:
         (["--faults", "none.json"], "none.json: No such file"),
     ],
 )
-def test_mistakes_are_told_in_a_sentence(command: Callable[..., Command], arguments: list[str], said: str) -> None:
-    venue = command(*arguments)
-    assert venue.process.wait(60) == 1
-    venue.close()
-    assert said in venue.said
-    assert "Traceback" not in venue.said
+def test_mistakes_are_told_in_a_sentence(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    said: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["venue", *arguments]) == 1
+    told = capsys.readouterr().err
+    assert said in told
+    assert "Traceback" not in told
 
 
 def test_a_port_that_is_taken_and_a_log_that_is_in_use_are_told(
-    command: Callable[..., Command], tmp_path: Path
+    command: Callable[..., Command], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    first = command("--every", "0")
-    port = first.ready().rpartition(":")[2]
+    port = command("--every", "0").ready().rpartition(":")[2]
+    monkeypatch.chdir(tmp_path)
     for arguments, said in (
         (["--log", "other.jsonl", "--port", port], "another program listens"),
         ([], "another venue"),
     ):
-        second = command(*arguments)
-        assert second.process.wait(60) == 1
-        second.close()
-        assert said in second.said
+        assert main(["venue", *arguments]) == 1
+        assert said in capsys.readouterr().err
 
 
 def test_its_secrets_are_in_no_log_and_no_process_list(command: Callable[..., Command], tmp_path: Path) -> None:
