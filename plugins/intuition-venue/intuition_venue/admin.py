@@ -12,6 +12,7 @@ from intuition_venue.errors import BadSetting, Refused
 from intuition_venue.faults import read_faults
 from intuition_venue.venue import ACCOUNT, Venue
 
+_LARGEST: Final = 10**9
 _SECOND: Final = 1_000_000_000
 
 
@@ -115,8 +116,8 @@ class Admin:
         for each in given if isinstance(given, list) else [given]:
             if each.symbol not in self._venue.exchange.state.instruments:
                 raise BadSetting("price", f"{each.symbol} is not traded here")
-            if each.price <= 0 or (each.size is not None and each.size < 0):
-                raise BadSetting("price", "a price is above zero, a size not below")
+            if not 0 < each.price <= _LARGEST or (each.size is not None and each.size < 0):
+                raise BadSetting("price", f"a price is above zero and at most {_LARGEST:,}, a size not below zero")
             levels = each.levels if each.levels is not None else (LEVELS if each.size is None else 1)
             self._venue.exchange.price(
                 each.symbol, each.price, bid=each.bid, ask=each.ask, size=each.size, levels=levels

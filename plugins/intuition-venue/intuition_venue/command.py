@@ -23,7 +23,9 @@ SECRET: Final = "VENUE_SECRET"  # noqa: S105  # the name of a variable
 @click.option(
     "--shape", type=click.Choice(["spot", "stocks"]), default="spot", show_default=True, help="Whose interface."
 )
-@click.option("--port", type=click.IntRange(0, 65535), default=8750, show_default=True, help="Where; 0: any.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8750, show_default=True, help="Where to listen; 0: any port."
+)
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="A loopback address.")
 @click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Decides the prices.")
 @click.option(

@@ -25,13 +25,16 @@ class Instrument:
     max_quantity: Decimal
     min_notional: Decimal
     depth: Decimal
+    max_price: Decimal = Decimal(1_000_000)
     spread: int = 1
     name: str = ""
 
     def check_price(self, price: Decimal) -> None:
-        """Raise Refused unless a price is positive and a whole number of ticks."""
-        if price <= 0 or price % self.tick:
-            raise Refused("price", f"{price} is no whole number of ticks of {self.tick}", price=price)
+        """Raise Refused unless a price is within the limits and a whole number of ticks."""
+        if not 0 < price <= self.max_price or price % self.tick:
+            raise Refused(
+                "price", f"{price} is beyond the limits, or no whole number of ticks of {self.tick}", price=price
+            )
 
     def check_quantity(self, quantity: Decimal) -> None:
         """Raise Refused unless a quantity is within the limits and a whole number of steps."""

@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
+from typing import Final
 
 from intuition_venue.instruments import Instrument
 from intuition_venue.spot.errors import SpotError, missing
+
+_LARGEST: Final = 10**12
 
 
 class Params:
@@ -40,6 +43,8 @@ class Params:
         if value is None or not value.is_finite():
             legal = "^([0-9]{1,20})(\\.[0-9]{1,20})?$"
             raise SpotError(-1100, f"Illegal characters found in parameter '{name}'; legal range is '{legal}'.")
+        if value > _LARGEST:
+            raise SpotError(-1100, f"Illegal characters found in parameter '{name}'; the number is too large.")
         if -int(value.normalize().as_tuple().exponent) > 8:
             raise SpotError(-1111, f"Parameter '{name}' has too much precision.")
         return value

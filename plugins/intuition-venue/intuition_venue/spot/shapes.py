@@ -167,7 +167,7 @@ def balances_json(state: State, account: str, *, zero: bool = True) -> list[dict
 def symbol_json(instrument: Instrument) -> dict[str, Any]:
     """Return a symbol with its filters."""
     limits = {"minQty": amount(instrument.min_quantity), "maxQty": amount(instrument.max_quantity)}
-    most = {"minPrice": amount(instrument.tick), "maxPrice": amount(Decimal(1_000_000))}
+    most = {"minPrice": amount(instrument.tick), "maxPrice": amount(instrument.max_price)}
     filters: list[Mapping[str, Any]] = [
         {"filterType": "PRICE_FILTER", **most, "tickSize": amount(instrument.tick)},
         {"filterType": "LOT_SIZE", **limits, "stepSize": amount(instrument.step)},

@@ -32,10 +32,10 @@ def check_signature(signed: str, signature: str | None, secret: str) -> None:
 def check_time(params: Mapping[str, str], now: int) -> None:
     """Raise SpotError unless a request came within its window; times are in milliseconds."""
     try:
-        timestamp, window = float(params.get("timestamp") or ""), float(params.get("recvWindow") or 5000)
+        timestamp, window = int(params.get("timestamp") or ""), float(params.get("recvWindow") or 5000)
     except ValueError:
         raise missing("timestamp") from None
-    if window > _LONGEST_WINDOW:
+    if not 0 <= window <= _LONGEST_WINDOW:
         raise SpotError(-1131, "recvWindow must be less than 60000")
     if timestamp >= now + _AHEAD:
         raise SpotError(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")

@@ -231,7 +231,8 @@ class Sockets:
     def _manage(self, stream: Stream, message: Any, *, wrapped: bool) -> None:
         if not isinstance(message, dict):
             return
-        names = [str(name) for name in message.get("params") or ()]
+        given = message.get("params")
+        names = [str(name) for name in given] if isinstance(given, list) else []
         result = None
         match message.get("method"):
             case "SUBSCRIBE":
@@ -261,7 +262,8 @@ class Sockets:
         if fault is not None and not fault.acted and fault.do != "twice":
             self._fail(stream, fault, number)
             return
-        answer = {"id": number, **self._answer(stream, method, message.get("params") or {})}
+        params = message.get("params")
+        answer = {"id": number, **self._answer(stream, method, params if isinstance(params, dict) else {})}
         if fault is not None and fault.do != "twice":
             self._fail(stream, fault, number)
             return

@@ -106,7 +106,8 @@ class Sockets:
                 told = {"status": "authorized" if right else "unauthorized", "action": "authenticate"}
                 stream.send({"stream": "authorization", "data": told}, faultless=True)
             case "listen" if stream in self._account:
-                streams = [name for name in data.get("streams") or () if name == "trade_updates"]
+                asked = data.get("streams")
+                streams = [name for name in asked if name == "trade_updates"] if isinstance(asked, list) else []
                 self._account[stream] = bool(streams)
                 stream.send({"stream": "listening", "data": {"streams": streams}}, faultless=True)
             case "listen":
@@ -136,7 +137,8 @@ class Sockets:
         elif action in {"subscribe", "unsubscribe"}:
             wanted = self._data[stream]
             for kind, symbols in wanted.items():
-                named = {str(name) for name in message.get(kind) or ()}
+                asked = message.get(kind)
+                named = {str(name) for name in asked} if isinstance(asked, list) else set()
                 (symbols.update if action == "subscribe" else symbols.difference_update)(named)
             told = {kind: sorted(symbols) for kind, symbols in wanted.items()}
             stream.send([{"T": "subscription", **told}], faultless=True)

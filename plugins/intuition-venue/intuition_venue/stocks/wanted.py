@@ -14,6 +14,7 @@ _KINDS: Final = ("market", "limit", "stop", "stop_limit")
 _TIFS: Final = ("day", "gtc", "ioc", "fok")
 _CLASSES: Final = ("", "simple", "bracket", "oco", "oto")
 _LONGEST_ID: Final = 128
+_LARGEST: Final = 10**9
 
 
 def number(body: Mapping[str, Any], name: str) -> Decimal | None:
@@ -31,6 +32,8 @@ def number(body: Mapping[str, Any], name: str) -> Decimal | None:
         found = Decimal(0)
     if not found.is_finite() or found <= 0:
         raise unprocessable(f"{name} must be > 0")
+    if found > _LARGEST:
+        raise unprocessable(f"{name} must be <= {_LARGEST}")
     return found
 
 
