@@ -4,6 +4,7 @@ from intuition_core.account.actions import ACTIONS
 from intuition_core.account.actions import checked as checked_action
 from intuition_core.data import RATES, read_price
 from intuition_core.params.durations import read_duration
+from intuition_core.sources.asking import Asking
 from intuition_core.sources.columns import CLOCKS as CLOCK_COLUMNS
 from intuition_core.sources.columns import DAYS as DAY_COLUMNS
 from intuition_core.sources.columns import DIVIDENDS as DIVIDEND_COLUMNS
@@ -42,6 +43,7 @@ __all__ = [
     "SPLIT_COLUMNS",
     "TIME_UNITS",
     "UNNAMED_FRAME",
+    "Asking",
     "Page",
     "Taken",
     "TryLater",

@@ -33,6 +33,7 @@ FIRST_PARTY: Final = {
     **{("risk", name): "intuition-risk" for name in _RISKS},
     ("connector", "mqtt"): "intuition-connector-mqtt",
     **{("indicator", name): "intuition-indicators" for name in _INDICATORS},
+    ("source", "candles"): "intuition-source-candles",
     ("source", "csv"): "intuition-source-files",
     ("source", "parquet"): "intuition-source-files",
     ("source", "jsonl"): "intuition-source-files",

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from intuition_core.data import Event
 from intuition_core.errors import IntuitionError
 
 
@@ -13,6 +14,16 @@ class Page(NamedTuple):
     """The events, each with its ``ts``."""
     upto: int
     """The time before which nothing is missing, nanoseconds UTC; the end of the span where that is all of it."""
+    last: bool = False
+    """Whether the rest of the span has not happened yet, so that asking on gives nothing today."""
+
+
+class Answer(NamedTuple):
+    """A page whose events are checked."""
+
+    events: list[Event]
+    upto: int
+    last: bool = False
 
 
 class TryLater(IntuitionError):

@@ -15,7 +15,7 @@ from intuition_core.errors import BadData, IntuitionError, PartFailed
 from intuition_core.params.secrets import SECRETS
 from intuition_core.sources.contents import Content, check_unchanged, digest_of, files_of, of_files, stamps_of
 from intuition_core.sources.merge import merge
-from intuition_core.sources.pages import BadPage, NotAsked, TryLater
+from intuition_core.sources.pages import Answer, BadPage, NotAsked, Page, TryLater
 from intuition_core.sources.taken import Taken, lines
 
 _BATCH: Final = 1000
@@ -119,7 +119,7 @@ class SourceReader:
         pause = getattr(self._source, "pause", None)
         return None if pause is None else float(pause)
 
-    def fetch(self, sid: str, start: int, end: int) -> tuple[list[Event], int]:
+    def fetch(self, sid: str, start: int, end: int) -> Answer:
         """Return the first events of a symbol of a span of time, and up to when they are all, by one request.
 
         Args:
@@ -137,14 +137,14 @@ class SourceReader:
         if ask is None:
             raise NotAsked(self.name)
         try:
-            payloads, upto = ask(sid, start, end)
+            payloads, upto, last = Page(*ask(sid, start, end))
         except IntuitionError:
             raise
         except OSError as error:  # as errors of the network are
             raise TryLater(f"{type(error).__name__}: {error}") from None
         except Exception as error:
             raise PartFailed(self._label, "fetch", f"{type(error).__name__}: {error}") from error
-        if type(upto) is not int or upto <= start:
+        if type(upto) is not int or upto < start or (upto == start and not last):
             raise BadPage(self.name, sid, f"an answer that is complete up to {upto!r}, from {start} on")
         events: list[Event] = []
         for payload in payloads:
@@ -152,12 +152,12 @@ class SourceReader:
                 events += normalise(payload, now=_no_clock, negative_prices=self._negative_prices)
             except BadData as error:
                 raise BadPage(self.name, sid, f"{payload!r:.100} ({error})") from None
-        last = start
+        before = start
         for event in events:
-            if event.get("sid") != sid or not last <= event["ts"] < min(upto, end):
-                raise BadPage(self.name, sid, f"an event of {event.get('sid')} at {event['ts']} after one at {last}")
-            last = event["ts"]
-        return events, upto
+            if event.get("sid") != sid or not before <= event["ts"] < min(upto, end):
+                raise BadPage(self.name, sid, f"an event of {event.get('sid')} at {event['ts']} after one at {before}")
+            before = event["ts"]
+        return Answer(events, upto, last)
 
     def contents(self) -> list[Content]:
         """Return what is read, with hashes: of files and datasets at any time, of events after the last of `batches`.

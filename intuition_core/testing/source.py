@@ -154,6 +154,36 @@ class SourceContract(Contract):
             others = {event.get("sid") for event in got} - {sid}
             must(not others, f'with `symbols = ["{sid}"]` it also gives {", ".join(map(str, others))}')
 
+    def test_pages_are_the_events(self) -> None:
+        """What ``fetch`` gives of a symbol, page by page, are the events of ``events()`` of that symbol and span."""
+        made = self.make()
+        if not callable(getattr(made.live, "fetch", None)):
+            skip("it has no `fetch`, so it cannot be asked for a span of time")
+        self._must_be_recorded()
+        whole = self.events()
+        start, end = whole[0]["ts"], whole[-1]["ts"] + 1
+        for sid in sorted({event["sid"] for event in whole if "sid" in event})[:3]:
+            expected = [event for event in whole if event.get("sid") == sid]
+            negative = bool(getattr(self.parameters(None), "negative_prices", False))
+            got: list[dict[str, Any]] = []
+            since = start
+            while since < end:
+                page = made.live.fetch(sid, since, end)
+                events = [
+                    event
+                    for number, payload in enumerate(page.events)
+                    for event in _normalised(number, payload, negative_prices=negative)
+                ]
+                inside = all(since <= event["ts"] < min(page.upto, end) for event in events)
+                must(inside, f"the page of {sid} from {since} up to {page.upto} has events of other times")
+                must(
+                    page.upto > since,
+                    f"the page of {sid} from {since} is complete up to {page.upto}: asking never ends",
+                )
+                got, since = got + events, page.upto
+            self._same(expected, got, f"the pages of {sid} have other events than `events()`")
+            must(len(got) == len(expected), f"the pages of {sid} have {len(got)} events, `events()` {len(expected)}")
+
     def test_progress_is_a_fraction(self) -> None:
         """``progress()`` rises from 0 to 1, or is None."""
         made = self.make()

@@ -1,27 +1,10 @@
 """What the tests of the catalogue share: a catalogue of their own, and the command in this process."""
 
-import io
-import json
-import logging
-from collections.abc import Callable, Iterator
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
-
-from intuition_core.cli import main
-
-
-class Ran(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def told(self) -> Any:
-        """Return what ``--json`` wrote."""
-        return json.loads(self.out)
+from support.commands import Ran, run_command
 
 
 @pytest.fixture(autouse=True)
@@ -34,20 +17,6 @@ def catalogue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def run() -> Iterator[Callable[..., Ran]]:
+def run() -> Callable[..., Ran]:
     """Run one of our commands."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-
-    def run_it(*arguments: object) -> Ran:
-        out, err = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), io.StringIO()
-        with redirect_stdout(out), redirect_stderr(err):
-            code = main(list(map(str, arguments)))
-        out.flush()
-        content = out.buffer
-        assert isinstance(content, io.BytesIO)
-        return Ran(code, content.getvalue().decode(), err.getvalue())
-
-    yield run_it
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    return run_command

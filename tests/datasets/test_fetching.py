@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.datasets import DAY, JANUARY
 
-from intuition_core.sources.datasets import fetching
+from intuition_core.sources import asking
+from intuition_core.sources.asking import TRIES
 from intuition_core.sources.datasets.adding import merged
-from intuition_core.sources.datasets.fetching import TRIES, missing
+from intuition_core.sources.datasets.fetching import missing
 from intuition_core.sources.datasets.index import Asked
 
 SOURCE = """
@@ -129,7 +130,7 @@ def venue() -> Iterator[Venue]:
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Note the waits instead of waiting."""
     noted: list[float] = []
-    monkeypatch.setattr(fetching, "sleep", lambda seconds: noted.append(seconds) if seconds else None)
+    monkeypatch.setattr(asking, "sleep", lambda seconds: noted.append(seconds) if seconds else None)
     return noted
 
 

@@ -5,6 +5,7 @@ import time
 import msgspec
 import pytest
 
+from intuition_core.recordings import Page
 from intuition_core.testing import SourceContract, quotes
 
 
@@ -49,8 +50,16 @@ class Good:
         return self.given / max(len(self.all), 1)
 
 
-def test_a_good_part_passes(passes):
-    passes(SourceContract, part=Good)
+class Asked(Good):
+    def fetch(self, sid, start, end):
+        """Give ten events at most."""
+        events = [event for event in self.all if event["sid"] == sid and start <= event["ts"] < end]
+        return Page(events[:10], events[9]["ts"] + 1 if len(events) > 10 else end)
+
+
+@pytest.mark.parametrize("part", [Good, Asked])
+def test_a_good_part_passes(passes, part):
+    passes(SourceContract, part=part)
 
 
 class GoesBack(Good):
@@ -149,9 +158,28 @@ class ProgressesBackwards(Good):
         return 1 - super().progress()
 
 
+class SkipsInPages(Asked):
+    def fetch(self, sid, start, end):
+        page = super().fetch(sid, start, end)
+        return page._replace(events=page.events[1:])
+
+
+class PagesNeverEnd(Asked):
+    def fetch(self, sid, start, end):
+        return Page([], start)
+
+
+class PagesBeginEarly(Asked):
+    def fetch(self, sid, start, end):
+        return super().fetch(sid, start - 10**15, end)
+
+
 @pytest.mark.parametrize(
     ("part", "check", "says"),
     [
+        (SkipsInPages, "test_pages_are_the_events", "other events than"),
+        (PagesNeverEnd, "test_pages_are_the_events", "asking never ends"),
+        (PagesBeginEarly, "test_pages_are_the_events", "events of other times"),
         (BeginsNowhere, "test_bars_say_when_they_began", "say when the bar began"),
         (SkipsInBatches, "test_batches_are_the_events", "gives 50 events, and `events"),
         (GivesTextInBatches, "test_batches_are_the_events", "nobody normalises"),

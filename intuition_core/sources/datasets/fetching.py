@@ -1,25 +1,19 @@
 """Fetching from a source into a dataset: span by span, what was not asked for yet, kept as it comes."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from time import sleep
 from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
 from intuition_core.data import Event
 from intuition_core.errors import IntuitionError
+from intuition_core.sources.asking import PAUSE, Asking
 from intuition_core.sources.datasets.adding import Addition, add
 from intuition_core.sources.datasets.index import Added, Asked, Index, read_index
 from intuition_core.sources.datasets.places import INDEX
-from intuition_core.sources.pages import TryLater
-from intuition_core.system.backoff import Backoff
-
-PAUSE: Final = 0.5
-"""Seconds between two requests where neither the source nor the user says otherwise."""
-
-TRIES: Final = 6
-"""How often a request is tried."""
+from intuition_core.sources.pages import Answer, TryLater
 
 _KEPT: Final = 50_000
 """How many events are held at most before they are written."""
@@ -40,7 +34,7 @@ class Asker(Protocol):
     def pause(self) -> float | None:
         """The seconds that it wants between two requests; None where it does not say."""
 
-    def fetch(self, sid: str, start: int, end: int) -> tuple[list[Event], int]:
+    def fetch(self, sid: str, start: int, end: int) -> Answer:
         """Return the first events of a span, and up to when they are all of them."""
 
 
@@ -124,11 +118,10 @@ class Fetching:
         self._source = source
         self._name = name
         own = source.pause
-        self._pause = pause if pause is not None else PAUSE if own is None else own
+        self._asking = Asking(pause if pause is not None else PAUSE if own is None else own)
         self._replace = replace
         self._again = again
         self._negative_prices = negative_prices
-        self._requests = 0
 
     def fetch(self, sid: str, start: int | None, end: int) -> Fetched:
         """Fetch the events of a symbol from ``start`` up to ``end`` and not with it, nanoseconds UTC.
@@ -143,7 +136,7 @@ class Fetching:
             Conflict: the dataset has other events of a moment.
             NothingKnown: there is no start, and the symbol was never fetched.
         """
-        requests = self._requests
+        requests = self._asking.requests
         new = known = 0
         failure = None
         for span in self._spans(sid, start, end):
@@ -155,7 +148,7 @@ class Fetching:
                 known += done.known
             if failure is not None:
                 break
-        return Fetched(sid, new, known, self._requests - requests, failure)
+        return Fetched(sid, new, known, self._asking.requests - requests, failure)
 
     def _index(self) -> Index:
         return read_index(self._folder) if (self._folder / INDEX).is_file() else Index(name=self._folder.name)
@@ -177,13 +170,14 @@ class Fetching:
         held: list[Event] = []
         since = cursor = start
         failure = None
+        last = False
         try:
-            while cursor < end and failure is None:
+            while cursor < end and not last:
                 try:
-                    events, upto = self._asked(sid, cursor, end)
+                    events, upto, last = self._asking.ask(partial(self._source.fetch, sid, cursor, end))
                 except TryLater as error:
                     failure = Failure(sid=sid, start=cursor, end=end, problem=error.problem)
-                    continue
+                    break
                 held += events
                 cursor = min(upto, end)
                 if len(held) >= _KEPT:
@@ -209,23 +203,3 @@ class Fetching:
             negative_prices=self._negative_prices,
             asked=(asked,),
         )
-
-    def _asked(self, sid: str, start: int, end: int) -> tuple[list[Event], int]:
-        """Make a request, politely, and again after a while where it may succeed then.
-
-        Raises:
-            TryLater: it did not, however often it was tried.
-        """
-        backoff = Backoff(first=1.0, longest=60.0)
-        for tries in range(1, TRIES + 1):
-            if self._requests:
-                sleep(self._pause)
-            self._requests += 1
-            try:
-                return self._source.fetch(sid, start, end)
-            except TryLater as error:
-                if tries == TRIES:
-                    raise
-                sleep(error.seconds if error.seconds is not None else backoff.next())
-        msg = "the last try returns or raises"
-        raise AssertionError(msg)
