@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from intuition_core.epoch import DOUBTFUL, NAMES, UNITS, unit_of
 from intuition_core.errors import BadData
 
 DEFAULT_CHANNEL: Final = "quotes"
@@ -25,8 +26,6 @@ RESERVED: Final = _PRICES | {"channel", "sid", "ts", "start", "volume", "id", "s
 _INT64: Final = range(-(2**63), 2**63)
 _EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 _SECOND: Final = 1_000_000_000
-_DOUBTFUL: Final = 100 * 86_400 * _SECOND
-"""Numbers up to this size are times of our age in seconds, milliseconds or microseconds, or dates in digits."""
 
 _COUNTED: Final = 10_000
 """Numbers below this size are no time in any unit: whoever sends them counts."""
@@ -209,7 +208,7 @@ def _time(key: str, value: object) -> int:
         return _iso_time(key, value)
     else:
         raise BadData(f"expected nanoseconds UTC as an integer, got {_name(value)}", field=key)
-    if -_DOUBTFUL < ts < _DOUBTFUL and not -_COUNTED < ts < _COUNTED:
+    if -DOUBTFUL < ts < DOUBTFUL and not -_COUNTED < ts < _COUNTED:
         raise BadData(f"{ts} as nanoseconds UTC is in {_year(ts)}{_unit(abs(ts))}", field=key)
     if ts not in _INT64:
         raise BadData("nanoseconds UTC beyond 64 bits, which end in the years 1677 and 2262", field=key)
@@ -221,7 +220,7 @@ def sent(ts: int) -> int | str:
 
     That is the number, or an ISO 8601 time where the number would be taken for one in another unit: of 1970.
     """
-    if not -_DOUBTFUL < ts < _DOUBTFUL or -_COUNTED < ts < _COUNTED:
+    if not -DOUBTFUL < ts < DOUBTFUL or -_COUNTED < ts < _COUNTED:
         return ts
     seconds, rest = divmod(ts, _SECOND)
     return f"{(_EPOCH + timedelta(seconds=seconds)).isoformat()[:19]}.{rest:09}+00:00"
@@ -233,16 +232,10 @@ def _year(ts: int) -> str:
 
 def _unit(size: int) -> str:
     """Return a sentence on the unit that a number too small for nanoseconds may have, and on what to send instead."""
-    if size < 10**8:
+    unit = unit_of(size)
+    if unit is None:
         return "; if it is a date, send an ISO 8601 time with its offset, such as 2024-01-02T21:00:00Z"
-    unit, factor = (
-        ("seconds", _SECOND)
-        if size < 10**11
-        else ("milliseconds", 1_000_000)
-        if size < 10**14
-        else ("microseconds", 1_000)
-    )
-    return f"; if it is {unit}, send it times {factor:_}, or an ISO 8601 time with its offset"
+    return f"; if it is {NAMES[unit]}, send it times {UNITS[unit]:_}, or an ISO 8601 time with its offset"
 
 
 def _iso_time(key: str, value: str) -> int:

@@ -3,6 +3,7 @@
 from intuition_core.account.actions import ACTIONS
 from intuition_core.account.actions import checked as checked_action
 from intuition_core.data import RATES, read_price
+from intuition_core.epoch import UNITS as TIME_UNITS
 from intuition_core.params.durations import read_duration
 from intuition_core.sources.asking import Asking
 from intuition_core.sources.columns import CLOCKS as CLOCK_COLUMNS
@@ -17,10 +18,9 @@ from intuition_core.sources.frames import UNNAMED as UNNAMED_FRAME
 from intuition_core.sources.merge import merge, ordered
 from intuition_core.sources.merge import rank as rank_in_moment
 from intuition_core.sources.pages import Page, TryLater
-from intuition_core.sources.stamps import DAY
+from intuition_core.sources.stamps import DAY, as_nanoseconds
 from intuition_core.sources.stamps import ENOUGH as ENOUGH_DISTANCES
 from intuition_core.sources.stamps import FEWEST as FEWEST_DISTANCES
-from intuition_core.sources.stamps import UNITS as TIME_UNITS
 from intuition_core.sources.stamps import check_format as check_time_format
 from intuition_core.sources.stamps import meaning as time_unit
 from intuition_core.sources.stamps import settled as bar_length
@@ -47,6 +47,7 @@ __all__ = [
     "Page",
     "Taken",
     "TryLater",
+    "as_nanoseconds",
     "bar_length",
     "check_time_format",
     "checked_action",

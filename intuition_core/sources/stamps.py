@@ -4,16 +4,15 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from math import isfinite
 from typing import Final
 
+from intuition_core.epoch import DOUBTFUL, SMALLEST, UNITS, unit_of
 from intuition_core.errors import BadData
 
 DAY: Final = 86_400 * 10**9
 """A day in nanoseconds."""
-
-UNITS: Final = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
-"""Nanoseconds in each unit in which a number can count time since 1970."""
 
 ENOUGH: Final = 1000
 """How many distances between bars tell how long they last."""
@@ -26,7 +25,6 @@ _DIGITS: Final[tuple[tuple[range, str], ...]] = (
     (range(1900_01_01_00_00, 2200_01_01_00_00), "%Y%m%d%H%M"),
     (range(1900_01_01_00_00_00, 2200_01_01_00_00_00), "%Y%m%d%H%M%S"),
 )
-_LIMITS: Final[tuple[tuple[float, str], ...]] = ((1e11, "s"), (1e14, "ms"), (1e17, "us"))
 _LONGER: Final = 1.25
 """How much longer than most some weeks, months and quarters are."""
 
@@ -56,11 +54,28 @@ def meaning(first: float) -> str:
         if whole is not None and whole in numbers and _fits(whole, written):
             return written
     size = abs(first)
-    if size < 1e8:
+    unit = unit_of(size)
+    if unit is None:
         problem = f"{first:.15g} is too small to tell what it counts since 1970; say it with the option `time_unit`"
         hint = "" if size < 20_000 else ", or write days, such as those of Excel, as dates"
         raise BadData(f"{problem}{hint}")
-    return next((unit for limit, unit in _LIMITS if size < limit), "ns")
+    return unit
+
+
+def as_nanoseconds(number: float) -> tuple[int, str] | None:
+    """Return a time in seconds, milliseconds or microseconds as nanoseconds, and its unit, which its size tells.
+
+    A fraction counts as its shortest decimal digits say.
+
+    Returns:
+        None for nanoseconds, for what is too small to tell, and for what may be a date in digits.
+    """
+    if not SMALLEST <= abs(number) < DOUBTFUL:  # what is no number is not either
+        return None
+    unit = meaning(number)
+    if unit not in UNITS:
+        return None
+    return int((number if isinstance(number, int) else Decimal(repr(number))) * UNITS[unit]), unit
 
 
 def _fits(number: int, written: str) -> bool:

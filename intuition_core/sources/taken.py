@@ -7,6 +7,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from intuition_core.epoch import NAMES
+
 _SHOWN: Final = 5
 """How many symbols or columns are named in a line."""
 
@@ -25,6 +27,8 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     """The columns of times."""
     zone: str
     """The zone in which times without an offset were read; ``as written`` where they have offsets."""
+    unit: str = ""
+    """What times that are numbers count since 1970: ``s``, ``ms``, ``us`` or ``ns``; several where that changes."""
     stamp: str
     """What a time says of a bar: its ``open``, its ``close``, or the ``date`` of its day; ``tick`` where none are."""
     bars: tuple[str, ...] = ()
@@ -57,6 +61,9 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     def _how(self) -> str:
         layout = f"layout {self.preset}, " if self.preset is not None else ""
         zone = self.zone if self.zone == "as written" else f"in {self.zone}"
+        if self.unit:
+            *others, last = (NAMES.get(unit, unit) for unit in self.unit.split())
+            zone = f"in {' and '.join(filter(None, (', '.join(others), last)))} since 1970"
         length = f" of {_some(self.bars)}" if self.bars else ""
         stamp = {
             "open": f"bars{length} stamped at the open",
@@ -90,7 +97,17 @@ def together(taken: Iterable[Taken]) -> list[Taken]:
     """Put together what was read alike: files that differ by their names, symbols and rows alone."""
     groups: dict[tuple[object, ...], list[Taken]] = {}
     for each in taken:
-        key = (each.preset, each.time, each.zone, each.stamp, each.bars, each.prices, each.kind, each.adjusted)
+        key = (
+            each.preset,
+            each.time,
+            each.zone,
+            each.unit,
+            each.stamp,
+            each.bars,
+            each.prices,
+            each.kind,
+            each.adjusted,
+        )
         groups.setdefault(key, []).append(each)
     return [group[0] if len(group) == 1 else _joined(group) for group in groups.values()]
 

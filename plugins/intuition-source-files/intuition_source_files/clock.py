@@ -62,6 +62,7 @@ class Clock:
         self._unit = None if rule.unit == "auto" else rule.unit
         self._alone = alone
         self._counter = Counter(fixed=rule.unit != "auto")
+        self._counted: str | None = None
         self.zoned = False
         """Whether the times that were read last were moments as they are written."""
         self._zoned = False
@@ -82,6 +83,14 @@ class Clock:
         values, zoned, dates = self._parsed(column, clocks)
         self.zoned = zoned
         return self._moments(values, dates) if zoned else self._local(values, dates)
+
+    @property
+    def units(self) -> str:
+        """The units of the times that were read as numbers, by name, with spaces between; nothing where none were."""
+        if self._counted is None:
+            return ""
+        known = [unit for unit, scale in TIME_UNITS.items() if scale in self._counter.scales]
+        return " ".join(known) or self._counted
 
     def midnights(self, column: "pa.Array", clocks: "pa.Array | None" = None) -> bool:
         """Whether all times are midnights of the zone, or of the offsets that are written with them.
@@ -247,6 +256,7 @@ class Clock:
         if self._unit.startswith("%"):
             digits = column.cast(pa.string()) if whole is None else whole.cast(pa.string())
             return self._formatted(digits, self._unit), False, "%H" not in self._unit
+        self._counted = self._unit
         scale = TIME_UNITS[self._unit]
         if whole is not None:
             return self._counter.read(integers(whole), scale), True, False

@@ -26,6 +26,8 @@ class Counter:
         self._last = 0.0
         self._power = 0
         """How many thousands of the last number make one of the unit of the first."""
+        self.scales: set[int] = set()
+        """How many nanoseconds the numbers of other units than the first one counted, and then that of the first."""
 
     def read(self, values: "np.ndarray[Any, Any]", scale: int) -> "np.ndarray[Any, Any]":
         """Return nanoseconds.
@@ -53,6 +55,7 @@ class Counter:
         powers = self._power + steps.cumsum()
         self._power = int(powers[-1])
         moments = np.empty(len(values), np.int64)
+        self.scales.add(scale)
         for power in np.unique(powers).tolist():
             rows = (powers == power).nonzero()[0]
             try:
@@ -65,6 +68,8 @@ class Counter:
         unit = scale * 1000.0**-power
         if unit < 1 or unit > 10**9:
             raise BadCell(index, "the times count in another unit than those before, and in none that is known")
+        if power:
+            self.scales.add(int(unit))
         return int(unit)
 
 

@@ -8,12 +8,13 @@ import msgspec
 
 from intuition_core.data import DEFAULT_CHANNEL, RATES, Event, normalise
 from intuition_core.errors import BadData
-from intuition_core.recordings import ACTIONS, Taken, checked_action, read_duration
+from intuition_core.recordings import ACTIONS, TIME_UNITS, Taken, as_nanoseconds, checked_action, read_duration
 from intuition_source_files.errors import BadRow, UnreadableFile
 from intuition_source_files.packing import DAMAGED, compression_of, told, unpacked
 from intuition_source_files.params import JsonLinesParams
 
 _BAR: Final = frozenset({"open", "high", "low"})
+_TIMES: Final = ("ts", "start")
 _BATCH: Final = 512
 _LONGEST: Final = 1 << 20
 """How many bytes a line may have; what goes on without an end is no text."""
@@ -41,6 +42,8 @@ class LinesFile:
         self._count = self._given = 0
         self._seen: dict[str, None] = {}
         self._span: tuple[int | None, int | None] = (None, None)
+        self._units: set[str] = set()
+        """The units of times that are numbers."""
         try:
             self.size = path.stat().st_size
             with path.open("rb"):
@@ -63,6 +66,7 @@ class LinesFile:
             data=self.path.name,
             time="ts",
             zone="UTC",
+            unit=" ".join(unit for unit in TIME_UNITS if unit in self._units),
             stamp="close" if bar is not None else "tick",
             bars=() if bar is None else (bar,),
             symbols=tuple(self._seen),
@@ -90,6 +94,7 @@ class LinesFile:
         self._ended = False
         self._count, self._given, self._span = 0, 0, (None, None)
         self._seen.clear()
+        self._units.clear()
         symbols, start, end = frozenset(self._params.symbols), self._params.start, self._params.end
         last = _BEGINNING
         length = None if self._params.bar is None else read_duration(self._params.bar)
@@ -134,13 +139,30 @@ class LinesFile:
     def _read(self, number: int, line: bytes) -> list[Event]:
         params = self._params
         try:
-            payload = msgspec.json.decode(line)
+            payload = self._timed(msgspec.json.decode(line))
             events = normalise(payload, now=_no_clock, channel=params.channel, negative_prices=params.negative_prices)
             return [checked_action(event) if event["channel"] == ACTIONS else event for event in events]
         except BadData as error:
             raise self._bad(number, str(error)) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise self._bad(number, f"is no JSON: {error}") from None
+
+    def _timed(self, payload: Any) -> Any:
+        """Return what a line holds, with times in seconds, milliseconds and microseconds as nanoseconds."""
+        for item in payload if isinstance(payload, list) else (payload,):
+            if not isinstance(item, dict):
+                continue
+            for key in _TIMES:
+                number = item.get(key)
+                if type(number) is not int and type(number) is not float:
+                    continue
+                counted = as_nanoseconds(number)
+                if counted is not None:
+                    item[key], unit = counted
+                    self._units.add(unit)
+                elif key == "ts":
+                    self._units.add("ns")
+        return payload
 
     def _lines(self) -> Iterator[bytes]:
         import io

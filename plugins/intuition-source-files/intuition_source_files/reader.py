@@ -77,6 +77,11 @@ class Reader:
         """What is to be told of the file, once."""
 
     @property
+    def units(self) -> str:
+        """The units of times that are numbers, by name; nothing where they are not."""
+        return self._clock.units
+
+    @property
     def zoned(self) -> bool:
         """Whether times are moments as they are written."""
         return self._clock.zoned

@@ -27,6 +27,7 @@ def tell(file: Opened, reader: Reader) -> Taken:
         preset=None if layout.preset is None else layout.preset.name,
         time=" and ".join(filter(None, (columns.time or "without a name", columns.clocks))),
         zone="as written" if reader.zoned else file.rule.zone,
+        unit=reader.units,
         stamp="date" if reader.alone else "tick" if reader.ticks else params.stamp or "close",
         bars=tuple(map(shown_length, reader.lengths)),
         prices=tuple(prices) or tuple(columns.wide),

@@ -151,9 +151,10 @@ def test_dates_with_offsets_are_days_of_their_zone(read: Read, write: Write) -> 
 def test_what_was_taken_is_told(tmp_path: Path, write: Write) -> None:
     told = taken(write_vendor(tmp_path, "CryptoDataDownload"))
     assert told.line() == (
-        "Bitstamp_BTCUSD_minute.csv: layout cryptodatadownload, time `unix` as written, bars of 1m stamped at the "
-        "open; prices close, open, high, low, nothing to adjust; 1 symbol (BTC/USD), 40 rows from 2024-01-02 00:02:00Z "
-        "to 2024-01-02 00:41:00Z; rows went back in time and are turned round; left out: the column date, the line "
+        "Bitstamp_BTCUSD_minute.csv: layout cryptodatadownload, time `unix` in seconds since 1970, bars of 1m stamped "
+        "at the open; prices close, open, high, low, nothing to adjust; 1 symbol (BTC/USD), 40 rows from "
+        "2024-01-02 00:02:00Z to 2024-01-02 00:41:00Z; rows went back in time and are turned round; "
+        "left out: the column date, the line "
         "`https://www.CryptoDataDownload.com`"
     )
     told = taken(write("date,close,Dividends\n2024-01-02,1,0.5\n2024-01-03,.,0\n"), actions="ignore")

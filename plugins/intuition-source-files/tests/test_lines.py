@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from intuition_source_files import BadRow, JsonLines, NoFile, UnreadableFile
 
 from intuition_core.errors import BadParameter
+from intuition_core.recordings import TIME_UNITS, as_nanoseconds, time_unit
 
 Write = Callable[..., Path]
 
@@ -26,10 +27,15 @@ RATE = '{"channel": "rates", "sid": "EUR/USD", "quote": 1.08, "ts": 140232060000
 TS = 1402320600 * 10**9
 
 
-def lines(path: Any, **params: Any) -> list[dict[str, Any]]:
+def open_lines(path: Any, **params: Any) -> JsonLines:
     paths = [str(one) for one in path] if isinstance(path, list) else str(path)
     source = JsonLines()
     source.initialize(msgspec.convert({"path": paths, **params}, JsonLines.Params))
+    return source
+
+
+def lines(path: Any, **params: Any) -> list[dict[str, Any]]:
+    source = open_lines(path, **params)
     events = list(source.events())
     assert source.progress() == 1.0
     assert list(itertools.chain.from_iterable(source.batches())) == events
@@ -197,8 +203,51 @@ def test_a_bar_began_as_it_says_or_by_the_length_that_was_said(write: Write) -> 
     assert began == [300, 60, 300, 1]
 
 
-@pytest.mark.parametrize("ts", ["1704240000", "1704240000000", "1704240000000000", "20240102", '"2024-01-02"'])
-def test_a_time_in_another_unit_is_refused_with_its_line(write: Write, ts: str) -> None:
+@pytest.mark.parametrize(
+    ("ts", "unit"),
+    [
+        ("1704240000", "s"),
+        ("1704240000.0", "s"),
+        ("1704240000000", "ms"),
+        ("1704240000000000", "us"),
+        ("1704240000000000000", "ns"),
+        ("1.70424e18", "ns"),
+        ('"2024-01-03T00:00:00Z"', ""),
+    ],
+)
+def test_the_unit_of_a_time_is_known_by_its_size_and_told(write: Write, ts: str, unit: str) -> None:
+    source = open_lines(write(f'{{"sid": "A", "quote": 1, "start": {ts}, "ts": {ts}}}\n', "a.jsonl"))
+    [event] = source.events()
+    assert event["ts"] == event["start"] == 1_704_240_000 * 10**9
+    assert [each.unit for each in source.taken()] == [unit]
+
+
+def test_units_that_change_within_a_file_are_told(write: Write) -> None:
+    rows = ["1704240000.25", "1704240000500", "1704240001000000", "1704240002000000000"]
+    source = open_lines(write("".join(f'[{{"a": 1, "ts": {ts}}}]\n' for ts in rows), "a.jsonl"))
+    since = [event["ts"] - 1_704_240_000 * 10**9 for event in source.events()]
+    assert since == [250_000_000, 500_000_000, 1_000_000_000, 2_000_000_000]
+    [taken] = source.taken()
+    assert taken.unit == "s ms us ns"
+    assert "time `ts` in seconds, milliseconds, microseconds and nanoseconds since 1970" in taken.line()
+
+
+@given(st.integers(10**8, 10**10 - 1), st.sampled_from(["s", "ms", "us", "ns"]), st.integers(0, 999))
+def test_any_time_of_our_age_is_the_same_in_all_units(seconds: int, unit: str, rest: int) -> None:
+    number = seconds * 10**9 // TIME_UNITS[unit] + (rest if unit != "s" else 0)
+    if number >= 8_640_000_000_000_000:
+        assert as_nanoseconds(number) is None
+        return
+    read = as_nanoseconds(number)
+    assert read is None or read == (number * TIME_UNITS[unit], unit)
+    if read is None:  # then it may be a date in digits
+        assert time_unit(number).startswith("%")
+
+
+@pytest.mark.parametrize(
+    "ts", ["20240102", "202401020930", "20240102093000", "45000", "1704240000e200", '"2024-01-02"']
+)
+def test_a_time_that_may_be_something_else_is_refused_with_its_line(write: Write, ts: str) -> None:
     with pytest.raises(BadRow, match=r"a\.jsonl, line 1: ts: "):
         lines(write(f'{{"sid": "A", "quote": 1, "ts": {ts}}}\n', "a.jsonl"))
 

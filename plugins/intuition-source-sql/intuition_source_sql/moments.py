@@ -17,6 +17,9 @@ JULIAN: Final = "julian"
 """The unit of days since noon of 1 January 4713 before our era, as SQLite's ``julianday`` gives them."""
 
 _JULIAN_EPOCH: Final = Decimal("2440587.5")
+_OF_OUR_AGE: Final = (2_400_000, 2_500_000)
+"""Between which day numbers are dates of the years 1858 to 2132."""
+
 _MILLISECOND: Final = 10**6
 _SLACK: Final = 1e-6
 """How far a day number of floating point may be from what it means, in days."""
@@ -73,6 +76,7 @@ class Moments:
         self._julian = unit == JULIAN
         self._factor = None if unit is None or self._digits or self._julian else UNITS[unit]
         self._shift = shift
+        self._counted = False
 
     def read(self, value: object) -> int:
         """Return the nanoseconds UTC of a time, a date, a number or a text in ISO 8601.
@@ -88,7 +92,8 @@ class Moments:
                 raise ValueError(f"{problem}; say how long a bar is with the option `bar`, such as 1h")
         ns = moment + self._shift if day is None else self._end(day)
         if not -(2**63) <= ns < 2**63:
-            raise ValueError(f"is beyond the years 1677 to 2262: {value!r:.60}")
+            hint = "; does it count in another unit than those before?" if self._counted else ""
+            raise ValueError(f"is beyond the years 1677 to 2262: {value!r:.60}{hint}")
         return ns
 
     def whole(self, row: Sequence[Any], columns: Columns) -> Any:
@@ -112,6 +117,11 @@ class Moments:
     def shift(self) -> int:
         """How much later than it is stamped a bar is known, in nanoseconds."""
         return self._shift
+
+    @property
+    def unit(self) -> str:
+        """What numbers count since 1970; nothing where times are no numbers, or count something else."""
+        return next((unit for unit, factor in UNITS.items() if self._counted and factor == self._factor), "")
 
     def day(self, value: object) -> date | None:
         """Return the day of a date alone; None for a time.
@@ -252,6 +262,7 @@ class Moments:
             return round(days * DAY / _MILLISECOND) * _MILLISECOND, None
         factor = self._unit_of(value)
         if factor is not None:
+            self._counted = True
             return (value * factor if isinstance(value, int) else int(Decimal(value) * factor)), None
         written = self._written or ""
         try:
@@ -268,7 +279,8 @@ class Moments:
             try:
                 unit = time_unit(int(value) if value == int(value) else float(value))
             except BadData as error:
-                raise ValueError(error.problem) from None
+                hint = ", `julian` for day numbers" if _OF_OUR_AGE[0] < value < _OF_OUR_AGE[1] else ""
+                raise ValueError(f"{error.problem}{hint}") from None
             if unit.startswith("%") is not self._digits:
                 problem = "may be a date in digits; say so" if not self._digits else "is no date in digits, as is said"
                 raise ValueError(f"{problem} with the option `time_unit`, `date`: {value!r:.60}")

@@ -261,6 +261,7 @@ class Sql:
             data=self._place,
             time=" and ".join(names[index] for index in (columns.time, columns.clock) if index is not None),
             zone=params.timezone,
+            unit=moments.unit,
             stamp="date" if moments.alone else params.stamp if barred else "tick",
             bars=(shown_length(bars.length),) if barred else (),
             prices=tuple(names[index] for index in prices),

@@ -156,3 +156,36 @@ def test_a_date_begins_with_its_first_moment_and_is_known_after_its_last(day: da
 def test_what_is_no_time_is_refused(value: object) -> None:
     with pytest.raises(ValueError, match=r"(is (empty|no time|beyond|too small)|may be a date)"):
         Moments(ZoneInfo("UTC")).read(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "unit"),
+    [
+        (1_704_205_800, "s"),
+        (1_704_205_800.5, "s"),
+        ("1704205800", "s"),
+        (1_704_205_800_000, "ms"),
+        (1_704_205_800_000_000, "us"),
+        (1_704_205_800_000_000_000, "ns"),
+        ("2024-01-02T14:30:00", ""),
+        (date(2024, 1, 2), ""),
+    ],
+)
+def test_the_unit_of_numbers_is_told(value: object, unit: str) -> None:
+    moments = Moments(ZoneInfo("UTC"))
+    assert moments.unit == ""
+    moments.read(value)
+    assert moments.unit == unit
+
+
+def test_a_number_in_another_unit_than_those_before_is_refused() -> None:
+    moments = Moments(ZoneInfo("UTC"))
+    moments.read(1_704_205_800)
+    with pytest.raises(ValueError, match="in another unit than those before"):
+        moments.read(1_704_205_860_000)
+
+
+def test_day_numbers_are_refused_with_their_unit() -> None:
+    with pytest.raises(ValueError, match="`julian` for day numbers"):
+        Moments(ZoneInfo("UTC")).read(2_460_311.5)
+    assert Moments(ZoneInfo("UTC"), unit="julian").unit == ""
