@@ -7,6 +7,7 @@ from typing import Final
 NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "time": (
         *("timestamp", "datetime", "date", "time", "ts"),
+        *("unix", "unixtime", "unix time", "unix timestamp", "epoch"),
         *("gmt time", "local time", "time (utc)", "time (gmt)", "time (eet)", "datum", "fecha"),
     ),
     "symbol": ("symbol", "sid", "ticker"),

@@ -1,7 +1,7 @@
 """Sources of events: which one reads a file or an address, or which ones; opened with their parameters."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache, partial
 from itertools import groupby
 from pathlib import Path, PurePath
@@ -107,10 +107,19 @@ def _files(data: str) -> list[Path]:
     if not data:
         return []
     if path.is_dir():
-        return [file for file in path.iterdir() if not file.name.startswith(".") and file.is_file()]
+        return [file for file in _within(path) if not file.name.startswith(".") and file.is_file()]
     if not any(mark in data for mark in "*?[") or path.exists():
         return []
     return [file for file in Path(path.anchor or ".").glob(str(path.relative_to(path.anchor))) if file.is_file()]
+
+
+def _within(folder: Path) -> Iterator[Path]:
+    """Yield what is in a folder, and in folders within it that say a value by their name, as `year=2024` does."""
+    for path in folder.iterdir():
+        if path.is_dir() and "=" in path.name:
+            yield from _within(path)
+        else:
+            yield path
 
 
 def shown(data: str) -> str:

@@ -25,6 +25,8 @@ _DIGITS: Final[tuple[tuple[range, str], ...]] = (
     (range(1900_01_01_00_00, 2200_01_01_00_00), "%Y%m%d%H%M"),
     (range(1900_01_01_00_00_00, 2200_01_01_00_00_00), "%Y%m%d%H%M%S"),
 )
+_DAYS: Final = (20_000, 3_000_000)
+_YEARS: Final = (1900, 2200)
 _LONGER: Final = 1.25
 """How much longer than most some weeks, months and quarters are."""
 
@@ -56,9 +58,12 @@ def meaning(first: float) -> str:
     size = abs(first)
     unit = unit_of(size)
     if unit is None:
-        problem = f"{first:.15g} is too small to tell what it counts since 1970; say it with the option `time_unit`"
-        hint = "" if size < 20_000 else ", or write days, such as those of Excel, as dates"
-        raise BadData(f"{problem}{hint}")
+        problem = f"{first:.15g} is too small to tell what it counts since 1970"
+        if _DAYS[0] <= size < _DAYS[1]:
+            raise BadData(f"{problem}; days, such as those of Excel and Julian ones, are to be written as dates")
+        if _YEARS[0] <= first < _YEARS[1]:
+            raise BadData(f"{problem}; a year alone is no time: write the whole date")
+        raise BadData(f"{problem}; say it with the option `time_unit`")
     return unit
 
 

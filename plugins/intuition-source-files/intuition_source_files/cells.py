@@ -21,6 +21,8 @@ def read_floats(column: "pa.Array", name: str) -> "np.ndarray[Any, Any]":
     import pyarrow as pa
 
     try:
+        if pa.types.is_boolean(column.type):
+            raise BadCell(0, f"the column `{name}` holds `bool`, not numbers")
         return floats(column)
     except pa.ArrowException:
         raise BadCell(0, f"the column `{name}` holds `{column.type}`, not numbers") from None

@@ -1,6 +1,7 @@
 """How the times of a file are read: whatever is written becomes the moment at which the row was known."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
@@ -20,7 +21,10 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ZONED: Final = r"[T ].*(Z|[+-]\d\d(:?\d\d)?)$"
 _NUMBER: Final = re.compile(r"-?\d+(\.\d+)?")
 _YEAR_FIRST: Final = re.compile(r"\d{4}([./])\d\d\1\d\d(?!\d)")
+_OF_ZONE: Final = "say of which zone times without one are with the option `timezone`"
 _SEPARATED: Final = r"^(\d{4})[./](\d\d)[./](\d\d)"
+_BEYOND: Final = re.compile(r"(\d{4})-\d\d-\d\d(?!\d)")
+_ABBREVIATED: Final = re.compile(r"\d ?([A-Z]{2,5})$")
 _DATE: Final = r"^.{1,10}$"
 """A date in ISO 8601, among times in it."""
 
@@ -65,24 +69,43 @@ class Clock:
         self._counted: str | None = None
         self.zoned = False
         """Whether the times that were read last were moments as they are written."""
+        self._offset: bool | None = None
+        """Whether the times before had offsets."""
+        self._by_owner: dict[object, int] = {}
+        """The last moment in an hour that comes twice, by symbol."""
         self._zoned = False
         """Whether the times had offsets when they were last read."""
         self._previous = -(2**63)
         """The moment of the row before, by which an hour that comes twice is told in order."""
 
-    def read(self, column: "pa.Array", clocks: "pa.Array | None" = None) -> Times:
+    def read(
+        self, column: "pa.Array", clocks: "pa.Array | None" = None, owner: "Callable[[int], object] | None" = None
+    ) -> Times:
         """Return the times of the rows.
 
         Args:
             column: times, or dates.
             clocks: the times of day, where dates stand in a column of their own.
+            owner: returns the symbol of a row that is a bar, of which there is one of each time; None for other rows.
 
         Raises:
             BadCell: the first time that is missing, cannot be read, or is not known to be one moment.
         """
         values, zoned, dates = self._parsed(column, clocks)
+        if len(values) and self._counted is None:
+            self._see_mixed(zoned=zoned)
         self.zoned = zoned
-        return self._moments(values, dates) if zoned else self._local(values, dates)
+        return self._moments(values, dates) if zoned else self._local(values, dates, owner)
+
+    def _see_mixed(self, *, zoned: bool) -> None:
+        """Refuse times with an offset beside others without one, where nobody said of which zone these are.
+
+        Raises:
+            BadCell: so it is, from this row on.
+        """
+        before, self._offset = self._offset, zoned
+        if before is not None and before != zoned and not self._rule.told:
+            raise BadCell(0, f"the time has {'an' if zoned else 'no'} offset, unlike those before; {_OF_ZONE}")
 
     @property
     def units(self) -> str:
@@ -209,13 +232,16 @@ class Clock:
         """Read times of which only some have an offset."""
         import numpy as np
 
-        moments, alone = [], []
+        moments, alone, before = [], [], False
         for index in range(len(column)):
             try:
                 values, zoned, dates = self._text(column.slice(index, 1))
                 moments.append(values if zoned else self._settled(values))
             except BadCell as error:
                 raise BadCell(index, error.problem) from None
+            if index and zoned != before and not self._rule.told:
+                raise BadCell(index, f"the time has {'an' if zoned else 'no'} offset, unlike those before; {_OF_ZONE}")
+            before = zoned
             alone.append(bool(dates))
         return np.concatenate(moments), True, np.array(alone) if any(alone) else False
 
@@ -304,11 +330,16 @@ class Clock:
     def _moved(self, moments: "np.ndarray[Any, Any]", local: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
         return (self._settled(local + self._rule.days) if self._rule.days else moments) + self._rule.span
 
-    def _local(self, local: "np.ndarray[Any, Any]", dates: "bool | np.ndarray[Any, Any]") -> Times:
+    def _local(
+        self,
+        local: "np.ndarray[Any, Any]",
+        dates: "bool | np.ndarray[Any, Any]",
+        owner: "Callable[[int], object] | None",
+    ) -> Times:
         """Return when the rows of some local times were known."""
         alone = self._dates(local, dates)
         if alone is None:
-            ts = self._settled(local + self._rule.days) + self._rule.span
+            ts = self._settled(local + self._rule.days, owner) + self._rule.span
             return Times(ts, None, ts)
         return self._with_days(local, alone, None)
 
@@ -340,7 +371,9 @@ class Clock:
         ts[rows], starts[rows] = ends, begins
         return Times(ts, alone, starts)
 
-    def _settled(self, local: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    def _settled(
+        self, local: "np.ndarray[Any, Any]", owner: "Callable[[int], object] | None" = None
+    ) -> "np.ndarray[Any, Any]":
         """Find the moments of local times.
 
         A midnight that a clock set forward leaves out is the first moment of its day.
@@ -378,8 +411,12 @@ class Clock:
         elif self._rule.ambiguous == "order":
             for index in twice.nonzero()[0].tolist():
                 before = int(moments[index - 1]) if index else self._previous
-                if moments[index] < before:
+                whose = None if owner is None else owner(index)
+                again = owner is not None and moments[index] <= self._by_owner.get(whose, moments[index] - 1)
+                if moments[index] < before or again:
                     moments[index] = later[index]
+                if owner is not None:
+                    self._by_owner[whose] = int(moments[index])
         if len(moments):
             self._previous = int(moments[-1])
         return moments
@@ -426,10 +463,27 @@ def _cast(column: "pa.Array", kind: "pa.DataType") -> "pa.Array":
             if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
                 problem = "the time is beyond the years 1677 to 2262"
             else:
-                shown = f"`{_shown(column[index])}` is no ISO 8601 time"
-                problem = f"{shown}; say how times are written with the option `time_format`, such as `%m/%d/%Y`"
+                problem = _no_time(_shown(column[index]))
             raise BadCell(index, problem) from None
     raise BadCell(0, f"`{column.type}` cannot be read as times")
+
+
+def _no_time(text: str) -> str:
+    """Return the sentence for a text that cannot be read as a time."""
+    shown = f"`{text}` is no ISO 8601 time"
+    year, abbreviated = _BEYOND.match(text), _ABBREVIATED.search(text)
+    if not text.strip():
+        return "there is no time"
+    if year is not None and not 1678 <= int(year[1]) <= 2261:
+        return f"`{text}` is beyond the years 1677 to 2262"
+    if abbreviated is not None:
+        return (
+            f"{shown}: `{abbreviated[1]}` may be several zones; take it out, and say the zone with the option "
+            "`timezone`, such as America/New_York"
+        )
+    if not text[:1].isdigit():
+        return f"{shown}; is it a line of names, or of totals? take it out"
+    return f"{shown}; say how times are written with the option `time_format`, such as `%m/%d/%Y`"
 
 
 def _shown(value: "pa.Scalar") -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 from intuition_source_files.arrays import floats, integers, objects
 from intuition_source_files.columns import Columns
 from intuition_source_files.errors import UnreadableFile
-from intuition_source_files.layouts import find_layout
+from intuition_source_files.grouped import GROUPED, find_pairs
+from intuition_source_files.layouts import Layout, find_layout
 from intuition_source_files.params import FileParams
 
 if TYPE_CHECKING:
@@ -38,7 +39,11 @@ class ParquetFile:
         except (OSError, ValueError) as error:  # Arrow's own errors are ValueErrors
             raise UnreadableFile(path, f"is no Parquet file that can be read: {' '.join(str(error).split())}") from None
 
-        self.layout = find_layout(path.with_suffix(""), None, self.names, params)
+        self.grouped = find_pairs(self.names) if params.preset in ("auto", GROUPED) else None
+        if self.grouped is not None:
+            self.layout = Layout(preset=self.grouped.preset, adjusted=self.grouped.adjusted)
+        else:
+            self.layout = find_layout(path.with_suffix(""), None, self.names, params)
 
     @property
     def done(self) -> float:

@@ -28,6 +28,14 @@ NAMES: Final = {**COLUMN_NAMES, "channels": ("channel",)}
 """By what names, in small letters, the columns are known."""
 
 _CLOCK: Final = re.compile(r"\d{1,2}:\d.*|\d{3,6}")
+_PARTS: Final = frozenset(
+    {
+        *("open", "high", "low", "close", "last", "price", "bid", "ask", "mid", "vwap", "settle", "adjusted"),
+        *("volume", "vol", "turnover", "trades", "count", "dividend", "dividends", "split", "splits", "return"),
+    }
+)
+"""Words that say what of a symbol a column has, as in `AAPL_Volume`."""
+
 _TAKEN: Final = frozenset({"channel", "sid", "ts", "start", *NAMES} - {"channels"})
 _UNNAMED: Final = ("", "__index_level_0__")
 """What the index of a pandas table is called when it has no name."""
@@ -150,16 +158,23 @@ def _see_symbols(path: Path, columns: Sequence[str], names: Sequence[str]) -> No
         NoColumn: so it is.
     """
     # One that is written as symbols are may be one: LOW and OPEN are.
-    odd = [
+    composed = [name for name in columns if not _PARTS.isdisjoint(_ends(name))]
+    odd = composed or [
         name
         for name in columns
         if plain_name(name) in MARKET_COLUMNS or (plain_name(name) in ("open", "high", "low") and not name.isupper())
     ]
-    if odd and (len(odd) * 2 >= len(columns) or not all(map(str.isupper, odd))):
+    if composed or (odd and (len(odd) * 2 >= len(columns) or not all(map(str.isupper, odd)))):
         problem = f"no column is known as the close, and `{odd[0]}` is no symbol to buy; name the close with the option"
         raise NoColumn(
             path, "close", names, f"{problem} `close`, or say that each column is a symbol with `layout` = wide"
         )
+
+
+def _ends(name: str) -> set[str]:
+    """Return the first and the last word of a name of several, in small letters; nothing of a single word."""
+    words = re.findall(r"[^\W_]+", name.lower())
+    return {words[0], words[-1]} if len(words) > 1 else set()
 
 
 def _clocks(path: Path, names: Sequence[str], params: FileParams, first: Callable[[str], str | None]) -> str | None:

@@ -38,6 +38,7 @@ _BLOCK: Final = 1 << 19
 """How much text is read at a time, of which Arrow reads some thirty ahead."""
 
 _SMALLEST_BLOCK: Final = 1 << 14
+_FIELD: Final = "is a quote left open, or is there another file behind the name?"
 _ENCODED: Final = "save it as UTF-8, or say how it is encoded with the option `encoding`, such as cp1252"
 
 
@@ -75,7 +76,7 @@ class CsvFile:
         except UnicodeError:
             raise UnreadableFile(path, f"is no text in {self._encoding}, as the option `encoding` says") from None
         except csv.Error as error:
-            raise UnreadableFile(path, f"is no text in columns: {error}") from None
+            raise UnreadableFile(path, f"is no text in columns: {error}; {_FIELD}") from None
         header = self._head.line
         if "\0" in header or any("\udc80" <= letter <= "\udcff" for letter in header):
             raise UnreadableFile(path, self._no_text())
@@ -152,12 +153,23 @@ class CsvFile:
                 cells,
                 decimal=params.decimal or options.get("decimal"),
                 thousands=params.thousands or options.get("thousands"),
+                commas=self._delimiter == ";" and preset is None,
             )
         except TwoReadings as error:
-            one, other = error.cell.replace(",", "."), error.cell.replace(",", "")
+            plain = error.cell.replace(",", ".")
+            one, other = plain, plain.replace(".", "")
             raise TwoMeanings(
                 self.path, f"`{error.cell}`", one, other, "say which with the option `decimal`, `,` or `.`"
             ) from None
+
+    @property
+    def unended(self) -> bool:
+        """Whether the last line has no end, as in a file that was cut; nobody looks into one that is compressed."""
+        if self._compression != "none" or self._encoding != "utf-8" or not self.size:
+            return False
+        with self.path.open("rb") as stream:
+            stream.seek(-1, io.SEEK_END)
+            return stream.read() not in (b"\n", b"\r")
 
     def _no_text(self) -> str:
         """Return why the first line is no text in UTF-8."""
@@ -283,9 +295,10 @@ class CsvFile:
         """Return the line of a row, which blank lines and line breaks within quotes move."""
         with self._text() as text:
             reader = self._rows(text)
-            for number, _ in enumerate(filter(None, reader), -1 if self._headed else 0):
-                if number == row:
-                    return f"line {reader.line_num + self._skipped}"
+            with suppress(csv.Error):
+                for number, _ in enumerate(filter(None, reader), -1 if self._headed else 0):
+                    if number == row:
+                        return f"line {reader.line_num + self._skipped}"
         return f"row {row + 1}"
 
     def _blame(self, columns: Columns, error: Exception) -> Exception | None:
@@ -295,10 +308,13 @@ class CsvFile:
         if not self._numerals.plain:
             numeric = []  # which are read later
         with self._text() as text:
-            for number, row in enumerate(filter(None, self._rows(text)), -1 if self._headed else 0):
-                problem = self._wrong(row, numeric, time) if number >= 0 else None
-                if problem is not None:
-                    return BadLine(number, problem)
+            try:
+                for number, row in enumerate(filter(None, self._rows(text)), -1 if self._headed else 0):
+                    problem = self._wrong(row, numeric, time) if number >= 0 else None
+                    if problem is not None:
+                        return BadLine(number, problem)
+            except csv.Error as csv_error:
+                return UnreadableFile(self.path, f"row {number + 2} is no text in columns: {csv_error}; {_FIELD}")
         return None if number == -1 else UnreadableFile(self.path, told(error))
 
     def _wrong(self, row: list[str], numeric: list[tuple[str, int]], time: int) -> str | None:

@@ -8,7 +8,8 @@ from intuition_core.errors import BadParameter
 from intuition_core.recordings import UNNAMED_FRAME
 from intuition_source_files.columnar import plain_values
 from intuition_source_files.columns import Columns
-from intuition_source_files.layouts import find_layout
+from intuition_source_files.grouped import GROUPED, find_pairs
+from intuition_source_files.layouts import Layout, find_layout
 from intuition_source_files.params import FileParams, ParquetParams
 from intuition_source_files.recording import Recorded, Recording
 
@@ -32,12 +33,16 @@ class FrameTable:
 
     def __init__(self, name: str, frame: Any, params: FileParams) -> None:
         self.path = Path(name)
-        self._table = _columns(frame)
+        self._table = _columns(name, frame)
         self._given = 0
         self.size = int(self._table.nbytes)
         self.names = tuple(self._table.column_names)
         self.zones = {field.name: getattr(field.type, "tz", None) for field in self._table.schema}
-        self.layout = find_layout(self.path, None, self.names, params)
+        self.grouped = find_pairs(self.names) if params.preset in ("auto", GROUPED) else None
+        if self.grouped is not None:
+            self.layout = Layout(preset=self.grouped.preset, adjusted=self.grouped.adjusted)
+        else:
+            self.layout = find_layout(self.path, None, self.names, params)
 
     @property
     def done(self) -> float:
@@ -98,11 +103,20 @@ class Frames(Recorded):
                 )
 
 
-def _columns(frame: Any) -> "pa.Table":
-    """Return the columns of a frame; an index of pandas is one of them, called `time` if it has times and no name."""
+def _columns(name: str, frame: Any) -> "pa.Table":
+    """Return the columns of a frame; an index of pandas is one of them, called `time` if it has times and no name.
+
+    Raises:
+        BadParameter: Arrow knows no columns of it.
+    """
     import pyarrow as pa
 
-    table = pa.table(frame)
+    try:
+        table = pa.table(frame)
+    except (pa.ArrowException, TypeError) as error:
+        said = " ".join(str(error).split())[:200]
+        hint = "expected a frame with columns of one type each, such as series.to_frame('close')"
+        raise BadParameter("frame", None, f"`{name}` has no columns that Arrow knows ({said}); {hint}") from None
     if _INDEX in table.column_names and pa.types.is_timestamp(table.schema.field(_INDEX).type):
         table = table.rename_columns({_INDEX: "time" if "time" not in table.column_names else "index"})
     plain = [_plain(column) for column in table.columns]

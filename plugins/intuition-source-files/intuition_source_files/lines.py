@@ -1,5 +1,6 @@
 """Files of JSON lines: one event in its normal form a line."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +16,7 @@ from intuition_source_files.params import JsonLinesParams
 
 _BAR: Final = frozenset({"open", "high", "low"})
 _TIMES: Final = ("ts", "start")
+_KEYS: Final = (b'"ts"', b'"quote"', b'"sid"', b'"close"')
 _BATCH: Final = 512
 _LONGEST: Final = 1 << 20
 """How many bytes a line may have; what goes on without an end is no text."""
@@ -140,6 +142,8 @@ class LinesFile:
         params = self._params
         try:
             payload = self._timed(msgspec.json.decode(line))
+            if any(line.count(key) > 1 for key in _KEYS):
+                json.loads(line, object_pairs_hook=_once)
             events = normalise(payload, now=_no_clock, channel=params.channel, negative_prices=params.negative_prices)
             return [checked_action(event) if event["channel"] == ACTIONS else event for event in events]
         except BadData as error:
@@ -187,6 +191,20 @@ class LinesFile:
 
     def _bad(self, number: int, problem: str) -> BadRow:
         return BadRow(self.path, f"line {number}", problem)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object whose keys are there once.
+
+    Raises:
+        BadData: one is there twice.
+    """
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise BadData("is there twice; which one counts is not told", field=key)
+        found[key] = value
+    return found
 
 
 def _no_clock() -> int:

@@ -22,6 +22,9 @@ _BARE: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|infi
 _CORE: Final = re.compile(
     rf"[+-]?[{_SIGNS}]?[{_SPACES}]?(?P<number>\d[\d.,'\u2019{_SPACES}]*)[{_SPACES}]?[{_SIGNS}]?[KMBT%]?"
 )
+_GROUP: Final = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}")
+"""A number in thousands, where a comma stands before fractions."""
+
 _POWERS: Final = {"K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
 
 
@@ -47,13 +50,16 @@ class TwoReadings(Exception):
         super().__init__(cell)
 
 
-def find_numerals(cells: Iterable[str], *, decimal: str | None, thousands: str | None) -> Numerals:
+def find_numerals(
+    cells: Iterable[str], *, decimal: str | None, thousands: str | None, commas: bool = False
+) -> Numerals:
     """Return how numbers are written.
 
     Args:
         cells: some of them.
         decimal: what stands before fractions, if that was said.
         thousands: what stands between thousands, if that was said.
+        commas: whether a comma may stand before fractions, as it does where columns have semicolons between them.
 
     Raises:
         TwoReadings: a mark may be either.
@@ -61,6 +67,9 @@ def find_numerals(cells: Iterable[str], *, decimal: str | None, thousands: str |
     numbers = [cell.strip() for cell in cells if cell.strip() not in GAPS]
     odd = [cell for cell in numbers if _BARE.fullmatch(cell) is None]
     if decimal is None and thousands is None and not odd:
+        grouped = [cell for cell in numbers if "." in cell]
+        if commas and grouped and all(_GROUP.fullmatch(cell) for cell in grouped):
+            raise TwoReadings(grouped[0])
         return Numerals()
     cores = [match["number"].strip() for cell in numbers if (match := _CORE.fullmatch(cell)) is not None]
     found = _marks(cores, decimal, thousands)
@@ -153,6 +162,8 @@ def _lengthened(numbers: "pa.Array", written: "pa.Array") -> "pa.Array":
 def not_a_number(cell: Any, name: str) -> str:
     """Return the sentence for a cell that is no number."""
     problem = f"`{' '.join(str(cell).split())[:60]}` in the column `{name}` is not a number"
-    if isinstance(cell, str) and _CORE.fullmatch(cell.strip()) is not None and not cell.strip().isdigit():
+    if isinstance(cell, str) and cell.strip() == name.strip():
+        problem += "; it is the line of names once more: take it out"
+    elif isinstance(cell, str) and _CORE.fullmatch(cell.strip()) is not None and not cell.strip().isdigit():
         problem += "; say how numbers are written with the options `decimal` and `thousands`"
     return problem

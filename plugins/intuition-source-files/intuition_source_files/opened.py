@@ -17,6 +17,7 @@ from intuition_source_files.columns import Columns, find_columns
 from intuition_source_files.errors import BadCell, NotTold, TwoMeanings, UnreadableFile, listed
 from intuition_source_files.layouts import Layout
 from intuition_source_files.params import FileParams
+from intuition_source_files.paths import doubtful_folder, symbol_of_folders
 from intuition_source_files.rule import Rule, read_rule
 from intuition_source_files.table import Table
 from intuition_source_files.written import TwoFormats, find_format, zone_of
@@ -63,6 +64,11 @@ class Backwards:
         """Which part of the file has been read, from 0 to 1."""
         return self._table.done
 
+    @property
+    def unended(self) -> bool:
+        """Whether the file's last line has no end."""
+        return bool(getattr(self._table, "unended", False))
+
     def first(self, name: str) -> str | None:
         """Return what the first row of the file has in a column."""
         return self._table.first(name)
@@ -108,20 +114,19 @@ def open_table(table: Table, params: FileParams, stem: str) -> list[Opened]:
         UnreadableFile: the file's name is no symbol, and it has no other.
     """
     layout = table.layout
+    of_folder = symbol_of_folders(table.path, params.symbol)
+    if of_folder is not None and params.symbol not in table.names:
+        params = replace(params, symbol=None)
     settled = layout.settled(params, table.names)
     grouped = getattr(table, "grouped", None)
     if grouped is not None:
-        found = [(_of_group(of), sid) for sid, of in grouped.symbols.items()]
+        found = [(_of_group(of, grouped.time), sid) for sid, of in grouped.symbols.items()]
         adjusted = not any("adjusted" in of for of in grouped.symbols.values())
         settled = replace(settled, actions=settled.actions or ("adjusted" if adjusted else "dividends"))
     else:
         columns = find_columns(table.path, table.names, settled, table.first)
-        found = [(_without(columns, layout, table), params.sid or layout.sid or stem)]
-    for columns, sid in found:
-        if columns.symbol is None and not columns.wide:
-            _see_symbol(table.path, sid)
-        if columns.left_out:
-            _log.info("%s: the columns %s are left out", table.path, listed(columns.left_out))
+        found = [(_without(columns, layout, table), params.sid or of_folder or layout.sid or stem)]
+    _see_names(table, found, told=bool(grouped is not None or params.sid or of_folder))
     columns = found[0][0]
     learn = getattr(table, "learn", None)
     if learn is not None:
@@ -152,10 +157,10 @@ def open_table(table: Table, params: FileParams, stem: str) -> list[Opened]:
     ]
 
 
-def _of_group(fields: dict[str, str]) -> Columns:
+def _of_group(fields: dict[str, str], time: str) -> Columns:
     numbers: dict[str, str] = {key: fields[key] for key in ("open", "high", "low", "close", "volume") if key in fields}
     return Columns(
-        time="Date",
+        time=time,
         quote=fields["close"],
         numbers=numbers,
         dividends=fields.get("dividends"),
@@ -184,6 +189,39 @@ def _see_symbol(path: Path, sid: str) -> None:
         check_sid(sid)
     except BadData as error:
         raise UnreadableFile(path, f"its name is taken for the symbol, and is none: {error.problem}") from None
+
+
+def _see_names(table: Table, found: Sequence[tuple[Columns, str]], *, told: bool) -> None:
+    """Check the symbols of rows that name none, and log which columns are left out.
+
+    Args:
+        table: the file.
+        found: its columns and its symbol, or those of its symbols.
+        told: whether something else than the file's name says the symbol.
+
+    Raises:
+        UnreadableFile: a symbol can be none, or a folder may say it.
+    """
+    for columns, sid in found:
+        if columns.symbol is None and not columns.wide:
+            if not told:
+                _see_folders(table.path)
+            _see_symbol(table.path, sid)
+        if columns.left_out:
+            _log.info("%s: the columns %s are left out", table.path, listed(columns.left_out))
+
+
+def _see_folders(path: Path) -> None:
+    """Refuse a file whose symbol may be said by a folder, which nobody named.
+
+    Raises:
+        UnreadableFile: so it is.
+    """
+    folder = doubtful_folder(path)
+    if folder is not None:
+        key = folder.partition("=")[0]
+        problem = f"is in the folder `{folder}`, which may say its symbol; say so with the option `symbol`, {key}"
+        raise UnreadableFile(path, f"{problem}, or what the symbol is with `sid`")
 
 
 def _with_times(table: Table, columns: Columns, params: FileParams) -> FileParams:

@@ -2,6 +2,7 @@
 
 import io
 import lzma
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ Compression: TypeAlias = Literal["auto", "none", "gzip", "bz2", "xz", "zstd", "l
 COMPRESSIONS: Final = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd", ".lz4": "lz4", ".zip": "zip"}
 """What the ending of a compressed file says."""
 
+_CUT: Final = re.compile(r"(?i)truncated|end.of.(stream|file)|unexpected end|ended before")
 DAMAGED: Final = (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile)
 """What is raised where a file cannot be read, or is not compressed as it should be."""
 
@@ -146,4 +148,5 @@ class _Xz(lzma.LZMAFile):
 def told(error: Exception) -> str:
     """Return what Arrow or the operating system says, on one line."""
     said = getattr(error, "strerror", None) or str(error)
-    return " ".join(said.split()) or type(error).__name__
+    cut = "; it was cut: get it again" if _CUT.search(said) is not None else ""
+    return f"{' '.join(said.split()) or type(error).__name__}{cut}"

@@ -20,6 +20,8 @@ PresetName: TypeAlias = Literal[
     "binance-trades",
     "binance-aggtrades",
     "kraken",
+    "coinbase",
+    "alpaca",
     "kraken-trades",
     "metatrader",
     "metatrader-ticks",

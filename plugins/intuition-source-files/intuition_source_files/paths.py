@@ -1,10 +1,20 @@
 """Which files are meant, and which symbol a file's name is."""
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Final
+from urllib.parse import unquote
 
+from intuition_core.recordings import COLUMN_NAMES
 from intuition_source_files.errors import NoFile
 from intuition_source_files.packing import COMPRESSIONS
+
+_HIVE: Final = re.compile(r"([A-Za-z_][\w .-]*)=(.+)")
+"""A folder that says a value of all rows in it."""
+
+_TIMES: Final = frozenset({"year", "month", "day", "date", "hour", "week", "quarter", "channel"})
+"""What folders say that the rows say too, or that none needs."""
 
 
 def find_files(paths: Iterable[str], endings: Sequence[str]) -> list[Path]:
@@ -33,7 +43,7 @@ def _found(text: str, endings: Sequence[str]) -> list[Path]:
         raise NoFile("path", "no such file")
     path = Path(text).expanduser()
     if path.is_dir():
-        files = sorted(file for file in path.iterdir() if _fits(file, endings))
+        files = sorted(file for file in _within(path) if _fits(file, endings))
         if not files:
             raise NoFile(text, f"a folder without a file that ends in {' or '.join(endings)}; name the files")
         return files
@@ -45,6 +55,36 @@ def _found(text: str, endings: Sequence[str]) -> list[Path]:
     if not files:
         raise NoFile(text, "no such file")
     return files
+
+
+def _within(folder: Path) -> Iterator[Path]:
+    """Yield the files of a folder, and of folders within it that say a value by their name, as `year=2024` does."""
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and _HIVE.fullmatch(path.name) is not None:
+            yield from _within(path)
+        else:
+            yield path
+
+
+def symbol_of_folders(path: Path, named: str | None) -> str | None:
+    """Return the symbol that a file's folders say, as ``symbol=AAPL`` does; None where none does.
+
+    Args:
+        path: the file.
+        named: the name before the sign that says the symbol; without it one of those by which its columns are known.
+    """
+    known = COLUMN_NAMES["symbol"] if named is None else (named,)
+    for folder in reversed(path.parts[:-1]):
+        match = _HIVE.fullmatch(folder)
+        if match is not None and (match[1] if named else match[1].lower()) in known:
+            return unquote(match[2])
+    return None
+
+
+def doubtful_folder(path: Path) -> str | None:
+    """Return the first of a file's folders that says what is neither a symbol nor a time; None where none does."""
+    found = (match for folder in path.parts[:-1] if (match := _HIVE.fullmatch(folder)) is not None)
+    return next((match[0] for match in found if match[1].lower() not in _TIMES), None)
 
 
 def _fits(path: Path, endings: Sequence[str]) -> bool:

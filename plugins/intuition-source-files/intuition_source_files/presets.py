@@ -157,6 +157,28 @@ PRESETS: Final = (
         adjusted="nothing to adjust",
     ),
     Preset(
+        name="kraken",
+        title="Kraken's candles by its interface, with a header",
+        header="time,open,high,low,close,vwap,volume,count",
+        ordered=True,
+        options=_CRYPTO,
+        adjusted="nothing to adjust",
+    ),
+    Preset(
+        name="coinbase",
+        title="Coinbase's candles by its interface",
+        header="time,low,high,open,close,volume",
+        ordered=True,
+        options=_CRYPTO,
+        adjusted="nothing to adjust",
+    ),
+    Preset(
+        name="alpaca",
+        title="Alpaca's bars by its interface",
+        header="symbol?,timestamp,open,high,low,close,volume,trade_count,vwap",
+        options={"stamp": "open"},
+    ),
+    Preset(
         name="kraken-trades",
         title="Kraken's time and sales",
         cells=(r"\d{10}(\.\d+)?", _N, _N),

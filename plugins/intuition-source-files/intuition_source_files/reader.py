@@ -1,7 +1,7 @@
 """One file's rows, from its columns to chunks that are checked and in order."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from intuition_core.data import DEFAULT_CHANNEL, MAX_PRICE, MIN_PRICE, RATES, check_channel, check_sid
@@ -61,6 +61,8 @@ class Reader:
             written = {name: name.strip().lower() for name in columns.extras}
             self._keys = {name: key for name, key in written.items() if key in ACT and key not in written}
         self.gaps: Counter[str] = Counter()
+        self.crossed = 0
+        """How many bars have a high below their low."""
         """How many wanted rows had no price, by symbol."""
         self.seen: set[str] = set()
         """The symbols that the file was found to have."""
@@ -142,7 +144,7 @@ class Reader:
                 if not len(batch):
                     continue
                 clocks = None if self._columns.clocks is None else batch.column(self._columns.clocks)
-                times = self._clock.read(batch.column(self._columns.time), clocks)
+                times = self._clock.read(batch.column(self._columns.time), clocks, self._owner(batch))
                 rows = self._wide(batch, times) if self._columns.wide else self._long(batch, times)
                 if not self._params.sort and len(rows.chunk.ts):
                     self._see_order(rows)
@@ -179,6 +181,14 @@ class Reader:
         except (BadCell, IntuitionError):
             return False, False  # it is told with its row when that is read
         return there, clock.offsets
+
+    def _owner(self, batch: "pa.RecordBatch") -> Callable[[int], object] | None:
+        """Return what tells the symbol and the series of a row, where rows are bars; else None."""
+        columns = self._columns
+        if not columns.barred and self._rule.length is None:
+            return None
+        names = [batch.column(name) for name in (columns.symbol, columns.series) if name is not None]
+        return lambda row: tuple(column[row].as_py() for column in names)
 
     def _see_order(self, rows: Rows) -> None:
         """Refuse rows that go back in time.
@@ -314,6 +324,8 @@ class Reader:
             fields[key] = numbers[name]
             if key in PRICE_FIELDS and name != columns.quote:
                 self._check(numbers[name], keep, name)
+        if "high" in fields and "low" in fields:
+            self.crossed += int(((fields["high"] < fields["low"]) & keep).sum())
         for name in columns.extras:
             values = self.table.values(batch.column(name))
             if values is not None:

@@ -17,6 +17,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """How times are to be read, the same for all files of a source; spans in nanoseconds."""
 
     zone: str
+    told: bool
+    """Whether the zone was said, rather than taken for granted."""
     ambiguous: str
     time_format: str | None
     unit: str
@@ -68,6 +70,7 @@ def read_rule(params: FileParams, *, length_known: bool = True) -> Rule:
     hours, minutes = map(int, (params.close_at or "0:0").split(":"))
     return Rule(
         zone=zone,
+        told=params.timezone is not None,
         ambiguous=params.ambiguous,
         time_format=params.time_format,
         unit=params.time_unit,

@@ -21,6 +21,11 @@ def tell(file: Opened, reader: Reader) -> Taken:
         notes.append("rows went back in time and are turned round")
     if params.sort:
         notes.append("rows are put in the order of time")
+    if getattr(file.table, "unended", False):
+        notes.append("the last line has no end, as where a file was cut")
+    if reader.crossed:
+        bars = "1 bar has" if reader.crossed == 1 else f"{reader.crossed:,} bars have"
+        notes.append(f"{bars} a high below the low")
     prices = dict.fromkeys(filter(None, (columns.quote, *_prices(file))))
     return Taken(
         data=file.table.path.name,

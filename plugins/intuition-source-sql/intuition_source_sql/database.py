@@ -22,6 +22,16 @@ BATCH: Final = 4096
 ADBC: Final = "adbc+"
 """How addresses begin that go to an ADBC driver: ``adbc+postgresql://…``, ``adbc+sqlite:///…``."""
 
+_PACKAGES: Final = {
+    "duckdb": "duckdb-engine",
+    "snowflake": "snowflake-sqlalchemy",
+    "bigquery": "sqlalchemy-bigquery",
+    "clickhouse": "clickhouse-sqlalchemy",
+    "questdb": "questdb-connect",
+    "crate": "sqlalchemy-cratedb",
+}
+"""The packages by which SQLAlchemy knows further databases."""
+
 _EXTRAS: Final = {"psycopg": "postgresql"}
 
 Statement: TypeAlias = Select[Any] | str
@@ -98,6 +108,20 @@ class Database:
             return
         if not Path(str(file)).is_file():
             raise DatabaseFailed(str(self), "there is no such file")
+        with Path(str(file)).open("rb") as stream:
+            if stream.read(12)[8:] == b"DUCK":
+                address = "--data duckdb:///FILE once duckdb-engine is installed"
+                raise DatabaseFailed(
+                    str(self), f"is a file of DuckDB, not of SQLite; name it by {address}, or export it as Parquet"
+                )
+
+
+def _unknown(url: URL) -> str:
+    """Return the sentence for a kind of database that SQLAlchemy does not know."""
+    package = _PACKAGES.get(url.get_backend_name() if "+" not in url.drivername else url.drivername.partition("+")[0])
+    if package is not None:
+        return f"SQLAlchemy knows no `{url.drivername}` yet; `pip install {package}` makes it known"
+    return f"SQLAlchemy knows no `{url.drivername}`; is it spelled right, and is its package installed?"
 
 
 @contextmanager
@@ -105,7 +129,7 @@ def _sqlalchemy(url: URL, address: str) -> Iterator[Connection]:
     try:
         engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
     except NoSuchModuleError:
-        raise NoDriver(address, f"SQLAlchemy knows no `{url.drivername}`; is it spelled right?") from None
+        raise NoDriver(address, _unknown(url)) from None
     except ModuleNotFoundError as error:
         raise NoDriver(address, _install(error.name or "", _EXTRAS.get(error.name or ""))) from None
     except (SQLAlchemyError, ValueError) as error:

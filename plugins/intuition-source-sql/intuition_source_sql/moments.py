@@ -17,6 +17,9 @@ JULIAN: Final = "julian"
 """The unit of days since noon of 1 January 4713 before our era, as SQLite's ``julianday`` gives them."""
 
 _JULIAN_EPOCH: Final = Decimal("2440587.5")
+_MOST_DAYS: Final = 106_751
+"""How many days 64 bits of nanoseconds have on either side of 1970."""
+
 _OF_OUR_AGE: Final = (2_400_000, 2_500_000)
 """Between which day numbers are dates of the years 1858 to 2132."""
 
@@ -92,8 +95,7 @@ class Moments:
                 raise ValueError(f"{problem}; say how long a bar is with the option `bar`, such as 1h")
         ns = moment + self._shift if day is None else self._end(day)
         if not -(2**63) <= ns < 2**63:
-            hint = "; does it count in another unit than those before?" if self._counted else ""
-            raise ValueError(f"is beyond the years 1677 to 2262: {value!r:.60}{hint}")
+            raise ValueError(f"is beyond the years 1677 to 2262: {value!r:.60}")
         return ns
 
     def whole(self, row: Sequence[Any], columns: Columns) -> Any:
@@ -259,11 +261,17 @@ class Moments:
             raise ValueError(f"is no time: {value!r}")
         if self._julian:
             days = Decimal(value) - _JULIAN_EPOCH
+            if abs(days) > _MOST_DAYS:
+                raise ValueError(f"is beyond the years 1677 to 2262: {value!r:.60}")
             return round(days * DAY / _MILLISECOND) * _MILLISECOND, None
         factor = self._unit_of(value)
         if factor is not None:
+            hint = "; does it count in another unit than those before?" if self._counted else ""
             self._counted = True
-            return (value * factor if isinstance(value, int) else int(Decimal(value) * factor)), None
+            ns = value * factor if isinstance(value, int) else int(Decimal(value) * factor)
+            if not -(2**63) <= ns < 2**63:  # or the library's dates would overflow
+                raise ValueError(f"is beyond the years 1677 to 2262: {value!r:.60}{hint}")
+            return ns, None
         written = self._written or ""
         try:
             moment = datetime.strptime(f"{value:.15g}", written)  # noqa: DTZ007  # local
