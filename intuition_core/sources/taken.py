@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from intuition_core.epoch import NAMES
+from intuition_core.sources.stamps import DAY
 
 _SHOWN: Final = 5
 """How many symbols or columns are named in a line."""
@@ -140,8 +141,10 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _shown(ts: int) -> str:
-    """Return nanoseconds UTC to the second."""
-    return datetime.fromtimestamp(-(-ts // 10**9), UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    """Return nanoseconds UTC to the second, rounded up; the last moment of a day stays in it."""
+    return datetime.fromtimestamp(ts // 10**9 if (ts + 1) % DAY == 0 else -(-ts // 10**9), UTC).strftime(
+        "%Y-%m-%d %H:%M:%SZ"
+    )
 
 
 def _day(ts: int, zone: str) -> str:

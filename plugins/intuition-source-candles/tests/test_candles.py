@@ -297,17 +297,16 @@ def test_a_venue_that_is_not_there_is_told(fetch: Callable[..., Ran], venue: Ven
     ("after", "seconds"),
     [
         ("7", 7.0),
-        ("Tue, 02 Jan 2024 02:00:40 GMT", 3000 * 60 + 40 - 3000 * 60 - 30 - 0.0),
+        ("Tue, 02 Jan 2024 02:00:40 GMT", 10.0),
         ("Mon, 01 Jan 2024 02:00:40 GMT", 0.0),
         ("soon", None),
         ("-3", None),
-        ("١٢", None),
         ("", None),
     ],
 )
 def test_how_long_a_venue_asks_to_wait(venue: Venue, after: str, seconds: float | None) -> None:
     venue.now = JANUARY + 26 * HOUR + 30 * SECOND
-    venue.answers = [Answer(429, headers={"Retry-After": after} if after.isascii() else {})]
+    venue.answers = [Answer(429, headers={"Retry-After": after})]
     with pytest.raises(TryLater) as caught:
         source(venue).fetch("BTCUSDT", JANUARY, JANUARY + HOUR)
     assert caught.value.seconds == seconds

@@ -321,7 +321,10 @@ class CsvFile:
         """Return what is wrong with a row; None where nothing is."""
         if len(row) != len(self.names):
             whose = "the header has" if self._headed else "there should be"
-            return f"{len(row)} columns, where {whose} {len(self.names)}"
+            problem = f"{len(row)} columns, where {whose} {len(self.names)}"
+            if any("\n" in cell for cell in row):
+                return f"{problem}; is a quote left open before?"
+            return f"{problem}; if it is a line below the table, take it out" if len(row) == 1 else problem
         if any("\udc80" <= letter <= "\udcff" for cell in row for letter in cell):
             return f"is no text in UTF-8; {_ENCODED}"
         if self._counted and row[time] not in GAPS and _COUNT.fullmatch(row[time]) is None:

@@ -13,6 +13,9 @@ from intuition_source_files.packing import COMPRESSIONS
 _HIVE: Final = re.compile(r"([A-Za-z_][\w .-]*)=(.+)")
 """A folder that says a value of all rows in it."""
 
+_ASIDE: Final = re.compile(r"(?i)(read.?me|licen[cs]e|copying|copyright|changelog|notes?)\.txt")
+"""Texts beside data that are read by people."""
+
 _TIMES: Final = frozenset({"year", "month", "day", "date", "hour", "week", "quarter", "channel"})
 """What folders say that the rows say too, or that none needs."""
 
@@ -90,6 +93,8 @@ def doubtful_folder(path: Path) -> str | None:
 def _fits(path: Path, endings: Sequence[str]) -> bool:
     ending = _unpacked(path).suffix.lower()
     packed = not ending and path.suffix.lower() == ".zip" and ".csv" in endings  # vendors pack text
+    if _ASIDE.fullmatch(path.name) is not None:
+        return False
     return not path.name.startswith(".") and path.is_file() and (ending in endings or packed)
 
 

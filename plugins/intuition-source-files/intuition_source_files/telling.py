@@ -21,6 +21,8 @@ def tell(file: Opened, reader: Reader) -> Taken:
         notes.append("rows went back in time and are turned round")
     if params.sort:
         notes.append("rows are put in the order of time")
+    if not reader.rows:
+        notes.append("there are no rows")
     if getattr(file.table, "unended", False):
         notes.append("the last line has no end, as where a file was cut")
     if reader.crossed:

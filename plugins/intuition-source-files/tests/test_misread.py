@@ -1,5 +1,6 @@
 """Files that would be read as something else: read as they are meant, or refused, and never without a word."""
 
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from intuition_source_files import BadRow, Csv, JsonLines, NoColumn, Parquet, UnreadableFile
 from intuition_source_files.errors import AmbiguousColumn, TwoMeanings
 
-from intuition_core.errors import IntuitionError
+from intuition_core.errors import BadParameter, IntuitionError
 from intuition_core.sources.opening import open_source, reader_of
 
 Write = Callable[..., Path]
@@ -224,3 +225,61 @@ def test_a_field_without_an_end_is_refused_in_words(write: Write) -> None:
     ):
         with pytest.raises(IntuitionError, match=path.name):
             read(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Date,Close\n2024-01-02,1\nDate,Close\n2024-01-03,1\n", r"line 3: .*(names|totals)"),
+        (
+            "Date,Close\n2024-01-02,1\nTotal,1\n",
+            r"line 3: `Total` is no ISO 8601 time; is it a line of names, or of tot",
+        ),
+        ("time,close\n2024-01-02 09:30:00 EST,1\n", r"line 2: .*`EST` may be several zones.*`timezone`"),
+        ("Date,Close\n2024-01-02,1\n2263-01-03,1\n", r"line 3: `2263-01-03` is beyond the years 1677 to 2262"),
+        ('Date,Open,Close\n2024-01-02,1,1\n"Source: A, B"\n', r"line 3: 1 columns, .*a line below the table"),
+        ('Date,Open,Close\n2024-01-02,1,1\n2024-01-03,"1,1\n2024-01-04,1,1\n', r"is a quote left open"),
+        ("Date,Close\n45306,1\n", r"line 2: 45306 is too small .*days, such as those of Excel"),
+        ("Date,Close\n2460324.5,1\n", r"line 2: 2460324.5 is too small .*Julian"),
+        ("Date,Close\n2023,1\n", r"line 2: 2023 is too small .*a year alone"),
+    ],
+)
+def test_a_refusal_says_what_to_do(write: Write, text: str, said: str) -> None:
+    with pytest.raises(IntuitionError, match=said):
+        read(write(text, "A.csv"))
+
+
+def test_a_line_of_names_within_numbers_is_told(write: Write) -> None:
+    with pytest.raises(
+        BadRow, match="`Close` in the column `Close` is not a number; it is the line of names once more"
+    ):
+        read(write("Date,Close\n2024-01-02,1\n2024-01-03,Close\n", "A.csv"))
+
+
+def test_texts_for_people_are_no_data_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "README.txt").write_text("hello\n")
+    (tmp_path / "A.csv").write_text("date,close\n2024-01-02,1\n")
+    assert [event["sid"] for event in read(tmp_path)] == ["A"]
+
+
+def test_a_file_without_rows_is_told(write: Write) -> None:
+    assert "there are no rows" in told(write("date,close\n", "A.csv"))
+
+
+def test_a_file_that_was_cut_is_to_be_got_again(tmp_path: Path) -> None:
+    whole = gzip.compress(b"date,close\n" + b"2024-01-02,1\n" * 5000)
+    (tmp_path / "A.csv.gz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(IntuitionError, match="it was cut: get it again"):
+        read(tmp_path / "A.csv.gz")
+
+
+class Series:
+    """Hands over a column, which is no frame."""
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return pa.chunked_array([[1.0, 2.0]]).__arrow_c_stream__(requested_schema)
+
+
+def test_a_frame_without_columns_is_refused_with_what_is_one() -> None:
+    with pytest.raises(BadParameter, match=r"`A` has no columns that Arrow knows .*to_frame"):
+        open_source({"A": Series()})

@@ -287,7 +287,11 @@ class Moments:
             try:
                 unit = time_unit(int(value) if value == int(value) else float(value))
             except BadData as error:
-                hint = ", `julian` for day numbers" if _OF_OUR_AGE[0] < value < _OF_OUR_AGE[1] else ""
+                hint = (
+                    ", or said to be so by the option `time_unit`, `julian`"
+                    if _OF_OUR_AGE[0] < value < _OF_OUR_AGE[1]
+                    else ""
+                )
                 raise ValueError(f"{error.problem}{hint}") from None
             if unit.startswith("%") is not self._digits:
                 problem = "may be a date in digits; say so" if not self._digits else "is no date in digits, as is said"

@@ -186,6 +186,6 @@ def test_a_number_in_another_unit_than_those_before_is_refused() -> None:
 
 
 def test_day_numbers_are_refused_with_their_unit() -> None:
-    with pytest.raises(ValueError, match="`julian` for day numbers"):
+    with pytest.raises(ValueError, match="written as dates, or said to be so by the option `time_unit`, `julian`"):
         Moments(ZoneInfo("UTC")).read(2_460_311.5)
     assert Moments(ZoneInfo("UTC"), unit="julian").unit == ""

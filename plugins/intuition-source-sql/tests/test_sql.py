@@ -682,3 +682,35 @@ def test_parameters_are_described() -> None:
     assert all(
         "description" in field or any("description" in x for x in field.get("anyOf", [])) for field in fields.values()
     )
+
+
+def test_a_file_of_duckdb_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "d.duckdb").write_bytes(bytes(8) + b"DUCK" + bytes(4084))
+    with pytest.raises(IntuitionError, match=r"is a file of DuckDB, not of SQLite.*duckdb-engine"):
+        events(url=f"sqlite:///{tmp_path}/d.duckdb", table="t")
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [("snowflake://host/a", "pip install snowflake-sqlalchemy"), ("postgrs://host/a", "is it spelled right")],
+)
+def test_a_database_that_is_not_known_is_refused_with_what_to_do(address: str, said: str) -> None:
+    with pytest.raises(IntuitionError, match=said):
+        events(url=address, table="t")
+
+
+@pytest.mark.parametrize("second", [1_704_153_660_000, 1_704_153_660_000_000, 10**18, 10**30])
+def test_a_unit_that_changes_within_a_table_is_refused_with_its_row(sqlite: Place, second: int) -> None:
+    table = sqlite.make("time, close", [(1_704_153_600, 1.0), (min(second, 2**62), 2.0)])
+    with pytest.raises(IntuitionError, match=r"row 2: `time` is beyond the years 1677 to 2262: .*in another unit"):
+        events(url=sqlite.urls[0], table=table)
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_the_unit_of_times_is_told(sqlite: Place, unit: str) -> None:
+    factor = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
+    table = sqlite.make("time, close", [(1_704_205_800 * factor, 1.0), (1_704_205_860 * factor, 2.0)])
+    for url in sqlite.urls:
+        made = source(url=url, table=table)
+        assert [event["ts"] // 10**9 for event in made.events()] == [1_704_205_800, 1_704_205_860]
+        assert [taken.unit for taken in made.taken()] == [unit]
