@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from intuition_core.epoch import DOUBTFUL, NAMES, UNITS, unit_of
+from intuition_core.epoch import DOUBTFUL, NAMES, SMALLEST, UNITS, unit_of
 from intuition_core.errors import BadData
 
 DEFAULT_CHANNEL: Final = "quotes"
@@ -207,7 +207,8 @@ def _time(key: str, value: object) -> int:
     elif isinstance(value, str):
         return _iso_time(key, value)
     else:
-        raise BadData(f"expected nanoseconds UTC as an integer, got {_name(value)}", field=key)
+        hint = _unit(int(abs(value))) if type(value) is float and SMALLEST <= abs(value) < DOUBTFUL else ""
+        raise BadData(f"expected nanoseconds UTC as an integer, got {_name(value)}{hint}", field=key)
     if -DOUBTFUL < ts < DOUBTFUL and not -_COUNTED < ts < _COUNTED:
         raise BadData(f"{ts} as nanoseconds UTC is in {_year(ts)}{_unit(abs(ts))}", field=key)
     if ts not in _INT64:

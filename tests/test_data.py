@@ -135,6 +135,8 @@ def test_a_time_in_another_unit_is_refused_with_what_to_send(key: str, moment: s
     for number in (count, float(count)):
         with pytest.raises(BadData, match=f"{key}: .* first days of 1970; if it is {unit}, send it times {factor:_},"):
             read({"sid": "A", "quote": 1, key: number})
+    with pytest.raises(BadData, match=f"{key}: .* as an integer, .*; if it is {unit}, send it times {factor:_},"):
+        read({"sid": "A", "quote": 1, key: count + 0.5})
     assert read({"sid": "A", "quote": 1, "ts": count * factor})[0]["ts"] == count * factor
 
 

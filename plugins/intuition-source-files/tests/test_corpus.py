@@ -123,7 +123,7 @@ WRITTEN: Final[list[tuple[str, str, str | bytes, str | list[float]]]] = [
     ("a comma before fractions", "a.csv", HEAD.replace(",", ";") + "2024-01-02;10,5;12;9;11,25;100\n", [11.25]),
     ("both marks", "a.csv", HEAD.replace(",", ";") + "2024-01-02;1.010,5;1.012;1.009;1.011,25;100\n", [1011.25]),
     ("groups of two", "a.csv", HEAD + '2024-01-02,"1,00,010.5",12,9,"1,00,011.5",100\n', "is not a number"),
-    ("no time", "a.csv", HEAD + ",10,12,9,11,100\n", "line 2: `` is no ISO 8601 time"),
+    ("no time", "a.csv", HEAD + ",10,12,9,11,100\n", "line 2: there is no time"),
     ("a time that is none", "a.csv", HEAD + "yesterday,10,12,9,11,100\n", "line 2: `yesterday` is no ISO 8601 time"),
     ("30 February", "a.csv", HEAD + "2024-02-30,10,12,9,11,100\n", "line 2: `2024-02-30` is no ISO 8601 time"),
     ("month 13", "a.csv", HEAD + "2024-13-01,10,12,9,11,100\n", "line 2: `2024-13-01` is no ISO 8601 time"),
