@@ -26,7 +26,7 @@ from intuition_core.sources.stamps import meaning as time_unit
 from intuition_core.sources.stamps import settled as bar_length
 from intuition_core.sources.stamps import shown as shown_length
 from intuition_core.sources.stamps import usual as usual_distance
-from intuition_core.sources.taken import Taken
+from intuition_core.sources.taken import Taken, opening_note
 
 __all__ = [
     "ACTIONS",
@@ -53,6 +53,7 @@ __all__ = [
     "checked_action",
     "known_name",
     "merge",
+    "opening_note",
     "ordered",
     "plain_name",
     "rank_in_moment",

@@ -94,6 +94,13 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
         return "; ".join(parts)
 
 
+def opening_note(length: int) -> str:
+    """Return the note on bars whose times are taken for those of their closes, which nobody said."""
+    sizes = {"h": 3600 * 10**9, "m": 60 * 10**9, "s": 10**9}
+    bar = next((f" source.bar={length // size}{unit}" for unit, size in sizes.items() if length % size == 0), "")
+    return f"if bars are stamped when they open, as those of most vendors are, say source.stamp=open{bar}"
+
+
 def together(taken: Iterable[Taken]) -> list[Taken]:
     """Put together what was read alike: files that differ by their names, symbols and rows alone."""
     groups: dict[tuple[object, ...], list[Taken]] = {}

@@ -1,6 +1,14 @@
 """What is told of how a file was read."""
 
-from intuition_core.recordings import DIVIDEND_COLUMNS, SPLIT_COLUMNS, Taken, plain_name, shown_length
+from intuition_core.recordings import (
+    DAY,
+    DIVIDEND_COLUMNS,
+    SPLIT_COLUMNS,
+    Taken,
+    opening_note,
+    plain_name,
+    shown_length,
+)
 from intuition_source_files.opened import Opened
 from intuition_source_files.reader import Reader
 
@@ -28,6 +36,9 @@ def tell(file: Opened, reader: Reader) -> Taken:
     if reader.crossed:
         bars = "1 bar has" if reader.crossed == 1 else f"{reader.crossed:,} bars have"
         notes.append(f"{bars} a high below the low")
+    guessed = layout.preset is None and params.stamp is None and params.close_at is None
+    if guessed and reader.lengths and max(reader.lengths) < DAY:
+        notes.append(opening_note(max(reader.lengths)))
     prices = dict.fromkeys(filter(None, (columns.quote, *_prices(file))))
     return Taken(
         data=file.table.path.name,

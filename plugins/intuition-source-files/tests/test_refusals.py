@@ -38,13 +38,13 @@ def test_a_row_without_a_price_is_a_gap_and_is_told(read: Read, write: Write, ca
         ("2024-01-03,x,1", r"line 4: `x` in the column `close` is not a number"),
         ("2024-01-03,1", r"line 4: 2 columns, where the header has 3"),
         ("2024-01-03,1,1,1", r"line 4: 4 columns, where the header has 3"),
-        (",1,1", r"line 4: `` is no ISO 8601 time"),
+        (",1,1", r"line 4: there is no time"),
         ("3 January,1,1", r"line 4: `3 January` is no ISO 8601 time; .*`time_format`"),
         (
             "2024-01-01,1,1",
             r"line 4: 2024-01-01T00:00:00Z comes after 2024-01-02T00:00:00Z; .*`sort`",
         ),
-        ("9999-01-03,1,1", r"line 4: `9999-01-03` is no"),
+        ("9999-01-03,1,1", r"line 4: `9999-01-03` is beyond the years 1677 to 2262"),
     ],
 )
 def test_bad_rows_are_refused_with_the_line_that_an_editor_shows(read: Read, write: Write, row: str, says: str) -> None:

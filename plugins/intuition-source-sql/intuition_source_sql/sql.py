@@ -13,7 +13,7 @@ import msgspec
 
 from intuition_core.data import RATES, check_channel, check_sid
 from intuition_core.errors import BadData, BadParameter
-from intuition_core.recordings import ACTIONS, DAY, Taken, shown_length
+from intuition_core.recordings import ACTIONS, DAY, Taken, opening_note, shown_length
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnClause, Select
@@ -257,6 +257,7 @@ class Sql:
             index for index in (columns.quote, *(place for _, place in columns.prices)) if index is not None
         )
         barred = bool(bars.length)
+        guessed = bars.length if params.bar is None and not moments.alone else 0
         return Taken(
             data=self._place,
             time=" and ".join(names[index] for index in (columns.time, columns.clock) if index is not None),
@@ -270,6 +271,7 @@ class Sql:
             events=given,
             first=spans[0] if spans else None,
             last=spans[-1] if spans else None,
+            notes=(opening_note(bars.length),) if 0 < guessed < DAY else (),
             left_out=(f"{rows.without_price:,} rows without a price",) if rows.without_price else (),
         )
 
