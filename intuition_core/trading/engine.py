@@ -14,7 +14,7 @@ from typing import Any, Final
 from intuition_core.account.actions import ACTIONS
 from intuition_core.contracts import Data, Message, Signal
 from intuition_core.data import DEFAULT_CHANNEL, RATES, as_json, check_channel, check_sid
-from intuition_core.determinism.apart import leave_if_forked
+from intuition_core.determinism.apart import leave_if_forked, own_process
 from intuition_core.errors import BadData, PartFailed
 from intuition_core.trading import state
 from intuition_core.trading.answers import answers
@@ -86,7 +86,8 @@ class TradingEngine:
         self.came: set[str] = set()
         self.log = log
         self._status: CallStatus = status if status is not None else [0, 0]
-        self._process = os.getpid()
+        self._own_process = own_process()
+        self._process = self._own_process.number
         self._derived: deque[Data] = deque()
         self._answered = 0
         self._left: Iterator[Data] | None = None
@@ -267,7 +268,7 @@ class TradingEngine:
         if type(outcome) is Raised:
             self._fail(listener.number, "event", outcome.error, data.get("sid"))
             return
-        if os.getpid() != self._process:
+        if self._own_process.number != self._process:
             leave_if_forked(self._process, self.parts[listener.number - 1].label)
         if type(outcome) is Signal and type(listener) is BoundSleeve:
             self.manager.signal(listener, outcome, data)
