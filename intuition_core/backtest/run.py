@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from operator import itemgetter
 from typing import Final
 
 from intuition_core.account.statement import Statement
@@ -16,7 +15,14 @@ from intuition_core.trading.composition import Composition
 from intuition_core.trading.digest import Digest
 from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.order_manager import NO_MORE
-from intuition_core.trading.records import Record, ends_an_order, refuses_an_event
+from intuition_core.trading.records import (
+    FillRecord,
+    Record,
+    Written,
+    as_mappings,
+    ends_an_order,
+    refuses_an_event,
+)
 
 RUN: Final = ""
 """What the ids of its records start with: no executor ever sees them, so they need not be unique."""
@@ -26,8 +32,6 @@ _UNKNOWN: Final = 0.05
 
 _NUMBER: Final = re.compile(r"[0-9][0-9.,]*(?:e[-+]?[0-9]+)?")
 """What is left out of reasons, so that those alike are counted together."""
-
-_type: Final = itemgetter("type")
 
 _AT_ONCE: Final = 1000
 """How many records are kept before they are passed on."""
@@ -66,7 +70,7 @@ class Backtest:
         self._listen = listen
         self._curve = EquityCurve(self.engine.ledger, benchmark=benchmark)
         self._digest = Digest(RUN)
-        self._kept: list[Record] = []
+        self._kept = self.engine.recorder.written
         self._trades = Trades()
         self._expected = 0.0
         self._first_ts: int | None = None
@@ -124,8 +128,7 @@ class Backtest:
         if books.market.has_instruments:  # a rate changes what everything is worth, and leaves no record
             self._run_each(events)
             return
-        for records in engine.run_through(events):
-            kept += records
+        for _ in engine.play(events):
             if books.moves != moves:
                 moves = books.moves
                 at = engine.seq - before
@@ -150,19 +153,20 @@ class Backtest:
 
     def _pass_on(self) -> None:
         """Hash, count and hand on the records that were kept for it: many at once cost less."""
-        kept = self._kept
-        self._digest.add(kept)
-        self._count(kept)
-        self._trades.extend(record for record in kept if record["type"] == "fill")
-        kept.clear()
+        written = self.engine.recorder.take_written()
+        self._digest.add(written)
+        self._count(written)
+        self._trades.extend(record for record in written if type(record) is FillRecord)
 
-    def _count(self, records: Sequence[Record]) -> None:
-        self.counts.update(map(_type, records))
-        for record in records:
-            if record["type"] == "rejection":
+    def _count(self, written: Sequence[Written]) -> None:
+        types = [record["type"] if isinstance(record, dict) else record.type for record in written]
+        self.counts.update(types)
+        if "rejection" in types:
+            rejections = [record for record, type_ in zip(written, types, strict=True) if type_ == "rejection"]
+            for record in as_mappings(rejections):
                 self._count_rejection(record)
-        if self._listen is not None and records:
-            self._listen(records)
+        if self._listen is not None and written:
+            self._listen(as_mappings(written))
 
     def _count_rejection(self, record: Record) -> None:
         """Count what refuses an order, what ends one that was placed, and what is no order, each with its reasons."""

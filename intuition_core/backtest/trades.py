@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import overload
 
 from intuition_core.history import Trade
-from intuition_core.trading.records import Record
+from intuition_core.trading.records import FillRecord
 
 
 class Trades(Sequence[Trade]):
@@ -17,7 +17,7 @@ class Trades(Sequence[Trade]):
 
     __hash__ = None  # type: ignore[assignment]  # like a list
 
-    def __init__(self, fills: Iterable[Record] = ()) -> None:
+    def __init__(self, fills: Iterable[FillRecord] = ()) -> None:
         self._times = array("q")
         self._symbols = array("I")
         self._ends = array("Q", [0])
@@ -26,25 +26,23 @@ class Trades(Sequence[Trade]):
         self._named: list[str] = []
         self.extend(fills)
 
-    def extend(self, fills: Iterable[Record]) -> None:
+    def extend(self, fills: Iterable[FillRecord]) -> None:
         """Add fills, in order.
 
         Args:
-            fills: records of the type ``fill``.
+            fills: their records; each has a symbol.
         """
         for fill in fills:
-            get = fill.get
-            sid = fill["sid"]
+            sid = fill.sid or ""
             number = self._names.get(sid)
             if number is None:
                 number = self._names[sid] = len(self._named)
                 self._named.append(sid)
-            self._times.append(fill["ts"])
+            self._times.append(fill.ts)
             self._symbols.append(number)
             self._text += (
-                f"{fill['side']} {fill['quantity']} {fill['price']} {fill['cash']} {get('commission', 0)} "
-                f"{get('profit', '')}".encode()
-            )
+                f"{fill.side} {fill.quantity} {fill.price} {fill.cash} {fill.commission or 0} {fill.profit or ''}"
+            ).encode()
             self._ends.append(len(self._text))
 
     def __len__(self) -> int:

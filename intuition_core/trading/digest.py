@@ -2,18 +2,14 @@
 
 import hashlib
 from collections.abc import Iterable
-from itertools import compress
-from operator import itemgetter
 from typing import Final
 
 import msgspec
 
-from intuition_core.trading.records import ID_KEYS, IDS_KEYS, Record
+from intuition_core.trading.records import ID_KEYS, IDS_KEYS, Written
 
 HASHED: Final = frozenset({"decision", "fill", "rejection"})
 """The types of record that count; what a part only says, or how it failed, is no decision."""
-
-_type: Final = itemgetter("type")
 
 _AT_ONCE: Final = 1000
 _encode_lines: Final = msgspec.json.Encoder().encode_lines
@@ -31,7 +27,7 @@ class Digest:
 
     def __init__(self, run: str) -> None:
         self._hash = hashlib.sha256()
-        self._waiting: list[Record] = []
+        self._waiting: list[Written] = []
         self._marked: tuple[tuple[bytes, bytes], ...]
         self._lists: tuple[bytes, ...]
         self._listed: tuple[tuple[bytes, bytes], ...]
@@ -44,7 +40,7 @@ class Digest:
         befores = (*self._lists, b",")
         self._listed = tuple((before + f'"{run}:'.encode(), before + b'"') for before in befores)
 
-    def add(self, records: Iterable[Record]) -> None:
+    def add(self, records: Iterable[Written]) -> None:
         """Hash more records, in order."""
         self._waiting += records
         if len(self._waiting) >= _AT_ONCE:
@@ -56,7 +52,7 @@ class Digest:
         return self._hash.hexdigest()
 
     def _work(self) -> None:
-        lines = _encode_lines([*compress(self._waiting, map(HASHED.__contains__, map(_type, self._waiting)))])
+        lines = _encode_lines([*filter(_is_hashed, self._waiting)])
         for marked, plain in self._marked:
             lines = lines.replace(marked, plain)
         if any(key in lines for key in self._lists):
@@ -64,3 +60,8 @@ class Digest:
                 lines = lines.replace(marked, plain)
         self._hash.update(lines)
         self._waiting.clear()
+
+
+def _is_hashed(record: Written) -> bool:
+    """Return whether a record counts; of those that are structs inside each does."""
+    return type(record) is not dict or record["type"] in HASHED

@@ -7,7 +7,7 @@ An event that nobody answers costs little and gives the shared empty tuple.
 import logging
 import os
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import length_hint
 from typing import Any, Final
 
@@ -62,6 +62,7 @@ class TradingEngine:
         swaps: puts parts in the place of others.
         controls: carries out what people decide.
         timers: the timers, and those that are due between events.
+        recorder: what was recorded and not taken yet.
         others: how many events were no quotes, since the engine was made.
         came: the channels of these, and of indicators' messages.
         notices: how often an event came that the rules of time hold against it; see `Booking`.
@@ -95,7 +96,7 @@ class TradingEngine:
         self.manager = manager = OrderManager(composition, run=run, status=self._status, fail=self._fail)
         self.books, self.ledger, self.account = manager.books, manager.ledger, manager.account
         self._market = manager.books.market
-        self._recorder = manager.recorder
+        self.recorder = self._recorder = manager.recorder
         self._written = manager.recorder.written
         self._fills = manager.fills
         self._open, self._expiring = manager.book.open, manager.book.expiring
@@ -167,6 +168,11 @@ class TradingEngine:
 
     def step(self, data: Data) -> Sequence[Record]:
         """Take one normalised event, and return the records it caused, in the order they came about."""
+        self._take(data)
+        return self._recorder.take() if self._written else _NOTHING
+
+    def _take(self, data: Data) -> None:
+        """Take one normalised event, and leave its records with the recorder."""
         self.seq = seq = self._status[0] = self.seq + 1
         channel = data["channel"]
         kind = EVENTS.get(channel, MESSAGE)
@@ -186,18 +192,24 @@ class TradingEngine:
             self._tell(data if kind.heard is as_it_is else kind.heard(data))
         if self._derived or self._fills or self.roster.observing:
             self._finish(data)
-        return self._recorder.take() if self._written else _NOTHING
 
     def run_through(self, events: Sequence[Data]) -> Iterator[Sequence[Record]]:
-        """Take events as `step` does, and yield the records of each that caused any; `seq` is its number then.
+        """Take events as `step` does, and yield the records of each that caused any; `seq` is its number then."""
+        for _ in self.play(events):
+            yield self._recorder.take()
+
+    def play(self, events: Sequence[Data]) -> Iterator[None]:
+        """Take events as `step` does, leave their records with `recorder`, and yield after each that caused any.
 
         Most events of a history fill no order and are heard by one algorithm that has nothing to say. `Booking.stretch`
-        takes these; every other event is a step.
+        takes these; every other event is taken as in a step.
         """
         self._left = left = iter(events)
         self._last = last = self.seq + len(events)
         listeners = self.roster.listeners
         only = self._only_listener()
+        take, written = self._taken_by(), self._written
+        count = len(written)
         try:
             while only is not None:
                 outcome: Any = None
@@ -211,7 +223,7 @@ class TradingEngine:
                 self.seq = last - length_hint(left)
                 if outcome is None:
                     self.seq -= 1
-                    records = self.step(data)
+                    take(data)
                     if self.roster.listeners is not listeners:  # a part was swapped
                         only = None
                 else:
@@ -220,15 +232,23 @@ class TradingEngine:
                     self._hear(only, outcome, data)
                     if self._derived or self._fills:
                         self._finish(data)
-                    records = self._recorder.take() if self._written else _NOTHING
-                if records:
-                    yield records
+                if len(written) != count:
+                    yield
+                    count = len(written)
             for data in left:
-                if records := self.step(data):
-                    yield records
+                take(data)
+                if len(written) != count:
+                    yield
+                    count = len(written)
         finally:
             self.seq = self._status[0] = last - length_hint(left)
             self._left = None
+
+    def _taken_by(self) -> Callable[[Data], None]:
+        """Return what takes an event and leaves its records with the recorder; a subclass sees each in its `step`."""
+        if type(self).step is TradingEngine.step:
+            return self._take
+        return lambda data: self._written.extend(self.step(data))
 
     def _only_listener(self) -> Listener | None:
         """Return the only part that hears quotes; None where each event is a step."""

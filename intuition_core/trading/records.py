@@ -1,7 +1,7 @@
 """Records: what an event caused, with money and quantities as decimal strings.
 
 Inside, the records of orders are frozen structs, whose fields are the table of what each kind holds and in which order;
-`Recorder.take` returns all records as mappings of plain JSON types.
+`as_mappings` makes of all of them mappings of plain JSON types.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -100,6 +100,15 @@ class RejectionRecord(Head, frozen=True, gc=False, omit_defaults=True):
     risk: str | None = None
 
 
+Written: TypeAlias = Decision | FillRecord | RejectionRecord | Record
+"""A record as it is inside: those of orders are structs, all others mappings."""
+
+
+def as_mappings(written: Sequence[Written]) -> list[Record]:
+    """Return records as mappings of plain JSON types."""
+    return msgspec.to_builtins(written)  # type: ignore[no-any-return]  # of structs and mappings it makes mappings
+
+
 class Recorder:
     """Writes the records of one run; ids are ``<run>:<seq>:<n>``, so they are unique wherever the records go.
 
@@ -125,7 +134,7 @@ class Recorder:
         self.seq = 0
         self.ts = 0
         self._n = 0
-        self.written: list[Head | Record] = []
+        self.written: list[Written] = []
         self._quantity = Decimal(0)
         self._quantity_text = "0"
 
@@ -144,7 +153,11 @@ class Recorder:
 
     def take(self) -> list[Record]:
         """Return the records written since the last time, as mappings."""
-        taken: list[Record] = msgspec.to_builtins(self.written)
+        return as_mappings(self.take_written())
+
+    def take_written(self) -> list[Written]:
+        """Return the records written since the last time, as they are inside."""
+        taken = self.written.copy()
         self.written.clear()
         return taken
 
@@ -241,7 +254,7 @@ class Recorder:
         head = {"id": self.next_id, "type": type_, "seq": self.seq, "ts": self.ts, "sid": sid, "cause": self._event}
         self._append({**head, **content})
 
-    def _append(self, record: Head | Record) -> None:
+    def _append(self, record: Written) -> None:
         self._n += 1
         self.written.append(record)
 
