@@ -165,15 +165,15 @@ def direct(bars: Columns) -> None:
     run = Backtest(composition(Silent))
     algorithm = Silent()
     algorithm.initialize(SmaCross.Params())
-    run.engine.run_through = lambda events: _called(algorithm.event, events)  # type: ignore[method-assign]  # that is it
+    run.engine.play = lambda events: _called(algorithm.event, events)  # type: ignore[method-assign]  # that is it
     for number, batch in enumerate(batches(bars), 1):
         run.take(batch, part=min(1.0, number * BATCH / len(bars["ts"])))
 
 
-def _called(event: Callable[[Any], Any], events: Sequence[Any]) -> Iterator[Any]:
+def _called(event: Callable[[Any], Any], events: Sequence[Any]) -> Iterator[None]:
     for data in events:
         if event(data) is not None:
-            yield ()
+            yield
 
 
 def in_turns(**tasks: Callable[[], Any]) -> dict[str, list[float]]:

@@ -156,7 +156,7 @@ class Backtest:
         written = self.engine.recorder.take_written()
         self._digest.add(written)
         self._count(written)
-        self._trades.extend(record for record in written if type(record) is FillRecord)
+        self._trades.extend([record for record in written if type(record) is FillRecord])
 
     def _count(self, written: Sequence[Written]) -> None:
         types = [record["type"] if isinstance(record, dict) else record.type for record in written]
@@ -215,7 +215,7 @@ class Backtest:
             statement=Statement.of(engine.ledger, events).to_json(),
             complete=complete,
             notices=engine.told,
-            unquoted=engine.unquoted,
+            unquoted=engine.booking.unquoted,
             refusals=dict(self.refusals.most_common()),
             unbooked=dict(self.unbooked.most_common()),
             shut_out=dict(self.shut_out.most_common()),

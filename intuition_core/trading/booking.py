@@ -53,6 +53,7 @@ class Booking:
         self.bars = dict(composition.bars) if composition.rules > 1 else {}
         self._manager = manager
         self._failures = failures
+        self._moment, self._monitor = manager.moment, manager.monitor
         self._recorder = manager.recorder
         self._open = manager.book.open
         self._expiring = manager.book.expiring
@@ -79,7 +80,7 @@ class Booking:
 
     def take_quote(self, seq: int, data: Data) -> None:
         """Fill orders with a quote, and mark its symbol."""
-        sid, ts, monitor = data["sid"], data["ts"], self._manager.monitor
+        sid, ts, monitor = data["sid"], data["ts"], self._monitor
         watched = self._watched
         if watched and ts >= monitor.until:
             self._watch(seq, ts if self.last_ts is None else self.last_ts, data)
@@ -90,13 +91,13 @@ class Booking:
         self._mark(seq, sid, ts, data)
         if watched:
             self.last_ts = ts
-            if self._manager.moment.rules == 1:
+            if self._moment.rules == 1:
                 self._quoted_at[sid] = ts
             self._guard(seq, ts, data, changed=filled or sid in monitor.held)
 
     def _mark(self, seq: int, sid: str, ts: int, data: Data) -> None:
         """Take a quote as its symbol's latest, unless a later one is known."""
-        if self._manager.moment.rules > 1:
+        if self._moment.rules > 1:
             if ts < self._market.now:
                 if ts < self._quoted_at.get(sid, ts) or ts < self._market.acted_at.get(sid, ts):
                     stale = f"{sid}'s quote is older than the one before it, which stays its latest"
@@ -122,7 +123,7 @@ class Booking:
             The event at which the stretch ended, and the part's answer or a `Raised`; without an answer, the event is
             to be taken as any other. No event where none is left.
         """
-        marks, quoted_at, market, monitor = self._marks, self._quoted_at, self._market, self._manager.monitor
+        marks, quoted_at, market, monitor = self._marks, self._quoted_at, self._market, self._monitor
         channel, now, sid, requoted = DEFAULT_CHANNEL, market.now, None, market.requoted.append
         held = monitor.held if monitor.needed else None
         low, high, until = monitor.low, monitor.high, monitor.until
@@ -164,7 +165,7 @@ class Booking:
         """Book a split or a dividend."""
         self._begin(seq, data)
         ts = data["ts"]
-        if self._manager.moment.rules > 1 and ts < self._quoted_at.get(data.get("sid", ""), ts):
+        if self._moment.rules > 1 and ts < self._quoted_at.get(data.get("sid", ""), ts):
             self._notice(seq, "late action", f"{data['sid']}'s {data.get('action')} comes after a later quote")
         unquoted = self._manager.actions.unquoted
         known = len(unquoted)
@@ -178,18 +179,18 @@ class Booking:
     def _begin(self, seq: int, data: Data) -> None:
         ts = data["ts"]
         self._recorder.open(seq, ts)
-        if self._watched and ts >= self._manager.monitor.until:
+        if self._watched and ts >= self._monitor.until:
             self._watch(seq, ts if self.last_ts is None else self.last_ts, data)
 
     def _end(self, seq: int, data: Data) -> None:
         if self._watched:
-            self._guard(seq, data["ts"], data, changed=bool(self._manager.monitor.held))
+            self._guard(seq, data["ts"], data, changed=bool(self._monitor.held))
 
     # -- those who watch the account
 
     def _guard(self, seq: int, ts: int, data: Data, *, changed: bool) -> None:
         """Check margins, and show the account to risk parts if the event may have crossed a threshold."""
-        monitor = self._manager.monitor
+        monitor = self._monitor
         if self._margin:
             self._recorder.open(seq, ts)
             self._manager.interventions.call_margins()
@@ -200,7 +201,7 @@ class Booking:
     def _watch(self, seq: int, ts: int, data: Data) -> None:
         """Show the account to risk parts."""
         self._failures.begin(seq, data)
-        self._manager.monitor.show(ts, data.get("sid"))
+        self._monitor.show(ts, data.get("sid"))
         self._status[1] = self._first
 
     # -- what is left out

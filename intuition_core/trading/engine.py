@@ -98,6 +98,7 @@ class TradingEngine:
         self._market = manager.books.market
         self.recorder = self._recorder = manager.recorder
         self._written = manager.recorder.written
+        self._moment = manager.moment
         self._fills = manager.fills
         self._open, self._expiring = manager.book.open, manager.book.expiring
         self.timers = SessionTimers(composition.timers, composition.hours, self._market)
@@ -133,7 +134,7 @@ class TradingEngine:
 
     @property
     def position(self) -> int:
-        """The number of the event that is being taken, also in the midst of `run_through`; fit for other threads."""
+        """The number of the event that is being taken, also in the midst of `play`; fit for other threads."""
         left = self._left
         return self.seq if left is None else self._last - length_hint(left)
 
@@ -159,11 +160,6 @@ class TradingEngine:
         """How often the rules of time have left something out, by the kind of it; see `Booking.told`."""
         return self.booking.told
 
-    @property
-    def unquoted(self) -> dict[str, int]:
-        """How many splits and dividends there were of each symbol that has no quote so far."""
-        return self.booking.unquoted
-
     # -- events
 
     def step(self, data: Data) -> Sequence[Record]:
@@ -183,7 +179,7 @@ class TradingEngine:
             self.came.add(channel)
         elif self.booking.bars:
             data = self.booking.with_start(data)
-        self.manager.moment.root = data
+        self._moment.root = data
         if kind.booker is not None:
             self._books[channel](seq, data)
             if kind.fills and self._fills:
@@ -228,7 +224,7 @@ class TradingEngine:
                         only = None
                 else:
                     self._status[0] = self.seq
-                    self.manager.moment.root = data
+                    self._moment.root = data
                     self._hear(only, outcome, data)
                     if self._derived or self._fills:
                         self._finish(data)
@@ -257,7 +253,7 @@ class TradingEngine:
             len(listeners) != 1
             or self.roster.observing
             or self.booking.bars
-            or self.manager.moment.rules == 1
+            or self._moment.rules == 1
             or self.composition.margin is not None
             or type(self).step is not TradingEngine.step  # a subclass sees each event
         ):

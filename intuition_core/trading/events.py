@@ -6,6 +6,8 @@
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
+import msgspec
+
 from intuition_core.account.actions import ACTIONS
 from intuition_core.contracts import Data
 from intuition_core.data import DEFAULT_CHANNEL, RATES
@@ -23,7 +25,7 @@ class Bookers(NamedTuple):
     timers: SessionTimers
 
 
-class EventKind(NamedTuple):
+class EventKind(msgspec.Struct, frozen=True):
     """How the events of a channel are taken.
 
     Attributes:

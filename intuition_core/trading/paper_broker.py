@@ -90,6 +90,7 @@ class PaperBroker:
         "_rules",
         "_step",
         "_used",
+        "_whole",
         "book",
         "lost_opens",
     )
@@ -108,6 +109,7 @@ class PaperBroker:
         # Journals of buys at the market that close a position at a price below 0 hold what is below nothing as it is.
         self._floored = book.market.has_instruments or not costs.is_proportional
         self._used = _ZERO
+        self._whole: Decimal | None = None  # the latest quantity of whole steps: the next is often the same
         self.lost_opens = 0
 
     def estimate(self, order: Order) -> tuple[Decimal, Decimal]:
@@ -139,9 +141,13 @@ class PaperBroker:
             if terms is not None:
                 return terms.most(cash, step), cash
             return floor_to_step(cash, quote, step) if quote > 0 else _ZERO, cash
-        quantity = EXACT.multiply(EXACT.divide_int(wanted, step), step)
-        if quantity == wanted:
-            quantity = wanted
+        quantity = wanted
+        if wanted is not self._whole or step is not self._step:
+            floored = EXACT.multiply(EXACT.divide_int(wanted, step), step)
+            if floored != wanted:
+                quantity = floored
+            elif step is self._step:
+                self._whole = wanted
         cash = EXACT.multiply(quantity, quote) if terms is None else terms.cash(quantity)
         if cash < 0 and order.side == "buy" and (self._floored or order.limit is not None or order.stop is not None):
             cash = _ZERO  # such a buy is never filled, and must not reserve less than nothing
@@ -351,8 +357,11 @@ class PaperBroker:
             if not quantity or (order.tif == "fok" and quantity < wanted):
                 return None, placed
             ledger.release(placed.id)
-            priced = (quote, quote, _ZERO, _ZERO, _ZERO) if terms is None else terms.priced(quantity)
-            filled = _book(ledger, order, priced, quantity, ts)
+            if terms is None:
+                filled = _book(ledger, order, (quote, quote, _ZERO, _ZERO, _ZERO), quantity, ts, float(price))
+            else:
+                priced = terms.priced(quantity)
+                filled = _book(ledger, order, priced, quantity, ts, float(priced.price))
         except Unbookable as error:
             ledger.release(placed.id)
             return Rejection(f"{order.sid} at {price}: {error}"), None
@@ -374,15 +383,20 @@ class PaperBroker:
         held = ledger.positions.get(sid)
         there = held.quantity if held else _ZERO
         if order.closing:
+            wanted = order.quantity
+            if wanted is there and wanted and not order.short:  # all of a long position: the number that it holds
+                return wanted
             left = there.copy_negate() if order.short else there
-            if order.quantity and left > 0:
-                return min(order.quantity, left)
+            if wanted and left > 0:
+                return min(wanted, left)
             return Rejection(f"no {sid} left to buy back" if order.short else f"no {sid} left to sell")
         if quote <= 0:
             return Rejection(f"{sid} cannot be {'sold short' if order.short else 'bought'} at {float(quote)}")
+        if order.quantity:
+            return order.quantity
         step = self._market.step(sid)
         if order.quantity is not None:
-            return order.quantity or Rejection(f"less than {plain_decimal(step)} {sid} is left to trade")
+            return Rejection(f"less than {plain_decimal(step)} {sid} is left to trade")
         most = floor_to_step(budget, quote, step) if terms is None else terms.most(budget, step)
         return most or Rejection(
             f"{plain_decimal(budget)} buys less than {plain_decimal(step)} {sid} at {float(quote)}"
@@ -459,14 +473,14 @@ def _triggered(placed: OpenOrder, bar: Bar, reach: Reached, ts: int) -> OpenOrde
     return msgspec.structs.replace(placed, triggered=True, since=max(since, placed.since))
 
 
-def _book(ledger: Ledger, order: Order, priced: Amounts, quantity: Decimal, ts: int) -> Filled:
-    """Book a fill of a quantity, for the amounts of a `Priced`.
+def _book(ledger: Ledger, order: Order, priced: Amounts, quantity: Decimal, ts: int, price: float) -> Filled:
+    """Book a fill of a quantity, for the amounts of a `Priced`; ``price`` is its price as a float.
 
     Raises:
         Unbookable: the ledger does not have it.
     """
     sid = order.sid
-    price, unit, fees, commission, slippage = priced
+    _, unit, fees, commission, slippage = priced
     profit: Decimal | None = None
     if order.side == "sell" and order.short:
         cash = ledger.short(sid, quantity, unit, fees)
@@ -476,4 +490,4 @@ def _book(ledger: Ledger, order: Order, priced: Amounts, quantity: Decimal, ts: 
         cash, profit = ledger.cover(sid, quantity, unit, ts, fees)
     else:
         cash = ledger.buy(sid, quantity, unit, fees)
-    return Filled(quantity, float(price), cash, commission, slippage, profit)
+    return Filled(quantity, price, cash, commission, slippage, profit)

@@ -119,8 +119,14 @@ class Placement:
             except NotEnough as error:
                 self._outcomes.reject(each, f"other orders were placed with what it needs: {error}")
 
-    def place(self, sleeve: BoundSleeve, order: Order) -> None:
-        """Place an order that has passed all checks."""
+    def place(self, sleeve: BoundSleeve, order: Order, *, simple: bool = False) -> None:
+        """Place an order that has passed all checks.
+
+        Args:
+            sleeve: whose it is.
+            order: the order.
+            simple: whether the caller knows it to be a simple market order of a long position, without a tag.
+        """
         try:
             quantity, cash = self._broker.estimate(order)
             if order.short and not order.closing:
@@ -141,7 +147,8 @@ class Placement:
         open_order = OpenOrder(self._recorder.next_id, order, algorithm, portfolio, None, False, since)  # noqa: FBT003  # by place, for speed
         if self._sales and not order.closing and (cash > sleeve.ledger.available or _turns(sleeve, order)):
             open_order = msgspec.structs.replace(open_order, waits=tuple(self._sales))
-        if order.tag is None and not order.short and not open_order.waits and is_simple_market(order):
+        simple = simple or (order.tag is None and not order.short and is_simple_market(order))
+        if simple and not open_order.waits:
             try:
                 self._book.add(open_order, cash, simple=True)
             except NotEnough as error:

@@ -37,12 +37,12 @@ class RiskGate:
         self.killed: str | None = None
         self.risks: Sequence[BoundRisk] = ()
 
-    def place(self, sleeve: BoundSleeve, order: Order) -> None:
-        """Place an order as the risk parts allow it."""
+    def place(self, sleeve: BoundSleeve, order: Order, *, simple: bool = False) -> None:
+        """Place an order as the risk parts allow it; ``simple`` as in `Placement.place`."""
         if self.killed is None and not self.risks:
-            self._placement.place(sleeve, order)
+            self._placement.place(sleeve, order, simple=simple)
         elif (passed := self.passed(sleeve, order)) is not None:
-            self._placement.place(sleeve, passed)
+            self._placement.place(sleeve, passed, simple=simple and passed is order)
 
     def passed(self, sleeve: BoundSleeve, order: Order) -> Order | None:
         """Return the order as the risk parts allow it; None, with a record, where it is refused."""

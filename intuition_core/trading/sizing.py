@@ -115,7 +115,7 @@ class Sizing:
         """Size a signal by its portfolio, and place the resulting orders."""
         quote = signal.quote
         # Nearly every signal is a simple one at the quote of its event, which was checked on its way in.
-        if not (
+        simple = (
             quote is not None
             and quote is data.get("quote")
             and data["channel"] == DEFAULT_CHANNEL
@@ -123,7 +123,8 @@ class Sizing:
             and signal.side in _SIDES
             and signal.tag is None
             and is_simple_market(signal)
-        ):
+        )
+        if not simple:
             checked = self._checked(sleeve, signal, data)
             if checked is None:
                 return
@@ -135,7 +136,7 @@ class Sizing:
         if self.closes(sleeve, signal.sid, signal.side):
             size, method = sleeve.release, "release"
             if size is None:
-                self._close(sleeve, signal)
+                self._close(sleeve, signal, simple=simple)
                 return
         else:
             size, method = sleeve.optimize, "optimize"
@@ -157,7 +158,7 @@ class Sizing:
             self._fail(number, method, error, signal.sid)
             return
         if sleeve.checked is not None:
-            self._bet(sleeve, signal, sleeve.checked)
+            self._bet(sleeve, signal, sleeve.checked, simple=simple)
         else:
             self._bet_all(sleeve, [(signal, bet) for bet in staked])
 
@@ -255,8 +256,8 @@ class Sizing:
             for signal, bet in (*(pair for pair in staked if pair not in opening), *opening):
                 self._bet(sleeve, signal, bet)
 
-    def _bet(self, sleeve: BoundSleeve, signal: Signal, bet: Bet) -> None:
-        """Place the order that a bet comes to."""
+    def _bet(self, sleeve: BoundSleeve, signal: Signal, bet: Bet, *, simple: bool = False) -> None:
+        """Place the order that a bet comes to; ``simple`` as in `_place`."""
         sid = signal.sid
         side = bet.side or signal.side
         if bet.sid is None or bet.sid == sid:
@@ -277,7 +278,8 @@ class Sizing:
             problem = bet.reason
         elif quote <= 0 and bet.units is None:
             problem = f"a bet cannot be sized at a price of {mark}"
-        elif (closable := self._closable(sleeve, sid, side, bet.group or signal.group)) is not None:
+        elif self.closes(sleeve, sid, side):
+            closable = self._closable(sleeve, sid, side, bet.group or signal.group)
             units, short = min(self._units(bet, sid, quote), closable), side == "buy"
             if not closable:
                 problem = _NOTHING_TO_CLOSE[side].format(sid)
@@ -295,23 +297,20 @@ class Sizing:
         if problem is not None:
             self._outcomes.refuse(sleeve, Order(sid, side, quote, reason=bet.reason), problem)
         else:
-            self._gate.place(sleeve, self._order(sleeve, signal, bet, sid, side, quote, cash, units, short=short))
+            self._place(sleeve, signal, bet, sid, side, quote, cash, units, short=short, simple=simple)
 
-    def _close(self, sleeve: BoundSleeve, signal: Signal) -> None:
-        """Place an order that closes a sleeve's position in a symbol."""
+    def _close(self, sleeve: BoundSleeve, signal: Signal, *, simple: bool) -> None:
+        """Place an order that closes a sleeve's position in a symbol; ``simple`` as in `_place`."""
         sid, side = signal.sid, signal.side
-        quantity = self._closable(sleeve, sid, side, signal.group) or _ZERO
+        quantity = self._closable(sleeve, sid, side, signal.group)
         quote, short = float(signal.quote or 0.0), side == "buy"
-        order = self._order(sleeve, signal, _CLOSING, sid, side, quote, None, quantity, short=short)
         if quantity:
-            self._gate.place(sleeve, order)
+            self._place(sleeve, signal, _CLOSING, sid, side, quote, None, quantity, short=short, simple=simple)
         else:
-            self._outcomes.refuse(sleeve, order, _NOTHING_TO_CLOSE[side].format(sid))
+            self._outcomes.refuse(sleeve, Order(sid, side, quote), _NOTHING_TO_CLOSE[side].format(sid))
 
-    def _closable(self, sleeve: BoundSleeve, sid: str, side: Side, group: str | None = None) -> Decimal | None:
-        """Return the units that a side closes and no open order closes already; None where it opens a position."""
-        if not self.closes(sleeve, sid, side):
-            return None
+    def _closable(self, sleeve: BoundSleeve, sid: str, side: Side, group: str | None) -> Decimal:
+        """Return the units that a closing side can close and no open order closes already."""
         return (self._book.sellable if side == "sell" else self._book.coverable)(sleeve.names[0], sid, group)
 
     def _units(self, bet: Bet, sid: str, quote: float) -> Decimal:
@@ -323,7 +322,7 @@ class Sizing:
         except Unbookable:  # the order will be refused for it
             return _ZERO
 
-    def _order(
+    def _place(
         self,
         sleeve: BoundSleeve,
         signal: Signal,
@@ -335,31 +334,54 @@ class Sizing:
         quantity: Decimal | None,
         *,
         short: bool,
-    ) -> Order:
-        """Return the order of a bet, on the bet's terms, or else on those of a signal about the same symbol."""
-        terms = signal if sid == signal.sid else _NO_TERMS
-        limit, stop, until = bet.limit, bet.stop, bet.until
-        if limit is None and stop is None:
-            limit, stop = terms.limit, terms.stop
-        lose, take = bet.stop_loss, bet.take_profit
-        if lose is None and take is None:
-            lose, take = terms.stop_loss, terms.take_profit
-        return Order(
-            sid,
-            side,
-            quote,
-            cash,
-            quantity,
-            bet.reason,
-            self._recorder.ts,
-            sleeve.names[0],
-            short,
-            limit,
-            stop,
-            bet.tif or terms.tif,
-            terms.until if until is None else until,
-            terms.tag,
-            lose,
-            take,
-            bet.group or terms.group,
-        )
+        simple: bool,
+    ) -> None:
+        """Pass the order of a bet to the gate, on the bet's terms, or else on those of a signal about the same symbol.
+
+        Args:
+            sleeve: whose it is.
+            signal: what the bet answers.
+            bet: the terms.
+            sid: of the order, as are the following.
+            side: whether it buys or sells.
+            quote: the price that it is decided at.
+            cash: to be spent; None for units.
+            quantity: the units; None for cash.
+            short: whether it is about a short position.
+            simple: whether the signal is known to name no terms, and no tag: most do not, and then nothing is copied.
+        """
+        order = Order(sid, side, quote, cash, quantity, bet.reason, self._recorder.ts, sleeve.names[0], short)
+        if (
+            simple
+            and bet.limit is None
+            and bet.stop is None
+            and bet.tif is None
+            and bet.until is None
+            and bet.stop_loss is None
+            and bet.take_profit is None
+            and bet.group is None
+        ):
+            self._gate.place(sleeve, order, simple=not short)
+        else:
+            self._gate.place(sleeve, _on_terms(order, bet, signal if sid == signal.sid else _NO_TERMS))
+
+
+def _on_terms(order: Order, bet: Bet, signal: Signal) -> Order:
+    """Return an order on the terms of its bet, or else on those of its signal."""
+    limit, stop, until = bet.limit, bet.stop, bet.until
+    if limit is None and stop is None:
+        limit, stop = signal.limit, signal.stop
+    lose, take = bet.stop_loss, bet.take_profit
+    if lose is None and take is None:
+        lose, take = signal.stop_loss, signal.take_profit
+    return msgspec.structs.replace(
+        order,
+        limit=limit,
+        stop=stop,
+        tif=bet.tif or signal.tif,
+        until=signal.until if until is None else until,
+        tag=signal.tag,
+        stop_loss=lose,
+        take_profit=take,
+        group=bet.group or signal.group,
+    )
