@@ -8,7 +8,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from intuition_core.account.amounts import EXACT, added, plain_decimal
+from intuition_core.account.amounts import EXACT_CONTEXT as EXACT
+from intuition_core.account.amounts import added, plain_decimal
 from intuition_core.contracts import Account, Order
 
 __all__ = ["EXACT", "added", "gross", "most_ordered", "net", "orders_for", "plain_decimal", "worth_of"]

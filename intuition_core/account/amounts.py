@@ -6,8 +6,25 @@ from functools import lru_cache, reduce
 from operator import add
 from typing import Final
 
-EXACT: Final = Context(prec=250, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
+EXACT_CONTEXT: Final = Context(prec=250, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
 """Arithmetic that raises rather than rounds; wide enough for any price and any amount that the edges let in."""
+
+
+class _Exact:
+    """The operations of `EXACT_CONTEXT`: a `Context` makes a method at each look at one, which takes as long as it."""
+
+    abs = EXACT_CONTEXT.abs
+    add = EXACT_CONTEXT.add
+    divide = EXACT_CONTEXT.divide
+    divide_int = EXACT_CONTEXT.divide_int
+    minus = EXACT_CONTEXT.minus
+    multiply = EXACT_CONTEXT.multiply
+    remainder = EXACT_CONTEXT.remainder
+    subtract = EXACT_CONTEXT.subtract
+
+
+EXACT: Final = _Exact
+"""Exact arithmetic, as the core does it."""
 
 ROUNDING: Final = Context(prec=250, rounding=ROUND_HALF_EVEN)
 """For divisions: half to even at 250 digits, before what is booked of them is `rounded` for good."""
