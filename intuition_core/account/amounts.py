@@ -1,30 +1,35 @@
 """Exact arithmetic for money and units, and the places where something has to be rounded."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
 from functools import lru_cache, reduce
 from operator import add
-from typing import Final
+from typing import Final, TypeAlias
+
+import msgspec
 
 EXACT_CONTEXT: Final = Context(prec=250, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
 """Arithmetic that raises rather than rounds; wide enough for any price and any amount that the edges let in."""
 
 
-class _Exact:
-    """The operations of `EXACT_CONTEXT`: a `Context` makes a method at each look at one, which takes as long as it."""
-
-    abs = EXACT_CONTEXT.abs
-    add = EXACT_CONTEXT.add
-    divide = EXACT_CONTEXT.divide
-    divide_int = EXACT_CONTEXT.divide_int
-    minus = EXACT_CONTEXT.minus
-    multiply = EXACT_CONTEXT.multiply
-    remainder = EXACT_CONTEXT.remainder
-    subtract = EXACT_CONTEXT.subtract
+_Pair: TypeAlias = Callable[[Decimal, Decimal], Decimal]
 
 
-EXACT: Final = _Exact
-"""Exact arithmetic, as the core does it."""
+class Arithmetic(msgspec.Struct, frozen=True):
+    """The operations of a context: a `Context` makes a method at each look at one, which takes as long as itself."""
+
+    abs: Callable[[Decimal], Decimal]
+    add: _Pair
+    divide: _Pair
+    divide_int: _Pair
+    minus: Callable[[Decimal], Decimal]
+    multiply: _Pair
+    remainder: _Pair
+    subtract: _Pair
+
+
+EXACT: Final = Arithmetic(**{name: getattr(EXACT_CONTEXT, name) for name in Arithmetic.__struct_fields__})
+"""The arithmetic of `EXACT_CONTEXT`."""
 
 ROUNDING: Final = Context(prec=250, rounding=ROUND_HALF_EVEN)
 """For divisions: half to even at 250 digits, before what is booked of them is `rounded` for good."""

@@ -132,7 +132,8 @@ class Backtest:
             if books.moves != moves:
                 moves = books.moves
                 at = engine.seq - before
-                curve.look(events, seen, at, only_quotes=engine.others == others)
+                if at > seen:
+                    curve.look(events, seen, at, only_quotes=engine.others == others)
                 curve.settle(events[at])
                 seen = at + 1
             if failures.halted is not None:

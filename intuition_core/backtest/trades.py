@@ -32,18 +32,22 @@ class Trades(Sequence[Trade]):
         Args:
             fills: their records; each has a symbol.
         """
+        names, times, symbols, ends = self._names, self._times, self._symbols, self._ends
+        texts: list[str] = []
+        end = ends[-1]
         for fill in fills:
             sid = fill.sid or ""
-            number = self._names.get(sid)
+            number = names.get(sid)
             if number is None:
-                number = self._names[sid] = len(self._named)
+                number = names[sid] = len(self._named)
                 self._named.append(sid)
-            self._times.append(fill.ts)
-            self._symbols.append(number)
-            self._text += (
-                f"{fill.side} {fill.quantity} {fill.price} {fill.cash} {fill.commission or 0} {fill.profit or ''}"
-            ).encode()
-            self._ends.append(len(self._text))
+            times.append(fill.ts)
+            symbols.append(number)
+            text = f"{fill.side} {fill.quantity} {fill.price} {fill.cash} {fill.commission or 0} {fill.profit or ''}"
+            texts.append(text)
+            end += len(text)  # numbers and sides: each character is a byte
+            ends.append(end)
+        self._text += "".join(texts).encode("ascii")
 
     def __len__(self) -> int:
         """How many there are."""

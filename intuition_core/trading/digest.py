@@ -52,7 +52,8 @@ class Digest:
         return self._hash.hexdigest()
 
     def _work(self) -> None:
-        lines = _encode_lines([*filter(_is_hashed, self._waiting)])
+        # Inside, each record that is a struct is one of these types.
+        lines = _encode_lines([each for each in self._waiting if type(each) is not dict or each["type"] in HASHED])
         for marked, plain in self._marked:
             lines = lines.replace(marked, plain)
         if any(key in lines for key in self._lists):
@@ -60,8 +61,3 @@ class Digest:
                 lines = lines.replace(marked, plain)
         self._hash.update(lines)
         self._waiting.clear()
-
-
-def _is_hashed(record: Written) -> bool:
-    """Return whether a record counts; of those that are structs inside each does."""
-    return type(record) is not dict or record["type"] in HASHED

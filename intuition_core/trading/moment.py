@@ -38,9 +38,8 @@ class Moment:
         self.at_once = composition.fill == "same"
         self.reach: dict[str, int] = {}
 
-    @property
     def since(self) -> int:
-        """The time after which prices count for an order that is decided now, nanoseconds UTC."""
+        """Return the time after which prices count for an order that is decided now, nanoseconds UTC."""
         return self._market.now + self._delay
 
     @property

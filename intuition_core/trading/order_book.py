@@ -121,13 +121,14 @@ class OrderBook:
         Args:
             open_order: the order.
             reserve: the cash to set aside.
-            simple: whether the caller knows it to be a simple market order.
+            simple: whether the caller knows it to be a simple market order of a long position.
 
         Raises:
             NotEnough: the cash to reserve is not there.
         """
         order = open_order.order
-        if not order.closing:
+        opening = order.side == "buy" if simple else not order.closing
+        if opening:
             self.ledgers[open_order.algorithm].reserve(open_order.id, order.sid, reserve)
         if not simple and (open_order.waits or not is_simple_market(order)):
             open_order = self._with_end(msgspec.structs.replace(open_order, order=self._on_ticks(order)))

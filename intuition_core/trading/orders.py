@@ -131,7 +131,11 @@ OVER: Final = "its time is over"
 def is_simple_market(terms: Signal | Order) -> bool:
     """Return whether nothing says how to trade: it is filled whole at whatever price its symbol has next."""
     return (
-        terms.limit is terms.stop is terms.until is terms.stop_loss is terms.take_profit is None
+        terms.limit is None
+        and terms.stop is None
+        and terms.until is None
+        and terms.stop_loss is None
+        and terms.take_profit is None
         and terms.group is None
         and terms.tif == "gtc"
     )

@@ -83,7 +83,8 @@ class Outcomes:
         born.clear()
         outcomes = self._broker.on_quote(sid, data)
         if len(outcomes) == 1:
-            self.record(*outcomes[0])
+            [(open_order, outcome)] = outcomes
+            self.record(open_order, outcome)
         else:
             self._record_all(outcomes)
         if born and sid in self._book.open:
@@ -233,7 +234,7 @@ class Outcomes:
         """
         order = entry.order
         prices = [each for each in ((order.stop_loss, None), (None, order.take_profit)) if each != (None, None)]
-        group = self._recorder.next_id if len(prices) == 2 else None
+        group = self._recorder.next_id() if len(prices) == 2 else None
         since = self._market.now if filled.since is None else filled.since
         cash = self._market.unit(order.sid, EXACT.multiply(filled.quantity, exact(filled.price)))
         for stop, limit in prices:
@@ -249,7 +250,7 @@ class Outcomes:
                 stop=stop,
                 group=group,
             )
-            id_ = self._recorder.next_id
+            id_ = self._recorder.next_id()
             placed = OpenOrder(id_, leg, entry.algorithm, entry.portfolio, since=since, parent=entry.id)
             self._born.append(id_)
             self._recorder.decision(self._book.add(placed, _ZERO), filled.quantity, cash)

@@ -356,7 +356,8 @@ class PaperBroker:
             quantity = wanted if room is None else min(wanted, room)
             if not quantity or (order.tif == "fok" and quantity < wanted):
                 return None, placed
-            ledger.release(placed.id)
+            if reserved is not None:
+                ledger.release(placed.id)
             if terms is None:
                 filled = _book(ledger, order, (quote, quote, _ZERO, _ZERO, _ZERO), quantity, ts, float(price))
             else:

@@ -143,8 +143,8 @@ class Placement:
         if order.quantity is not None and order.quantity is not quantity:
             order = msgspec.structs.replace(order, quantity=quantity)
         algorithm, portfolio = sleeve.names
-        since = self._moment.since if self._moment.rules > 1 else None
-        open_order = OpenOrder(self._recorder.next_id, order, algorithm, portfolio, None, False, since)  # noqa: FBT003  # by place, for speed
+        since = self._moment.since() if self._moment.rules > 1 else None
+        open_order = OpenOrder(self._recorder.next_id(), order, algorithm, portfolio, None, False, since)  # noqa: FBT003  # by place, for speed
         if self._sales and not order.closing and (cash > sleeve.ledger.available or _turns(sleeve, order)):
             open_order = msgspec.structs.replace(open_order, waits=tuple(self._sales))
         simple = simple or (order.tag is None and not order.short and is_simple_market(order))
@@ -234,7 +234,7 @@ class Placement:
             else:
                 self._outcomes.reject(each, _REPLACED)
                 instead = (*instead, *each.instead)
-        open_order = msgspec.structs.replace(open_order, id=self._recorder.next_id, instead=instead)
+        open_order = msgspec.structs.replace(open_order, id=self._recorder.next_id(), instead=instead)
         open_order = self._book.add(open_order, reserve)
         self._recorder.decision(open_order, quantity, cash, replaces=replaced)
         return open_order

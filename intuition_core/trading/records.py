@@ -146,9 +146,8 @@ class Recorder:
             self._n = 0
             self._event = f"{self._prefix}{seq}"
 
-    @property
     def next_id(self) -> str:
-        """The id of the record that is written next."""
+        """Return the id of the record that is written next."""
         return f"{self._event}:{self._n}"
 
     def take(self) -> list[Record]:
@@ -232,7 +231,7 @@ class Recorder:
     def rejection(self, placed: OpenOrder, reason: str) -> None:
         """Write that an order has ended unfilled, or with a rest that is not filled."""
         order = placed.order
-        head = self.next_id, "rejection", self.seq, self.ts, order.sid, placed.id
+        head = self.next_id(), "rejection", self.seq, self.ts, order.sid, placed.id
         names = placed.algorithm, placed.portfolio
         record = RejectionRecord(*head, order.side, order.quote, reason, *names)
         self._append(msgspec.structs.replace(record, **_ordered(placed)))
@@ -246,12 +245,12 @@ class Recorder:
             names: of the algorithm and the portfolio.
             risk: the name of the risk part that refused it.
         """
-        head = self.next_id, "rejection", self.seq, self.ts, order.sid, self._event
+        head = self.next_id(), "rejection", self.seq, self.ts, order.sid, self._event
         self._append(RejectionRecord(*head, order.side, order.quote, reason, *names, risk=risk))
 
     def write(self, type_: str, sid: str | None, /, **content: Any) -> None:
         """Write a record of another kind, which the event itself has caused."""
-        head = {"id": self.next_id, "type": type_, "seq": self.seq, "ts": self.ts, "sid": sid, "cause": self._event}
+        head = {"id": self.next_id(), "type": type_, "seq": self.seq, "ts": self.ts, "sid": sid, "cause": self._event}
         self._append({**head, **content})
 
     def _append(self, record: Written) -> None:
