@@ -16,11 +16,11 @@ from intuition_core.trading.digest import Digest
 from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.order_manager import NO_MORE
 from intuition_core.trading.records import (
-    FillRecord,
     Record,
     Written,
     as_mappings,
     ends_an_order,
+    fills_of,
     refuses_an_event,
 )
 
@@ -157,7 +157,7 @@ class Backtest:
         written = self.engine.recorder.take_written()
         self._digest.add(written)
         self._count(written)
-        self._trades.extend([record for record in written if type(record) is FillRecord])
+        self._trades.extend(fills_of(written))
 
     def _count(self, written: Sequence[Written]) -> None:
         types = [record["type"] if isinstance(record, dict) else record.type for record in written]

@@ -109,6 +109,15 @@ def as_mappings(written: Sequence[Written]) -> list[Record]:
     return msgspec.to_builtins(written)  # type: ignore[no-any-return]  # of structs and mappings it makes mappings
 
 
+def fills_of(records: Sequence[Written]) -> list[FillRecord]:
+    """Return the fills among records, also of those that are mappings by now, as a traced engine gives them."""
+    return [
+        record if type(record) is FillRecord else msgspec.convert(record, FillRecord)
+        for record in records
+        if type(record) is FillRecord or (type(record) is dict and record["type"] == "fill")
+    ]
+
+
 class Recorder:
     """Writes the records of one run; ids are ``<run>:<seq>:<n>``, so they are unique wherever the records go.
 

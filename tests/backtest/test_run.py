@@ -25,6 +25,7 @@ from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.digest import Digest
 from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.records import without_run
+from intuition_core.trading.trace import Trace
 
 MINUTE = 60_000_000_000
 DAY = 86_400_000_000_000
@@ -314,6 +315,31 @@ def test_trades_are_exact() -> None:
     assert sold.cash == 3 * Decimal("109.45") - Decimal("1.32835")
     assert sold.profit == sold.cash - bought.cash
     assert history.equity == 1000 + sold.profit
+
+
+@pytest.mark.parametrize("how", ["as it is", "heard", "traced", "with instruments"])
+def test_trades_and_hash_are_the_same_however_the_events_are_taken(how: str) -> None:
+    story = [("quotes", "A", 10.0 + number, MINUTE, do, None) for number, do in enumerate(["buy", "sell", None] * 4)]
+    records: list[Any] = []
+    plain = TradingEngine(composition(), run="")
+    expected = [record for event in told(story) for record in plain.step(event)]
+    backtest = Backtest(
+        composition(instruments=(Instrument(symbol="B"),) if how == "with instruments" else ()),
+        listen=records.extend if how == "heard" else None,
+        engine=Trace(None, write=lambda _: None).engine if how == "traced" else TradingEngine,
+    )
+    for batch in cut_up(told(story), 5):
+        backtest.take(batch)
+    digest = Digest("")
+    digest.add(expected)
+    assert backtest.decisions_sha256 == digest.hexdigest()
+    assert records == (expected if how == "heard" else [])
+    fills = [record for record in expected if record["type"] == "fill"]
+    trades = backtest.finish(source="").trades
+    assert len(fills) == 8
+    assert [(trade.ts, trade.side, str(trade.cash)) for trade in trades] == [
+        (fill["ts"], fill["side"], fill["cash"]) for fill in fills
+    ]
 
 
 def test_a_part_whose_failure_ends_the_run_ends_it() -> None:
