@@ -38,8 +38,9 @@ class Moment:
         self.at_once = composition.fill == "same"
         self.reach: dict[str, int] = {}
 
+    @property
     def since(self) -> int:
-        """Return the time after which prices count for an order that is decided now, nanoseconds UTC."""
+        """The time after which prices count for an order that is decided now, nanoseconds UTC."""
         return self._market.now + self._delay
 
     @property

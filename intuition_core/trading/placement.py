@@ -143,7 +143,7 @@ class Placement:
         if order.quantity is not None and order.quantity is not quantity:
             order = msgspec.structs.replace(order, quantity=quantity)
         algorithm, portfolio = sleeve.names
-        since = self._moment.since() if self._moment.rules > 1 else None
+        since = self._moment.since if self._moment.rules > 1 else None
         open_order = OpenOrder(self._recorder.next_id(), order, algorithm, portfolio, None, False, since)  # noqa: FBT003  # by place, for speed
         if self._sales and not order.closing and (cash > sleeve.ledger.available or _turns(sleeve, order)):
             open_order = msgspec.structs.replace(open_order, waits=tuple(self._sales))
