@@ -349,6 +349,34 @@ class Ledger:
         self._closed.append((sid, quantity, cost, proceeds, ts, False))
         return proceeds, profit
 
+    def settle_purchase(self, sid: str, quantity: Decimal, cost: Decimal) -> None:
+        """Book units that a venue has bought at a cost with its fees, whatever cash there is: it has happened."""
+        held = self.positions.get(sid)
+        self.cash = EXACT.subtract(self.cash, cost)
+        if held is None:
+            self.opened[sid] = self.market.now
+        else:
+            quantity, cost = EXACT.add(held.quantity, quantity), EXACT.add(held.cost, cost)
+        self._move(sid)
+        self.positions[sid] = Position(quantity, cost)
+
+    def settle_sale(self, sid: str, quantity: Decimal, proceeds: Decimal, ts: int) -> Decimal:
+        """Book units that a venue has sold for proceeds less its fees, and return the profit.
+
+        Args:
+            sid: the symbol.
+            quantity: the units, at most those held.
+            proceeds: what they brought, in the account's currency.
+            ts: the time, nanoseconds UTC.
+        """
+        held = self.positions.get(sid)
+        cost = self._take(sid, held, quantity) if held is not None and quantity else _ZERO
+        profit = EXACT.subtract(proceeds, cost)
+        self.cash = EXACT.add(self.cash, proceeds)
+        self.realised = EXACT.add(self.realised, profit)
+        self._closed.append((sid, quantity, cost, proceeds, ts, False))
+        return profit
+
     def short(self, sid: str, quantity: Decimal, price: Decimal, fees: Decimal = _ZERO) -> Decimal:
         """Book units sold short, and return the proceeds less the fees.
 

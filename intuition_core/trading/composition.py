@@ -80,6 +80,20 @@ class Sleeve(msgspec.Struct, frozen=True, kw_only=True):
     share: Decimal | None = None
 
 
+class Venue(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the orders of a composition are traded, instead of on paper.
+
+    ``broker`` is the plugin that trades there, and ``on_drift`` what is done where the books differ from the venue's.
+    """
+
+    broker: str
+    on_drift: Literal["halt", "book", "warn"] = "halt"
+
+    def to_json(self) -> dict[str, Any]:
+        """Describe it in plain JSON types."""
+        return {"broker": self.broker, "on_drift": self.on_drift}
+
+
 class Composition(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that decides what comes out of a stream of events.
 
@@ -89,8 +103,8 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
     of the market; ``margin`` is the permission to sell short; ``instruments`` are what is known of symbols, ``hours``
     those of the calendars that they name, and ``currency`` is what the account is kept in. ``bars`` is how many
     nanoseconds the bars of a channel last that do not say when they began; ``timers`` are events by the time of others.
-    ``rules`` is the number of the rules by which orders fill (docs/fills.md). ``maker`` makes the parts that take the
-    place of these while a session runs; without one none can.
+    ``rules`` is the number of the rules by which orders fill (docs/fills.md); a ``venue`` fills them instead.
+    ``maker`` makes the parts that take the place of these while a session runs; without one none can.
     """
 
     sleeves: tuple[Sleeve, ...]
@@ -109,6 +123,7 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
     bars: Mapping[str, int] = {}
     timers: tuple[Timer, ...] = ()
     rules: int = RULES
+    venue: Venue | None = None
     maker: Maker | None = None
 
     def market(self) -> Market:
@@ -192,6 +207,8 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
             more["timers"] = [timer.to_json() for timer in self.timers]
         if self.rules != 1:
             more["rules"] = self.rules
+        if self.venue is not None:
+            more["venue"] = self.venue.to_json()
         shares = {} if len(self.sleeves) == 1 else {name: format(share, "f") for name, share in self.shares.items()}
         return {
             "algorithms": [

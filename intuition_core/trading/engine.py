@@ -109,7 +109,7 @@ class TradingEngine:
         self.notices = self.booking.notices
         self.swaps = Swaps(roster)
         self.controls = Controls(manager, self.booking, roster, self.swaps)
-        bookers = Bookers(self.booking, self.controls, self.timers)
+        bookers = Bookers(self.booking, self.controls, self.timers, manager.venue)
         self._books = {kind.channel: kind.booker(bookers) for kind in EVENTS.values() if kind.booker is not None}
 
     @property

@@ -14,7 +14,9 @@ from intuition_core.data import DEFAULT_CHANNEL, RATES
 from intuition_core.trading.booking import Booking
 from intuition_core.trading.controls import Controls
 from intuition_core.trading.decisions import CONTROL, UNHEARD
+from intuition_core.trading.executions import EXECUTIONS
 from intuition_core.trading.timers import TIMER, SessionTimers, heard
+from intuition_core.trading.venue_booking import VenueBooking
 
 
 class Bookers(NamedTuple):
@@ -23,6 +25,7 @@ class Bookers(NamedTuple):
     market: Booking
     people: Controls
     timers: SessionTimers
+    venue: VenueBooking | None = None
 
 
 class EventKind(msgspec.Struct, frozen=True):
@@ -49,6 +52,10 @@ class EventKind(msgspec.Struct, frozen=True):
 def as_it_is(data: Data) -> Data:
     """Return the event itself."""
     return data
+
+
+def no_venue(seq: int, data: Data) -> None:
+    """Book nothing: what a venue says is nothing to a session on paper."""
 
 
 QUOTE: Final = EventKind(
@@ -78,6 +85,14 @@ _DECISION: Final = EventKind(
     fills=True,
     records=("control", "rejection", "decision", "fill"),
 )
+_EXECUTION: Final = EventKind(
+    EXECUTIONS,
+    lambda by: by.venue.take if by.venue is not None else no_venue,
+    None,
+    is_timed=False,
+    fills=True,
+    records=("execution", "fill", "rejection", "cancel", "decision", "control"),
+)
 _NO_DECISION: Final = EventKind(UNHEARD, None, None, is_timed=False)
 _TIMER: Final = EventKind(TIMER, lambda by: by.timers.take, heard)
 
@@ -85,6 +100,6 @@ MESSAGE: Final = EventKind("", None, as_it_is)
 """What parts and publishers send on channels of their own: it books nothing."""
 
 EVENTS: Final[Mapping[str, EventKind]] = {
-    kind.channel: kind for kind in (QUOTE, _RATE, _ACTION, _DECISION, _NO_DECISION, _TIMER)
+    kind.channel: kind for kind in (QUOTE, _RATE, _ACTION, _DECISION, _EXECUTION, _NO_DECISION, _TIMER)
 }
 """The kinds of events that are more than messages, by channel."""

@@ -15,6 +15,7 @@ from intuition_core.trading.parts import BoundRisk, BoundSleeve
 from intuition_core.trading.placement import Placement
 from intuition_core.trading.records import Recorder
 from intuition_core.trading.risk_gate import RiskGate
+from intuition_core.trading.venue_booking import VenueBooking
 
 
 class Interventions:
@@ -22,6 +23,7 @@ class Interventions:
 
     Attributes:
         sleeves: whose positions are closed.
+        venue: books what a venue says, where one fills the orders; None on paper.
 
     Args:
         books: the account.
@@ -33,7 +35,7 @@ class Interventions:
         recorder: writes what was decided.
     """
 
-    __slots__ = ("_book", "_books", "_gate", "_moment", "_outcomes", "_placement", "_recorder", "sleeves")
+    __slots__ = ("_book", "_books", "_gate", "_moment", "_outcomes", "_placement", "_recorder", "sleeves", "venue")
 
     def __init__(
         self,
@@ -54,6 +56,7 @@ class Interventions:
         self._outcomes = outcomes
         self._recorder = recorder
         self.sleeves: Sequence[BoundSleeve] = ()
+        self.venue: VenueBooking | None = None
 
     def control(self, decision: Kill | Clear | Shares) -> None:
         """Carry out what a person has decided, and record it; the recorder is at the event."""
@@ -61,8 +64,13 @@ class Interventions:
             case Kill(reason=why, flatten=flatten):
                 self._gate.killed = why
                 everything = self._moment.rules == 1 or flatten
-                for open_order in self._book.cancel_all(opening=not everything):
-                    self._outcomes.reject(open_order, f"the kill switch is on: {why}")
+                reason = f"the kill switch is on: {why}"
+                if self.venue is not None:
+                    for open_order in [each for each in self._book if everything or not each.order.closing]:
+                        self._outcomes.cancel(open_order, reason)
+                else:
+                    for open_order in self._book.cancel_all(opening=not everything):
+                        self._outcomes.reject(open_order, reason)
                 self._record("kill", decision.by, reason=why, flatten=flatten)
                 if flatten:
                     self._flatten()
@@ -94,11 +102,22 @@ class Interventions:
                     self._liquidate(sleeve, sid, "buy", owed, "margin call")
 
     def _flatten(self) -> None:
-        """Place orders that close every position."""
+        """Place orders that close every position; at a venue, those of a symbol once no order of it is open."""
+        if self.venue is not None:
+            self.venue.close_when_clear(
+                list(dict.fromkeys(sid for each in self.sleeves for sid in each.ledger.positions))
+            )
+            return
         for sleeve in self.sleeves:
             for sid, position in list(sleeve.ledger.positions.items()):
                 side: Side = "sell" if position.quantity > 0 else "buy"
                 self._liquidate(sleeve, sid, side, position.quantity.copy_abs(), "kill switch")
+
+    def close(self, sid: str) -> None:
+        """Place orders that close the positions in a symbol, as the kill switch asks."""
+        for sleeve in self.sleeves:
+            if (held := sleeve.ledger.positions.get(sid)) is not None and held.quantity > 0:
+                self._liquidate(sleeve, sid, "sell", held.quantity, "kill switch")
 
     def _liquidate(self, sleeve: BoundSleeve, sid: str, side: Side, quantity: Decimal, reason: str) -> None:
         """Place an order that closes a position."""

@@ -20,6 +20,7 @@ class Moment:
         root: the event; an indicator's message is not one.
         rules: the number of the rules by which orders fill.
         at_once: whether orders fill at the event that they are decided on, where they can.
+        at_venue: whether orders are filled by a venue, which tells of it later.
         reach: how long before the session's time events have been traded at most, nanoseconds, by symbol: bars from
             their start, and what comes late; of events that found an order. Always the same object.
 
@@ -28,7 +29,7 @@ class Moment:
         market: the session's time and the latest quotes.
     """
 
-    __slots__ = ("_delay", "_market", "at_once", "reach", "root", "rules")
+    __slots__ = ("_delay", "_market", "at_once", "at_venue", "reach", "root", "rules")
 
     def __init__(self, composition: Composition, market: Market) -> None:
         self._market = market
@@ -36,6 +37,7 @@ class Moment:
         self.root: Data = {}
         self.rules = composition.rules
         self.at_once = composition.fill == "same"
+        self.at_venue = composition.venue is not None
         self.reach: dict[str, int] = {}
 
     @property
@@ -100,6 +102,8 @@ class Moment:
             open_order: the order.
             book: where it is open, and so are the sales that it waits for.
         """
+        if self.at_venue:
+            return True
         since, now, sid = open_order.since, self._market.now, open_order.order.sid
         if since is None or since >= now:
             return False

@@ -31,6 +31,7 @@ from intuition_core.trading.risk_gate import RiskGate
 from intuition_core.trading.risk_monitor import Fail, RiskMonitor
 from intuition_core.trading.sizing import Sizing
 from intuition_core.trading.targets import Aim
+from intuition_core.trading.venue_booking import VenueBooking
 from intuition_core.trading.view import LedgerView
 
 NO_MORE: Final = "the data ended before the order could fill"
@@ -52,6 +53,7 @@ class OrderManager:
         monitor: shows risk parts how the account fares.
         actions: books splits, dividends and rates.
         interventions: does what people decide.
+        venue: books what a venue says, where one fills the orders; None on paper.
 
     Args:
         composition: the recipe.
@@ -82,6 +84,7 @@ class OrderManager:
         "monitor",
         "recorder",
         "signal",
+        "venue",
     )
 
     def __init__(self, composition: Composition, *, run: str, status: Any, fail: Fail) -> None:
@@ -128,7 +131,21 @@ class OrderManager:
         )
         self.signal = self._sizing.signal
         self.actions = CorporateActions(books, self.book, monitor=self.monitor, **shared)
-        self.interventions = Interventions(books, self.book, gate=gate, placement=placement, **shared)
+        self.interventions = interventions = Interventions(books, self.book, gate=gate, placement=placement, **shared)
+        self.venue: VenueBooking | None = None
+        if composition.venue is not None:
+            self.venue = VenueBooking(
+                books,
+                self.book,
+                outcomes=outcomes,
+                recorder=recorder,
+                currency=composition.currency or "",
+                on_drift=composition.venue.on_drift,
+                kill=interventions.control,
+                close=interventions.close,
+            )
+            interventions.venue = placement.venue = self.venue
+            outcomes.ask_to_cancel = self.venue.ask_to_cancel
 
     def open(self, sleeves: Sequence[BoundSleeve], risks: Sequence[BoundRisk]) -> None:
         """Trade for these sleeves, under these risk parts, from now on."""
@@ -237,6 +254,8 @@ class OrderManager:
         Orders that have ended by its time are taken back. Where the symbol's exchange is closed by its calendar, its
         orders wait.
         """
+        if self.venue is not None:
+            return  # it fills them, and tells
         book, ts = self.book, data["ts"]
         there = sid in book.open
         if there and self.moment.rules > 1:

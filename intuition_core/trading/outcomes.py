@@ -1,7 +1,7 @@
 """What becomes of orders: their records, and what follows from a fill or an end for other orders."""
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -33,6 +33,8 @@ class Outcomes:
 
     Attributes:
         fills: what is to be told to those whose orders it filled; always the same object.
+        ask_to_cancel: asks a venue to cancel an order, which stays open until the venue has ended it; None on paper,
+            where an order is over as soon as it is taken back.
 
     Args:
         books: the account.
@@ -53,6 +55,7 @@ class Outcomes:
         "_monitor",
         "_recorder",
         "_told",
+        "ask_to_cancel",
         "fills",
     )
 
@@ -70,6 +73,7 @@ class Outcomes:
         self._ended: list[str] | None = None  # sales that are over, while what else was booked is not recorded yet
         self._told: Mapping[str, BoundSleeve] = {}
         self.fills: deque[tuple[BoundSleeve, Fill]] = deque()
+        self.ask_to_cancel: Callable[[OpenOrder, str], None] | None = None
 
     def tell(self, sleeves: Mapping[str, BoundSleeve]) -> None:
         """Note the fills of these algorithms, by name, from now on."""
@@ -153,12 +157,18 @@ class Outcomes:
                 self.cancel(open_order, reason)
 
     def cancel(self, open_order: OpenOrder, reason: str) -> None:
-        """Take back an open order at once."""
+        """Take back an open order at once; at a venue, ask for it."""
+        if self.ask_to_cancel is not None:
+            self.ask_to_cancel(open_order, reason)
+            return
         self._book.cancel(open_order)
         self.reject(open_order, reason)
 
     def recall(self, open_order: OpenOrder, reason: str) -> None:
         """Take back an open order that may be filled by what is not told yet."""
+        if self.ask_to_cancel is not None:
+            self.ask_to_cancel(open_order, reason)
+            return
         reach = self._moment.reach_of(open_order.order.sid)
         self._book.recall(open_order, now=self._market.now, reach=reach, reason=reason)
 

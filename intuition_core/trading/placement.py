@@ -20,6 +20,7 @@ from intuition_core.trading.outcomes import GROUPED, Outcomes
 from intuition_core.trading.paper_broker import PaperBroker
 from intuition_core.trading.parts import BoundSleeve
 from intuition_core.trading.records import Recorder
+from intuition_core.trading.venue_booking import VenueBooking
 
 _ZERO: Final = Decimal(0)
 
@@ -29,6 +30,9 @@ _REPLACED: Final = "replaced"
 
 class Placement:
     """Places orders, and fills them at the event of their decision where they can.
+
+    Attributes:
+        venue: books what a venue says, where one fills the orders; None on paper.
 
     Args:
         books: the account.
@@ -53,6 +57,7 @@ class Placement:
         "_sales",
         "_settled",
         "_settled_at",
+        "venue",
     )
 
     def __init__(
@@ -78,6 +83,7 @@ class Placement:
         self._sales: list[str] | None = None
         self._settled: set[tuple[str, str]] = set()  # groups of which an order was filled at once, at that event
         self._settled_at = 0
+        self.venue: VenueBooking | None = None
 
     def forget_settled(self) -> None:
         """Begin the answers to another event: groups that were settled at once may be used again."""
@@ -86,7 +92,7 @@ class Placement:
     @contextmanager
     def together(self, sleeve: BoundSleeve) -> Iterator[None]:
         """Make opening orders placed within wait for the sales placed before them that are to pay for them."""
-        if self._sales is not None or self._moment.rules == 1:
+        if self._sales is not None or self._moment.rules == 1 or self._moment.at_venue:
             yield
             return
         self._sales = []
@@ -127,6 +133,9 @@ class Placement:
             order: the order.
             simple: whether the caller knows it to be a simple market order of a long position, without a tag.
         """
+        if self.venue is not None and (why := self.venue.refuses(order)) is not None:
+            self._outcomes.refuse(sleeve, order, why)
+            return
         try:
             quantity, cash = self._broker.estimate(order)
             if order.short and not order.closing:
@@ -140,7 +149,9 @@ class Placement:
             what = f"{plain_decimal(cash)} comes to less than {step} {order.sid} at {order.quote}{costs}"
             self._outcomes.refuse(sleeve, order, what)
             return
-        if order.quantity is not None and order.quantity is not quantity:
+        if self.venue is not None:  # it trades units, whatever cash they turn out to cost
+            order = msgspec.structs.replace(order, quantity=quantity, cash=None)
+        elif order.quantity is not None and order.quantity is not quantity:
             order = msgspec.structs.replace(order, quantity=quantity)
         algorithm, portfolio = sleeve.names
         since = self._moment.since if self._moment.rules > 1 else None

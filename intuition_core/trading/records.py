@@ -17,7 +17,7 @@ from intuition_core.trading.orders import Filled, OpenOrder, is_simple_market
 Record: TypeAlias = dict[str, Any]
 """``id, type, seq, ts, sid, cause`` and what the type adds; never changed once written."""
 
-TYPES: Final = ("decision", "fill", "rejection", "message", "error", "control", "action")
+TYPES: Final = ("decision", "fill", "rejection", "message", "error", "control", "action", "cancel", "execution")
 
 ID_KEYS: Final = ("id", "cause", "parent", "group")
 """Where a record has an id; a group has one where a bracket made it, and else the name that its author chose."""

@@ -1,5 +1,7 @@
 """The state of an engine between two events, as it is kept in a journal."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -11,6 +13,7 @@ from intuition_core.trading.orders import OpenOrder
 from intuition_core.trading.parts import NoSnapshot, PartState
 from intuition_core.trading.roster import Quarantine
 from intuition_core.trading.swaps import Swap
+from intuition_core.trading.venue_booking import VenueState
 
 if TYPE_CHECKING:
     from intuition_core.trading.engine import TradingEngine
@@ -41,6 +44,12 @@ class EngineState(msgspec.Struct, frozen=True, kw_only=True):
     rules: int = 1
 
 
+class LiveState(EngineState, frozen=True, kw_only=True):
+    """The same of an engine whose orders a venue fills; a snapshot on paper has none of it."""
+
+    venue: VenueState | None = None
+
+
 def snapshot(engine: "TradingEngine") -> bytes | None:
     """Return all that the events so far have made, as MessagePack; None where a part keeps state but gives none."""
     log = engine.log
@@ -52,7 +61,9 @@ def snapshot(engine: "TradingEngine") -> bytes | None:
         log.warning("no snapshot: %s: %s", type(error).__name__, error)
         return None
     manager, booking, market = engine.manager, engine.booking, engine.books.market
-    state = EngineState(
+    venue = manager.venue
+    made: Callable[..., EngineState] = EngineState if venue is None else partial(LiveState, venue=venue.state)
+    state = made(
         version=_VERSION,
         seq=engine.seq,
         books=engine.books.snapshot(),
@@ -87,7 +98,7 @@ def restore(engine: "TradingEngine", content: bytes) -> bool:
         IntuitionError: the plugin of a part that took a place is not there, or does not take its parameters.
     """
     try:
-        state = msgspec.msgpack.decode(content, type=EngineState)
+        state = msgspec.msgpack.decode(content, type=LiveState)
     except msgspec.DecodeError:
         return False
     if state.version != _VERSION or len(state.parts) != len(engine.parts):
@@ -116,4 +127,6 @@ def restore(engine: "TradingEngine", content: bytes) -> bool:
     if state.rules > 1 and engine.composition.rules != state.rules:
         engine.controls.use(state.rules)
     manager.book.restore(state.orders)
+    if manager.venue is not None and state.venue is not None:
+        manager.venue.state = state.venue
     return True
