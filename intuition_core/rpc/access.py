@@ -1,10 +1,13 @@
 """The clients that may call a server: a folder with a public key for each, and a table of what each may do.
 
 The folder holds ``NAME.public`` files. A client may *drive* the session, unless ``clients.toml`` beside the keys says
-that it may only *read*::
+that it may only *read*, or *trade* for it at a venue::
 
     [monitor]
     may = "read"
+
+    [executor]
+    may = "trade"
 
 Both are read again when they change. A file that is just being written, or has a mistake, must not let anybody do more:
 what cannot be read lets nobody in, and who may only read drives once the table says so, not when an entry is missing.
@@ -33,8 +36,8 @@ PAUSE: Final = 0.2
 
 _SHOWN: Final = 20
 
-Permission: TypeAlias = Literal["read", "drive"]
-"""``read``: ask what is and what was. ``drive``: that, and cause events."""
+Permission: TypeAlias = Literal["read", "trade", "drive"]
+"""``read``: ask what is and what was. ``drive``: that, and cause events. ``trade``: read, and tell of a venue."""
 
 _log: Final = logging.getLogger(__name__)
 
@@ -181,7 +184,7 @@ class AllowedClients:
                     other.name,
                     name,
                 )
-                client = other._replace(may="drive" if other.may == client.may == "drive" else "read")
+                client = other._replace(may=other.may if other.may == client.may else "read")
             clients[key] = client
         return clients
 

@@ -83,6 +83,8 @@ class Method:
     queued: bool
     drives: bool = True
     """Whether it changes anything; a client that may only read cannot call one that does."""
+    trades: bool | None = False
+    """Whether it tells of a venue, for which a client needs that permission; None if one with either may call it."""
     urgent: bool = False
     """Whether a queued one goes ahead of those that are not, also in the midst of one that makes room for it."""
     reads: bool = False
@@ -340,12 +342,16 @@ class Server:
         if client is None:
             self._throttle(logging.WARNING, "refused a call: the key %s is no longer allowed", call.user)
             return _Refusal("NotAllowed", f"the key {call.user} is no longer among the server's clients")
-        if client.may == "drive" or method is None or not method.drives:
+        if method is None or not method.drives:
             return None
-        self._throttle(logging.WARNING, "refused `%s` to %s, which may only read", call.name, client.name)
+        needed = {None: ("drive", "trade"), True: ("trade",), False: ("drive",)}[method.trades]
+        if client.may in needed:
+            return None
+        self._throttle(logging.WARNING, "refused `%s` to %s, which may only %s", call.name, client.name, client.may)
+        does = "tells of a venue" if method.trades else "drives the session"
         problem = (
-            f"client `{client.name}` may only read, and `{call.name}` drives the session; to let it, the server needs "
-            f'may = "drive" for [{client.name}] in {TABLE}; the call did not run'
+            f"client `{client.name}` may only {client.may}, and `{call.name}` {does}; to let it, the server needs "
+            f'may = "{needed[0]}" for [{client.name}] in {TABLE}; the call did not run'
         )
         return _Refusal("NotAllowed", problem)
 

@@ -23,6 +23,7 @@ from intuition_core.serving.opening import Opening
 from intuition_core.serving.pacing import Pace
 from intuition_core.serving.paging import fitting, page_of_decisions
 from intuition_core.serving.symbols import SymbolLimit
+from intuition_core.serving.venue import VenueMethods, answered
 from intuition_core.session import control
 from intuition_core.session.batch import Delivery
 from intuition_core.session.batch_run import Item
@@ -116,6 +117,7 @@ class Service:
             self._ahead = read_duration(self._opening.config.values.time.ahead)
             self.session, self.recovery = self._opening.open()
             stack.pop_all()
+        self._venue = VenueMethods(self.session)
         self.clock = TimerClock(self.session) if self._opening.by_the_clock else None
 
     def hand_over(self) -> None:
@@ -133,8 +135,8 @@ class Service:
             "initialize": Method(self.initialize, queued=True),
             "event": Method(self.event, queued=True),
             "events": Method(self.events, queued=True),
-            "attach": Method(self.attach, queued=True),
-            "confirm": Method(self.confirm, queued=True, urgent=True),
+            "attach": Method(self.attach, queued=True, trades=None),
+            "confirm": Method(self.confirm, queued=True, urgent=True, trades=None),
             "outbox": Method(self.outbox, queued=True),
             "kill": Method(self.kill, queued=True, urgent=True),
             "clear": Method(self.clear, queued=True, urgent=True),
@@ -147,6 +149,7 @@ class Service:
             "account": Method(self.account, queued=False, drives=False),
             "account_changes": Method(AccountChanges(self.session).account_changes, queued=False, drives=False),
             "decisions": Method(self.decisions, queued=False, drives=False, reads=True),
+            **self._venue.methods(),
         }
 
     def initialize(self, conf: Any = None) -> list[str]:
@@ -212,7 +215,7 @@ class Service:
         replies = self.session.deliver(
             items, client=given.client, acked=given.acked, published=given.published, heard=given.heard
         )
-        return [_entry(errors.get(n, reply)) for n, reply in enumerate(replies)]
+        return [answered(errors.get(n, reply)) for n, reply in enumerate(replies)]
 
     def attach(self, client: Any) -> dict[str, Any]:
         """Begin a new epoch of a client; an older instance of the same name is fenced, no other is."""
@@ -464,9 +467,3 @@ class Service:
         """Return the time of an event that comes without: that of its receipt, but later than every event before it."""
         self._stamped = max(received, self._stamped + 1, self.session.engine.now + 1)
         return self._stamped
-
-
-def _entry(reply: list[Record] | IntuitionError) -> Any:
-    if isinstance(reply, IntuitionError):
-        return {"error": {"name": type(reply).__name__, "message": str(reply)}}
-    return reply

@@ -103,3 +103,11 @@ class Outbox:
             BadJournal: the journal cannot be read.
         """
         return map(self.without_withheld, self._journal.records.decisions(after))
+
+    def orders(self, after: tuple[int, int]) -> Iterator[list[Record]]:
+        """Yield what a venue is to be told after a place: decisions, and orders to be cancelled. Any thread may read.
+
+        Raises:
+            BadJournal: the journal cannot be read.
+        """
+        return map(self.without_withheld, self._journal.records.decisions(after, types=("decision", "cancel")))

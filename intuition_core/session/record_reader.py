@@ -1,6 +1,6 @@
 """The records of a journal, read by the event, the client or the kind of record that is wanted."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -41,8 +41,10 @@ class RecordReader:
     def _records(self, row: tuple[Any, ...]) -> list[Record]:
         return self._database.decoded(self._database.checked(row)[4])
 
-    def decisions(self, after: tuple[int, int]) -> Iterator[list[Record]]:
+    def decisions(self, after: tuple[int, int], *, types: Sequence[str] = ("decision",)) -> Iterator[list[Record]]:
         """Yield the decisions after a (seq, n), oldest first: a list for each thousand events or so, maybe empty.
+
+        With other ``types``, records of these instead.
 
         Any thread may read. Nothing is held between two steps, so that a reader may take its time.
 
@@ -55,20 +57,21 @@ class RecordReader:
             "(SELECT max(first) FROM batches)",
             min(after[0], _LARGEST),
         )
+        wanted = " OR ".join(["instr(records, ?)"] * len(types))
         while start is not None and start <= end:
             # Most batches have no decision: those are not even decoded.
             rows = read(
                 f"SELECT {columns} FROM batches WHERE first >= ? AND first < ? "  # noqa: S608  # our own names
-                f"AND (instr(records, ?) OR damaged({columns})) ORDER BY first",
+                f"AND ({wanted} OR damaged({columns})) ORDER BY first",
                 start,
                 start + _STRETCH,
-                b"decision",
+                *(each.encode() for each in types),
             )
             yield [
                 record
                 for row in rows
                 for record in self._records(row)
-                if record["type"] == "decision" and record_key(record["id"]) > after
+                if record["type"] in types and record_key(record["id"]) > after
             ]
             start += _STRETCH
 
