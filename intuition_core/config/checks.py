@@ -98,6 +98,7 @@ def unfit_values(values: Configuration, *, recorded: bool = False) -> Iterator[t
     yield from _costs(values)
     yield from _lengths(values)
     yield from _timers(values)
+    yield from _broker(values)
     if not recorded:
         yield from _unheeded(values)
 
@@ -222,6 +223,26 @@ def _lengths(values: Configuration) -> Iterator[tuple[str, str]]:
     for channel in values.time.bars:
         if channel != DEFAULT_CHANNEL:
             yield f"time.bars.{channel}", f"only bars on `{DEFAULT_CHANNEL}` fill orders; name that channel"
+
+
+def _broker(values: Configuration) -> Iterator[tuple[str, str]]:
+    """Find what does not go together with orders that a venue fills."""
+    broker = values.broker
+    if broker is None:
+        return
+    try:
+        if not read_duration(broker.max_age):
+            yield "broker.max_age", f"expected a length of time above 0, got {broker.max_age}"
+    except BadData as error:
+        yield "broker.max_age", error.problem
+    if broker.mode == "paper":
+        return
+    if values.currency is None:
+        yield "currency", "is missing; a venue's account holds several, so say which one is traded in, such as `USDT`"
+    if values.fill != "next":
+        yield "fill", "a venue fills orders after their decision; choose `next`"
+    if values.margin is not None:
+        yield "margin", "nothing is sold short at a venue; leave the table out"
 
 
 def _timers(values: Configuration) -> Iterator[tuple[str, str]]:

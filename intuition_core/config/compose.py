@@ -21,13 +21,18 @@ from intuition_core.errors import BadParameter, IntuitionError, Mistakes, PartFa
 from intuition_core.params.checking import check_params, parameter_names, redact_params
 from intuition_core.params.durations import read_duration
 from intuition_core.plugins.catalogue import Catalogue
-from intuition_core.trading.composition import Composition, Part, Sleeve
+from intuition_core.trading.composition import Composition, Part, Sleeve, Venue
 from intuition_core.trading.orders import FillRules
 from intuition_core.trading.timers import read_timer
 
 
-def compose(config: Config, catalogue: Catalogue) -> Composition:
+def compose(config: Config, catalogue: Catalogue, *, served: bool = False) -> Composition:
     """Return the composition of a settled configuration: its parts loaded, their parameters checked.
+
+    Args:
+        config: the configuration.
+        catalogue: the plugins there are.
+        served: whether it is for a session, whose orders a venue may fill; on history the core does.
 
     Raises:
         BadConfiguration: no algorithm is chosen.
@@ -40,7 +45,7 @@ def compose(config: Config, catalogue: Catalogue) -> Composition:
         msg = "compose() takes a settled configuration"
         raise ValueError(msg)
     try:
-        return _composed(config, catalogue, seed=values.seed)
+        return _composed(config, catalogue, seed=values.seed, served=served)
     except IntuitionError as error:
         faults = list(part_faults(config, catalogue))
         raise Mistakes.of(faults or [error]) from (error.__cause__ if len(faults) < 2 else None)
@@ -72,8 +77,9 @@ def part_faults(config: Config, catalogue: Catalogue) -> Iterator[IntuitionError
             yield error
 
 
-def _composed(config: Config, catalogue: Catalogue, *, seed: int) -> Composition:
+def _composed(config: Config, catalogue: Catalogue, *, seed: int, served: bool) -> Composition:
     values = config.values
+    broker = values.broker if served else None
     composition = Composition(
         sleeves=tuple(_line(config, catalogue, table, number) for number, table in enumerate(values.algorithms)),
         risks=tuple(
@@ -95,6 +101,7 @@ def _composed(config: Config, catalogue: Catalogue, *, seed: int) -> Composition
         hours=_hours(config, catalogue, instruments),
         timers=tuple(read_timer(**msgspec.structs.asdict(table)) for table in values.timers),
         bars={channel: read_duration(length) for channel, length in values.time.bars.items()},
+        venue=Venue(broker=broker.name, on_drift=broker.on_drift) if broker and broker.mode == "live" else None,
         maker=_Maker(catalogue),
     )
     composition.market()  # a currency that is missing is found before anything starts

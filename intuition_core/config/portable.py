@@ -40,6 +40,8 @@ def portable(config: Config, composition: Composition) -> dict[str, Any]:
         tree["margin"] = msgspec.to_builtins(config.values.margin)
     if config.values.currency is not None:
         tree["currency"] = config.values.currency
+    if composition.venue is not None and config.values.broker is not None:  # where it trades, without its parameters
+        tree["broker"] = {"mode": "live", "name": composition.venue.broker, "on_drift": composition.venue.on_drift}
     if composition.instruments:  # as they are now: a file may say something else tomorrow
         table = [instrument.to_json() for instrument in composition.instruments]
         tree["instruments"] = {"calendars": config.values.instruments.calendars, "table": table}
@@ -73,5 +75,6 @@ def recorded(
     config = settle(Config(values=convert(configuration, origin="journal")), catalogue)
     if parts:
         config = substitute_parts(config, parts, spelled={label: f"{flag} {label}" for label in parts})
-    composition = compose(overlay(config, changes, catalogue, origin=flag) if changes else config, catalogue)
+    changed = overlay(config, changes, catalogue, origin=flag) if changes else config
+    composition = compose(changed, catalogue, served=not (changes or parts))  # other decisions had no venue
     return msgspec.structs.replace(composition, rules=rules)

@@ -19,6 +19,7 @@ from intuition_core.trading.composition import (
     DEFAULT_DEADLINE,
     DEFAULT_POLICY,
     DEFAULT_STEP,
+    Drift,
     Fill,
     Policy,
 )
@@ -211,6 +212,23 @@ class TimerTable(Table, frozen=True, kw_only=True):
     missed: Missed = "once"
 
 
+class BrokerTable(Table, frozen=True, kw_only=True):
+    """``[broker]``: where orders are traded; docs/brokers.md.
+
+    ``name`` is the plugin, ``params`` are its parameters. ``mode`` says who fills the orders of a served session:
+    ``paper`` the core, by its quotes, or ``live`` the venue, whose executor is ``intuition trade``. ``max_age`` is how
+    old a decision may be when it is sent, such as ``"30s"``; an older one is refused. ``on_drift`` says what is done
+    where the books and the venue's account differ: ``halt`` turns the kill switch on, ``book`` books the difference
+    beside the algorithms' ledgers where there is as much, ``warn`` records it.
+    """
+
+    name: str
+    mode: Literal["paper", "live"] = "paper"
+    params: dict[str, Any] = {}
+    max_age: str = "30s"
+    on_drift: Drift = "halt"
+
+
 class RpcTable(Table, frozen=True, kw_only=True):
     """``[rpc]``: the address of the session, and the keys of those who may call it (docs/security.md).
 
@@ -308,6 +326,7 @@ class Configuration(Table, frozen=True, kw_only=True):
     currency: str | None = None
     instruments: InstrumentsTable = InstrumentsTable()
     source: SourceTable = SourceTable()
+    broker: BrokerTable | None = None
     rpc: RpcTable = RpcTable()
     journal: JournalTable = JournalTable()
     worker: WorkerTable = WorkerTable()

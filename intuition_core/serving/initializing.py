@@ -33,10 +33,10 @@ def overlaid(
     """
     _refuse_files(conf)
     # As asked first, so that nonsense is refused also where a flag has the last word.
-    asked = compose(overlay(replace(config, pinned=frozenset()), conf, catalogue), catalogue)
+    asked = compose(overlay(replace(config, pinned=frozenset()), conf, catalogue), catalogue, served=True)
     asked = replace(asked, rules=composition.rules)
     changed = overlay(config, conf, catalogue)
-    recomposed = replace(compose(changed, catalogue), rules=composition.rules)
+    recomposed = replace(compose(changed, catalogue, served=True), rules=composition.rules)
     stays = difference(asked.to_json(), recomposed.to_json())
     if stays is not None:
         _log.info("initialize: `%s` stays as it was given by flag", stays)

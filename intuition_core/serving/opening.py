@@ -97,7 +97,7 @@ class Opening:
     ) -> None:
         self._noted = noted = journal.meta()
         self.config = settle(config, catalogue, seed=noted.get("seed"))
-        self.composition = compose(self.config, catalogue)
+        self.composition = compose(self.config, catalogue, served=True)
         if "run" in noted:
             self.composition = replace(self.composition, rules=rules_of(noted["composition"]))
         self._catalogue = catalogue

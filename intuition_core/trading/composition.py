@@ -23,6 +23,9 @@ Fill: TypeAlias = Literal["next", "same"]
 RULES: Final = 2
 """The newest number of the rules by which orders fill; a session keeps those that it was begun under."""
 
+Drift: TypeAlias = Literal["halt", "book", "warn"]
+"""What is done about books that differ from the venue's: the kill switch, a booking outside, or a record alone."""
+
 Policy: TypeAlias = Literal["raise", "skip", "quarantine"]
 """What follows when a part fails at an event: the session takes no more events until a person starts it again; the
 part has no say in that event; or it has none from then on."""
@@ -87,7 +90,7 @@ class Venue(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     broker: str
-    on_drift: Literal["halt", "book", "warn"] = "halt"
+    on_drift: Drift = "halt"
 
     def to_json(self) -> dict[str, Any]:
         """Describe it in plain JSON types."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
@@ -12,6 +12,7 @@ from intuition_core.account.ledger import Ledger
 from intuition_core.account.positions import Position
 from intuition_core.contracts import Data, Order
 from intuition_core.errors import BadData
+from intuition_core.trading.composition import Drift
 from intuition_core.trading.decisions import Kill
 from intuition_core.trading.executions import (
     Ended,
@@ -28,9 +29,6 @@ from intuition_core.trading.outcomes import Outcomes
 from intuition_core.trading.records import Recorder
 
 _ZERO: Final = Decimal(0)
-
-Drift: TypeAlias = Literal["halt", "book", "warn"]
-"""What is done about books that differ from the venue's: the kill switch, a booking outside, or a record alone."""
 
 SETTLE: Final = 5_000_000_000
 """Nanoseconds for which a difference between the books and the venue has to last before it counts."""
