@@ -35,6 +35,7 @@ BUILT_IN: Final = {
     "backtest": BuiltIn("backtest", "Run an algorithm and a portfolio over recorded events."),
     "data": BuiltIn("data", "Look into files, and keep data under names that `--data` takes."),
     "connect": BuiltIn("connect", "Carry events from a broker to a backend, and its decisions back."),
+    "trade": BuiltIn("trade", "Carry a session's orders to a venue, and what the venue says back."),
     "indicate": BuiltIn("indicate", "Publish an indicator's values on a channel, for any algorithm."),
     "kill": BuiltIn("kill", "Stop a running session's orders, or let them go on."),
     "swap": BuiltIn("swap", "Replace a part by another one while a session runs."),

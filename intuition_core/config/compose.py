@@ -204,6 +204,22 @@ def connector(config: Config, catalogue: Catalogue, name: str) -> Any:
     return part
 
 
+def broker(config: Config, catalogue: Catalogue) -> Any:
+    """Return the broker of ``[broker]`` with its parameters, from a configuration that has that table.
+
+    Raises:
+        BadParameter: it does not take a parameter.
+        IntuitionError: the plugin cannot be used.
+    """
+    check_requirements(config)
+    table = config.values.broker
+    if table is None:
+        msg = "broker() takes a configuration with a broker"
+        raise ValueError(msg)
+    with chosen(config, "broker.name"):
+        return _initialized(config, catalogue, "broker", table.name, table.params, "broker.params")
+
+
 def connector_params(config: Config, name: str, part: object) -> Any:
     """Return the parameters in ``[connectors.<name>]`` as a connector's `initialize` receives them.
 

@@ -39,6 +39,9 @@ from intuition_core.contracts.values import (
     Stake,
     Targets,
     Tif,
+    Traits,
+    VenueAccount,
+    VenueTrade,
     Watch,
 )
 
@@ -76,5 +79,8 @@ __all__ = [
     "Stake",
     "Targets",
     "Tif",
+    "Traits",
+    "VenueAccount",
+    "VenueTrade",
     "Watch",
 ]

@@ -201,9 +201,24 @@ class Broker(Protocol):
     knows neither client order ids nor a way to ask cannot be traded exactly once by anybody.
 
     `intuition_core.testing.broker.BrokerContract` checks all this.
+
+    To be driven by ``intuition trade``, a broker has four methods more, since version 1.1. Each raises
+    `intuition_core.errors.VenueUnavailable` where the venue did not answer, and never answers with nothing instead.
+
+    - ``traits()`` returns the `Traits` of the venue.
+    - ``cancel(order_id)`` asks the venue to cancel an order; one that is over, or unknown there, is no error.
+    - ``fills(since)`` returns a list of `VenueTrade`, oldest first, and a cursor as text: given as ``since`` the next
+      time, it goes on from there; overlaps are allowed, gaps are not. None asks for all trades since the account's
+      beginning with this broker.
+    - ``account()`` returns a `VenueAccount`.
+
+    ``submit`` may return what `query` would of the order then. What `query` returns has two keys more: ``filled``, the
+    units that were filled in all, as text or `Decimal`, and, where the order has ended otherwise, ``reason``.
+    ``open_orders()``, if there is one, returns the ids of the orders that are open at the venue, and saves questions.
+    ``listen(tell)``, if there is one, calls ``tell()`` from any thread whenever there may be something new to ask for.
     """
 
-    def submit(self, order: Mapping[str, Any], /) -> None:
+    def submit(self, order: Mapping[str, Any], /) -> Mapping[str, Any] | None:
         """Place an order; returns once it is known that the venue took or refused it.
 
         Submitting the same ``id`` again places nothing twice. A refusal is final: it is kept, reported by `query`, and

@@ -269,3 +269,63 @@ Outcome: TypeAlias = Signal | Cancel | Message | Targets | Iterable[Signal | Can
 
 Stake: TypeAlias = Bet | float | Decimal | Targets | Iterable[Bet] | None
 """What a portfolio may answer to a signal: a plain number is cash."""
+
+
+class VenueTrade(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A trade at a venue, the same whether it was asked for or came by a stream.
+
+    Attributes:
+        trade: the venue's id of the trade, unique for its symbol.
+        order: the id of the decision whose order it filled; None for a trade that no order of ours has caused.
+        sid: the symbol.
+        side: of the account.
+        quantity: the units traded, before fees.
+        price: of a unit.
+        ts: when it was traded, nanoseconds UTC by the venue's clock.
+        fee: in the currency of the price.
+        fee_units: the part of the fee that is paid in units of the symbol.
+        other_fees: what is paid in other currencies, by currency.
+    """
+
+    trade: str
+    order: str | None
+    sid: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    ts: int
+    fee: Decimal = Decimal(0)
+    fee_units: Decimal = Decimal(0)
+    other_fees: Mapping[str, Decimal] = {}
+
+
+class VenueAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """What an account at a venue holds.
+
+    Attributes:
+        cash: by currency, what rests in orders included.
+        positions: the units by symbol, what rests in orders included.
+        as_of: when the venue said so, nanoseconds UTC.
+    """
+
+    cash: Mapping[str, Decimal]
+    positions: Mapping[str, Decimal]
+    as_of: int
+
+
+class Traits(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a venue before anything is asked of it.
+
+    Attributes:
+        venue: its name.
+        account: the name or the number of the account there; it is part of the ids of trades.
+        orders: the kinds of orders that it takes.
+        tifs: the times in force that it takes.
+        valid_for: the seconds after which a request that has not arrived is refused by the venue.
+    """
+
+    venue: str
+    account: str
+    orders: tuple[OrderType, ...] = ("market", "limit")
+    tifs: tuple[Tif, ...] = ("gtc",)
+    valid_for: float = 10.0
