@@ -65,7 +65,8 @@ def trade(
     rpc_address(settings)
 
     from intuition_core.config.compose import broker as make_broker
-    from intuition_core.executor.executor import Executor, check_broker
+    from intuition_core.executor.executor import Executor
+    from intuition_core.executor.router import OrderRouter, check_broker
     from intuition_core.executor.store import Store
     from intuition_core.params.durations import read_duration
     from intuition_core.plugins.catalogue import discover
@@ -83,12 +84,12 @@ def trade(
     path = state or data_folder() / "executors" / f"{session}.{table.name}.db"
     store = Store(path)
     try:
+        name, max_age = f"executor:{table.name}", read_duration(table.max_age)
         executor = Executor(
-            part,
-            store,
+            OrderRouter(part, store, name=name, max_age=max_age),
             lambda: Client(rpc.addr, timeout=timeout, key=rpc.key, server_key=rpc.server_key),
-            name=f"executor:{table.name}",
-            max_age=read_duration(table.max_age),
+            after=store.value("taken"),
+            listen=getattr(part, "listen", None),
         )
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: executor.stop())

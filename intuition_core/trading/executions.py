@@ -29,11 +29,10 @@ class Taken(Execution, frozen=True, kw_only=True, tag="taken"):
     venue_order: str | None = None
 
 
-class Trade(Execution, frozen=True, kw_only=True, tag="fill"):
-    """A trade at the venue fills an order, or a part of it.
+class _Traded(Execution, frozen=True, kw_only=True):
+    """A trade.
 
     Attributes:
-        order: the decision's id.
         trade: the venue's id of the trade.
         quantity: the units traded, before fees.
         price: of a unit, in the currency of the symbol's quotes.
@@ -43,7 +42,6 @@ class Trade(Execution, frozen=True, kw_only=True, tag="fill"):
         other_fees: what is paid in other currencies, by currency; it is booked outside of the algorithms' ledgers.
     """
 
-    order: str
     trade: str
     sid: str
     side: Side
@@ -52,6 +50,18 @@ class Trade(Execution, frozen=True, kw_only=True, tag="fill"):
     fee: Decimal = Decimal(0)
     fee_units: Decimal = Decimal(0)
     other_fees: dict[str, Decimal] = {}
+
+
+class Trade(_Traded, frozen=True, kw_only=True, tag="fill"):
+    """A trade at the venue that fills an order, by its decision's id, or a part of it."""
+
+    order: str
+
+
+class Foreign(_Traded, frozen=True, kw_only=True, tag="foreign"):
+    """A trade at the venue that no order of the session has caused, such as one by hand or a liquidation."""
+
+    reason: str | None = None
 
 
 class Ended(Execution, frozen=True, kw_only=True, tag="ended"):
@@ -68,17 +78,6 @@ class Unknown(Execution, frozen=True, kw_only=True, tag="unknown"):
 
     order: str
     reason: str
-
-
-class Foreign(Execution, frozen=True, kw_only=True, tag="foreign"):
-    """A trade at the venue that no order of the session has caused, such as one by hand or a liquidation."""
-
-    trade: str
-    sid: str
-    side: Side
-    quantity: Decimal
-    price: Decimal
-    reason: str | None = None
 
 
 class Standing(Execution, frozen=True, kw_only=True, tag="account"):
@@ -113,10 +112,9 @@ def read_execution(data: Mapping[str, Any]) -> AnyExecution:
         case Trade() | Foreign():
             amounts = {"quantity": found.quantity, "price": found.price}
             _check(amounts, above_zero=("quantity",))
-            if isinstance(found, Trade):
-                _check({"fee": found.fee, "fee_units": found.fee_units, **found.other_fees})
-                if found.fee_units < 0 or (found.side == "buy" and found.fee_units > found.quantity):
-                    raise BadData(f"{found.fee_units} of {found.quantity} units cannot be the fee", field="fee_units")
+            _check({"fee": found.fee, "fee_units": found.fee_units, **found.other_fees})
+            if found.fee_units < 0 or (found.side == "buy" and found.fee_units > found.quantity):
+                raise BadData(f"{found.fee_units} of {found.quantity} units cannot be the fee", field="fee_units")
         case Ended():
             _check({"filled": found.filled})
             if found.filled < 0:

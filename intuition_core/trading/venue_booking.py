@@ -234,26 +234,13 @@ class VenueBooking:
         left = _ZERO if there is None or there.order.quantity is None else there.order.quantity
         if there is None or (trade.sid, trade.side) != (there.order.sid, there.order.side) or trade.quantity > left:
             reason = f"it is no part of what was open of the order {trade.order}"
-            self._book_outside(
-                Foreign(
-                    trade=trade.trade,
-                    sid=trade.sid,
-                    side=trade.side,
-                    quantity=trade.quantity,
-                    price=trade.price,
-                    reason=reason,
-                ),
-                fee=trade.fee,
-                units=trade.fee_units,
-            )
+            traded = {name: getattr(trade, name) for name in Foreign.__struct_fields__ if name != "reason"}
+            self._book_outside(Foreign(**traded, reason=reason))
             self._kill_for(f"the trade {trade.trade} is booked outside: {reason}")
             return
         ledger = self._books.ledgers[there.algorithm]
         filled = self._booked(ledger, there, trade, left=EXACT.subtract(left, trade.quantity))
-        if trade.other_fees and self.state.outside_cash is not None:
-            for currency, fee in trade.other_fees.items():
-                had = self.state.outside_cash.get(currency, _ZERO)
-                self.state.outside_cash[currency] = EXACT.subtract(had, fee)
+        self._pay(trade.other_fees)
         known = self._said(there)
         said = msgspec.structs.replace(
             known,
@@ -305,17 +292,14 @@ class VenueBooking:
 
     # -- what the venue holds beside
 
-    def _book_outside(self, trade: Foreign, *, fee: Decimal = _ZERO, units: Decimal = _ZERO) -> None:
+    def _book_outside(self, trade: Foreign) -> None:
         """Book a trade that no open order has caused beside the algorithms' ledgers."""
         value = self._books.market.unit(trade.sid, EXACT.multiply(trade.quantity, trade.price))
         bought = trade.side == "buy"
-        cash = EXACT.add(EXACT.minus(value) if bought else value, EXACT.minus(fee))
-        change = EXACT.subtract(trade.quantity if bought else EXACT.minus(trade.quantity), units)
-        state = self.state
-        if state.outside_cash is not None:
-            had = state.outside_cash.get(self._currency, _ZERO)
-            state.outside_cash[self._currency] = EXACT.add(had, cash)
-        state.outside_units[trade.sid] = EXACT.add(state.outside_units.get(trade.sid, _ZERO), change)
+        self._pay({self._currency: EXACT.add(value if bought else EXACT.minus(value), trade.fee), **trade.other_fees})
+        change = EXACT.subtract(trade.quantity if bought else EXACT.minus(trade.quantity), trade.fee_units)
+        units = self.state.outside_units
+        units[trade.sid] = EXACT.add(units.get(trade.sid, _ZERO), change)
         self._recorder.write(
             "execution",
             trade.sid,
@@ -326,6 +310,13 @@ class VenueBooking:
             price=plain_decimal(trade.price),
             reason=trade.reason,
         )
+
+    def _pay(self, amounts: Mapping[str, Decimal]) -> None:
+        """Take amounts of currencies off what is held beside the ledgers; at the beginning the account counts."""
+        outside = self.state.outside_cash
+        if outside is not None:
+            for currency, amount in amounts.items():
+                outside[currency] = EXACT.subtract(outside.get(currency, _ZERO), amount)
 
     def _compare(self, said: Standing) -> None:
         """Hold the books against what the venue's account holds; at first, note what is beside them."""
