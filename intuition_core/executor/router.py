@@ -243,8 +243,10 @@ class OrderRouter:
             self._account_at = now + self._pace.account
 
     def _ask_trades(self) -> None:
-        trades, cursor = self._broker.fills(self._store.value("cursor"))
-        self._store.tell([self._trade(trade) for trade in trades], cursor=cursor)
+        since = self._store.value("cursor")
+        trades, cursor = self._broker.fills(since)
+        if trades or cursor != since:
+            self._store.tell([self._trade(trade) for trade in trades], cursor=cursor)
 
     def _ask_orders(self) -> None:
         """Ask what has become of the orders that the venue has; a broker that lists open ones saves questions."""
@@ -259,8 +261,7 @@ class OrderRouter:
         """Note the state of an order at the venue."""
         end = _ENDS.get(state["state"])
         if end is not None:
-            if end != "refused":
-                self._ask_trades()  # so that the session knows them before the end
+            self.hint()  # its trades may not have been asked for yet, and the session waits for them
             self._store.move(intent.id, "ended", self._ended(intent, end, state))
         elif intent.state != "working":
             said = {"execution": "taken", "order": intent.id, "sid": intent.record["sid"]}

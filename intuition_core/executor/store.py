@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 
 from intuition_core.errors import IntuitionError
+from intuition_core.session.journal import Durability
 
 State: TypeAlias = Literal["waiting", "sending", "working", "ended"]
 """``waiting`` for its turn, ``sending`` once it may have reached the venue, ``working`` once the venue has it."""
@@ -60,19 +61,20 @@ class Store:
 
     Args:
         path: the file.
+        durability: what a transaction survives: the end of the process, or that of the machine's power as well.
 
     Raises:
         OtherExecutor: another process uses it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, durability: Durability = "power") -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.touch(mode=0o600)
         self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0.5)
         try:
             self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = FULL")
+            self._database.execute(f"PRAGMA synchronous = {'FULL' if durability == 'power' else 'NORMAL'}")
             self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._database.executescript(_SCHEMA)
             with self._writing():
