@@ -50,8 +50,32 @@ def sentence(record: Mapping[str, Any]) -> str:
             cash = f", {_cash(record['cash'])} in cash" if record["cash"] != "0" else ""
             what = f"{record['ratio']} split" if record["action"] == "split" else f"dividend of {record['amount']}"
             return f"{what} of {sid}: {record['after']} held by {record['algorithm']}, were {record['before']}{cash}"
+        case "cancel":
+            return f"cancelling the order {record['order']} of {sid}: {record['reason']}"
+        case "execution":
+            return _said(record)
         case _:
             return f"failed: {record['problem']}"
+
+
+def _said(record: Mapping[str, Any]) -> str:
+    """Return what a venue has said."""
+    match record["execution"]:
+        case "taken":
+            return f"the venue has taken the order {record['order']} of {record['sid']}"
+        case "unknown":
+            return f"whether the venue has the order {record['order']} is not known: {record['reason']}"
+        case "account":
+            cash = ", ".join(f"{_cash(amount)} {currency}" for currency, amount in record["cash"].items())
+            outside = "".join(f", {units} {sid}" for sid, units in record["outside"].items())
+            return f"the venue's account holds {cash}; beside the session's ledgers{outside or ' no units'}"
+        case "foreign":
+            verb = "bought" if record["side"] == "buy" else "sold"
+            traded = f"{record['quantity']} {record['sid']} at {record['price']}"
+            return f"{verb} {traded} without an order of the session; it is booked outside"
+        case _:
+            booked = "; the difference is booked outside" if record["booked"] else ""
+            return f"the venue holds {record['venue']} {record['of']}, and the books {record['books']}{booked}"
 
 
 def _terms(record: Mapping[str, Any]) -> str:
