@@ -15,6 +15,8 @@ _BY_TYPE: Final = {
     "error": "errors",
     "control": "control",
     "action": "actions",
+    "cancel": "cancels",
+    "execution": "executions",
 }
 BOOKING: Final = ("actions", "rates")
 """Channels whose events are booked by sessions: splits and dividends, and what currencies are worth."""
