@@ -1,5 +1,6 @@
 """The broker: orders and questions in Alpaca's words, answers in the core's."""
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -11,6 +12,7 @@ import msgspec
 from intuition_broker_alpaca.interface import Refused, Requests
 from intuition_broker_alpaca.updates import Updates
 from intuition_core.contracts import Secret, Traits, VenueAccount, VenueTrade
+from intuition_core.errors import VenueUnavailable
 
 PAPER: Final = "https://paper-api.alpaca.markets"
 
@@ -26,6 +28,12 @@ _STATES: Final = {
 """The states that are ends; in every other one an order is open."""
 
 _PAGE: Final = 100
+"""The most activities of an answer."""
+
+_ORDERS: Final = 500
+"""The most orders of an answer."""
+
+_TIME: Final = re.compile(r"([0-9T:-]{19})(?:\.([0-9]{1,9}))?(Z|[+-][0-9]{2}:[0-9]{2})")
 
 _KINDS: Final = {"market": "market", "limit": "limit", "stop": "stop", "stop_limit": "stop_limit"}
 
@@ -128,14 +136,15 @@ class Alpaca:
         after = "1970-01-01T00:00:00Z"
         while True:
             page = self._requests.get(
-                "/v2/orders", "of open orders", status="open", direction="asc", limit="500", after=after
+                "/v2/orders", "of open orders", status="open", direction="asc", limit=str(_ORDERS), after=after
             )
             found += (each["client_order_id"] for each in page)
-            if len(page) < 500:
+            if len(page) < _ORDERS:
                 return found
             after = page[-1]["submitted_at"]
 
     def _state(self, found: Mapping[str, Any]) -> Mapping[str, Any]:
+        self._clients[found["id"]] = found["client_order_id"]
         state = _STATES.get(found["status"], "open")
         said = {"state": state, "filled": Decimal(found["filled_qty"] or 0), "venue_order": found["id"]}
         if state != "open":
@@ -178,16 +187,19 @@ class Alpaca:
 
     def _client_of(self, venue_order: str) -> str | None:
         """Return the client order id of an order; None where the venue knows it no more."""
-        known = self._clients.get(venue_order)
-        if known is None:
+        if venue_order not in self._clients:
+            # The latest ones at once: after a restart there may be trades of many, and requests are counted.
+            latest = self._requests.get("/v2/orders", "of the latest orders", status="all", limit=str(_ORDERS))
+            self._clients |= {each["id"]: each["client_order_id"] for each in latest}
+        if venue_order not in self._clients:
             try:
                 found = self._requests.get(f"/v2/orders/{venue_order}", f"of the order {venue_order}")
             except Refused as refused:
                 if refused.status == 404:
                     return None
                 raise
-            known = self._clients[venue_order] = str(found["client_order_id"])
-        return known
+            self._clients[venue_order] = found["client_order_id"]
+        return self._clients[venue_order]
 
     def account(self) -> VenueAccount:
         """Return what the account holds.
@@ -245,8 +257,8 @@ def _price(price: float) -> str:
 
 def _nanoseconds(text: str) -> int:
     """Return a time in RFC 3339 with up to nine decimals, in nanoseconds UTC."""
-    whole, _, rest = text.partition(".")
-    digits = rest.rstrip("Z").partition("+")[0].partition("-")[0]
-    zone = rest[len(digits) :] if rest else ""
-    seconds = datetime.fromisoformat(whole + (zone or ("" if text.endswith("Z") or "+" in text[10:] else "Z")))
-    return int(seconds.timestamp()) * 1_000_000_000 + int(digits.ljust(9, "0")[:9] or 0)
+    found = _TIME.fullmatch(text)
+    if found is None:
+        raise VenueUnavailable("of a time", f"{text!r:.40} is none")
+    moment, decimals, zone = found.groups()
+    return int(datetime.fromisoformat(moment + zone).timestamp()) * 10**9 + int((decimals or "0").ljust(9, "0"))
