@@ -1,15 +1,23 @@
 """``intuition trade``: the executor that carries a session's orders to a venue."""
 
+import logging
 import signal
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar
 
 import click
 
 from intuition_core.cli.logs import set_up_logging
 from intuition_core.cli.options import Seconds, config_option, key_and_value, rpc_address, verbose_option
 from intuition_core.config.loading import load_config
-from intuition_core.errors import IntuitionError
+from intuition_core.errors import BackendLost, IntuitionError, VenueUnavailable
+from intuition_core.system.backoff import Backoff
+
+T = TypeVar("T")
+
+_log: Final = logging.getLogger(__name__)
 
 
 class NotLive(IntuitionError):
@@ -76,11 +84,11 @@ def trade(
     table, rpc = settings.values.broker, settings.values.rpc
     part = make_broker(settings, discover(blocked=settings.values.plugins.blocked))
     check_broker(table.name, part)
-    traits = part.traits()
+    traits = _answered(part.traits)
     if live != traits.account:
         raise NotLive(traits.account, "--live is not given" if live is None else f"--live names {live}")
     with Client(rpc.addr, timeout=timeout, key=rpc.key, server_key=rpc.server_key) as asked:
-        session = asked.call("describe")["session"]
+        session = _answered(lambda: asked.call("describe"))["session"]
     path = state or data_folder() / "executors" / f"{session}.{table.name}.db"
     store = Store(path)
     try:
@@ -99,3 +107,15 @@ def trade(
         if callable(close := getattr(part, "close", None)):
             close()
     log.info("stopped: executor of %s", session)
+
+
+def _answered(ask: Callable[[], T]) -> T:
+    """Return the answer to a question that is asked until it is answered: who is asked may start later."""
+    waits = Backoff(longest=5.0)
+    while True:
+        try:
+            return ask()
+        except (BackendLost, VenueUnavailable) as error:
+            if waits.fresh:
+                _log.warning("%s; it is asked again until there is an answer", error)
+            time.sleep(waits.next())
