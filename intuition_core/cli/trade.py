@@ -3,15 +3,16 @@
 import logging
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import click
 
 from intuition_core.cli.logs import set_up_logging
 from intuition_core.cli.options import Seconds, config_option, key_and_value, rpc_address, verbose_option
-from intuition_core.config.loading import load_config
+from intuition_core.config.loading import Config, load_config
 from intuition_core.errors import BackendLost, IntuitionError, VenueUnavailable
 from intuition_core.system.backoff import Backoff
 
@@ -62,15 +63,11 @@ def trade(
     environment, never from flags.
     """
     log = set_up_logging(log_format, verbose)
-    others = dict(map(key_and_value, params))
-    flags: dict[str, Any] = {f"broker.params.{name}": value for name, value in others.items()}
-    flags |= {"broker.name": broker, "rpc.addr": addr, "rpc.key": key, "rpc.server_key": server_key}
-    spelled = {f"broker.params.{name}": f"--param {name}" for name in others}
-    spelled |= {"rpc.addr": "--rpc", "broker.name": "--broker"}
-    settings = load_config(config, flags=flags, spelled=spelled)
-    if settings.values.broker is None:
+    given = {"broker.name": broker, "rpc.addr": addr, "rpc.key": key, "rpc.server_key": server_key}
+    settings = _settings(config, dict(map(key_and_value, params)), given)
+    table = settings.values.broker
+    if table is None:
         raise click.UsageError("no broker: name one with --broker, or in the table [broker] of the configuration")
-    rpc_address(settings)
 
     from intuition_core.config.compose import broker as make_broker
     from intuition_core.executor.executor import Executor
@@ -81,24 +78,21 @@ def trade(
     from intuition_core.rpc.client import Client
     from intuition_core.system.folders import data_folder
 
-    table, rpc = settings.values.broker, settings.values.rpc
+    rpc = settings.values.rpc
     part = make_broker(settings, discover(blocked=settings.values.plugins.blocked))
     check_broker(table.name, part)
     traits = _answered(part.traits)
     if live != traits.account:
         raise NotLive(traits.account, "--live is not given" if live is None else f"--live names {live}")
-    with Client(rpc.addr, timeout=timeout, key=rpc.key, server_key=rpc.server_key) as asked:
+    connect = partial(Client, rpc.addr, timeout=timeout, key=rpc.key, server_key=rpc.server_key)
+    with connect() as asked:
         session = _answered(lambda: asked.call("describe"))["session"]
     path = state or data_folder() / "executors" / f"{session}.{table.name}.db"
     store = Store(path)
     try:
         name, max_age = f"executor:{table.name}", read_duration(table.max_age)
-        executor = Executor(
-            OrderRouter(part, store, name=name, max_age=max_age),
-            lambda: Client(rpc.addr, timeout=timeout, key=rpc.key, server_key=rpc.server_key),
-            after=store.value("taken"),
-            listen=getattr(part, "listen", None),
-        )
+        router = OrderRouter(part, store, name=name, max_age=max_age)
+        executor = Executor(router, connect, after=store.value("taken"), listen=getattr(part, "listen", None))
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: executor.stop())
         executor.run()
@@ -107,6 +101,24 @@ def trade(
         if callable(close := getattr(part, "close", None)):
             close()
     log.info("stopped: executor of %s", session)
+
+
+def _settings(file: Path | None, params: Mapping[str, str], given: Mapping[str, str | None]) -> Config:
+    """Return the configuration with what flags say.
+
+    Args:
+        file: the file of the configuration.
+        params: parameters of the broker.
+        given: other keys, and what flags say of them.
+
+    Raises:
+        BadConfiguration: something of it makes no sense.
+    """
+    flags = {**{f"broker.params.{name}": value for name, value in params.items()}, **given}
+    spelled = {f"broker.params.{name}": f"--param {name}" for name in params}
+    settings = load_config(file, flags=flags, spelled={**spelled, "rpc.addr": "--rpc", "broker.name": "--broker"})
+    rpc_address(settings)
+    return settings
 
 
 def _answered(ask: Callable[[], T]) -> T:

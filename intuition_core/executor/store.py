@@ -84,7 +84,7 @@ class Store:
             raise OtherExecutor(path, f"it is in use, by another executor it seems ({error})") from None
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file; another process may open it then."""
         self._database.close()
 
     def belongs_to(self, run: str) -> None:

@@ -31,6 +31,7 @@ FIRST_PARTY: Final = {
     ("portfolio", "equal-weight"): "intuition-portfolio-weights",
     ("portfolio", "target-weights"): "intuition-portfolio-weights",
     **{("risk", name): "intuition-risk" for name in _RISKS},
+    ("broker", "alpaca"): "intuition-broker-alpaca",
     ("connector", "mqtt"): "intuition-connector-mqtt",
     **{("indicator", name): "intuition-indicators" for name in _INDICATORS},
     ("source", "candles"): "intuition-source-candles",
