@@ -78,6 +78,17 @@ RECORD_COLUMNS: Final[Mapping[str, type]] = {
     "params": str,
     "keep_state": str,
     "channels": str,
+    "execution": str,
+    "venue_order": str,
+    "trade": str,
+    "positions": str,
+    "outside": str,
+    "as_of": int,
+    "of": str,
+    "venue": str,
+    "books": str,
+    "difference": str,
+    "booked": str,
     "place": int,
 }
 """The columns of records of all types, with their types; exact amounts stay text."""

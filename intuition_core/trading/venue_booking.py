@@ -307,8 +307,8 @@ class VenueBooking:
             trade=trade.trade,
             side=trade.side,
             quantity=plain_decimal(trade.quantity),
-            price=plain_decimal(trade.price),
-            reason=trade.reason,
+            price=float(trade.price),
+            **({} if trade.reason is None else {"reason": trade.reason}),
         )
 
     def _pay(self, amounts: Mapping[str, Decimal]) -> None:

@@ -19,8 +19,9 @@ from intuition_core.config import tables as config
 from intuition_core.contracts import Bet, Cancel, Fill, Message, Rejection, Signal, Targets
 from intuition_core.data import MAX_BATCH, MAX_PRICE, MIN_PRICE, RESERVED
 from intuition_core.session.control import clear, kill, rules, share_out
-from intuition_core.trading.composition import Composition, Part, Sleeve
+from intuition_core.trading.composition import Composition, Part, Sleeve, Venue
 from intuition_core.trading.engine import TradingEngine
+from intuition_core.trading.executions import EXECUTIONS
 from intuition_core.trading.orders import FillRules
 from intuition_core.trading.records import TYPES
 
@@ -197,6 +198,7 @@ CONFIGURATION: dict[str, type[msgspec.Struct]] = {
     "`[[timers]]`": config.TimerTable,
     "`[margin]`": config.MarginTable,
     "`[instruments]`": config.InstrumentsTable,
+    "`[broker]`": config.BrokerTable,
     "`[rpc]`": config.RpcTable,
     "`[journal]`": config.JournalTable,
     "`[worker]`": config.WorkerTable,
@@ -296,6 +298,7 @@ def written_records() -> Iterator[dict[str, Any]]:
     other = Sleeve(
         algorithm=Part(kind="algorithm", name="other", factory=Scripted, params={}), portfolio=line.portfolio
     )
+    yield from records_of_a_venue(line)
     both = TradingEngine(Composition(sleeves=(line, other), seed=1), run="s.r")
     halves = {"scripted": Decimal("0.5"), "other": Decimal("0.5")}
     yield from map(dict, both.step(share_out({"scripted": 0.25}, there=halves, by="p", ts=DAY)))
@@ -310,6 +313,33 @@ def written_records() -> Iterator[dict[str, Any]]:
         yield from quote("A", 5.0, volume=1000)  # the sale brings half of what the buy needs
         yield from quote("B", 10.0, volume=20)
         yield from map(dict, at.cancel_open_orders(at.now))
+
+
+def records_of_a_venue(line: Sleeve) -> Iterator[dict[str, Any]]:
+    """Give records of a session whose orders a venue fills."""
+    recipe = Composition(
+        sleeves=(line,), seed=1, cash=Decimal(1000), currency="USD", venue=Venue(broker="b", on_drift="warn")
+    )
+    at = TradingEngine(recipe, run="s.r")
+
+    def said(execution: str, ts: int, **more: Any) -> Iterator[dict[str, Any]]:
+        yield from map(dict, at.step({"channel": EXECUTIONS, "execution": execution, "ts": ts, **more}))
+
+    def held(ts: int, units: str) -> Iterator[dict[str, Any]]:
+        yield from said("account", ts, cash={"USD": "2000"}, positions={"A": units}, as_of=ts)
+
+    yield from held(1, "1")
+    order = {"channel": "quotes", "sid": "A", "quote": 10.0, "ts": 2, "do": Signal("A", "buy")}
+    placed = [dict(record) for record in at.step(order)]
+    yield from placed
+    yield from said("unknown", 3, order=placed[0]["id"], reason="no answer")
+    yield from said("taken", 4, order=placed[0]["id"], venue_order="7")
+    yield from map(dict, at.step({**order, "ts": 5, "do": Cancel("A")}))
+    yield from said("ended", 6, order=placed[0]["id"], state="cancelled")
+    traded = {"sid": "A", "side": "buy", "quantity": "1", "price": "10"}
+    yield from said("foreign", 7, trade="t1", reason="by hand", **traded)
+    for ts in (8, 9 * 10**9):
+        yield from held(ts, "5")
 
 
 def test_keys_of_records() -> None:
