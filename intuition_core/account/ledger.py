@@ -361,14 +361,7 @@ class Ledger:
         self.positions[sid] = Position(quantity, cost)
 
     def settle_sale(self, sid: str, quantity: Decimal, proceeds: Decimal, ts: int) -> Decimal:
-        """Book units that a venue has sold for proceeds less its fees, and return the profit.
-
-        Args:
-            sid: the symbol.
-            quantity: the units, at most those held.
-            proceeds: what they brought, in the account's currency.
-            ts: the time, nanoseconds UTC.
-        """
+        """Book units, at most those held, that a venue has sold for proceeds less its fees; return the profit."""
         held = self.positions.get(sid)
         cost = self._take(sid, held, quantity) if held is not None and quantity else _ZERO
         profit = EXACT.subtract(proceeds, cost)
