@@ -284,11 +284,13 @@ def journal_opener(config: "Config", stack: ExitStack) -> "Callable[[str], Journ
         return None
     from intuition_core.session.archive import held, session_file
     from intuition_core.session.journal import Journal
+    from intuition_core.session.keeping import Keep
 
     def open_journal(name: str) -> Journal:
         path = Path(table.path) if table.path else session_file(name)
         stack.enter_context(held(path))
-        journal = Journal(path, durability=table.durability)
+        archive = Path(table.archive) if table.archive else None
+        journal = Journal(path, durability=table.durability, keep=Keep.read(table.keep), archive=archive)
         journal.verify_in_background()
         return journal
 

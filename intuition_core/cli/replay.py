@@ -73,13 +73,16 @@ def replay(*, session: str, until: int | None, changes: tuple[str, ...], as_json
 class BeforeBoundary(IntuitionError):
     """An event up to which a journal cannot be replayed, since other versions of parts ran it."""
 
-    def __init__(self, until: int, boundary: int) -> None:
+    def __init__(self, until: int, boundary: int, *, dropped: bool = False) -> None:
         self.until = until
         self.boundary = boundary
-        super().__init__(
-            f"--until {until}: another version of a part was taken up after event {boundary}, and what was before "
-            "cannot be run again with it; leave --until out, or name a later event"
+        why = (
+            f"events up to {boundary} are not kept any more ([journal] keep)"
+            if dropped
+            else f"another version of a part was taken up after event {boundary}, and what was before cannot be run "
+            "again with it"
         )
+        super().__init__(f"--until {until}: {why}; leave --until out, or name a later event")
 
 
 def _run(
@@ -98,13 +101,13 @@ def _run(
     counts: Counter[str] = Counter()
     kept = Snapshots(journal) if compare else None
     begun = 0
-    if compare and (boundary := journal.boundary):
-        if until is not None and until < boundary:
-            raise BeforeBoundary(until, boundary)
+    if compare and (start := journal.start):
+        dropped = start > journal.boundary
+        if until is not None and until < start:
+            raise BeforeBoundary(until, start, dropped=dropped)
         begun = restored(engine, journal, wanted=False)
-        click.echo(
-            f"events 1 to {boundary} are not run again: another version of a part was taken up after them", err=True
-        )
+        why = "they are not kept any more" if dropped else "another version of a part was taken up after them"
+        click.echo(f"events 1 to {start} are not run again: {why}", err=True)
     with unchanged(), monitor.running(), monitor.watching(engine):
         for records in replayed_events(engine, journal, after=begun, until=until, compare=compare):
             counts.update(record["type"] for record in records)

@@ -31,6 +31,17 @@ class NotInQuarantine(IntuitionError):
         super().__init__(f"no part `{part}` of session `{session}` is in quarantine; {there}")
 
 
+class NoSuchClient(IntuitionError):
+    """A client that a session does not know."""
+
+    def __init__(self, session: str, client: str, known: list[str]) -> None:
+        self.session = session
+        self.client = client
+        self.known = known
+        there = f"its clients are {', '.join(known)}" if known else "none has attached"
+        super().__init__(f"session `{session}` has no client `{client}`; {there}")
+
+
 class SeveralParts(IntuitionError):
     """A name that several parts in quarantine have."""
 
@@ -44,7 +55,7 @@ class SeveralParts(IntuitionError):
 @click.option("--json", "as_json", is_flag=True, help="Write a JSON array.")
 @click.pass_context
 def sessions(context: click.Context, *, as_json: bool) -> None:
-    """List the sessions that are kept; show, export, archive, verify or repair one, or lift a quarantine."""
+    """List the sessions that are kept; show, export, archive, verify, repair or release one, or forget a client."""
     if context.invoked_subcommand is not None:
         return
     from intuition_core.session.archive import session_file, session_names
@@ -85,7 +96,7 @@ def show(*, name: str, as_json: bool) -> None:
         meta = journal.meta()
         counts: Counter[str] = Counter()
         first = last = None
-        for events, records in journal.batches():
+        for events, records in journal.batches():  # those that are held
             counts.update(record["type"] for record in records)
             first = events[0]["ts"] if first is None else first
             last = events[-1]["ts"]
@@ -119,7 +130,10 @@ def show(*, name: str, as_json: bool) -> None:
     for record in changes:
         click.echo(f"  event {record['seq']}: {sentence(record)}")
     click.echo(f"  cash {told['composition']['cash']}, seed {told['composition']['seed']}")
-    click.echo(f"  {told['events']} events, {', '.join(f'{n} {kind}s' for kind, n in counts.items()) or 'no records'}")
+    kept = f", of which 1 to {told['kept_after']} are not kept any more" if told["kept_after"] else ""
+    click.echo(
+        f"  {told['events']} events{kept}, {', '.join(f'{n} {kind}s' for kind, n in counts.items()) or 'no records'}"
+    )
     for quarantine in told["quarantined"]:
         click.echo(f"  in quarantine since event {quarantine['seq']}: {quarantine['part']}: {quarantine['problem']}")
     click.echo(f"  file {path}")
@@ -182,6 +196,7 @@ def verify(*, name: str, as_json: bool) -> int:
                 "checksums": found is not None,
                 "events": found.last if found else None,
                 "without_checksums": found.since if found else None,
+                "kept_after": found.beginning if found else None,
                 "damages": [damage._asdict() for damage in found.damages] if found else [],
             }
         )
@@ -199,7 +214,8 @@ def _tell_verified(path: Path, found: "Verified") -> None:
         click.echo(f"put a backup back, or keep what is whole with `intuition sessions repair {path}`", err=True)
         return
     earlier = f"; events 1 to {found.since} are from before there were checksums" if found.since else ""
-    click.echo(f"{path}: all {found.last} events are what was written{earlier}")
+    dropped = f"; events 1 to {found.beginning} are not kept any more" if found.beginning else ""
+    click.echo(f"{path}: all {found.last - found.beginning} events are what was written{earlier}{dropped}")
 
 
 @sessions.command()
@@ -225,7 +241,7 @@ def repair(*, name: str) -> None:
         result = repaired(path, made)
         away = put_away(path, f"{path.stem}.damaged-{stamp}")
         put_away(made, path.stem)
-    click.echo(f"{path} holds events 1 to {result.last} now; the damaged file is {away}", err=True)
+    click.echo(f"{path} holds events {result.beginning + 1} to {result.last} now; the damaged file is {away}", err=True)
     if result.lost:
         click.echo(
             f"{result.lost} later events are not in it, though they were acknowledged: have them sent again, and see "
@@ -234,6 +250,25 @@ def repair(*, name: str) -> None:
         )
     for table in result.left_out:
         click.echo(f"of its table `{table}` what could be read was kept; some of it may be missing", err=True)
+
+
+@sessions.command()
+@click.argument("name")
+@click.argument("client")
+def forget(*, name: str, client: str) -> None:
+    """Forget a client that is gone for good, so that nothing is kept for it any more.
+
+    What it was given and has not confirmed is not given again, and what it has sent and not settled is not known again
+    by its delivery. End the session first.
+    """
+    from intuition_core.session.archive import find_session, held
+
+    path = find_session(name)
+    with held(path), _open(path, read_only=False) as journal:
+        if client not in journal.clients():
+            raise NoSuchClient(name, client, sorted(journal.clients()))
+        journal.forget(client)
+    click.echo(f"client {client} is forgotten; one of that name begins anew", err=True)
 
 
 @sessions.command()
@@ -338,6 +373,7 @@ def _summary(path: Path) -> dict[str, Any]:
             "session": meta["session"],
             "begun": meta["begun"],
             "events": journal.last_seq,
+            "kept_after": journal.beginning,
             "bytes": path.stat().st_size,
             "file": str(path),
         }
@@ -354,7 +390,7 @@ def _day(ts: int) -> str:
 
 
 def _rows(journal: "Journal", *, events: bool) -> Iterator[dict[str, Any]]:
-    seq = 0
+    seq = journal.beginning
     for taken, records in journal.batches():
         if not events:
             yield from records

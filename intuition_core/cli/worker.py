@@ -154,7 +154,7 @@ def _open_server(
             name=service.session.name,
             key=rpc.key,
             clients=rpc.clients,
-            chore=None if service.clock is None else service.clock.tell,
+            chore=service.chores.do,
         )
     )
     service.session.make_room_for(server.urgent)

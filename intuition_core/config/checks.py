@@ -20,6 +20,7 @@ from intuition_core.data import DEFAULT_CHANNEL, check_channel
 from intuition_core.errors import BadData, did_you_mean
 from intuition_core.params.durations import UNITS, read_duration
 from intuition_core.params.typed import complaint, shape_at, shown
+from intuition_core.session.keeping import Keep
 from intuition_core.trading.timers import BadTimer, read_timer
 
 
@@ -97,6 +98,7 @@ def unfit_values(values: Configuration, *, recorded: bool = False) -> Iterator[t
     yield from _hooks(values)
     yield from _costs(values)
     yield from _lengths(values)
+    yield from _retention(values)
     yield from _timers(values)
     yield from _broker(values)
     if not recorded:
@@ -243,6 +245,18 @@ def _broker(values: Configuration) -> Iterator[tuple[str, str]]:
         yield "fill", "a venue fills orders after their decision; choose `next`"
     if values.margin is not None:
         yield "margin", "nothing is sold short at a venue; leave the table out"
+
+
+def _retention(values: Configuration) -> Iterator[tuple[str, str]]:
+    """Find what cannot be kept of a journal."""
+    table = values.journal
+    try:
+        keep = Keep.read(table.keep)
+    except BadData as error:
+        yield "journal.keep", error.problem
+        return
+    if table.archive is not None and keep is None:
+        yield "journal.archive", "nothing is dropped that could be archived; give `keep` in [journal], such as 30d"
 
 
 def _timers(values: Configuration) -> Iterator[tuple[str, str]]:

@@ -250,12 +250,16 @@ class JournalTable(Table, frozen=True, kw_only=True):
     as well, for a few milliseconds a batch). ``enabled = false`` keeps the session in memory alone. ``delay`` is the
     least time between two commits of a connector's batches, such as ``"50ms"``: what comes meanwhile is committed
     together, which writes less to the disk, and is answered that much later. At most ``"1s"``; commands do not wait.
+    ``keep`` is how much of the session is kept: ``"30d"`` since the commit, ``"10GB"``, or ``"all"``; older segments
+    are dropped, and written to the folder ``archive`` before where there is one.
     """
 
     path: str | None = None
     durability: Durability = "process"
     enabled: bool = True
     delay: str = "0s"
+    keep: str = "all"
+    archive: str | None = None
 
 
 class WorkerTable(Table, frozen=True, kw_only=True):

@@ -22,18 +22,24 @@ from intuition_core.trading.composition import Composition, difference
 from intuition_core.trading.digest import Digest
 from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.records import Record
+from intuition_core.trading.timers import TIMER
 
 
 class NotAtBoundary(IntuitionError):
     """A variant that cannot begin where another version of a part of the session was taken up."""
 
-    def __init__(self, name: str, boundary: int, key: str) -> None:
+    def __init__(self, name: str, boundary: int, key: str, *, dropped: bool = False) -> None:
         self.name = name
         self.boundary = boundary
         self.key = key
+        why = (
+            f"events up to {boundary} are not kept any more"
+            if dropped
+            else f"another version of a part was taken up after event {boundary}"
+        )
         super().__init__(
-            f"{name}: another version of a part was taken up after event {boundary}, and comparisons begin there, with "
-            f"the account as it was: its `{key}` cannot be another; vary algorithms, portfolios and their parameters"
+            f"{name}: {why}, and comparisons begin there, with the account as it was: its `{key}` cannot be another; "
+            "vary algorithms, portfolios and their parameters"
         )
 
 
@@ -52,9 +58,9 @@ class VersionChanged(IntuitionError):
 class Follower:
     """A run that takes the events of a session's journal and keeps the course of its own account, in memory.
 
-    After an upgrade of the session, events before the boundary are never run again: the follower begins at the
-    boundary, with the session's account, open orders and state of parts. Parts of its own take their places there and
-    begin anew, as after a swap.
+    After an upgrade of the session, events before the boundary are never run again, and those that were dropped cannot
+    be: the follower begins after them, with the session's account, open orders and state of parts. Parts of its own
+    take their places there and begin anew, as after a swap.
 
     Attributes:
         name: the name in messages and as title of the history.
@@ -88,6 +94,7 @@ class Follower:
         self._original = session is None
         self._places = places(composition, session or composition)
         self._begun = 0
+        self._why = ""
         self._open(composition)
         self._event: Data = {}
         self._digest = Digest(run)
@@ -124,12 +131,13 @@ class Follower:
             ReplayDiffers: the session's own parts decide otherwise than its journal says.
             NotAtBoundary: it differs in more than parts from a session that has to be begun with in its midst.
             VersionChanged: the session has gone on with another version of a part meanwhile.
-            BehindBoundary: the session's state at the boundary cannot be taken up.
+            BehindBoundary, SegmentUnreadable: the session's state there cannot be taken up.
+            BeforeBeginning: the follower has fallen behind what the session keeps.
         """
-        if (boundary := journal.boundary) > self._begun:
-            if self.seq:
-                raise VersionChanged(self.name, boundary)
-            self._begin_at(boundary, journal)
+        if not self.seq and journal.start:
+            self._begin_at(journal.start, journal)
+        elif (boundary := journal.boundary) > self._begun:
+            raise VersionChanged(self.name, boundary)
         engine = self._engine
         try:
             with self._monitor.watching(engine):
@@ -152,7 +160,7 @@ class Follower:
         return History(
             title=self.name,
             composition=engine.composition.to_json(),
-            source=source if not self._begun else f"{source} from event {self._begun + 1} on, with another version",
+            source=source if not self._begun else f"{source} from event {self._begun + 1} on{self._why}",
             events=engine.seq - self._begun,
             first_ts=self._first_ts,
             last_ts=self._last_ts,
@@ -169,13 +177,14 @@ class Follower:
         )
 
     def _begin_at(self, boundary: int, journal: Journal) -> None:
-        """Begin with the session's state at the boundary of an upgrade."""
+        """Begin with the session's state at the boundary of an upgrade, or where its events are kept from."""
         session, own = self._session or self._composition, self._composition
         terms = msgspec.structs.replace(own, sleeves=session.sleeves)
         if (key := difference(session.to_json(), terms.to_json())) is not None:
-            raise NotAtBoundary(self.name, boundary, key)
+            raise NotAtBoundary(self.name, boundary, key, dropped=boundary > journal.boundary)
         self._open(session)
         engine = self._engine
+        self._why = ", with another version" if boundary == journal.boundary else ""
         self._begun = restored(engine, journal, wanted=False)
         for (kind, name), before, part in zip(session.places, session.parts, own.parts, strict=True):
             if (kind, name) in self._places.own:
@@ -185,10 +194,12 @@ class Follower:
         self._places = Places({}, self._places.own)
         ledger = engine.ledger
         self._deposits, self._worth = ledger.deposits, ledger.equity
-        events, _ = next(journal.batches(boundary - 1))
+        event: Data = {"channel": TIMER, "ts": engine.now}  # the latest one is not kept any more
+        if boundary > journal.beginning:
+            ((event, *_), _) = next(journal.batches(boundary - 1))
         # The account is seen once at its present equity, so that the course does not begin with its cash alone.
-        self._curve.turn(events[0]["ts"])
-        self._curve.settle(events[0])
+        self._curve.turn(event["ts"])
+        self._curve.settle(event)
         self._curve.finish()
         self._curve.slices, self._curve.days = [], []
 

@@ -16,6 +16,7 @@ from intuition_core.plugins.files import is_file
 from intuition_core.rpc.server import Method
 from intuition_core.serving.accounts import AccountChanges
 from intuition_core.serving.arguments import BadCall, Options, client_name, count, epoch_number, place, place_after
+from intuition_core.serving.chores import Chores
 from intuition_core.serving.clock import TimerClock
 from intuition_core.serving.commands import check_upgrade, check_use, newer_plugin
 from intuition_core.serving.initializing import overlaid
@@ -68,6 +69,7 @@ class Service:
         session: the session.
         recovery: how it came back.
         journal: its journal; None for a session in memory.
+        chores: what is to be done between the calls, on the thread that runs queued ones.
         clock: tells the timers that fall due by the wall clock; None where only events tell them.
         restarting: whether the process ends so that another one goes on.
 
@@ -119,6 +121,8 @@ class Service:
             stack.pop_all()
         self._venue = VenueMethods(self.session)
         self.clock = TimerClock(self.session) if self._opening.by_the_clock else None
+        timers = () if self.clock is None else (self.clock.tell,)
+        self.chores = Chores((*timers, self.session.tidy))
 
     def hand_over(self) -> None:
         """Write a snapshot when the session closes, from which the next worker goes on with the changed files."""

@@ -72,10 +72,10 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Known(NamedTuple):
-    """An item that was taken before: the digest of its content, and its records."""
+    """An item that was taken before: the digest of its content, and its records; None where its events were dropped."""
 
     content: bytes
-    records: list[Record]
+    records: list[Record] | None
 
 
 def encoded(content: Sequence[Mapping[str, Any]] | bytes) -> bytes:

@@ -7,7 +7,7 @@ import msgspec
 
 from intuition_core.data import Event
 from intuition_core.session.batch import Batch, Delivery, Identity, Known, encoded, first_of
-from intuition_core.session.errors import IdReused
+from intuition_core.session.errors import IdReused, IdTooOld
 from intuition_core.session.identity import OF_THE_DELIVERY
 from intuition_core.session.judging import decision_after, part_name, step_by
 from intuition_core.supervision.crashes import FailureDecision, WorkerCrash
@@ -127,8 +127,7 @@ class BatchRun:
             if item.identity is not None:
                 known = self._plan.known.get(item.identity) or self._fresh.get(item.identity)
             if known is not None:
-                same = known.content == item.content
-                self.replies.append(known.records if same else IdReused(item.identity or ""))
+                self.replies.append(_answer(item, known))
             elif engine.halted is not None:
                 break
             else:
@@ -215,6 +214,14 @@ class BatchRun:
         same = {n: crash for n, crash in alike.items() if _stands_for(event, crash.event)}
         self.settled += alike.keys() - same.keys()  # a moment that was skipped never comes again
         return same
+
+
+def _answer(item: Item, known: Known) -> list[Record] | IdReused:
+    """Return the records of an item that was taken before, or why there are none."""
+    identity = item.identity or ""
+    if known.records is None:
+        return IdTooOld(identity)
+    return known.records if known.content == item.content else IdReused(identity)
 
 
 def _content(event: Mapping[str, Any]) -> bytes:

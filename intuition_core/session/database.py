@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from intuition_core.session.batch import decoded
+from intuition_core.session.beginning import Beginning, read_beginning
 from intuition_core.session.errors import BadJournal, JournalDamaged, JournalFailed, JournalGone
 from intuition_core.session.head import Head, Place, head_of
 from intuition_core.session.integrity import Seal, mark
@@ -41,6 +42,8 @@ _SURROUNDINGS: Final = frozenset(
 )
 """Errors of SQLite that say nothing of the file's content."""
 
+_PAGES: Final = ("freelist_count", "page_count", "auto_vacuum")
+
 _OF_THE_CONTENT: Final = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
 """Refusals of what is to be written: to try again is in vain, whatever becomes of the disk."""
 
@@ -53,6 +56,7 @@ class Database:
         synchronous: SQLite's setting of that name, for what a commit survives.
         in_memory: whether the path names a database in memory.
         read_only: open an existing file without writing.
+        shrinking: make the file so that it can become smaller while it is written.
 
     Attributes:
         path: the file.
@@ -67,7 +71,9 @@ class Database:
         JournalFailed: the file cannot be opened or created.
     """
 
-    def __init__(self, path: str, *, synchronous: str, in_memory: bool, read_only: bool) -> None:
+    def __init__(
+        self, path: str, *, synchronous: str, in_memory: bool, read_only: bool, shrinking: bool = False
+    ) -> None:
         self.path = path
         self.sealer: Sealer | None = None
         self.seal: Seal | None = None
@@ -88,12 +94,14 @@ class Database:
                 stack.enter_context(closing(self.connection))
                 self.connection.isolation_level = None
                 if not read_only:
-                    self._prepare(synchronous, in_memory=in_memory)
+                    self._prepare(synchronous, in_memory=in_memory, shrinking=shrinking)
                 self._check_format()
                 if read_only:
                     self._verify(place)
                 elif not in_memory:
                     add_checksums(self.connection)
+                    if shrinking:
+                        self._make_shrink()
                     self.has_marks = True
                     self.sealer = Sealer(path, self.connection, head, place)
                     self.seal = self.sealer.seal
@@ -136,10 +144,12 @@ class Database:
                 Path(self.path).chmod(0o600)
         return sqlite3.connect(self.path, check_same_thread=False)  # one thread at a time writes
 
-    def _prepare(self, synchronous: str, *, in_memory: bool) -> None:
+    def _prepare(self, synchronous: str, *, in_memory: bool, shrinking: bool) -> None:
         db = self.connection
         if is_empty(db) and not in_memory:
             db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+            if shrinking:
+                db.execute("PRAGMA auto_vacuum = INCREMENTAL")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute(f"PRAGMA wal_autocheckpoint = {_LOG_BYTES // PAGE_BYTES}")
         db.execute(f"PRAGMA synchronous = {synchronous}")
@@ -151,6 +161,16 @@ class Database:
         if written not in [str(number) for number in READ]:
             raise BadJournal(self.path, f"its format is {written}; this version reads {' and '.join(map(str, READ))}")
         self.has_marks = written != "1"
+
+    def _make_shrink(self) -> None:
+        """Write a file that was begun without `keep` anew once more than half of it is free."""
+        db = self.connection
+        free, pages, can = (db.execute(f"PRAGMA {each}").fetchone()[0] for each in _PAGES)
+        if not can and 2 * free > pages:
+            _log.info("%s: the file is made smaller, once", self.path)
+            db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            db.execute("VACUUM")
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _verify_beforehand(self, place: Place | None) -> None:
         """Check the end of an existing file; to open it for writing would bring what is left of a log into it."""
@@ -243,6 +263,22 @@ class Database:
     def batch_columns(self) -> str:
         """The columns of a batch with its mark, as `checked` takes them."""
         return f"{BATCH}, {'mark' if self.has_marks else 'NULL'}"
+
+    @property
+    def id_columns(self) -> str:
+        """The columns of an id with its mark."""
+        return f"identity, content, first, last, batch, {'mark' if self.has_marks else 'NULL'}"
+
+    def beginning(self) -> Beginning:
+        """Return where the events begin.
+
+        Raises:
+            BadJournal: the file cannot be read.
+        """
+        try:
+            return read_beginning(self.connection)
+        except _ERRORS as error:
+            raise self._unreadable(error) from error
 
     def checked(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return a row of ``batch_columns``, checked.

@@ -91,6 +91,42 @@ class IdReused(IntuitionError):
         super().__init__(f"the id {identity} was given to other content before; nothing was run")
 
 
+class IdTooOld(IdReused):
+    """An id came again after the events that it came with were dropped, as `keep` in ``[journal]`` asks for."""
+
+    def __init__(self, identity: str) -> None:
+        super().__init__(identity)
+        IntuitionError.__init__(
+            self,
+            f"the id {identity} was taken before, and its events are not kept any more ([journal] keep); nothing was "
+            "run, and what came of it then cannot be told",
+        )
+
+
+class BeforeBeginning(IntuitionError):
+    """Events were asked for that a journal does not hold any more, as `keep` in ``[journal]`` asks for."""
+
+    def __init__(self, seq: int, beginning: int) -> None:
+        self.seq = seq
+        self.beginning = beginning
+        super().__init__(
+            f"events 1 to {beginning} are not kept any more ([journal] keep), and what follows event {seq} was asked "
+            f"for; ask for what follows event {beginning}, and see the archived segments for the rest"
+        )
+
+
+class SegmentUnreadable(IntuitionError):
+    """The snapshot with which a journal begins cannot be taken up, and the events before it are not kept any more."""
+
+    def __init__(self, seq: int) -> None:
+        self.seq = seq
+        super().__init__(
+            f"the snapshot at event {seq}, with which the journal begins, cannot be read by this version or by these "
+            "parts, and events before it are not kept any more ([journal] keep); go on with the version that wrote "
+            "it, or begin another session with --session NAME"
+        )
+
+
 class ReplayDiffers(IntuitionError):
     """An event of a journal, run again, causes another record than the journal holds.
 

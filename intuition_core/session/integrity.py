@@ -17,7 +17,8 @@ START: Final = bytes(LINK_BYTES)
 
 TABLES: Final = {
     "meta": ("key", "value"),
-    "identities": ("identity", "content", "first", "last", "batch"),
+    "identities": ("identity", "content", "first", "last", "batch", "mark"),
+    "former": ("bucket", "digests", "mark"),
     "deliveries": ("n", "client", "key", "own", "packet", "topic", "hash"),
     "clients": ("client", "epoch", "published"),
     "snapshots": ("seq", "mark", "chain"),

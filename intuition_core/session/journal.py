@@ -5,7 +5,8 @@ are a few thousand rows. Identities of items and deliveries have rows of their o
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
 from types import TracebackType
@@ -14,20 +15,22 @@ from typing import Any, Final, Literal, Self, TypeAlias
 import msgspec
 
 from intuition_core.data import Event
-from intuition_core.session.batch import Batch, Delivery, Known, encoded
+from intuition_core.session.batch import Batch, Delivery, encoded
 from intuition_core.session.database import Database
 from intuition_core.session.errors import BadJournal, JournalDamaged
 from intuition_core.session.failure_log import FailureLog
+from intuition_core.session.ids import Ids
 from intuition_core.session.integrity import START, link, mark
+from intuition_core.session.keeping import Keep
 from intuition_core.session.record_reader import RecordReader, controls_key
+from intuition_core.session.retention import Retention, ends_of_segments
+from intuition_core.session.segments import KEY as ARCHIVED
 from intuition_core.session.verification import BackgroundVerification
 from intuition_core.trading.records import Record
 
 MEMORY: Final = ":memory:"
 _KEPT_IN_MEMORY: Final = 100_000
 """Events of a journal in memory; on disk all are kept."""
-_MOST_VALUES: Final = 500
-"""Values of one query; older SQLite takes 999."""
 
 Durability: TypeAlias = Literal["process", "power"]
 """What a commit survives: the end of the process, however it ends; or a loss of the machine's power as well."""
@@ -43,31 +46,56 @@ class Journal:
             latest 100,000 events.
         durability: what a commit survives.
         read_only: read an existing file, write nothing.
+        keep: what is kept of it, of a file that is written; None for all.
+        archive: the folder for segments before they are dropped; None to drop them without.
+        now: the time in nanoseconds UTC, by which the age of a commit goes.
 
     Attributes:
         path: the file, or `MEMORY`.
         durability: what a commit survives.
         failures: crashes and decisions about parts.
+        ids: the ids of items, by which they are known again.
         records: the committed records.
+        retention: drops what is not to be kept; None where all is.
 
     Raises:
         BadJournal: the file exists and is no journal, or has another format.
         JournalFailed: the file cannot be created.
     """
 
-    def __init__(self, path: Path | str, *, durability: Durability = "process", read_only: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        durability: Durability = "process",
+        read_only: bool = False,
+        keep: Keep | None = None,
+        archive: Path | None = None,
+        now: Callable[[], int] = time.time_ns,
+    ) -> None:
         self.path = str(path)
         self.durability = durability
         self._database = database = Database(
-            self.path, synchronous=_SYNCHRONOUS[durability], in_memory=self.path == MEMORY, read_only=read_only
+            self.path,
+            synchronous=_SYNCHRONOUS[durability],
+            in_memory=self.path == MEMORY,
+            read_only=read_only,
+            shrinking=keep is not None,
         )
         self.failures = FailureLog(database)
+        self.ids = Ids(database)
         self.records = RecordReader(database)
         self._verification: BackgroundVerification | None = None
         with ExitStack() as stack:
             stack.enter_context(closing(database))
             if read_only and "session" not in self.meta():
                 raise BadJournal(self.path, "no session was begun in it; `intuition serve` ended before it could")
+            self.retention: Retention | None = None
+            if not read_only and self.path != MEMORY:
+                if ARCHIVED in self.meta():
+                    raise BadJournal(self.path, "an archived segment of a session, which can only be read")
+                if keep is not None:
+                    self.retention = Retention(database, self.ids, self.records, keep=keep, archive=archive, now=now)
             stack.pop_all()
 
     def __enter__(self) -> Self:
@@ -94,6 +122,7 @@ class Journal:
         """Verify on a thread what opening has not; once damage is found, nothing is written any more."""
         if self.path != MEMORY:
             self._verification = BackgroundVerification(self._database)
+            self.ids.wait_for_order = self._verification.wait_for_order
 
     # -- the session as a whole
 
@@ -120,7 +149,17 @@ class Journal:
         """The number of the last event, 0 before the first."""
         for (last,) in self._database.rows("SELECT last FROM batches ORDER BY first DESC LIMIT 1"):
             return int(last)
-        return 0
+        return self.beginning
+
+    @property
+    def beginning(self) -> int:
+        """The last event before those that are held; 0 where all are."""
+        return self._database.beginning().seq
+
+    @property
+    def start(self) -> int:
+        """The event at whose snapshot a run of all that may be run begins; 0 where that is the first event."""
+        return max(self.boundary, self.beginning)
 
     @property
     def boundary(self) -> int:
@@ -136,6 +175,14 @@ class Journal:
         Raises:
             JournalFailed: nothing was written; the same batch can be committed again.
         """
+        try:
+            self._write(batch)
+        except BaseException:
+            if self.retention is not None:
+                self.retention.reload()
+            raise
+
+    def _write(self, batch: Batch) -> None:
         db = self._db
         with self._database.transaction():
             if batch.last >= batch.first:
@@ -153,12 +200,18 @@ class Journal:
                 db.execute("INSERT OR REPLACE INTO meta VALUES ('boundary', ?)", (str(batch.last),))
             if batch.snapshot is not None:
                 self._write_snapshot(batch.last, batch.snapshot)
-                db.execute(
-                    "DELETE FROM snapshots WHERE seq NOT IN (SELECT seq FROM snapshots ORDER BY seq DESC LIMIT 2) "
-                    "AND seq <> coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'boundary'), 0)"
-                )
+                if self.retention is not None:
+                    self.retention.close_segment(batch.last)
+                self._delete_snapshots()
             if self.path == MEMORY:
                 self._prune(batch)
+
+    def _delete_snapshots(self) -> None:
+        """Delete all snapshots but the latest two, and those with which something begins."""
+        kept = [self.boundary, self.beginning, *ends_of_segments(self._db)]
+        marks = ",".join("?" * len(kept))
+        others = "seq NOT IN (SELECT seq FROM snapshots ORDER BY seq DESC LIMIT 2)"
+        self._db.execute(f"DELETE FROM snapshots WHERE {others} AND seq NOT IN ({marks})", kept)  # noqa: S608  # only marks
 
     def _write_events(self, batch: Batch) -> None:
         row = (batch.first, batch.last, batch.client, encoded(batch.events), encoded(batch.records))
@@ -169,10 +222,7 @@ class Journal:
         self._db.execute("INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, own, chain))
 
     def _write_items(self, batch: Batch) -> None:
-        self._db.executemany(
-            "INSERT INTO identities VALUES (?, ?, ?, ?, ?)",
-            [(*identity, batch.first) for identity in batch.identities],
-        )
+        self.ids.add(batch.identities, batch.first)
         ours = {identity.identity for identity in batch.identities}
         self._db.executemany(
             "INSERT OR IGNORE INTO deliveries (n, client, key, own, packet, topic, hash) VALUES (?,?,?,?,?,?,?)",
@@ -196,7 +246,7 @@ class Journal:
     def batches(self, after: int = 0) -> Iterator[tuple[list[Event], list[Record]]]:
         """Yield the events after a sequence number, and their records, batch by batch, in order.
 
-        Each batch is checked, and that none is missing before it.
+        Each batch is checked, and that none is missing before it. Events that were dropped are left out.
 
         Raises:
             JournalDamaged: they are not what was written.
@@ -205,59 +255,31 @@ class Journal:
         query = f"SELECT {database.batch_columns}, {database.chain_column} FROM batches WHERE last > ? ORDER BY first"  # noqa: S608  # our own names
         expected: tuple[int, bytes] | None = None
         end = database.end
-        for *row, chain in database.rows(query, after):
+        for *row, chain in database.rows(query, max(after, self.beginning)):
             first, last, _, events, records, own = database.checked(tuple(row))
             if expected is None:
                 expected = self._link_before(first)
-            if own is not None and (first, chain) != (expected[0], link(expected[1], own)):
+            if own is not None and expected is not None and (first, chain) != (expected[0], link(expected[1], own)):
                 raise JournalDamaged(self.path, f"events before event {first} are missing")
             expected = last + 1, chain or START
             yield (
                 database.decoded(events)[max(0, after + 1 - first) :],
                 [record for record in database.decoded(records) if record["seq"] > after],
             )
-        if end > (after if expected is None else expected[0] - 1):
+        if end > (max(after, self.beginning) if expected is None else expected[0] - 1):
             raise JournalDamaged(self.path, f"events up to event {end} are missing")
 
-    def _link_before(self, first: int) -> tuple[int, bytes]:
-        """Return the event that the batch of an event is to begin with, and the link of the batch before."""
+    def _link_before(self, first: int) -> tuple[int, bytes] | None:
+        """Return the event that a batch is to begin with, and the link of the batch before.
+
+        None where nobody knows any more, as that batch was dropped since this one was read.
+        """
         chain = self._database.chain_column
         before = f"SELECT last + 1, {chain} FROM batches WHERE first < ? ORDER BY first DESC LIMIT 1"  # noqa: S608  # the same
         for following, chain in self._database.rows(before, first):
             return following, chain or START
-        return first, START
-
-    def find(self, identities: Iterable[str]) -> dict[str, Known]:
-        """Return those of the items that were taken before, each with its content and its records."""
-        wanted = list(dict.fromkeys(identities))
-        known: dict[str, Known] = {}
-        batches: dict[int, list[Record]] = {}
-        for start in range(0, len(wanted), _MOST_VALUES):
-            part = wanted[start : start + _MOST_VALUES]
-            marks = ",".join("?" * len(part))
-            query = f"SELECT identity, content, first, last, batch FROM identities WHERE identity IN ({marks})"  # noqa: S608  # only marks
-            for identity, content, first, last, batch in list(self._database.rows(query, *part)):
-                if batch not in batches:
-                    batches[batch] = self._records_of(batch)
-                records = [record for record in batches[batch] if first <= record["seq"] <= last]
-                known[identity] = Known(content, records)
-        return known
-
-    def _records_of(self, first: int) -> list[Record]:
-        database = self._database
-        for row in database.rows(f"SELECT {database.batch_columns} FROM batches WHERE first = ?", first):  # noqa: S608  # our own names
-            return database.decoded(database.checked(row)[4])
-        raise JournalDamaged(self.path, f"the batch of event {first} is missing")
-
-    def events_of(self, identity: str) -> list[Event]:
-        """Return the events of an item that was taken before."""
-        database = self._database
-        place = database.rows("SELECT first, last, batch FROM identities WHERE identity = ?", identity)
-        for first, last, batch in place:
-            for row in database.rows(f"SELECT {database.batch_columns} FROM batches WHERE first = ?", batch):  # noqa: S608  # the same
-                events: list[Event] = database.decoded(database.checked(row)[3])
-                return events[first - batch : last - batch + 1]
-        return []
+        beginning = self._database.beginning()
+        return None if beginning.seq >= first else (beginning.seq + 1, beginning.chain)
 
     # -- snapshots
 
@@ -319,6 +341,16 @@ class Journal:
                 (client, before),
             )
             return self._db.execute("SELECT epoch FROM clients WHERE client = ?", (client,)).fetchone()[0]  # type: ignore[no-any-return]  # the same
+
+    def forget(self, client: str) -> None:
+        """Delete a client, with its deliveries that are not settled.
+
+        Raises:
+            JournalFailed: it cannot be written.
+        """
+        with self._database.transaction():
+            self._db.execute("DELETE FROM deliveries WHERE client = ?", (client,))
+            self._db.execute("DELETE FROM clients WHERE client = ?", (client,))
 
     def window(self, client: str) -> list[Delivery]:
         """Return a client's deliveries that are not settled, oldest first."""

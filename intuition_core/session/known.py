@@ -29,7 +29,7 @@ def find_known(
 
 def _find(journal: Journal, items: Sequence[Item]) -> dict[str, Known]:
     """Return those of the items that were taken before, by their identity, each with its content and its records."""
-    found = journal.find(
+    found = journal.ids.find(
         identity for item in items if item.identity is not None for identity in (item.identity, *item.former)
     )
     if not found:
@@ -42,7 +42,7 @@ def _find(journal: Journal, items: Sequence[Item]) -> dict[str, Known]:
         if kept_as is None:
             continue
         before = known.setdefault(item.identity, found[kept_as])
-        if before.content != item.content and item.identity.startswith(("id:", "ids:")):
+        if before.records is not None and before.content != item.content and item.identity.startswith(("id:", "ids:")):
             # Older versions digested a payload in the form in which it came: hold its events against these.
-            known[item.identity] = before._replace(content=content_of(journal.events_of(kept_as)))
+            known[item.identity] = before._replace(content=content_of(journal.ids.events_of(kept_as)))
     return known

@@ -6,7 +6,10 @@ from typing import Any, Final
 import msgspec
 
 from intuition_core.session.batch import CLOCK, encoded
+from intuition_core.session.beginning import KEY as BEGINNING
+from intuition_core.session.beginning import Beginning
 from intuition_core.session.database import Database
+from intuition_core.session.errors import BeforeBeginning
 from intuition_core.trading.records import Record, record_key
 
 _STRETCH: Final = 1_000
@@ -22,6 +25,11 @@ _AFTER_CONTROLS: Final = "controls;"
 def controls_key(first: int) -> str:
     """Return the key under which the control events of a batch are noted; keys sort as numbers do."""
     return f"controls:{first:020}"
+
+
+def kept_controls_key(seq: int) -> str:
+    """Return the key under which the records of a control event are kept once its batch was dropped."""
+    return f"controls-kept:{seq:020}"
 
 
 class RecordReader:
@@ -46,12 +54,18 @@ class RecordReader:
 
         With other ``types``, records of these instead.
 
-        Any thread may read. Nothing is held between two steps, so that a reader may take its time.
+        After (0, n) they begin with the first event that is held. Any thread may read. Nothing is held between two
+        steps, so that a reader may take its time.
 
         Raises:
+            BeforeBeginning: events after that place are not held any more.
             BadJournal: the file cannot be read.
         """
         read, columns = self._database.read, self._database.batch_columns
+        for (kept,) in read("SELECT value FROM meta WHERE key = ?", BEGINNING):
+            beginning = msgspec.json.decode(kept, type=Beginning).seq
+            if 0 < after[0] < beginning:
+                raise BeforeBeginning(after[0], beginning)
         ((start, end),) = read(
             "SELECT coalesce((SELECT max(first) FROM batches WHERE first <= ?), (SELECT min(first) FROM batches)), "
             "(SELECT max(first) FROM batches)",
@@ -83,12 +97,14 @@ class RecordReader:
         """
         found: list[Record] = []
         controls = {seq: first for first, seq in self.control_events(after[0])}
+        columns = self._database.batch_columns
         rows = self._database.rows(
-            f"SELECT {self._database.batch_columns} FROM batches WHERE (client IN (?, ?) AND last >= ?) "  # noqa: S608  # our own names
+            f"SELECT {columns} FROM batches WHERE (client IN (?, ?) AND last >= ? AND records <> ?) "  # noqa: S608  # our own names
             "OR first IN (SELECT value FROM json_each(?)) ORDER BY first",
             client,
             CLOCK,
             after[0],
+            encoded(()),
             msgspec.json.encode(list(controls.values())).decode(),
         )
         for row in rows:
@@ -136,8 +152,12 @@ class RecordReader:
             BadJournal: the file cannot be read.
         """
         for first, seq in events:
-            for row in self._database.read(self._batch_at, first):
+            found = self._database.read(self._batch_at, first)
+            for row in found:
                 yield from (record for record in self._records(row) if record["seq"] == seq)
+            if not found:
+                for (kept,) in self._database.read("SELECT value FROM meta WHERE key = ?", kept_controls_key(seq)):
+                    yield from self._database.decoded(bytes.fromhex(kept))
 
     def told_by_clock(self, after: tuple[int, int]) -> Iterator[Record]:
         """Yield the records after a (seq, n) of timers that fell due by the wall clock, oldest first.

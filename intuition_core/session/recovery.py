@@ -8,7 +8,13 @@ from typing import Any, NamedTuple
 import msgspec
 
 from intuition_core.account.market import BEGINNING
-from intuition_core.session.errors import BehindBoundary, ReplayDiffers, SnapshotDiffers
+from intuition_core.session.errors import (
+    BeforeBeginning,
+    BehindBoundary,
+    ReplayDiffers,
+    SegmentUnreadable,
+    SnapshotDiffers,
+)
 from intuition_core.session.journal import Journal
 from intuition_core.session.judging import part_name, step_by
 from intuition_core.supervision.crashes import Release
@@ -41,13 +47,16 @@ def restored(engine: TradingEngine, journal: Journal, *, wanted: bool = True) ->
 
     Raises:
         BehindBoundary: no snapshot is left after which all events may be run again.
+        SegmentUnreadable: the same, as the events before were dropped.
     """
-    boundary = journal.boundary
+    start = journal.start
     for seq, state in journal.snapshots():
-        if (wanted or seq == boundary) and seq >= boundary and engine.restore(state):
+        if (wanted or seq == start) and seq >= start and engine.restore(state):
             return seq
-    if boundary:
-        raise BehindBoundary(boundary)
+    if start > journal.boundary:
+        raise SegmentUnreadable(start)
+    if start:
+        raise BehindBoundary(start)
     return 0
 
 
@@ -69,8 +78,11 @@ def replayed_events(
         compare: compare the records with the journal's.
 
     Raises:
+        BeforeBeginning: events after ``after`` are not kept any more.
         ReplayDiffers: at the first record that is not the journal's, byte for byte; the text of an error is left out.
     """
+    if after < (beginning := journal.beginning):
+        raise BeforeBeginning(after, beginning)
     decisions = journal.failures.decisions()
     releases = journal.failures.releases()
     unseeded = journal.meta().get("seeded_after", sys.maxsize)

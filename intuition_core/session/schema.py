@@ -23,7 +23,7 @@ CREATE TABLE batches (
 CREATE INDEX batches_of_client ON batches (client, last) WHERE client IS NOT NULL;
 CREATE TABLE identities (
     identity TEXT PRIMARY KEY, content BLOB NOT NULL,
-    first INTEGER NOT NULL, last INTEGER NOT NULL, batch INTEGER NOT NULL
+    first INTEGER NOT NULL, last INTEGER NOT NULL, batch INTEGER NOT NULL, mark BLOB
 ) WITHOUT ROWID;
 CREATE TABLE deliveries (
     key TEXT PRIMARY KEY, n INTEGER NOT NULL, client TEXT NOT NULL, own INTEGER NOT NULL,
@@ -40,11 +40,15 @@ CREATE TABLE verdicts (
     quarantined INTEGER NOT NULL, problem TEXT NOT NULL, PRIMARY KEY (seq, part)
 ) WITHOUT ROWID;
 """
+_FORMER: Final = "CREATE TABLE former (bucket INTEGER PRIMARY KEY, digests BLOB NOT NULL, mark BLOB NOT NULL);"
 _SEAL: Final = "CREATE TABLE seal (n INTEGER PRIMARY KEY, content BLOB NOT NULL, mark BLOB NOT NULL);"
-_ADDED: Final = "".join(
-    f"ALTER TABLE {table} ADD COLUMN {column} BLOB;"
-    for table in ("batches", "snapshots")
-    for column in ("mark", "chain")
+_ADDED: Final = (
+    "".join(
+        f"ALTER TABLE {table} ADD COLUMN {column} BLOB;"
+        for table in ("batches", "snapshots")
+        for column in ("mark", "chain")
+    )
+    + "ALTER TABLE identities ADD COLUMN mark BLOB;"
 )
 
 
@@ -62,7 +66,7 @@ def create_missing(db: sqlite3.Connection, *, sealed: bool) -> None:
     """
     if is_empty(db):
         # In one transaction: a process that ends half-way would leave a file that nothing can open.
-        db.executescript(f"BEGIN; {_SCHEMA} {_SEAL}")
+        db.executescript(f"BEGIN; {_SCHEMA} {_FORMER} {_SEAL}")
         db.execute("INSERT INTO meta VALUES ('format', ?)", (str(FORMAT),))
         if sealed:
             _seal(db, since=0)
@@ -74,7 +78,7 @@ def add_checksums(db: sqlite3.Connection) -> None:
     row = db.execute("SELECT value FROM meta WHERE key = 'format'").fetchone()
     if row != ("1",):
         return
-    db.executescript(f"BEGIN IMMEDIATE; {_ADDED} {_SEAL}")
+    db.executescript(f"BEGIN IMMEDIATE; {_ADDED} {_FORMER} {_SEAL}")
     db.execute("UPDATE meta SET value = ? WHERE key = 'format'", (str(FORMAT),))
     latest = db.execute("SELECT last FROM batches ORDER BY first DESC LIMIT 1").fetchone()
     _seal(db, since=latest[0] if latest else 0)

@@ -1,6 +1,7 @@
 """The seal of a journal that is written: kept up to date within each transaction, and outside by the head."""
 
 import sqlite3
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -8,13 +9,18 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
+from intuition_core.session.beginning import read_beginning
 from intuition_core.session.errors import JournalDamaged, JournalFailed, JournalGone, JournalLost
 from intuition_core.session.head import Head, Place, head_of
 from intuition_core.session.integrity import TABLES, Seal, added, link, mark, unsealed
 from intuition_core.session.schema import sum_of
 
+FULL: Final = 60
+"""Former ids of a row, on average, at which another row is begun."""
 MOST_IDS: Final = 200_000
 """Ids that are verified before the first answer; more are verified in the background."""
+IDS: Final = ("identities", "former")
+"""The tables of ids, which may be large."""
 MOST_BYTES: Final = 2**25
 """Bytes of a file whose structure is verified before the first answer; that of a larger one in the background."""
 
@@ -76,7 +82,7 @@ def check_place(db: sqlite3.Connection, path: str, seal: Seal, place: Place | No
         same = seal.chain.hex() == place.chain
     else:
         query = "SELECT last, chain FROM batches WHERE first <= ? ORDER BY first DESC LIMIT 1"
-        last, chain = db.execute(query, (place.seq,)).fetchone() or (0, None)
+        last, chain = db.execute(query, (place.seq,)).fetchone() or _before_all(db)
         same = place.seq <= seal.since or (last == place.seq and chain is not None and chain.hex() == place.chain)
     if not same:
         raise JournalDamaged(path, f"event {place.seq} is not the one that was acknowledged")
@@ -88,9 +94,17 @@ def check_end(db: sqlite3.Connection, path: str, seal: Seal) -> None:
     Raises:
         JournalDamaged: it is another.
     """
-    last, chain = db.execute("SELECT last, chain FROM batches ORDER BY first DESC LIMIT 1").fetchone() or (0, None)
+    last, chain = db.execute("SELECT last, chain FROM batches ORDER BY first DESC LIMIT 1").fetchone() or _before_all(
+        db
+    )
     if last != seal.seq or (last > seal.since and chain != seal.chain):
         raise JournalDamaged(path, f"its last event is {last}, not {seal.seq} as it was written")
+
+
+def _before_all(db: sqlite3.Connection) -> tuple[int, bytes]:
+    """Return the last event before those that a journal holds, and its link."""
+    beginning = read_beginning(db)
+    return beginning.seq, beginning.chain
 
 
 def check_sums(db: sqlite3.Connection, path: str, seal: Seal, *, ids: bool) -> None:
@@ -100,13 +114,13 @@ def check_sums(db: sqlite3.Connection, path: str, seal: Seal, *, ids: bool) -> N
         db: the journal, within a transaction where somebody writes to it.
         path: its file.
         seal: its seal.
-        ids: whether to check the ids of items, however many there are.
+        ids: whether to check the ids of items, the former ones included, however many there are.
 
     Raises:
         JournalDamaged: a row is missing, or is another.
     """
     for table in TABLES:
-        if table == "identities" and not ids:
+        if table in IDS and not ids:
             continue
         if sum_of(db, table, since=seal.since) != tuple(seal.sums[table]):
             raise JournalDamaged(path, f"its table `{table}` is not what was written")
@@ -123,6 +137,18 @@ def check_structure(db: sqlite3.Connection, path: str) -> None:
             raise JournalDamaged(path, problem)
 
 
+def check_order(db: sqlite3.Connection, path: str) -> None:
+    """Check that the ids of items are in order, so that one that is there is found.
+
+    Raises:
+        JournalDamaged: they are not.
+    """
+    for table in IDS:
+        for (problem,) in db.execute(f"PRAGMA quick_check({table})"):
+            if problem != "ok":
+                raise JournalDamaged(path, f"its table `{table}` is not what was written: {problem}")
+
+
 class Sealer:
     """Keeps the seal of a journal within its transactions, and its head after them.
 
@@ -136,6 +162,7 @@ class Sealer:
         seal: what the last commit has left.
         damage: what was found to be damaged since; nothing is written any more then.
         ids_checked: whether the ids of items were few enough to be verified.
+        shrinking: whether pages may be given back to the file system.
         structure_checked: whether the file was small enough for its structure to be verified.
 
     Raises:
@@ -144,6 +171,9 @@ class Sealer:
 
     def __init__(self, path: str, db: sqlite3.Connection, head: Head, place: Place | None) -> None:
         self.path = path
+        self._db = db
+        self._least = sys.maxsize
+        self.shrinking = bool(db.execute("PRAGMA auto_vacuum").fetchone()[0])
         self.damage: str | None = None
         self.seal = seal = read_seal(db, path)
         check_place(db, path, seal, place)
@@ -153,7 +183,7 @@ class Sealer:
         self._sums = dict(seal.sums)
         self._chain, self._seq = seal.chain, seal.seq
         self._changed = False
-        self.ids_checked = seal.sums["identities"][0] <= MOST_IDS
+        self.ids_checked = seal.sums["identities"][0] + FULL * seal.sums["former"][0] <= MOST_IDS
         check_sums(db, path, seal, ids=self.ids_checked)
         self._status = Path(path).stat()
         self.structure_checked = self._status.st_size <= MOST_BYTES
@@ -212,7 +242,7 @@ class Sealer:
         was = self._status
         if (now.st_dev, now.st_ino) != (was.st_dev, was.st_ino):
             raise JournalLost(self.path, "was replaced by another file while it was served")
-        if now.st_size < was.st_size:
+        if now.st_size < min(was.st_size, self._smallest()):
             raise JournalLost(self.path, "was cut short while it was served")
         self._status = now
         if self._owed:
@@ -220,6 +250,14 @@ class Sealer:
                 self._write_head()
             except OSError as error:
                 raise JournalFailed(self.path, f"{self._head.path}: {error.strerror or error}") from error
+
+    def _smallest(self) -> int:
+        """Return the size to which SQLite may have cut the file, since pages may be given back at any commit."""
+        if self.shrinking:
+            ((pages,),) = self._db.execute("PRAGMA page_count")
+            ((size,),) = self._db.execute("PRAGMA page_size")
+            self._least = min(self._least, pages * size)
+        return self._least
 
     def write(self, db: sqlite3.Connection) -> None:
         """Write the seal, as the last statement of a transaction that has changed something."""

@@ -36,6 +36,7 @@ from intuition_core.session.listeners import Listener, Listeners
 from intuition_core.session.monitor import Unwatched, WorkerMonitor
 from intuition_core.session.outbox import Outbox
 from intuition_core.session.recovery import Recovery, replayed_events, restored, swapped
+from intuition_core.session.tidying import AGAIN, Tidying
 from intuition_core.supervision.crashes import WorkerCrash
 from intuition_core.trading.composition import Part
 from intuition_core.trading.engine import TradingEngine
@@ -86,6 +87,7 @@ class Session:
         self._unwritten: Batch | None = None
         self._astray = False
         self._snapshot_at = 0
+        self._tidying = Tidying(journal)
         self.clients = Clients(journal)
         self.outbox = Outbox(journal)
 
@@ -350,6 +352,7 @@ class Session:
         if ran or batch.deliveries or batch.acked is not None or batch.published is not None:
             self._unwritten = batch
             self._write(batch)
+            self._tidying.step_if_time()
         if self._wall is not None and batch.client != CLOCK and ran:
             self._wall.note(engine.now)
         for n in run.settled:
@@ -393,6 +396,13 @@ class Session:
         """
         self._write_pending()
         return bool(find_known(self._journal, (item,), self._urgent)[1])
+
+    def tidy(self) -> float | None:
+        """Drop a little of what the journal is not to keep; return in how many seconds to call again, None for never.
+
+        It is called between batches, by the thread that delivers them, and raises nothing that is no defect.
+        """
+        return self._tidying.step() if self._unwritten is None and not self._astray else AGAIN
 
     # -- other parts, other processes
 
@@ -447,11 +457,13 @@ class Session:
     # -- snapshots
 
     def _snapshot(self) -> bytes | None:
-        if self._engine.seq - self._snapshot_at < SNAPSHOT_EVERY:
+        seq = self._engine.seq
+        if seq - self._snapshot_at < SNAPSHOT_EVERY and not self._tidying.is_due(seq):
             return None
         state = self._state()
         if state is None:
-            self._snapshot_at = self._engine.seq  # a part cannot be kept; do not ask again for every batch
+            self._tidying.tell_no_state()
+            self._snapshot_at = seq  # a part cannot be kept; do not ask again for every batch
         return state
 
     def _state(self) -> bytes | None:

@@ -8,11 +8,12 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from intuition_core.session.beginning import Beginning, read_beginning
 from intuition_core.session.errors import BadJournal, JournalDamaged
 from intuition_core.session.head import Head, Place
-from intuition_core.session.integrity import START, TABLES, Seal, link, mark
+from intuition_core.session.integrity import TABLES, Seal, link, mark
 from intuition_core.session.schema import sum_of
-from intuition_core.session.sealing import check_place, check_structure, read_head, read_seal
+from intuition_core.session.sealing import IDS, check_order, check_place, check_structure, read_head, read_seal
 
 if TYPE_CHECKING:
     from intuition_core.session.database import Database
@@ -57,14 +58,25 @@ class Whole(NamedTuple):
 
 
 def whole_batches(db: sqlite3.Connection, seal: Seal, *, ended: threading.Event | None = None) -> Whole:
-    """Return up to where the batches are whole, read from the first one on.
+    """Return up to where the batches are whole, read from the first one on that is not dropped.
+
+    Segments may be dropped meanwhile.
 
     Args:
         db: the journal.
         seal: its seal.
         ended: stops the search; a pause is made between two stretches.
     """
-    first, last, chain = 0, 0, START
+    while True:
+        beginning = read_beginning(db)
+        found = _whole_after(db, seal, beginning, ended)
+        if found.problem is None or read_beginning(db) == beginning:
+            return found
+
+
+def _whole_after(db: sqlite3.Connection, seal: Seal, beginning: Beginning, ended: threading.Event | None) -> Whole:
+    first = last = beginning.seq
+    chain = beginning.chain
     try:
         while rows := db.execute(_BATCHES, (first, _STRETCH)).fetchall():
             for *row, own, linked in rows:
@@ -126,11 +138,13 @@ class Verified(NamedTuple):
         last: the last event, as the checksums say.
         since: the last event from before there were checksums.
         damages: all that is not what was written; none where all is whole.
+        beginning: the last event before those that are held.
     """
 
     last: int
     since: int
     damages: list[Damage]
+    beginning: int = 0
 
 
 def verified(path: Path) -> Verified | None:
@@ -143,7 +157,7 @@ def verified(path: Path) -> Verified | None:
                 return None
             seal = read_seal(db, str(path))
             found = [*_damaged_end(db, str(path), seal, place), *damages(db, str(path), seal)]
-            return Verified(seal.seq, seal.since, found)
+            return Verified(seal.seq, seal.since, found, read_beginning(db).seq)
     except BadJournal as error:
         return Verified(0, 0, [Damage("file", error.problem)])
     except (sqlite3.Error, UnicodeDecodeError) as error:
@@ -167,6 +181,7 @@ class BackgroundVerification:
     def __init__(self, database: "Database") -> None:
         self._database = database
         self._ended = threading.Event()
+        self._ordered = threading.Event()
         self._thread = threading.Thread(target=self._run, name="verification", daemon=True)
         self._thread.start()
 
@@ -174,6 +189,10 @@ class BackgroundVerification:
         """End the thread."""
         self._ended.set()
         self._thread.join()
+
+    def wait_for_order(self) -> None:
+        """Wait until the order of the ids is checked, or damage was found."""
+        self._ordered.wait()
 
     def wait(self) -> None:
         """Wait until all is verified."""
@@ -190,20 +209,26 @@ class BackgroundVerification:
             if not self._ended.is_set():
                 sealer.damage = error.problem if isinstance(error, BadJournal) else str(error)
                 _log.error("%s", JournalDamaged(self._database.path, sealer.damage))
+        finally:
+            self._ordered.set()
 
     def _verify(self, db: sqlite3.Connection) -> None:
         database, sealer = self._database, self._database.sealer
         assert sealer is not None  # noqa: S101  # the same
         path, seal = database.path, sealer.seal
+        if not sealer.ids_checked:
+            check_order(db, path)
+            self._ordered.set()
+            with _one_moment(db):
+                now = read_seal(db, path)
+                for table in IDS:
+                    if sum_of(db, table, since=now.since) != tuple(now.sums[table]):
+                        raise JournalDamaged(path, f"its table `{table}` is not what was written")
+            sealer.ids_checked = True
         if (problem := whole_batches(db, seal, ended=self._ended).problem) is not None:
             raise JournalDamaged(path, problem)
         if not sealer.structure_checked:
             check_structure(db, path)
-        if not sealer.ids_checked:
-            with _one_moment(db):
-                now = read_seal(db, path)
-                if sum_of(db, "identities", since=now.since) != tuple(now.sums["identities"]):
-                    raise JournalDamaged(path, "its table `identities` is not what was written")
 
 
 @contextmanager
