@@ -280,7 +280,7 @@ def test_repair_keeps_events_up_to_the_first_that_is_damaged(kept: Path, tmp_pat
     assert [damage.what for damage in verified(kept).damages] == ["events"]  # type: ignore[union-attr]  # it has checksums
     target = tmp_path / "new.sqlite"
     result = repair(kept, target)
-    assert result == (125, COUNT - 125, 120, [])
+    assert result == (125, COUNT - 125, 120, [], 0)
     assert not verified(target).damages  # type: ignore[union-attr]  # the same
     expected = session_of(tmp_path / "expected.sqlite")
     fill(expected, 0, 125)
@@ -397,7 +397,7 @@ def test_an_older_journal_has_checksums_from_now_on(tmp_path: Path) -> None:
     assert batches[:-1] == before[0]
     assert snapshots[0][1] == b"state"
     assert set(snapshots[1:]) <= set(before[1])
-    assert verified(path) == (last + 1, last, [])
+    assert verified(path) == (last + 1, last, [], 0)
     with closing(sqlite3.connect(path)) as db:
         db.execute("UPDATE batches SET events = x'90' WHERE first = ?", (last + 1,))
         db.commit()

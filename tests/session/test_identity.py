@@ -307,7 +307,7 @@ def test_open_deliveries_of_before_are_their_clients_own_from_then_on(
     assert [each.key for each in again.attach("mqtt")["window"]] == ["mqtt:1:0"]
     again.confirm("mqtt", 2, "mqtt:1:0")
     assert again.attach("mqtt")["window"] == []
-    assert again.session._journal.find(["key:4:mqtt:mqtt:1:0", "mqtt:1:0"]) == {}
+    assert again.session._journal.ids.find(["key:4:mqtt:mqtt:1:0", "mqtt:1:0"]) == {}
 
 
 @pytest.mark.parametrize(
