@@ -220,11 +220,13 @@ def _tell_verified(path: Path, found: "Verified") -> None:
 
 @sessions.command()
 @click.argument("name")
-def repair(*, name: str) -> None:
+@click.option("--older", is_flag=True, help="Go on with an older copy, which is whole in itself.")
+def repair(*, name: str, older: bool) -> None:
     """Go on with what is provably whole of a damaged session, in a new file.
 
     Events are kept up to the first that is damaged or missing. The damaged file is put away under a name with the date.
-    End the session first.
+    With --older that is done to a file without damage, too: clients that were answered after it was copied do not
+    refuse it any more. End the session first.
     """
     from intuition_core.session.archive import find_session, held, put_away
     from intuition_core.session.repair import repair as repaired
@@ -233,7 +235,7 @@ def repair(*, name: str) -> None:
     path = find_session(name)
     with held(path):
         found = verified(path)
-        if found is None or not found.damages:
+        if found is None or not (found.damages or older):
             click.echo(f"{path} is whole; nothing is changed", err=True)
             return
         stamp = _stamp()

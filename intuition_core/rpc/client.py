@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
@@ -89,6 +89,8 @@ class Client:
             BadKey: a key cannot be used.
             IncompleteKeys: one of the two is given without the other.
         """
+        self.head: str | None = None
+        """What the session told last of what it has committed; None before it has."""
         self._keys = _keys(key, server_key)
         self._endpoint = parse(address).endpoint
         self._address = address
@@ -154,6 +156,24 @@ class Client:
             raise BackendRefused(self._address, method, wire.cleaned(answer[0], 100), wire.cleaned(answer[1]))
         problem = f"an answer of a kind that is not understood, `{wire.cleaned(name, 100)}`"
         raise BackendRefused(self._address, method, "BadAnswer", problem)
+
+    def events(self, batch: Sequence[Any], options: Mapping[str, Any]) -> list[Any]:
+        """Call the method `events` of a session, telling it what it has acknowledged before; return its replies.
+
+        A session that was put back to an earlier state refuses to go on then.
+
+        Args:
+            batch: payloads.
+            options: ``client`` and ``epoch``, and whatever else the method takes.
+
+        Raises:
+            BackendLost, BackendRefused: as `call` raises them; `HeadLost` by name where the session was put back.
+        """
+        answer = self.call("events", list(batch), {**options, "head": self.head})
+        if not isinstance(answer, dict):  # of an older version, which tells no head
+            return list(answer)
+        self.head = answer["head"]
+        return list(answer["replies"])
 
     def close(self) -> None:
         """Close the connection. What was not sent yet is dropped; the next call makes a new connection."""

@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from intuition_core.errors import IntuitionError
 from intuition_core.session.batch import Delivery
+from intuition_core.session.heads import LONGEST, is_head
 from intuition_core.session.identity import scoped_key
 from intuition_core.trading.records import record_key
 
@@ -18,12 +19,14 @@ LARGEST: Final = 2**63 - 1
 ClientName = Annotated[str, Meta(min_length=1, max_length=128)]
 Count = Annotated[int, Meta(ge=0, le=LARGEST)]
 DeliveryKey = Annotated[str, Meta(min_length=1, max_length=1024)]
+Head = Annotated[str, Meta(max_length=LONGEST)]
 RecordId = Annotated[str, Meta(max_length=1024)]
 
 _T = TypeVar("_T")
 
 _CLIENT: Final = "a client's name of 1 to 128 printable characters"
 _EPOCH: Final = "the epoch that `attach` gave"
+_HEAD: Final = "the head that an answer told"
 _DELIVERY: Final = "a delivery as [key, packet, topic, hash]"
 
 
@@ -51,6 +54,7 @@ class _GivenOptions(msgspec.Struct, frozen=True):
     client: ClientName
     epoch: Count
     deliveries: list[_GivenDelivery | None]
+    head: Head | UnsetType | None = UNSET
     acked: DeliveryKey | None = None
     published: RecordId | None = None
     heard: RecordId | UnsetType | None = UNSET
@@ -63,6 +67,7 @@ _EXPECTED: Final = {
     "acked": ("confirm", "the key of a delivery"),
     "published": ("confirm", "the id of a record"),
     "heard": ("events", "heard as the id of a record"),
+    "head": ("events", _HEAD),
 }
 """For each option: the method that is named to the caller, and what it expects."""
 
@@ -78,6 +83,8 @@ class Options(msgspec.Struct, frozen=True):
         acked: the key of its last settled delivery, within the client.
         published: the id of the last record whose publication was acknowledged.
         heard: the place, as (seq, n), of the last record of `controls` that it has taken; None if it takes none.
+        head: the head that the last answer told; None for none.
+        with_head: whether the answer is to tell the head.
     """
 
     client: str | None = None
@@ -86,6 +93,8 @@ class Options(msgspec.Struct, frozen=True):
     acked: str | None = None
     published: str | None = None
     heard: tuple[int, int] | None = None
+    head: str | None = None
+    with_head: bool = False
 
     @classmethod
     def read(cls, options: Any, count: int) -> "Options":
@@ -120,6 +129,8 @@ class Options(msgspec.Struct, frozen=True):
             None if given.acked is None else scoped_key(client, given.acked),
             given.published,
             heard,
+            None if given.head is UNSET else head_of_journal("events", given.head),
+            given.head is not UNSET,
         )
 
     def check_published(self, *, run: str, last_seq: int) -> None:
@@ -180,6 +191,20 @@ def client_name(method: str, value: Any) -> str:
     if not name.isprintable():
         raise _bad(method, _CLIENT, value)
     return name
+
+
+def head_of_journal(method: str, value: Any) -> str | None:
+    """Return a head that an answer told; None for none.
+
+    Raises:
+        BadCall: it is no head.
+    """
+    if value is None:
+        return None
+    head = _read(method, _HEAD, value, Head)
+    if not is_head(head):
+        raise _bad(method, _HEAD, value)
+    return head
 
 
 def epoch_number(method: str, value: Any) -> int:

@@ -15,7 +15,16 @@ from intuition_core.plugins.catalogue import Catalogue
 from intuition_core.plugins.files import is_file
 from intuition_core.rpc.server import Method
 from intuition_core.serving.accounts import AccountChanges
-from intuition_core.serving.arguments import BadCall, Options, client_name, count, epoch_number, place, place_after
+from intuition_core.serving.arguments import (
+    BadCall,
+    Options,
+    client_name,
+    count,
+    epoch_number,
+    head_of_journal,
+    place,
+    place_after,
+)
 from intuition_core.serving.chores import Chores
 from intuition_core.serving.clock import TimerClock
 from intuition_core.serving.commands import check_upgrade, check_use, newer_plugin
@@ -174,27 +183,38 @@ class Service:
                 opening.change(config, composition)
         return session.engine.channels
 
-    def event(self, data: Any) -> list[Record]:
+    def event(self, data: Any, options: Any = None) -> Any:
         """Run one payload and return its records.
+
+        Args:
+            data: the payload.
+            options: ``head``, as for `events`; the answer is then ``{"records": …, "head": …}``.
 
         Raises:
             BadData: the payload cannot be read; nothing of it was run.
+            HeadLost: the journal does not hold what was acknowledged before; nothing was run.
         """
+        if options is not None:
+            if not isinstance(options, Mapping) or options.keys() != {"head"}:
+                raise BadCall("event", f"expected options with `head` alone, got {options!r:.60}")
+            self.session.check_head(head_of_journal("event", options["head"]))
         reply = self.session.deliver((self._item(data),))[0]
         if isinstance(reply, IdReused):
             raise reply
-        return reply
+        return reply if options is None else {"records": reply, "head": self.session.head}
 
-    def events(self, batch: Any, options: Any = None) -> list[Any]:
+    def events(self, batch: Any, options: Any = None) -> Any:
         """Run a batch of payloads; return for each its records, or ``{"error": {"name", "message"}}``.
 
         Args:
             batch: payloads, each as `event` takes it.
             options: of an attached client: ``client`` and ``epoch``; ``deliveries``, one ``[key, packet, topic, hash]``
                 or null for each payload; what it has passed on, as `confirm` takes it; and, if it publishes the records
-                of `controls` too, ``heard``, the id of the last one that it has taken, or null.
+                of `controls` too, ``heard``, the id of the last one that it has taken, or null. With ``head``, which
+                the last answer has told, or null, the answer is ``{"replies": …, "head": …}``.
 
         Raises:
+            HeadLost: the journal does not hold what was acknowledged with ``head``; nothing was run.
             StaleEpoch: a newer instance of the client has attached; nothing was run.
             Unheard: there are records of `controls` after ``heard``; nothing was run.
         """
@@ -204,6 +224,7 @@ class Service:
             raise BadCall("events", f"{len(batch)} payloads; at most {MAX_ITEMS} at once")
         given = Options.read(options, len(batch)) if options is not None else Options()
         self._check_client(given)
+        self.session.check_head(given.head)
         errors: dict[int, IntuitionError] = {}
         items: list[Item] = []
         for n, payload in enumerate(batch):
@@ -219,10 +240,20 @@ class Service:
         replies = self.session.deliver(
             items, client=given.client, acked=given.acked, published=given.published, heard=given.heard
         )
-        return [answered(errors.get(n, reply)) for n, reply in enumerate(replies)]
+        entries = [answered(errors.get(n, reply)) for n, reply in enumerate(replies)]
+        return {"replies": entries, "head": self.session.head} if given.with_head else entries
 
-    def attach(self, client: Any) -> dict[str, Any]:
-        """Begin a new epoch of a client; an older instance of the same name is fenced, no other is."""
+    def attach(self, client: Any, head: Any = None) -> dict[str, Any]:
+        """Begin a new epoch of a client; an older instance of the same name is fenced, no other is.
+
+        Args:
+            client: its name.
+            head: what the last answer has told as ``head``, if the client knows one.
+
+        Raises:
+            HeadLost: the journal does not hold what was acknowledged with ``head``; no epoch is begun.
+        """
+        self.session.check_head(head_of_journal("attach", head))
         return self.session.attach(client_name("attach", client))._asdict()
 
     def outbox(self, client: Any, epoch: Any, limit: Any = 1000) -> list[Record]:
@@ -403,6 +434,7 @@ class Service:
             "composition": composition,
             "channels": session.engine.channels,
             "last_seq": session.last_seq,
+            "kept_after": session.kept_after,
             "journal": self.journal.durability if self.journal else None,
             "clients": dict(session.clients.epochs),
             "halted": session.halted,

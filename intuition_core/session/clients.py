@@ -25,6 +25,7 @@ class Attachment(NamedTuple):
         last_seq: the number of the session's last event.
         window: its deliveries that are not settled, oldest first.
         published: the id of the last record that it has published.
+        head: the head of the journal, to be told again with what is sent; None in memory.
     """
 
     session: str
@@ -34,6 +35,7 @@ class Attachment(NamedTuple):
     last_seq: int
     window: list[Delivery]
     published: str | None
+    head: str | None = None
 
 
 def _event_of(record_id: str) -> int | None:

@@ -72,6 +72,21 @@ class JournalLost(JournalFailed):
         )
 
 
+class HeadLost(IntuitionError):
+    """A journal does not hold what was acknowledged to a client, as when an older copy was put in its place."""
+
+    def __init__(self, path: str, seq: int, last: int) -> None:
+        self.path = path
+        self.seq = seq
+        self.last = last
+        held = f"ends with event {last}" if last < seq else f"holds another event {seq}"
+        super().__init__(
+            f"event {seq} was acknowledged, and the journal {path} {held}, as when an older copy was put in its place; "
+            "nothing is run any more. Put the newer one back, with its -wal and -head; or go on without what came "
+            f"after by `intuition sessions repair --older {path}`, and start the session again"
+        )
+
+
 class StaleEpoch(IntuitionError):
     """An instance of a client called that a newer instance has replaced."""
 

@@ -19,6 +19,7 @@ from intuition_core.session.batch import Batch, Delivery, encoded
 from intuition_core.session.database import Database
 from intuition_core.session.errors import BadJournal, JournalDamaged
 from intuition_core.session.failure_log import FailureLog
+from intuition_core.session.heads import Heads
 from intuition_core.session.ids import Ids
 from intuition_core.session.integrity import START, link, mark
 from intuition_core.session.keeping import Keep
@@ -54,6 +55,7 @@ class Journal:
         path: the file, or `MEMORY`.
         durability: what a commit survives.
         failures: crashes and decisions about parts.
+        heads: what clients are told of the last commit, and tell again.
         ids: the ids of items, by which they are known again.
         records: the committed records.
         retention: drops what is not to be kept; None where all is.
@@ -83,6 +85,7 @@ class Journal:
             shrinking=keep is not None,
         )
         self.failures = FailureLog(database)
+        self.heads = Heads(database)
         self.ids = Ids(database)
         self.records = RecordReader(database)
         self._verification: BackgroundVerification | None = None

@@ -23,6 +23,7 @@ from intuition_core.session.clients import Attachment, Clients
 from intuition_core.session.errors import (
     BatchFailed,
     Halted,
+    HeadLost,
     IdReused,
     NothingKept,
     Stopping,
@@ -100,6 +101,11 @@ class Session:
     def last_seq(self) -> int:
         """The number of the last event, as last committed."""
         return self._statement.seq
+
+    @property
+    def kept_after(self) -> int:
+        """The last event before those that the journal holds; 0 where it holds all."""
+        return self._tidying.beginning
 
     @property
     def statement(self) -> Statement:
@@ -497,6 +503,27 @@ class Session:
 
     # -- clients
 
+    @property
+    def head(self) -> str | None:
+        """What a client is told of the last commit, and tells again with what it sends; None in memory."""
+        return self._journal.heads.latest
+
+    def check_head(self, head: str | None) -> None:
+        """Take no more events where what was acknowledged to a client with a head is not in the journal.
+
+        Raises:
+            HeadLost: it is not.
+            JournalFailed: the last batch is not kept yet, and cannot be.
+        """
+        if head is None:
+            return
+        self._write_pending()
+        try:
+            self._journal.heads.check(head)
+        except HeadLost as error:
+            self.halt(str(error), remedy="do that")
+            raise
+
     def attach(self, client: str) -> Attachment:
         """Begin a new epoch of one client; an older instance of the same name is fenced, no other is.
 
@@ -509,4 +536,4 @@ class Session:
         before = f"{engine.run}:{engine.seq}:{sys.maxsize}" if engine.seq else None
         epoch, published = self.clients.attach(client, before=before)
         window = [each._replace(key=key_within(client, each.key)) for each in self._journal.window(client)]
-        return Attachment(self.name, engine.run, epoch, engine.inlets, engine.seq, window, published)
+        return Attachment(self.name, engine.run, epoch, engine.inlets, engine.seq, window, published, self.head)

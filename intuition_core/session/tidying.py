@@ -20,9 +20,14 @@ class Tidying:
 
     Args:
         journal: the journal of the session.
+
+    Attributes:
+        beginning: the last event before those that the journal holds, for any thread.
     """
 
     def __init__(self, journal: Journal) -> None:
+        self.beginning = journal.beginning
+        self._journal = journal
         self._retention = journal.retention
         self._at = time.monotonic()
 
@@ -41,10 +46,12 @@ class Tidying:
             return None
         self._at = time.monotonic()
         try:
-            return self._retention.step()
+            wait = self._retention.step()
         except (JournalFailed, BadJournal) as error:
             _log.warning("nothing of the journal is dropped at the moment: %s", error)
             return AGAIN
+        self.beginning = self._journal.beginning
+        return wait
 
     def step_if_time(self) -> None:
         """Take a step where none was taken for a while."""

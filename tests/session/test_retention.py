@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -195,7 +196,7 @@ def test_a_process_that_is_killed_at_any_step_goes_on(tmp_path: Path, whole: Any
         pieces = sorted(archive_folder.glob("*.sqlite"), key=lambda each: int(each.stem.split(".")[1].split("-")[0]))
         ends = [tuple(map(int, each.stem.split(".")[1].split("-"))) for each in pieces]
         assert ends[0][0] == 1
-        assert all(one[1] + 1 == other[0] for one, other in zip(ends, ends[1:], strict=False))
+        assert all(one[1] + 1 == other[0] for one, other in pairwise(ends))
 
 
 def test_an_archived_segment_is_a_journal_that_is_only_read(

@@ -58,6 +58,8 @@ class BackendInfo(msgspec.Struct, frozen=True):
     """Deliveries that it has committed and not forgotten, oldest first."""
     published: str | None = None
     """The last record that was confirmed as published."""
+    head: str | None = None
+    """What it has committed last, to be told to it again; None where it tells none."""
     summary: Any = None
     """Its description, in JSON types."""
 
@@ -70,13 +72,14 @@ class BackendInfo(msgspec.Struct, frozen=True):
         return self.run == earlier.run and self.epoch == earlier.epoch + 1
 
 
-def attach(backend: Backend, *, name: str | None = None, control: bool = True) -> BackendInfo:
+def attach(backend: Backend, *, name: str | None = None, control: bool = True, head: str | None = None) -> BackendInfo:
     """Attach to a backend, or initialize one that has no `attach`, and return what it says of its session.
 
     Args:
         backend: one of ours, or a foreign one that has only `initialize` and `event`.
         name: the session's name at a backend that does not name its own; made from its address by default.
         control: whether commands will be brought to it.
+        head: what it told last of what it has committed; None if it never did.
 
     Raises:
         BackendLost: there is no answer.
@@ -87,7 +90,7 @@ def attach(backend: Backend, *, name: str | None = None, control: bool = True) -
     session = name or name_from(backend.address)
     if backend.offers("attach"):
         method = "attach"
-        reply = backend.call("attach", CLIENT)
+        reply = _attach(backend, head)
         if not isinstance(reply, Mapping):
             raise BadReply(backend.address, method, "expected an object with `session` and `channels`")
         attachment = reply
@@ -113,6 +116,7 @@ def attach(backend: Backend, *, name: str | None = None, control: bool = True) -
         resends=durable and backend.offers("outbox"),
         window=read_marks(backend.address, attachment["window"]) if durable else (),
         published=attachment.get("published"),
+        head=told if isinstance(told := attachment.get("head"), str) else None,
         accounts=backend.offers("account"),
         changes=backend.offers("account_changes"),
         hears=durable and backend.offers("outbox") and backend.offers("controls"),
@@ -121,6 +125,17 @@ def attach(backend: Backend, *, name: str | None = None, control: bool = True) -
         command_window=read_marks(backend.address, second.get("window", ())),
         summary=_summary(backend),
     )
+
+
+def _attach(backend: Backend, head: str | None) -> Any:
+    """Attach, telling what was acknowledged last; a backend that went back to an older version is told nothing."""
+    if head is not None:
+        try:
+            return backend.call("attach", CLIENT, head)
+        except BackendRefused as error:
+            if error.name not in ("BadCall", "TypeError"):
+                raise
+    return backend.call("attach", CLIENT)
 
 
 def check_replaced(backend: Backend, info: BackendInfo) -> None:

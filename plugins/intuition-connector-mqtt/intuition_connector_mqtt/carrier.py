@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -30,7 +30,7 @@ _UNHEARD: Final = "Unheard"
 _MARK_SIZE: Final = 128
 """Bytes that a delivery's mark takes beside its topic, at most."""
 
-_NOT_NOW: Final = {"StaleEpoch", "Busy", "Stopping", "JournalFailed", "Halted", "NotAllowed", _UNHEARD}
+_NOT_NOW: Final = {"StaleEpoch", "Busy", "Stopping", "JournalFailed", "Halted", "HeadLost", "NotAllowed", _UNHEARD}
 """Refusals of the call rather than of its content: nothing was run, and it can be tried again."""
 
 _UNSENDABLE: Final = "UnsendableAnswer"
@@ -89,6 +89,8 @@ class Carrier:
         self._account = AccountFeed(backend, topics, connection.outbox, whole=info.accounts, changes=info.changes)
         self.delivered = False
         """Whether the backend has answered a delivery."""
+        self.head = info.head
+        """What the backend told last of what it has committed; None where it tells nothing."""
 
     @property
     def outdated(self) -> bool:
@@ -344,7 +346,11 @@ class Carrier:
         confirmed = self._confirmations.add_to(options)
         if self._info.hears:
             options["heard"] = self._controls.last
+        if self.head is not None:
+            options["head"] = self.head
         replies = self._backend.call("events", items, options)
+        if self.head is not None and isinstance(replies, Mapping):
+            self.head, replies = replies.get("head", self.head), replies.get("replies")
         self._confirmations.sent(confirmed)
         self._controls.postpone()
         return replies

@@ -56,6 +56,7 @@ class Mqtt:
         self._parkings: list[tuple[Window, Parking]] = []  # what came from this broker before it was left once
         self._sequences = Sequences()
         self._stuck = False
+        self._head: str | None = None  # what the backend told last of what it has committed
 
     def initialize(self, params: MqttParams) -> None:
         """Read the address, the credentials and the files that they name; nothing is connected yet.
@@ -136,7 +137,7 @@ class Mqtt:
             waker.wake()
 
     def _attach(self, backend: Backend) -> BackendInfo:
-        info = attach(backend, name=self._params.name, control=self._params.control)
+        info = attach(backend, name=self._params.name, control=self._params.control, head=self._head)
         left_out = {channel for channel in BOOKING if not getattr(self._params, channel)}
         return msgspec.structs.replace(info, channels=tuple(each for each in info.channels if each not in left_out))
 
@@ -231,6 +232,14 @@ class Mqtt:
             negative_prices=self._params.negative_prices,
             former=self._former,
         )
+        try:
+            self._carry_on(backend, info, connection, carrier, backoff)
+        finally:
+            self._head = carrier.head
+
+    def _carry_on(
+        self, backend: Backend, info: BackendInfo, connection: Connection, carrier: Carrier, backoff: Backoff
+    ) -> None:
         losses = connection.losses
         while not self._stopping:
             if connection.losses != losses:
