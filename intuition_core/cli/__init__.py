@@ -43,7 +43,7 @@ BUILT_IN: Final = {
     "keys": BuiltIn("keys", "Make and show the keys that protect a session."),
     "sessions": BuiltIn(
         "sessions",
-        "List the sessions that are kept; show, export, archive, verify or repair one, or lift a quarantine.",
+        "List the sessions that are kept; show, export, archive, verify, repair or release one, or forget a client.",
     ),
     "replay": BuiltIn("replay", "Run a session's events again, and hold the records against its journal."),
     "new": BuiltIn("new", "Begin a plugin: a working example with typed parameters and tests."),

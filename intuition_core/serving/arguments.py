@@ -103,6 +103,8 @@ class Options(msgspec.Struct, frozen=True):
         Raises:
             BadCall: an option is missing or of another type.
         """
+        if isinstance(options, Mapping) and options.keys() == {"head"}:
+            return cls(head=head_of_journal("events", options["head"]), with_head=True)
         if not isinstance(options, Mapping) or "client" not in options or "epoch" not in options:
             raise BadCall("events", "expected options with `client` and `epoch`, as `attach` gave them")
         deliveries = options.get("deliveries") or ()

@@ -27,6 +27,7 @@ from intuition_core.session.identity import (
     key_within,
     scoped_key,
 )
+from intuition_core.session.integrity import mark
 from intuition_core.session.journal import Journal
 
 QUOTE = {"sid": "A", "quote": 1}
@@ -279,7 +280,9 @@ def test_a_journal_of_before_still_knows_its_ids(
     kept = as_connected(payload) if named else payload
     identity, content = former(kept)
     with Journal(tmp_path / "j.sqlite") as journal, journal._database.transaction():
-        journal._db.execute("UPDATE identities SET identity = ?, content = ?", (identity, content))
+        (row,) = journal._db.execute("SELECT first, last, batch FROM identities").fetchall()
+        own = mark(identity, content, *row)
+        journal._db.execute("UPDATE identities SET identity = ?, content = ?, mark = ?", (identity, content, own))
     assert (identity in former_identities(payload)) or named
     again = served()
     for way in (payload, as_connected(payload)):

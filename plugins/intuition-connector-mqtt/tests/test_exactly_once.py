@@ -489,3 +489,30 @@ def test_kills_of_the_connector_lose_nothing_and_repeat_nothing(
         assert quotes == [100.0 + n // 6 for n in range(position, 2000, 3)]
     assert seqs(observer) == sorted(seqs(observer))
     assert Counter(int(id_.split(":")[1]) for id_ in decisions).most_common(1)[0][1] == 1
+
+
+def test_a_session_that_was_put_back_is_not_gone_on_with(
+    mosquitto: Any, tmp_path: Path, at_work: Any, until: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "session.sqlite"
+    session = Session(path)
+    try:
+        _, observer = at_work(mosquitto, session)
+        observer.publish("quotes", tick(0))
+        until(lambda: session.last_seq == 1, "the first message")
+        with session._lock:
+            session._service.close()
+            kept = {each.name: each.read_bytes() for each in tmp_path.glob("session.sqlite*")}
+            session.start()
+        observer.publish("quotes", tick(1))
+        until(lambda: session.last_seq == 2, "the second message")
+        with session._lock:
+            session._service.close()
+            for name, content in kept.items():
+                (tmp_path / name).write_bytes(content)
+            session.start()
+        observer.publish("quotes", tick(2))
+        until(lambda: "event 2 was acknowledged" in caplog.text, "the refusal")
+        assert session.last_seq == 1
+    finally:
+        session.stop()
