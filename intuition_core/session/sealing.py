@@ -83,7 +83,8 @@ def check_place(db: sqlite3.Connection, path: str, seal: Seal, place: Place | No
     else:
         query = "SELECT last, chain FROM batches WHERE first <= ? ORDER BY first DESC LIMIT 1"
         last, chain = db.execute(query, (place.seq,)).fetchone() or _before_all(db)
-        same = place.seq <= seal.since or (last == place.seq and chain is not None and chain.hex() == place.chain)
+        unknown = place.seq <= seal.since or place.seq < read_beginning(db).seq
+        same = unknown or (last == place.seq and chain is not None and chain.hex() == place.chain)
     if not same:
         raise JournalDamaged(path, f"event {place.seq} is not the one that was acknowledged")
 

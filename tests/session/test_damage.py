@@ -143,17 +143,21 @@ def kept(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("ending", ENDINGS)
-def test_a_flipped_bit_is_harmless_or_refused(kept: Path, ending: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("where", [*ENDINGS, "snapshots"])
+def test_a_flipped_bit_is_harmless_or_refused(kept: Path, where: str, tmp_path: Path) -> None:
     whole = everything(copy(kept, tmp_path / "whole"))
+    ending = "" if where == "snapshots" else where
     damaged = Path(f"{kept}{ending}")
     if not damaged.exists():
         pytest.skip("a session that was ended has no log")
     content = damaged.read_bytes()
-    random = Random(f"{kept.parent.parent.name}{ending}")
+    places = list(bytes_of_snapshots(kept)) if where == "snapshots" else range(len(content))
+    if not places:
+        pytest.skip("the snapshots are in the log")
+    random = Random(f"{kept.parent.parent.name}{where}")
     refused = 0
     for _ in range(FLIPS):
-        at, bit = random.randrange(len(content)), random.randrange(8)
+        at, bit = random.choice(places), random.randrange(8)
         path = copy(kept, tmp_path / "flipped")
         Path(f"{path}{ending}").write_bytes(content[:at] + bytes([content[at] ^ 1 << bit]) + content[at + 1 :])
         try:
@@ -165,6 +169,16 @@ def test_a_flipped_bit_is_harmless_or_refused(kept: Path, ending: str, tmp_path:
         else:
             assert told == whole, f"byte {at}, bit {bit}"
     assert refused or ending == "-head"  # of its two lines one is enough
+
+
+def bytes_of_snapshots(path: Path) -> Iterator[int]:
+    """Yield where in the file the bytes of the snapshots are, which may lie on several pages."""
+    content = path.read_bytes()
+    with closing(sqlite3.connect(copy(path, path.parent.parent / "looked-at"))) as db:
+        for (state,) in db.execute("SELECT state FROM snapshots"):
+            for start in range(0, len(state) - 16, 16):
+                at = content.find(state[start : start + 16])
+                yield from range(at, at + 16) if at >= 0 else ()
 
 
 # -- files that are lost, cut or another's
