@@ -209,6 +209,17 @@ def head_of_journal(method: str, value: Any) -> str | None:
     return head
 
 
+def head_alone(method: str, options: Any) -> str | None:
+    """Return the head among options that hold nothing else.
+
+    Raises:
+        BadCall: they do, or it is no head.
+    """
+    if not isinstance(options, Mapping) or options.keys() != {"head"}:
+        raise BadCall(method, f"expected options with `head` alone, got {options!r:.60}")
+    return head_of_journal(method, options["head"])
+
+
 def epoch_number(method: str, value: Any) -> int:
     """Return the number of an epoch.
 

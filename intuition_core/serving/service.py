@@ -21,6 +21,7 @@ from intuition_core.serving.arguments import (
     client_name,
     count,
     epoch_number,
+    head_alone,
     head_of_journal,
     place,
     place_after,
@@ -32,6 +33,7 @@ from intuition_core.serving.initializing import overlaid
 from intuition_core.serving.opening import Opening
 from intuition_core.serving.pacing import Pace
 from intuition_core.serving.paging import fitting, page_of_decisions
+from intuition_core.serving.replies import check_head
 from intuition_core.serving.symbols import SymbolLimit
 from intuition_core.serving.venue import VenueMethods, answered
 from intuition_core.session import control
@@ -131,7 +133,7 @@ class Service:
         self._venue = VenueMethods(self.session)
         self.clock = TimerClock(self.session) if self._opening.by_the_clock else None
         timers = () if self.clock is None else (self.clock.tell,)
-        self.chores = Chores((*timers, self.session.tidy))
+        self.chores = Chores((*timers, self.session.tidying.step))
 
     def hand_over(self) -> None:
         """Write a snapshot when the session closes, from which the next worker goes on with the changed files."""
@@ -195,13 +197,11 @@ class Service:
             HeadLost: the journal does not hold what was acknowledged before; nothing was run.
         """
         if options is not None:
-            if not isinstance(options, Mapping) or options.keys() != {"head"}:
-                raise BadCall("event", f"expected options with `head` alone, got {options!r:.60}")
-            self.session.check_head(head_of_journal("event", options["head"]))
+            check_head(self.session, head_alone("event", options))
         reply = self.session.deliver((self._item(data),))[0]
         if isinstance(reply, IdReused):
             raise reply
-        return reply if options is None else {"records": reply, "head": self.session.head}
+        return reply if options is None else {"records": reply, "head": self.session.clients.heads.latest}
 
     def events(self, batch: Any, options: Any = None) -> Any:
         """Run a batch of payloads; return for each its records, or ``{"error": {"name", "message"}}``.
@@ -224,7 +224,7 @@ class Service:
             raise BadCall("events", f"{len(batch)} payloads; at most {MAX_ITEMS} at once")
         given = Options.read(options, len(batch)) if options is not None else Options()
         self._check_client(given)
-        self.session.check_head(given.head)
+        check_head(self.session, given.head)
         errors: dict[int, IntuitionError] = {}
         items: list[Item] = []
         for n, payload in enumerate(batch):
@@ -241,7 +241,7 @@ class Service:
             items, client=given.client, acked=given.acked, published=given.published, heard=given.heard
         )
         entries = [answered(errors.get(n, reply)) for n, reply in enumerate(replies)]
-        return {"replies": entries, "head": self.session.head} if given.with_head else entries
+        return {"replies": entries, "head": self.session.clients.heads.latest} if given.with_head else entries
 
     def attach(self, client: Any, head: Any = None) -> dict[str, Any]:
         """Begin a new epoch of a client; an older instance of the same name is fenced, no other is.
@@ -253,7 +253,7 @@ class Service:
         Raises:
             HeadLost: the journal does not hold what was acknowledged with ``head``; no epoch is begun.
         """
-        self.session.check_head(head_of_journal("attach", head))
+        check_head(self.session, head_of_journal("attach", head))
         return self.session.attach(client_name("attach", client))._asdict()
 
     def outbox(self, client: Any, epoch: Any, limit: Any = 1000) -> list[Record]:
@@ -434,7 +434,7 @@ class Service:
             "composition": composition,
             "channels": session.engine.channels,
             "last_seq": session.last_seq,
-            "kept_after": session.kept_after,
+            "kept_after": session.tidying.beginning,
             "journal": self.journal.durability if self.journal else None,
             "clients": dict(session.clients.epochs),
             "halted": session.halted,

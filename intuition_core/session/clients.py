@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from intuition_core.session.batch import Delivery
 from intuition_core.session.errors import StaleEpoch
-from intuition_core.session.identity import is_scoped, scoped_key
+from intuition_core.session.identity import is_scoped, key_within, scoped_key
 from intuition_core.session.journal import Journal
+from intuition_core.trading.engine import TradingEngine
 from intuition_core.trading.records import record_key
 
 _log = logging.getLogger(__name__)
@@ -51,10 +52,14 @@ class Clients:
 
     Args:
         journal: where they are kept.
+
+    Attributes:
+        heads: what clients are told of the last commit, and tell again.
     """
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
+        self.heads = journal.heads
         self._epochs: Mapping[str, int] = {name: epoch for name, (epoch, _) in journal.clients().items()}
 
     @property
@@ -94,20 +99,25 @@ class Clients:
                 else "it is given all records again",
             )
 
-    def attach(self, client: str, *, before: str | None) -> tuple[int, str | None]:
-        """Begin a new epoch of a client; return its number, and the id of the last record that it has published.
+    def attach(self, client: str, engine: TradingEngine, *, session: str) -> Attachment:
+        """Begin a new epoch of a client, and return what it learns.
 
         Args:
             client: its name.
-            before: the id of a record; a new client has nothing to publish up to there.
+            engine: the live parts, as last committed.
+            session: the session's name.
 
         Raises:
             JournalFailed: the epoch cannot be kept.
         """
+        # A new client receives only records that were written after it first attached.
+        before = f"{engine.run}:{engine.seq}:{sys.maxsize}" if engine.seq else None
         epoch = self._journal.attach(client, before=before)
         self._epochs = {**self._epochs, client: epoch}
         _, published = self._journal.clients()[client]
-        return epoch, published
+        window = [each._replace(key=key_within(client, each.key)) for each in self._journal.window(client)]
+        latest = self.heads.latest
+        return Attachment(session, engine.run, epoch, engine.inlets, engine.seq, window, published, latest)
 
     def check_epoch(self, client: str, epoch: int) -> None:
         """Refuse an instance of a client that is not the latest.

@@ -106,8 +106,8 @@ def _copy_rest(database: Database, new: sqlite3.Connection, part: Archived) -> S
         "SELECT seq, state, mark, chain FROM snapshots WHERE seq BETWEEN ? AND ?", part.beginning.seq, part.last
     )
     new.executemany("INSERT INTO snapshots VALUES (?, ?, ?, ?)", list(snapshots))
-    verdicts = database.rows(f"SELECT {', '.join(TABLES['verdicts'])} FROM verdicts WHERE seq <= ?", part.last)  # noqa: S608  # the same
-    new.executemany("INSERT INTO verdicts VALUES (?, ?, ?, ?, ?, ?)", list(verdicts))
+    decisions = database.rows(f"SELECT {', '.join(TABLES['verdicts'])} FROM verdicts WHERE seq <= ?", part.last)  # noqa: S608  # the same
+    new.executemany("INSERT INTO verdicts VALUES (?, ?, ?, ?, ?, ?)", list(decisions))
     sums = {table: sum_of(new, table, since=was.since) for table in TABLES}
     seal = Seal(journal=secrets.token_bytes(8), commit=1, seq=part.last, chain=part.chain, since=was.since, sums=sums)
     content = seal.encoded()

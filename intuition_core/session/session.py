@@ -5,7 +5,6 @@ and only then answered. Status is read from the last committed state by any thre
 """
 
 import logging
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
@@ -23,13 +22,11 @@ from intuition_core.session.clients import Attachment, Clients
 from intuition_core.session.errors import (
     BatchFailed,
     Halted,
-    HeadLost,
     IdReused,
     NothingKept,
     Stopping,
     Unheard,
 )
-from intuition_core.session.identity import key_within
 from intuition_core.session.journal import Journal
 from intuition_core.session.judging import decision_after
 from intuition_core.session.known import find_known
@@ -37,7 +34,7 @@ from intuition_core.session.listeners import Listener, Listeners
 from intuition_core.session.monitor import Unwatched, WorkerMonitor
 from intuition_core.session.outbox import Outbox
 from intuition_core.session.recovery import Recovery, replayed_events, restored, swapped
-from intuition_core.session.tidying import AGAIN, Tidying
+from intuition_core.session.tidying import Tidying
 from intuition_core.supervision.crashes import WorkerCrash
 from intuition_core.trading.composition import Part
 from intuition_core.trading.engine import TradingEngine
@@ -67,6 +64,7 @@ class Session:
         name: the session's name.
         clients: the clients that have attached.
         outbox: the committed records that go out.
+        tidying: drops what the journal is not to keep.
     """
 
     def __init__(
@@ -88,7 +86,7 @@ class Session:
         self._unwritten: Batch | None = None
         self._astray = False
         self._snapshot_at = 0
-        self._tidying = Tidying(journal)
+        self.tidying = Tidying(journal)
         self.clients = Clients(journal)
         self.outbox = Outbox(journal)
 
@@ -101,11 +99,6 @@ class Session:
     def last_seq(self) -> int:
         """The number of the last event, as last committed."""
         return self._statement.seq
-
-    @property
-    def kept_after(self) -> int:
-        """The last event before those that the journal holds; 0 where it holds all."""
-        return self._tidying.beginning
 
     @property
     def statement(self) -> Statement:
@@ -358,7 +351,7 @@ class Session:
         if ran or batch.deliveries or batch.acked is not None or batch.published is not None:
             self._unwritten = batch
             self._write(batch)
-            self._tidying.step_if_time()
+            self.tidying.step_if_time()
         if self._wall is not None and batch.client != CLOCK and ran:
             self._wall.note(engine.now)
         for n in run.settled:
@@ -402,13 +395,6 @@ class Session:
         """
         self._write_pending()
         return bool(find_known(self._journal, (item,), self._urgent)[1])
-
-    def tidy(self) -> float | None:
-        """Drop a little of what the journal is not to keep; return in how many seconds to call again, None for never.
-
-        It is called between batches, by the thread that delivers them, and raises nothing that is no defect.
-        """
-        return self._tidying.step() if self._unwritten is None and not self._astray else AGAIN
 
     # -- other parts, other processes
 
@@ -464,11 +450,11 @@ class Session:
 
     def _snapshot(self) -> bytes | None:
         seq = self._engine.seq
-        if seq - self._snapshot_at < SNAPSHOT_EVERY and not self._tidying.is_due(seq):
+        if seq - self._snapshot_at < SNAPSHOT_EVERY and not self.tidying.is_due(seq):
             return None
         state = self._state()
         if state is None:
-            self._tidying.tell_no_state()
+            self.tidying.tell_no_state()
             self._snapshot_at = seq  # a part cannot be kept; do not ask again for every batch
         return state
 
@@ -503,27 +489,6 @@ class Session:
 
     # -- clients
 
-    @property
-    def head(self) -> str | None:
-        """What a client is told of the last commit, and tells again with what it sends; None in memory."""
-        return self._journal.heads.latest
-
-    def check_head(self, head: str | None) -> None:
-        """Take no more events where what was acknowledged to a client with a head is not in the journal.
-
-        Raises:
-            HeadLost: it is not.
-            JournalFailed: the last batch is not kept yet, and cannot be.
-        """
-        if head is None:
-            return
-        self._write_pending()
-        try:
-            self._journal.heads.check(head)
-        except HeadLost as error:
-            self.halt(str(error), remedy="do that")
-            raise
-
     def attach(self, client: str) -> Attachment:
         """Begin a new epoch of one client; an older instance of the same name is fenced, no other is.
 
@@ -531,9 +496,4 @@ class Session:
             JournalFailed: the epoch cannot be kept.
         """
         self._write_pending()
-        engine = self._engine
-        # A new client receives only records that were written after it first attached.
-        before = f"{engine.run}:{engine.seq}:{sys.maxsize}" if engine.seq else None
-        epoch, published = self.clients.attach(client, before=before)
-        window = [each._replace(key=key_within(client, each.key)) for each in self._journal.window(client)]
-        return Attachment(self.name, engine.run, epoch, engine.inlets, engine.seq, window, published, self.head)
+        return self.clients.attach(client, self._engine, session=self.name)

@@ -160,11 +160,11 @@ def test_heads_of_dropped_events_are_taken(tmp_path: Path) -> None:
         assert service.session._journal.beginning > 20
     with closing(service_of(path, **options)) as service:
         for head in heads:
-            service.session.check_head(head)
+            service.session.clients.heads.check(head)
         at = service.session._journal.beginning
         wrong = re.sub("[0-9a-f]{32}$", "1" * 32, next(head for head in heads if f":{at}:" in head))
         with pytest.raises(HeadLost):
-            service.session.check_head(wrong)
+            service.session.clients.heads.check(wrong)
 
 
 def test_a_session_in_memory_tells_no_head() -> None:
@@ -203,8 +203,8 @@ def test_our_client_tells_the_head(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         for n in range(3):
             assert len(client.events(quotes(n, n), {"client": "c", "epoch": epoch})) == 1
         assert told[0] is None
-        assert client.head == service.session.head
+        assert client.head == service.session.clients.heads.latest
         assert told[2] is not None
         monkeypatch.setattr(client, "call", lambda *_: [[]])  # an older version
         assert client.events(quotes(9, 9), {"client": "c", "epoch": epoch}) == [[]]
-        assert client.head == service.session.head
+        assert client.head == service.session.clients.heads.latest

@@ -403,7 +403,7 @@ def test_a_flipped_bit_is_harmless_or_told(tmp_path: Path) -> None:
             ]
             journal_of(session).verify_in_background()
             journal_of(session)._verification.wait()  # type: ignore[union-attr]  # it was begun
-            session.clients.attach("feed", before=None)
+            session.attach("feed")
         return told
 
     expected = everything(copy(path, tmp_path / "whole"))
