@@ -286,8 +286,11 @@ class Journal:
 
     # -- snapshots
 
-    def snapshots(self) -> list[tuple[int, bytes]]:
+    def snapshots(self, most: int = -1) -> list[tuple[int, bytes]]:
         """Return the snapshots, each with the number of its event, the latest first.
+
+        Args:
+            most: how many; all where it is negative.
 
         Raises:
             JournalDamaged: one is not what was written.
@@ -295,7 +298,8 @@ class Journal:
         database = self._database
         marked = "mark, chain" if database.has_marks else "NULL, NULL"
         found = []
-        for seq, state, own, chain in database.rows(f"SELECT seq, state, {marked} FROM snapshots ORDER BY seq DESC"):  # noqa: S608  # the same
+        query = f"SELECT seq, state, {marked} FROM snapshots ORDER BY seq DESC LIMIT ?"  # noqa: S608  # the same
+        for seq, state, own, chain in database.rows(query, most):
             whole = (
                 own == mark(seq, state, chain)
                 if own is not None

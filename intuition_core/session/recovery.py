@@ -50,7 +50,7 @@ def restored(engine: TradingEngine, journal: Journal, *, wanted: bool = True) ->
         SegmentUnreadable: the same, as the events before were dropped.
     """
     start = journal.start
-    for seq, state in journal.snapshots():
+    for seq, state in _latest_first(journal):
         if (wanted or seq == start) and seq >= start and engine.restore(state):
             return seq
     if start > journal.boundary:
@@ -58,6 +58,14 @@ def restored(engine: TradingEngine, journal: Journal, *, wanted: bool = True) ->
     if start:
         raise BehindBoundary(start)
     return 0
+
+
+def _latest_first(journal: Journal) -> Iterator[tuple[int, bytes]]:
+    """Yield the snapshots, the latest first; those of all segments are read only where none of the latest will do."""
+    latest = journal.snapshots(most=2)
+    yield from latest
+    if len(latest) == 2:
+        yield from journal.snapshots()[2:]
 
 
 def swapped(records: Iterable[Record]) -> Iterator[Record]:

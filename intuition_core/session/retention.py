@@ -209,10 +209,10 @@ class Retention:
         try:
             next(self._steps)
         except StopIteration:
-            self._steps, self._next = None, self._clock()
+            self._steps = None
         except BaseException:
             self.reload()
-            self._steps, self._next = self._tidied(), self._clock() + _LOOK
+            self._steps, self._next = self._tidied(), self._clock() + _LATER
             raise
         return REST
 
@@ -266,6 +266,7 @@ class Retention:
         _log.info("events up to %d are not kept any more", segment.last)
         yield
         yield from self._tidied()
+        self._next = 0.0  # there may be another one
 
     def _verified(self, last: int) -> bytes:
         """Return the link of the batch that ends a segment, once its snapshot is verified.

@@ -22,7 +22,9 @@ from intuition_core.runs import FollowedSession, Follower, NotAtBoundary, Sessio
 from intuition_core.runs.places import places
 from intuition_core.session import control
 from intuition_core.session.batch_run import Item
+from intuition_core.session.errors import BeforeBeginning
 from intuition_core.session.journal import MEMORY, Journal
+from intuition_core.session.keeping import Keep
 from intuition_core.session.session import Session
 from intuition_core.trading.composition import Composition, Part, Sleeve
 from intuition_core.trading.decisions import UNHEARD
@@ -329,3 +331,42 @@ def test_a_session_that_was_begun_anew_is_told(path: Path, note: dict[str, Any])
         journal.note(**note)
     with pytest.raises(SessionChanged, match=r"^session first was begun anew"):
         session.catch_up()
+
+
+def test_they_begin_after_the_events_that_were_dropped(tmp_path: Path) -> None:
+    path, now = tmp_path / "s.sqlite", [0]
+    journal = Journal(path, keep=Keep(age=100), now=lambda: now[0])
+    journal.note(session="s")
+    session = Session(lambda: TradingEngine(recipe(), run="s.1"), journal=journal, name="s")
+    session.recover()
+    behind = Follower("b", recipe(), run="s.1")
+    events = quotes([100 + 7 * n % 40 for n in range(300)])
+    for n, event in enumerate(events, 1):
+        now[0] = n
+        session.deliver([Item([dict(event)])])
+        if n == 10:
+            with Journal(path, read_only=True) as reading:
+                behind.take(reading, until=n)
+    assert journal.retention is not None
+    for _ in range(1_000):
+        journal.retention._next = 0.0
+        session.tidying.step()
+    with Journal(path, read_only=True) as reading:
+        begun = reading.beginning
+        assert 150 < begun < 250
+        session_itself = Follower("s", recipe(), run="s.1")
+        variant = Follower("v", recipe(Newer), run="s.1", session=recipe())
+        for follower in (session_itself, variant):
+            follower.take(reading, until=10)
+            assert follower.seq == begun
+            follower.take(reading, until=reading.last_seq)
+        history = session_itself.history("s")
+        assert history.statement == session.statement.to_json()
+        assert history.events == len(events) - begun
+        assert history.source == f"s from event {begun + 1} on"
+        assert variant.history("v").deposits == history.deposits != history.equity
+        with pytest.raises(NotAtBoundary, match="not kept any more"):
+            Follower("c", recipe(cash=Decimal(5)), run="s.1", session=recipe()).take(reading, until=10)
+        with pytest.raises(BeforeBeginning, match="b: events 1 to"):
+            behind.take(reading, until=reading.last_seq)
+    session.close()
