@@ -274,6 +274,20 @@ def test_a_commit_whose_head_was_not_written_is_kept(unclosed: Path, tmp_path: P
         assert session.statement == statement
 
 
+def test_a_backup_of_a_served_journal_goes_with_a_head_of_before(tmp_path: Path) -> None:
+    path, target = tmp_path / "s.sqlite", tmp_path / "backup.sqlite"
+    with closing(session_of(path)) as session:
+        fill(session, 0, COUNT // 2)
+        shutil.copyfile(f"{path}-head", f"{target}-head")
+        fill(session, COUNT // 2, COUNT)
+        with closing(sqlite3.connect(path)) as db, closing(sqlite3.connect(target)) as copied:
+            db.backup(copied)
+        statement = session.statement
+    assert not verified(target).damages  # type: ignore[union-attr]  # it has checksums
+    with closing(session_of(target)) as session:
+        assert session.statement == statement
+
+
 # -- verify and repair
 
 
