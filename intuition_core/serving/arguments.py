@@ -210,11 +210,13 @@ def head_of_journal(method: str, value: Any) -> str | None:
 
 
 def head_alone(method: str, options: Any) -> str | None:
-    """Return the head among options that hold nothing else.
+    """Return the head among options that hold nothing else; None without options.
 
     Raises:
         BadCall: they do, or it is no head.
     """
+    if options is None:
+        return None
     if not isinstance(options, Mapping) or options.keys() != {"head"}:
         raise BadCall(method, f"expected options with `head` alone, got {options!r:.60}")
     return head_of_journal(method, options["head"])

@@ -14,13 +14,13 @@ class Chores:
     """Several chores as one.
 
     Args:
-        chores: the chores.
+        chores: the chores; None for one that there is not.
         clock: seconds that never go back.
     """
 
-    def __init__(self, chores: Sequence[Chore], *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, chores: Sequence[Chore | None], *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._due = dict.fromkeys(chores, 0.0)
+        self._due = {chore: 0.0 for chore in chores if chore is not None}
 
     def do(self) -> float | None:
         """Do those that are due; return in how many seconds to call again, None for never."""

@@ -132,8 +132,7 @@ class Service:
             stack.pop_all()
         self._venue = VenueMethods(self.session)
         self.clock = TimerClock(self.session) if self._opening.by_the_clock else None
-        timers = () if self.clock is None else (self.clock.tell,)
-        self.chores = Chores((*timers, self.session.tidying.step))
+        self.chores = Chores((self.clock.tell if self.clock else None, self.session.tidying.step))
 
     def hand_over(self) -> None:
         """Write a snapshot when the session closes, from which the next worker goes on with the changed files."""
@@ -196,8 +195,7 @@ class Service:
             BadData: the payload cannot be read; nothing of it was run.
             HeadLost: the journal does not hold what was acknowledged before; nothing was run.
         """
-        if options is not None:
-            check_head(self.session, head_alone("event", options))
+        check_head(self.session, head_alone("event", options))
         reply = self.session.deliver((self._item(data),))[0]
         if isinstance(reply, IdReused):
             raise reply
