@@ -15,17 +15,7 @@ from intuition_core.plugins.catalogue import Catalogue
 from intuition_core.plugins.files import is_file
 from intuition_core.rpc.server import Method
 from intuition_core.serving.accounts import AccountChanges
-from intuition_core.serving.arguments import (
-    BadCall,
-    Options,
-    client_name,
-    count,
-    epoch_number,
-    head_alone,
-    head_of_journal,
-    place,
-    place_after,
-)
+from intuition_core.serving.arguments import BadCall, Options, client_name, count, epoch_number, place, place_after
 from intuition_core.serving.chores import Chores
 from intuition_core.serving.clock import TimerClock
 from intuition_core.serving.commands import check_upgrade, check_use, newer_plugin
@@ -33,7 +23,7 @@ from intuition_core.serving.initializing import overlaid
 from intuition_core.serving.opening import Opening
 from intuition_core.serving.pacing import Pace
 from intuition_core.serving.paging import fitting, page_of_decisions
-from intuition_core.serving.replies import check_head
+from intuition_core.serving.replies import check_head, check_head_of_attachment, check_options_of_event
 from intuition_core.serving.symbols import SymbolLimit
 from intuition_core.serving.venue import VenueMethods, answered
 from intuition_core.session import control
@@ -195,7 +185,7 @@ class Service:
             BadData: the payload cannot be read; nothing of it was run.
             HeadLost: the journal does not hold what was acknowledged before; nothing was run.
         """
-        check_head(self.session, head_alone("event", options))
+        check_options_of_event(self.session, options)
         reply = self.session.deliver((self._item(data),))[0]
         if isinstance(reply, IdReused):
             raise reply
@@ -251,7 +241,7 @@ class Service:
         Raises:
             HeadLost: the journal does not hold what was acknowledged with ``head``; no epoch is begun.
         """
-        check_head(self.session, head_of_journal("attach", head))
+        check_head_of_attachment(self.session, head)
         return self.session.attach(client_name("attach", client))._asdict()
 
     def outbox(self, client: Any, epoch: Any, limit: Any = 1000) -> list[Record]:
