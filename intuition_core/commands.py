@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from intuition_core.cli.interruption import interruptible as interruptible
     from intuition_core.cli.logs import set_up_logging as set_up_logging
     from intuition_core.cli.monitor import Monitor as Monitor
-    from intuition_core.cli.options import SETTINGS as SETTINGS
     from intuition_core.cli.options import BadFlag as BadFlag
     from intuition_core.cli.options import Moment as Moment
     from intuition_core.cli.options import blocked_plugins as blocked_plugins
@@ -19,12 +18,13 @@ if TYPE_CHECKING:
     from intuition_core.cli.options import key_and_value as key_and_value
     from intuition_core.cli.options import market_flags as market_flags
     from intuition_core.cli.options import market_options as market_options
-    from intuition_core.cli.options import settings_of as settings_of
     from intuition_core.cli.options import verbose_option as verbose_option
     from intuition_core.cli.screen import FILE_WIDTH as FILE_WIDTH
     from intuition_core.cli.screen import console as console
     from intuition_core.cli.tables import CannotWrite as CannotWrite
     from intuition_core.params.typed import Typed as Typed
+    from intuition_core.research.setup import SETTINGS as SETTINGS
+    from intuition_core.research.setup import settings_of as settings_of
 else:
     PLACES: Final = {
         "BadFlag": "cli.options",
@@ -34,7 +34,7 @@ else:
         "Interruption": "cli.interruption",
         "Moment": "cli.options",
         "Monitor": "cli.monitor",
-        "SETTINGS": "cli.options",
+        "SETTINGS": "research.setup",
         "Typed": "params.typed",
         "blocked_plugins": "cli.options",
         "config_option": "cli.options",
@@ -45,7 +45,7 @@ else:
         "market_flags": "cli.options",
         "market_options": "cli.options",
         "set_up_logging": "cli.logs",
-        "settings_of": "cli.options",
+        "settings_of": "research.setup",
         "verbose_option": "cli.options",
     }
     __all__ = list(PLACES)

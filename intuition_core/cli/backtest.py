@@ -1,19 +1,16 @@
 """``intuition backtest``: the same parts on history."""
 
-import gc
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from intuition_core.cli.channels import check_channels, silent_channels
 from intuition_core.cli.failures import Failures
-from intuition_core.cli.interruption import Interruption, interruptible
+from intuition_core.cli.interruption import interruptible
 from intuition_core.cli.monitor import Monitor
 from intuition_core.cli.options import (
     Moment,
@@ -22,39 +19,31 @@ from intuition_core.cli.options import (
     error_option,
     market_flags,
     market_options,
-    settings_of,
     trace_option,
     verbose_option,
 )
-from intuition_core.errors import IntuitionError, did_you_mean
 
 if TYPE_CHECKING:
-    from intuition_core.backtest.run import Backtest
-    from intuition_core.config.loading import Config
-    from intuition_core.contracts import Data, Metric
+    from intuition_core.contracts import Metric
     from intuition_core.history import History
-    from intuition_core.plugins.catalogue import Catalogue
+    from intuition_core.research.execution import Execution
+    from intuition_core.research.setup import Setup
     from intuition_core.sources.contents import Content, EarlierRun
     from intuition_core.sources.reading import MergedReader, SourceReader
     from intuition_core.trading.composition import Composition
 
-SEED: Final = 0
-"""The seed where none is given: two runs of one command decide the same."""
+_MOVED: Final = {"SEED": "setup", "UnknownBenchmark": "execution"}
 
 _SPELLED: Final = {"source.name": "--source"}
 
 
-class UnknownBenchmark(IntuitionError):
-    """A benchmark symbol of which there was no quote."""
+def __getattr__(name: str) -> Any:
+    """Return a name that is elsewhere now."""
+    if name not in _MOVED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from intuition_core.deprecated import names
 
-    def __init__(self, symbol: str, quoted: Iterable[str]) -> None:
-        self.symbol = symbol
-        self.quoted = tuple(sorted(quoted))
-        some = ", ".join(self.quoted[:10]) + (", …" if len(self.quoted) > 10 else "")
-        super().__init__(
-            f"--benchmark {symbol}: the data has no quote of it, only of {some or 'nothing'}"
-            f"{did_you_mean(symbol, self.quoted)}"
-        )
+    return names(__name__, f"intuition_core.research.{_MOVED[name]}", name)
 
 
 @click.command()
@@ -72,7 +61,7 @@ class UnknownBenchmark(IntuitionError):
     help="A parameter of a part, of the core, or (source.KEY=VALUE) of the source; repeatable.",
 )
 @click.option("--cash", metavar="AMOUNT", help="What the account starts with, in its currency (default 10000).")
-@click.option("--seed", type=int, metavar="N", help=f"Makes every draw repeatable (default {SEED}).")
+@click.option("--seed", type=int, metavar="N", help="Makes every draw repeatable (default 0).")
 @click.option("--from", "start", type=Moment(), help="Leave out what is before this time.")
 @click.option("--to", "end", type=Moment(), help="Leave out this time and what is after it.")
 @click.option("--symbols", metavar="A,B", help="Only these symbols.")
@@ -145,16 +134,13 @@ class _Command:
         config: Path | None,
         **flags: Any,
     ) -> None:
-        from intuition_core.config.compose import compose
-        from intuition_core.config.editing import settle
-        from intuition_core.plugins.catalogue import discover
+        from intuition_core.research.setup import Span
 
         if start is not None and end is not None and start >= end:
             raise click.UsageError("--from is not before --to, so that nothing is left")
         self._as_json = as_json
         self._data = data
-        self._span = (start, end)
-        self._symbols = tuple(filter(None, (symbols or "").split(",")))
+        self._span = Span(start=start, end=end, symbols=tuple(filter(None, (symbols or "").split(","))))
         self._benchmark = benchmark
         self._report = report
         self._decisions = decisions
@@ -164,66 +150,62 @@ class _Command:
         self._failures = Failures(skipping=on_error == "skip")
         self._trace = trace
         self._monitor = Monitor()
-        settings, self._source_params = _settings(config, params, flags)
-        self._catalogue: Catalogue = discover(blocked=settings.values.plugins.blocked)
-        self._settings: Config = settle(settings, self._catalogue, seed=SEED)
-        if not data and self._settings.values.source.name is None:
+        self._setup = _setup(config, params, flags)
+        if not data and not self._setup.names_source:
             raise click.UsageError("no data: name a file with --data, or a source with --source")
-        self._composition: Composition = self._failures.heeded(compose(self._settings, self._catalogue))
+        self._composition: Composition = self._failures.heeded(self._setup.composition())
 
     def run(self) -> int:
         """Run, write the results, and return the exit code."""
+        from intuition_core.research.setup import report_part
+
         if self._report is not None:
             _check_report(self._report)
-        report = _report_part(self._catalogue, required=self._report is not None)
+        report = report_part(self._setup.catalogue, required=self._report is not None)
         if self._report is not None:
             _check_folder(self._report)
         source = self._open(hashed=self._hashed)
         earlier = self._earlier(source)
-        backtest, history, seconds = self._measured(source)
-        source.check_unchanged()
-        contents = source.contents() if self._hashed else ()
-        quoted = backtest.engine.ledger.marks
-        if history.complete and quoted and self._benchmark is not None and self._benchmark not in quoted:
-            raise UnknownBenchmark(self._benchmark, quoted)
+        execution, history = self._executed(source)
+        contents = execution.check(source, history, hashed=self._hashed)
         if earlier is not None and history.complete:
             earlier.check(contents, ended=True)
-            same = "the same" if earlier.decisions_sha256 == backtest.decisions_sha256 else "other"
+            same = "the same" if earlier.decisions_sha256 == execution.decisions_sha256 else "other"
             click.echo(f"{same} decisions on the same data as in {self._against}", err=True)
-        self._show(history, report, seconds, backtest.decisions_sha256, contents)
+        self._show(history, report, execution.seconds, execution.decisions_sha256, contents)
         self._hint(history, str(source))
         if self._report is not None and report is not None:
-            _write_report(report, self._with_sections(history), self._report)
+            _write_report(report, self._setup.with_sections(history), self._report)
         if not history.complete:
             click.echo(f"interrupted after {history.events:,} events", err=True)
             return 130
-        return self._tell_failures(backtest, history)
+        return self._tell_failures(execution, history)
 
-    def _measured(self, source: "SourceReader | MergedReader") -> "tuple[Backtest, History, tuple[float, float]]":
-        """Run over the events of a source; the seconds are those of reading and those of running."""
-        from intuition_core.backtest.run import Backtest
+    def _executed(self, source: "SourceReader | MergedReader") -> "tuple[Execution, History]":
+        """Run over the events of a source."""
+        from intuition_core.cli.observer import CommandObserver
+        from intuition_core.research.execution import Execution
 
         with ExitStack() as stack:
             listen = stack.enter_context(_written(self._decisions)) if self._decisions else None
             stack.enter_context(self._failures.told())
-            monitor = self._monitor
-            with monitor.starting(self._composition):
-                backtest = Backtest(
-                    self._composition,
-                    benchmark=self._benchmark,
-                    listen=self._failures.listening(listen),
-                    engine=monitor.maker(engine_maker(self._trace)),
-                )
-            check_channels(backtest.engine, self._catalogue)
-            interruption = stack.enter_context(interruptible())
-            stack.enter_context(monitor.running())
-            seconds = self._run(backtest, source, interruption)
-            complete = not interruption.asked
-            with monitor.watching(backtest.engine):
-                history = backtest.finish(source=str(source), complete=complete)
+            observer = CommandObserver(self._monitor)
+            execution = Execution(
+                self._composition,
+                self._setup.catalogue,
+                benchmark=self._benchmark,
+                listen=self._failures.listening(listen),
+                engine=self._monitor.maker(engine_maker(self._trace)),
+                observer=observer,
+            )
+            observer.interruption = stack.enter_context(interruptible())
+            stack.enter_context(self._monitor.running())
+            with _progress(source, quiet=self._as_json or self._trace is not None) as observer.progress:
+                execution.take(source)
+            history = execution.finish(source)
         for line in source.told():
             click.echo(line, err=True)
-        return backtest, history, seconds
+        return execution, history
 
     def _earlier(self, source: "SourceReader | MergedReader") -> "EarlierRun | None":
         """Return the run of `--against`; None where it is not given.
@@ -270,14 +252,14 @@ class _Command:
         if self._trace is not None and self._trace > history.events:
             click.echo(f"--trace {self._trace}: there were {history.events:,} events only", err=True)
 
-    def _tell_failures(self, backtest: "Backtest", history: "History") -> int:
+    def _tell_failures(self, execution: "Execution", history: "History") -> int:
         """Write what failed or had no effect in a complete run, and return the exit code."""
         if self._as_json and history.shut_out:
             from intuition_core.cli.summary import advice
 
             for reason in history.shut_out:  # which the summary tells otherwise
                 click.echo(f"{reason}{advice(reason)}", err=True)
-        for channel in silent_channels(backtest.engine):
+        for channel in execution.silent_channels:
             click.echo(f"nothing came on the channel `{channel}`, which a part listens to", err=True)
         self._failures.tell_unquoted(history)
         failed = self._failures.tell()
@@ -285,61 +267,11 @@ class _Command:
             return self._look_ahead() or failed
         return failed
 
-    def _with_sections(self, history: "History") -> "History":
-        """Return the history with the sections that enabled hook plugins add to the report."""
-        if not self._settings.values.hooks.enabled:
-            return history
+    def _open(self, *, end: int | None = None, hashed: bool = False) -> "SourceReader | MergedReader":
         import msgspec
 
-        from intuition_core.config.compose import hook_plugins
-        from intuition_core.plugins.hooks import Hooks
-
-        hooks = Hooks("backtest", hook_plugins(self._settings, self._catalogue))
-        return msgspec.structs.replace(history, sections=hooks.report_sections(history))
-
-    def _open(self, *, end: int | None = None, hashed: bool = False) -> "SourceReader | MergedReader":
-        from intuition_core.config.compose import located
-        from intuition_core.sources.opening import open_source
-
-        table = self._settings.values.source
-        with located(self._settings, "source.params"):
-            return open_source(
-                self._catalogue,
-                table.name,
-                data=self._data,
-                params={**table.params, **self._source_params},
-                start=self._span[0],
-                end=end if end is not None else self._span[1],
-                symbols=self._symbols,
-                negative_prices=self._settings.values.negative_prices,
-                beside=self._settings.origins.get("source.name") == "--source",
-                hashed=hashed,
-            )
-
-    def _run(
-        self, backtest: "Backtest", source: "SourceReader | MergedReader", interruption: Interruption
-    ) -> tuple[float, float]:
-        """Run all events, and return the seconds of reading and of running."""
-        clock = time.perf_counter
-        load_s = run_s = 0.0
-        gc.collect()
-        gc.freeze()  # what is there by now stays; looking at it again and again finds nothing
-        gc.set_threshold(50_000, 20, 20)
-        with _progress(source, quiet=self._as_json or self._trace is not None) as advance:
-            batches = source.batches()
-            while not interruption.asked:
-                began = clock()
-                batch: list[Data] | None = interruption.unless_asked(partial(next, batches, None))
-                loaded = clock()
-                load_s += loaded - began
-                if batch is None:
-                    break
-                with self._monitor.watching(backtest.engine):
-                    backtest.take(batch, part=source.progress)
-                run_s += clock() - loaded
-                advance(len(batch))
-                del batch  # so that the next one is made where it was, in memory that is near
-        return load_s, run_s
+        span = self._span if end is None else msgspec.structs.replace(self._span, end=end)
+        return self._setup.open(self._data, span, hashed=hashed)
 
     def _look_ahead(self) -> int:
         from intuition_core.backtest.lookahead import check
@@ -369,29 +301,14 @@ class _Command:
         return 1 if findings or misplaced else 0
 
 
-def _settings(
-    config: Path | None, params: tuple[str, ...], flags: Mapping[str, Any]
-) -> "tuple[Config, dict[str, Any]]":
-    """Return the configuration, and the parameters of the source."""
+def _setup(config: Path | None, params: tuple[str, ...], flags: Mapping[str, Any]) -> "Setup":
+    """Return what the configuration and the flags ask for."""
     from intuition_core.cli.options import key_and_value
-    from intuition_core.config.diagnosis import read_config
+    from intuition_core.research.setup import read_setup
 
-    flat = dict(map(key_and_value, params))
-    source = {key.removeprefix("source."): flat.pop(key) for key in list(flat) if key.startswith("source.")}
     keys = {"algo": "algorithm.name", "portfolio": "portfolio.name", "source": "source.name"}
     given = {**market_flags(own := dict(flags)), **{keys.get(name, name): value for name, value in own.items()}}
-    settings, flat = settings_of(flat)
-    spelled = {**_SPELLED, **{key: f"--param {key}" for key in settings}}
-    return read_config(config, flags={**given, **settings}, flat=flat, spelled=spelled), source
-
-
-def _report_part(catalogue: "Catalogue", *, required: bool) -> Any:
-    """Return the report that is installed; None where none is, and none is required."""
-    reports = [plugin for plugin in catalogue.plugins if plugin.kind == "report" and plugin.status == "available"]
-    if not reports and not required:
-        return None
-    factory: Any = catalogue.load("report", reports[0].ref if len(reports) == 1 else "html")
-    return factory()
+    return read_setup(config, flags=given, flat=dict(map(key_and_value, params)), spelled=_SPELLED)
 
 
 def _check_report(path: Path) -> None:

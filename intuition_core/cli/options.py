@@ -137,16 +137,6 @@ def key_and_value(text: str) -> tuple[str, Any]:
     return key.strip(), Typed(value)
 
 
-SETTINGS: Final = ("costs", "fills", "margin", "time")
-"""Tables of the configuration whose keys ``--param`` takes as well, such as ``costs.commission_bps``."""
-
-
-def settings_of(flat: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Split the ``--param`` values into keys of the configuration and parameters of parts."""
-    keys = {key: value for key, value in flat.items() if key.partition(".")[0] in SETTINGS and "." in key}
-    return keys, {key: value for key, value in flat.items() if key not in keys}
-
-
 _MARKET: Final = (
     click.option(
         "--fill", metavar="next|same", help="Orders fill at the next prices (default), or at the event's own."

@@ -38,13 +38,14 @@ PLACES: Final = {
 """The dotted keys of the tables that are about a part, by its kind."""
 
 
-def settle(config: Config, catalogue: Catalogue, *, seed: int | None = None) -> Config:
+def settle(config: Config, catalogue: Catalogue, *, seed: int | None = None, origin: str = "--param") -> Config:
     """Return the configuration with the ``--param`` values in the tables of their parts, and with a seed.
 
     Args:
         config: as read.
         catalogue: the plugins there are.
         seed: used where the configuration gives none; where this is None too, one is drawn.
+        origin: how messages call where the parameters come from: a flag that takes ``KEY=VALUE``, or an argument.
 
     Raises:
         BadConfiguration: a key that no part takes, or that two take.
@@ -55,10 +56,10 @@ def settle(config: Config, catalogue: Catalogue, *, seed: int | None = None) -> 
     if values.seed is None:
         values = msgspec.structs.replace(values, seed=secrets.randbits(63) if seed is None else seed)
     values = _read(folded(values), catalogue)
-    assignments = list(_routed(values, config.flat, catalogue, origin="--param"))
-    origins = {key: f"--param {key.rpartition('.')[2]}" for key, _ in assignments}
+    assignments = list(_routed(values, config.flat, catalogue, origin=origin))
+    origins = {key: _named(origin, key.rpartition(".")[2]) for key, _ in assignments}
     return Config(
-        values=_assigned(values, assignments, origin="--param", origins=origins),
+        values=_assigned(values, assignments, origin=origin, origins=origins),
         pinned=config.pinned | {key for key, _ in assignments},
         file=config.file,
         origins={**config.origins, **origins},

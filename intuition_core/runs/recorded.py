@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from intuition_core.backtest.run import Backtest
-from intuition_core.cli.channels import check_channels
 from intuition_core.cli.monitor import Monitor
 from intuition_core.contracts import Data
 from intuition_core.history import History
 from intuition_core.plugins.catalogue import Catalogue
+from intuition_core.research.channels import check_channels
 from intuition_core.trading.composition import Composition
 from intuition_core.trading.engine import TradingEngine
 

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from intuition_core.backtest.run import Backtest
-from intuition_core.cli.channels import NobodySends
 from intuition_core.errors import PartFailed
+from intuition_core.research.channels import NobodySends
 from intuition_core.runs import (
     Composition,
     RecordedRun,

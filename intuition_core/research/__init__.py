@@ -1,0 +1,1 @@
+"""Runs over recorded events as the command and programs in Python have them."""
