@@ -220,7 +220,8 @@ def chaos(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Figures, as ratios against a reference in the same run; arguments after ``--`` choose benchmarks by name."""
-    chosen = session.posargs or ["startup", "session", "mqtt", "backtest", "targets", "account", "symbols", "memory"]
+    every = ("startup", "session", "mqtt", "backtest", "targets", "account", "symbols", "memory", "notebook")
+    chosen = session.posargs or every
     for name in chosen:
         session.run("python", f"benchmarks/{name}.py")
 

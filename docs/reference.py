@@ -150,7 +150,7 @@ def checks() -> str:
     return f"## What helps with tests\n\n{helpers}\n## The contracts\n\n{contracts}".rstrip() + "\n"
 
 
-FACE: Final = ("exact", "records", "recordings", "connections", "commands", "runs")
+FACE: Final = ("exact", "records", "recordings", "connections", "commands", "research", "runs")
 """Public modules whose names are defined elsewhere; the others have pages of their own."""
 
 

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from intuition_core.determinism.randomness import restore_rng, rng_state
     from intuition_core.errors import IntuitionError
     from intuition_core.plugins.hooks import hookimpl
+    from intuition_core.research import Run, load_run, run_backtest
 
 __all__ = [
     "CONTRACT_VERSION",
@@ -63,6 +64,7 @@ __all__ = [
     "Portfolio",
     "Rejection",
     "Risk",
+    "Run",
     "Secret",
     "Side",
     "Signal",
@@ -70,15 +72,20 @@ __all__ = [
     "Targets",
     "Watch",
     "hookimpl",
+    "load_run",
     "restore_rng",
     "rng_state",
+    "run_backtest",
 ]
 
 _ELSEWHERE = {
     "IntuitionError": "errors",
+    "Run": "research",
     "hookimpl": "plugins.hooks",
+    "load_run": "research",
     "restore_rng": "determinism.randomness",
     "rng_state": "determinism.randomness",
+    "run_backtest": "research",
 }
 """Modules of the names that are not in `contracts`."""
 

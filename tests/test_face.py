@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 CORE = ROOT / "intuition_core"
 
-LAZY = ("commands", "connections", "runs")
+LAZY = ("commands", "connections", "research", "runs")
 """Modules that load nothing but what is used of them."""
 
 LOADED = """

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from intuition_core.cli.failures import Failures
+from intuition_core.cli.failures import Failures, Listener
 from intuition_core.cli.interruption import interruptible
 from intuition_core.cli.monitor import Monitor
 from intuition_core.cli.options import (
@@ -24,9 +24,9 @@ from intuition_core.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from intuition_core.contracts import Metric
     from intuition_core.history import History
     from intuition_core.research.execution import Execution
+    from intuition_core.research.run import Run
     from intuition_core.research.setup import Setup
     from intuition_core.sources.contents import Content, EarlierRun
     from intuition_core.sources.reading import MergedReader, SourceReader
@@ -77,6 +77,24 @@ def __getattr__(name: str) -> Any:
     help="Write every record (.jsonl, .csv or .parquet).",
 )
 @click.option(
+    "--save",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the whole run, for `load_run` in Python and for --against.",
+)
+@click.option(
+    "--equity",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the equity curve (.csv, .parquet or .jsonl).",
+)
+@click.option(
+    "--trades",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the round trips (.csv, .parquet or .jsonl).",
+)
+@click.option(
     "--check-lookahead",
     is_flag=True,
     help="Run beginnings of the history too, and the rows of each moment in other orders.",
@@ -85,10 +103,11 @@ def __getattr__(name: str) -> Any:
     "--against",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="An earlier run, as --json wrote it: other data than its own is refused, and other decisions are told.",
+    help="An earlier run, as --json or --save wrote it: other data is refused, and other decisions are told.",
 )
 @error_option
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object to standard output, and nothing else.")
+@click.option("--curve", is_flag=True, help="With --json: the equity curve, too.")
 @trace_option
 @config_option
 @verbose_option
@@ -127,6 +146,10 @@ class _Command:
         benchmark: str | None,
         report: Path | None,
         decisions: Path | None,
+        save: Path | None,
+        equity: Path | None,
+        trades: Path | None,
+        curve: bool,
         check_lookahead: bool,
         against: Path | None,
         on_error: str,
@@ -134,10 +157,17 @@ class _Command:
         config: Path | None,
         **flags: Any,
     ) -> None:
+        from intuition_core.cli.outputs import Outputs
+        from intuition_core.research.run import Records
         from intuition_core.research.setup import Span
 
         if start is not None and end is not None and start >= end:
             raise click.UsageError("--from is not before --to, so that nothing is left")
+        if curve and not as_json:
+            raise click.UsageError("--curve is a part of what --json writes; give that too, or --equity FILE")
+        self._curve = curve
+        self._outputs = Outputs(save, equity, trades)
+        self._records: Records | None = Records() if self._outputs.keeps_records else None
         self._as_json = as_json
         self._data = data
         self._span = Span(start=start, end=end, symbols=tuple(filter(None, (symbols or "").split(","))))
@@ -146,7 +176,7 @@ class _Command:
         self._decisions = decisions
         self._check_lookahead = check_lookahead
         self._against = against
-        self._hashed = as_json or against is not None
+        self._hashed = as_json or against is not None or save is not None
         self._failures = Failures(skipping=on_error == "skip")
         self._trace = trace
         self._monitor = Monitor()
@@ -157,13 +187,15 @@ class _Command:
 
     def run(self) -> int:
         """Run, write the results, and return the exit code."""
+        from intuition_core.cli.outputs import check_folder
         from intuition_core.research.setup import report_part
 
         if self._report is not None:
             _check_report(self._report)
         report = report_part(self._setup.catalogue, required=self._report is not None)
         if self._report is not None:
-            _check_folder(self._report)
+            check_folder(self._report)
+        self._outputs.check()
         source = self._open(hashed=self._hashed)
         earlier = self._earlier(source)
         execution, history = self._executed(source)
@@ -172,8 +204,10 @@ class _Command:
             earlier.check(contents, ended=True)
             same = "the same" if earlier.decisions_sha256 == execution.decisions_sha256 else "other"
             click.echo(f"{same} decisions on the same data as in {self._against}", err=True)
-        self._show(history, report, execution.seconds, execution.decisions_sha256, contents)
+        run = self._result(execution, history, report, contents, notes=source.told())
+        self._show(run, has_report=report is not None)
         self._hint(history, str(source))
+        self._outputs.write(run)
         if self._report is not None and report is not None:
             _write_report(report, self._setup.with_sections(history), self._report)
         if not history.complete:
@@ -188,6 +222,8 @@ class _Command:
 
         with ExitStack() as stack:
             listen = stack.enter_context(_written(self._decisions)) if self._decisions else None
+            if self._records is not None:
+                listen = _both(self._records.add, listen)
             stack.enter_context(self._failures.told())
             observer = CommandObserver(self._monitor)
             execution = Execution(
@@ -222,18 +258,32 @@ class _Command:
         earlier.check(source.contents(), ended=False)
         return earlier
 
-    def _show(
+    def _result(
         self,
+        execution: "Execution",
         history: "History",
         report: Any,
-        seconds: tuple[float, float],
-        sha256: str,
         contents: "Sequence[Content]",
-    ) -> None:
+        *,
+        notes: "Sequence[str]",
+    ) -> "Run":
+        """Return the run as programs in Python have it."""
+        from intuition_core.research.run import Run
+
+        return Run(
+            history,
+            execution.decisions_sha256,
+            contents=contents,
+            records=self._records,
+            seconds=execution.seconds,
+            notes=notes,
+            metrics=report.metrics(history) if report is not None else (),
+            sections=self._setup.with_sections,
+        )
+
+    def _show(self, run: "Run", *, has_report: bool) -> None:
         """Write the summary, or the JSON object, to standard output."""
-        metrics = report.metrics(history) if report is not None else ()
-        told = _told(history, metrics, load_s=seconds[0], run_s=seconds[1], sha256=sha256)
-        told["data"] = [content.to_json() for content in contents]
+        told = run.to_json(curve=self._curve)
         if self._as_json:
             import msgspec
 
@@ -241,8 +291,8 @@ class _Command:
             return
         from intuition_core.cli.summary import show_summary
 
-        show_summary(history, metrics, told)
-        if report is None:
+        show_summary(run.history, run.metrics.given, told)
+        if not has_report:
             click.echo("for more figures and --report: pip install intuition-report", err=True)
 
     def _hint(self, history: "History", source: str) -> None:
@@ -323,18 +373,6 @@ def _check_report(path: Path) -> None:
         )
 
 
-def _check_folder(path: Path) -> None:
-    """Check, before the run, that the folder of the report exists.
-
-    Raises:
-        CannotWrite: there is no such folder.
-    """
-    from intuition_core.cli.tables import CannotWrite
-
-    if not path.absolute().parent.is_dir():
-        raise CannotWrite(path, "there is no such folder")
-
-
 def _write_report(report: Any, history: "History", path: Path) -> None:
     from intuition_core.cli.tables import CannotWrite
 
@@ -354,22 +392,15 @@ def _written(path: Path) -> "Iterator[Callable[[Sequence[Mapping[str, Any]]], No
         yield table.add
 
 
-def _told(
-    history: "History", metrics: "Sequence[Metric]", *, load_s: float, run_s: float, sha256: str
-) -> dict[str, Any]:
-    return {
-        "events": history.events,
-        "run_s": round(run_s, 6),
-        "events_per_s": round(history.events / run_s, 1) if run_s else None,
-        "load_s": round(load_s, 6),
-        "fills": history.counts.get("fill", 0),
-        "orders": history.counts.get("decision", 0),
-        "final_equity": history.statement["equity"],
-        "cash": history.statement["cash"],
-        "positions": history.statement["positions"],
-        "metrics": {metric.name: metric.to_json() for metric in metrics},
-        "decisions_sha256": sha256,
-    }
+def _both(first: "Listener", second: "Listener | None") -> "Listener":
+    """Return a listener that passes records on to two."""
+
+    def listen(records: Sequence[Mapping[str, Any]]) -> None:
+        first(records)
+        if second is not None:
+            second(records)
+
+    return listen
 
 
 @contextmanager

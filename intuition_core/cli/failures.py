@@ -1,7 +1,6 @@
 """What goes wrong in runs over history: parts, whose first failure ends a run or is counted, and what is not booked."""
 
 import itertools
-import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,14 +10,12 @@ import click
 import msgspec
 
 from intuition_core.errors import did_you_mean
+from intuition_core.research.quiet import failures_counted
 from intuition_core.trading.records import refuses_an_event
 
 if TYPE_CHECKING:
     from intuition_core.history import History
     from intuition_core.trading.composition import Composition
-
-_LOGGERS: Final = ("intuition_core.trading.engine.failures", "intuition_core.trading.engine.unquoted")
-"""Loggers of single failures, which a run over history counts and writes at its end instead."""
 
 _NAMED: Final = 5
 """How many symbols without a quote are named."""
@@ -47,14 +44,8 @@ class Failures:
     @contextmanager
     def told(self) -> Iterator[None]:
         """Keep single failures out of the log in the block, since `tell` writes them by kind."""
-        logs = [(log, log.level) for log in map(logging.getLogger, _LOGGERS) if not log.isEnabledFor(logging.DEBUG)]
-        for log, _ in logs:
-            log.setLevel(logging.CRITICAL)
-        try:
+        with failures_counted():
             yield
-        finally:
-            for log, level in logs:
-                log.setLevel(level)
 
     def listening(self, listen: Listener | None) -> Listener:
         """Return a listener that counts failures and passes records on to ``listen``."""

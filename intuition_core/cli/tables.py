@@ -11,6 +11,8 @@ from typing import Any, Final, Self
 import msgspec
 
 from intuition_core.errors import IntuitionError
+from intuition_core.research.errors import CannotWrite as CannotWrite
+from intuition_core.research.errors import MissingExtra as MissingExtra
 from intuition_core.system.printable import escaped
 
 FORMATS: Final = ("jsonl", "csv", "parquet")
@@ -96,30 +98,12 @@ RECORD_COLUMNS: Final[Mapping[str, type]] = {
 _ROWS: Final = 10_000
 
 
-class MissingExtra(IntuitionError):
-    """A library that is needed and not installed."""
-
-    def __init__(self, use: str, distribution: str) -> None:
-        self.use = use
-        self.distribution = distribution
-        super().__init__(f"{use} needs {distribution}; run `pip install {distribution}`")
-
-
 class UnknownFormat(IntuitionError):
     """A file whose name does not say in which format to write it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         super().__init__(f"{path}: cannot tell the format; let the name end in .{', .'.join(FORMATS)}")
-
-
-class CannotWrite(IntuitionError):
-    """A file that cannot be written."""
-
-    def __init__(self, path: Path, problem: str) -> None:
-        self.path = path
-        self.problem = problem
-        super().__init__(f"cannot write {path}: {problem}")
 
 
 def format_of(path: Path) -> str:

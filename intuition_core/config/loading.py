@@ -107,6 +107,7 @@ def load_config(
     flags: Mapping[str, Any] | None = None,
     flat: Mapping[str, Any] | None = None,
     spelled: Mapping[str, str] | None = None,
+    searched: bool = True,
 ) -> Config:
     """Return the configuration of the file, the environment and the flags, in rising order of precedence.
 
@@ -117,12 +118,13 @@ def load_config(
         flags: dotted key → value, as typed by the user; None values are left out.
         flat: the ``--param`` values.
         spelled: dotted key → how its flag is typed, where that is not what `FLAGS` says.
+        searched: whether a file is looked for where none is named.
 
     Raises:
         BadConfiguration: with every mistake: its place, the key, the expected value or the nearest valid key.
     """
     variables = os.environ if environment is None else environment
-    chosen = _file(file, variables)
+    chosen = _file(file, variables) if searched else file
     given = {key: value for key, value in (flags or {}).items() if value is not None}
     names = {**FLAGS, **(spelled or {})}
     layers = [_Layer(str(chosen), _read(chosen))] if chosen is not None else []

@@ -1,10 +1,9 @@
 """A composition run over the events of a source that is open: what the command and a call from Python share."""
 
-import gc
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, Final
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 from intuition_core.backtest.run import Backtest
 from intuition_core.data import Event
@@ -12,13 +11,11 @@ from intuition_core.errors import IntuitionError, did_you_mean
 from intuition_core.history import History
 from intuition_core.plugins.catalogue import Catalogue
 from intuition_core.research.channels import check_channels, silent_channels
+from intuition_core.research.quiet import collecting_rarely
 from intuition_core.sources.contents import Content
 from intuition_core.sources.reading import MergedReader, SourceReader
 from intuition_core.trading.composition import Composition
 from intuition_core.trading.engine import TradingEngine
-
-_THRESHOLDS: Final = (50_000, 20, 20)
-"""How rarely the interpreter looks for cycles in a run, which makes hardly any."""
 
 
 class UnknownBenchmark(IntuitionError):
@@ -114,7 +111,7 @@ class Execution:
         """
         clock, observer, backtest = time.perf_counter, self._observer, self.backtest
         load_s = run_s = 0.0
-        with _collecting_rarely():
+        with collecting_rarely():
             batches = source.batches()
             while not observer.asked:
                 began = clock()
@@ -148,20 +145,3 @@ class Execution:
         if history.complete and quoted and self._benchmark is not None and self._benchmark not in quoted:
             raise UnknownBenchmark(self._benchmark, quoted)
         return contents
-
-
-@contextmanager
-def _collecting_rarely() -> Iterator[None]:
-    """Look for cycles rarely in the block, and never among what is there by now: that would find nothing new."""
-    before = gc.get_threshold()
-    frozen = gc.get_freeze_count()
-    gc.collect()
-    if not frozen:
-        gc.freeze()
-    gc.set_threshold(*_THRESHOLDS)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        if not frozen:
-            gc.unfreeze()

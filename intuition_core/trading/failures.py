@@ -80,6 +80,7 @@ class Failures:
                 self._quarantine(number, problem, seq)
             elif part.policy == "raise":
                 self.halted = PartFailed(part.label, method, f"{what}, at {where}{line}")
+                self.halted.__cause__ = error  # what a debugger or a notebook shows of where it was raised
         more = {} if self._event_id is None else {"event_id": self._event_id}
         self._recorder.write(
             "error",

@@ -193,9 +193,13 @@ def options(command: click.Command) -> set[str]:
 ONE_RUN = {
     "--benchmark",  # a comparison's benchmark is its first variant
     "--check-lookahead",  # looks at one run
+    "--curve",  # of one run
     "--decisions",  # the records of one run
+    "--equity",  # of one run
     "--report",  # a page of one run
+    "--save",  # keeps one run
     "--trace",  # shows the calls of one run
+    "--trades",  # of one run
 }
 SEVERAL = {
     "--follow",  # goes on beside a session

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from support import eventually
 
+from intuition_core import run_backtest
 from intuition_core.plugins.catalogue import discover
 from intuition_core.rpc.client import Client
 from intuition_core.sources.opening import open_source
@@ -73,6 +74,15 @@ def sha256(records: list[dict[str, Any]]) -> str:
     digest = Digest(records[0]["id"].partition(":")[0])
     digest.add(records)
     return digest.hexdigest()
+
+
+def test_a_call_from_python_decides_as_the_backtest(expected: Expected) -> None:
+    run = run_backtest(config="intuition.toml", source="sample", start=SPAN[1], end=SPAN[3])
+    assert (run.decisions_sha256, run.history.events) == (expected.sha256, expected.events)
+    assert {key: run.account[key] for key in expected.account if key != "positions"} == {
+        key: value for key, value in expected.account.items() if key != "positions"
+    }
+    assert run.to_json()["positions"] == expected.account["positions"]
 
 
 def test_a_session_over_rpc_decides_as_the_backtest(expected: Expected, serve: Any, settled: Any) -> None:

@@ -40,6 +40,7 @@ FOLLOWED = (
     "replay.md",
     "swap.md",
     "nodejs.md",
+    "python.md",
 )
 ELSEWHERE = {
     "README.md": "its commands install, serve and publish: tests/main_job, tests/cli/test_list_plugins.py",
