@@ -111,7 +111,7 @@ class OrderRouter:
         self._elapsed = elapsed
         self._traits = broker.traits()
         self._epoch: int | None = None
-        self._run = ""
+        self._run = self._session = ""
         self._settled = False  # whether the session knows all that the venue did while this was not running
         self._trades_at = self._account_at = 0.0
         self._heard_at = elapsed()
@@ -139,7 +139,7 @@ class OrderRouter:
         self._settled = False
         self._account_at = 0.0
         self.hear()
-        _log.info("trading for session %s at %s", attached["session"], self._traits.venue)
+        self._session = attached["session"]
 
     def detach(self) -> None:
         """Note that the session does not answer."""
@@ -197,7 +197,7 @@ class OrderRouter:
 
     def _tell(self, backend: Backend) -> bool:
         """Tell the session what it has not confirmed; return whether there may be more."""
-        untold = self._store.untold(BATCH)
+        untold, traits = self._store.untold(BATCH), self._traits
         if untold:
             options = {"client": self._name, "epoch": self._epoch}
             try:
@@ -215,6 +215,7 @@ class OrderRouter:
             return True
         if self._account_at and not self._settled:
             self._settled = True
+            _log.info("ready: orders of %s go to %s, account %s", self._session, traits.venue, traits.account)
             return True
         return False
 

@@ -31,6 +31,7 @@ FOLLOWED = (
     "database.md",
     "websocket.md",
     "venue.md",
+    "going-live.md",
     "orders.md",
     "risk.md",
     "targets.md",
@@ -202,8 +203,8 @@ def test_every_module_has_a_room() -> None:
         modules = {file.stem for file in folder.glob("*.py") if not file.stem.startswith("__")}
         if title == "cli":
             assert all((core / f"{row}.py").exists() or (core / row).is_dir() for row in rows), rows
-        elif title == "rpc":
-            assert {f"rpc/{module}" for module in modules} == rows
+        elif title in ("rpc", "executor"):
+            assert {f"{title}/{module}" for module in modules} == rows
         else:
             assert modules - {"launch"} == {row for row in rows if "/" not in row}, title
 
