@@ -200,6 +200,37 @@ def test_who_may_read_does_not_drive(serve: Serve, keyring: Any, client: Connect
         monitor.call("evnt", 1)
 
 
+@pytest.mark.parametrize(
+    ("may", "runs"),
+    [
+        ("read", {"account"}),
+        ("trade", {"account", "executions", "attach"}),
+        ("drive", {"account", "attach", "event"}),
+    ],
+)
+def test_each_permission_lets_call_what_it_says(
+    serve: Serve, keyring: Any, client: Connect, may: str, runs: set[str]
+) -> None:
+    keyring.allow("someone", f'[someone]\nmay = "{may}"\n')
+    methods = {
+        "account": Method(lambda: "read", queued=False, drives=False),
+        "event": Method(lambda: "driven", queued=True),
+        "attach": Method(lambda: "attached", queued=True, trades=None),
+        "executions": Method(lambda: "told", queued=True, trades=True),
+    }
+    caller = client(serve(methods, **keyring.served), **keyring.called("someone"))
+    ran = set()
+    for name in methods:
+        try:
+            caller.call(name)
+        except BackendRefused as refused:
+            assert refused.name == "NotAllowed"  # noqa: PT017  # each method is tried, whatever becomes of the others
+            assert f"may only {may}" in refused.problem or may == "drive"
+        else:
+            ran.add(name)
+    assert ran == runs
+
+
 def test_the_folder_counts_without_a_restart(address: str, keyring: Any, client: Connect) -> None:
     late = keyring.make("late")
     keys = keyring.called("late")
