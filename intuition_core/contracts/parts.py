@@ -231,7 +231,7 @@ class Broker(Protocol):
     def query(self, order_id: str, /) -> Mapping[str, Any] | None:
         """Return the state of an order at the venue, or None where the venue does not know it.
 
-        The answer's ``state`` is ``open``, ``filled``, ``cancelled`` or ``rejected``.
+        The answer's ``state`` is ``open``, ``filled``, ``cancelled``, ``expired`` or ``rejected``.
 
         Raises:
             VenueUnavailable: the venue did not answer, which is not the same as not knowing the order.

@@ -19,6 +19,7 @@ from intuition_core.contracts import Backend, VenueAccount, VenueTrade
 from intuition_core.errors import BackendRefused, IntuitionError, VenueUnavailable
 from intuition_core.executor.store import Intent, Store
 from intuition_core.system.backoff import Backoff
+from intuition_core.trading.orders import SUPERSEDED
 
 _log: Final = logging.getLogger(__name__)
 
@@ -26,8 +27,6 @@ BATCH: Final = 500
 """The most orders and executions that are taken and told at once."""
 
 _ENDS: Final = {"filled": "filled", "cancelled": "cancelled", "rejected": "refused", "expired": "expired"}
-
-SUPERSEDED: Final = "the order whose place it was to take had been filled before"
 
 
 class CannotTrade(IntuitionError):

@@ -79,9 +79,11 @@ class Store:
             self._database.executescript(_SCHEMA)
             with self._writing():
                 self._set("opened", "1")
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
             self._database.close()
-            raise OtherExecutor(path, f"it is in use, by another executor it seems ({error})") from None
+            busy = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+            problem = "it is in use, by another executor it seems" if busy else "it cannot be used"
+            raise OtherExecutor(path, f"{problem} ({error})") from None
 
     def close(self) -> None:
         """Close the file; another process may open it then."""
@@ -120,7 +122,7 @@ class Store:
                         "VALUES (?, (SELECT coalesce(max(place), 0) + 1 FROM orders), 'waiting', ?)",
                         (record["id"], msgspec.json.encode(record)),
                     )
-                else:
+                elif record["type"] == "cancel":
                     self._database.execute(
                         "UPDATE orders SET cancel = ? WHERE id = ? AND cancel IS NULL",
                         (record["reason"], record["order"]),

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
-from intuition_core.contracts import Data, Side
+from intuition_core.contracts import Side
 from intuition_core.errors import BadData
 
 EXECUTIONS: Final = "$executions"
@@ -36,7 +36,7 @@ class _Traded(Execution, frozen=True, kw_only=True):
         trade: the venue's id of the trade.
         quantity: the units traded, before fees.
         price: of a unit, in the currency of the symbol's quotes.
-        fee: in the account's currency.
+        fee: in the currency of the symbol's quotes.
         fee_units: the part of the fee that is paid in units of the symbol: a buy brings so much less, a sale takes so
             much more.
         other_fees: what is paid in other currencies, by currency; it is booked outside of the algorithms' ledgers.
@@ -94,7 +94,6 @@ class Standing(Execution, frozen=True, kw_only=True, tag="account"):
     as_of: int
 
 
-_KINDS: Final = Taken | Trade | Ended | Unknown | Foreign | Standing
 AnyExecution: TypeAlias = Taken | Trade | Ended | Unknown | Foreign | Standing
 
 
@@ -105,7 +104,7 @@ def read_execution(data: Mapping[str, Any]) -> AnyExecution:
         BadData: it is none of the kinds, a field is missing or of another type, or an amount makes no sense.
     """
     try:
-        found: AnyExecution = msgspec.convert(data, _KINDS)
+        found: AnyExecution = msgspec.convert(data, AnyExecution)
     except (msgspec.ValidationError, InvalidOperation) as error:
         raise BadData(f"no execution: {error}", field="execution") from None
     match found:
@@ -141,8 +140,3 @@ def _check(amounts: Mapping[str, Decimal], *, above_zero: tuple[str, ...] = ()) 
             raise BadData(f"expected an amount, got {amount!s:.60}", field=name)
         if name in above_zero and amount <= 0:
             raise BadData(f"expected more than 0, got {amount}", field=name)
-
-
-def is_about_an_order(data: Data) -> bool:
-    """Return whether an execution is about an order of the session."""
-    return "order" in data

@@ -127,6 +127,9 @@ NO_RULES: Final = FillRules()
 OVER: Final = "its time is over"
 """Why an order is taken back that was good for a time."""
 
+SUPERSEDED: Final = "the order whose place it was to take had been filled before"
+"""Why an order is taken back, or not sent to a venue, whose predecessor turns out to have been filled."""
+
 
 def is_simple_market(terms: Signal | Order) -> bool:
     """Return whether nothing says how to trade: it is filled whole at whatever price its symbol has next."""

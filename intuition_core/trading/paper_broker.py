@@ -37,6 +37,7 @@ from intuition_core.trading.matching import Bar, Reached, loses_open, price_of, 
 from intuition_core.trading.order_book import OrderBook, PooledReservations
 from intuition_core.trading.orders import (
     NO_RULES,
+    SUPERSEDED,
     Filled,
     FillRules,
     OpenOrder,
@@ -54,9 +55,6 @@ Amounts: TypeAlias = tuple[Decimal, Decimal, Decimal, Decimal, Decimal]
 
 Outcome: TypeAlias = Filled | Rejection
 """What became of an order: a rejection ends it, and so does a fill that leaves nothing."""
-
-SUPERSEDED: Final = "the order whose place it was to take had been filled before"
-"""Why an order is taken back whose predecessor turns out to have been filled."""
 
 
 class _Turn(NamedTuple):

@@ -9,12 +9,14 @@ import msgspec
 from intuition_core.account.amounts import EXACT, plain_decimal
 from intuition_core.account.books import Books
 from intuition_core.account.ledger import Ledger
+from intuition_core.account.market import Unbookable
 from intuition_core.account.positions import Position
 from intuition_core.contracts import Data, Order
 from intuition_core.errors import BadData
 from intuition_core.trading.composition import Drift
 from intuition_core.trading.decisions import Kill
 from intuition_core.trading.executions import (
+    AnyExecution,
     Ended,
     Foreign,
     Standing,
@@ -70,7 +72,7 @@ class VenueState(msgspec.Struct, kw_only=True, omit_defaults=True):
     closing: list[str] = []
 
 
-class _Side(NamedTuple):
+class _Compared(NamedTuple):
     """What the venue and the books hold of a currency or a symbol.
 
     Attributes:
@@ -89,7 +91,7 @@ class _Side(NamedTuple):
 
     @property
     def difference(self) -> Decimal:
-        """What the venue holds more."""
+        """The venue's holding less that of the books."""
         return EXACT.subtract(self.there, self.ours)
 
 
@@ -175,6 +177,13 @@ class VenueBooking:
         except BadData as error:
             self._recorder.write("rejection", data.get("sid"), reason=f"an execution: {error}")
             return
+        try:
+            self._book_it(said)
+        except Unbookable as error:  # of a currency without a rate; nothing of it is booked
+            self._recorder.write("rejection", data.get("sid"), reason=f"an execution: {error}")
+            self._kill_for(f"what the venue says cannot be booked: {error}")
+
+    def _book_it(self, said: AnyExecution) -> None:
         match said:
             case Standing():
                 self._compare(said)
@@ -269,14 +278,14 @@ class VenueBooking:
             trade: the trade.
             left: the units of the order that are still to be filled.
         """
+        value, fee = self._worth(trade)
         reserved = ledger.release(open_order.id)
-        value = self._books.market.unit(trade.sid, EXACT.multiply(trade.quantity, trade.price))
         profit: Decimal | None = None
         if trade.side == "buy":
-            cash = EXACT.add(value, trade.fee)
+            cash = EXACT.add(value, fee)
             ledger.settle_purchase(trade.sid, EXACT.subtract(trade.quantity, trade.fee_units), cash)
         else:
-            cash = EXACT.subtract(value, trade.fee)
+            cash = EXACT.subtract(value, fee)
             units = EXACT.add(trade.quantity, trade.fee_units)
             there = _held(ledger.positions, trade.sid)
             if units > there:  # the venue has taken what is beside the ledger
@@ -288,15 +297,21 @@ class VenueBooking:
             ledger.reserve(open_order.id, trade.sid, rest)
         if not left:
             self._book.cancel(open_order)
-        return Filled(trade.quantity, float(trade.price), cash, trade.fee, _ZERO, profit, left or None)
+        return Filled(trade.quantity, float(trade.price), cash, fee, _ZERO, profit, left or None)
+
+    def _worth(self, trade: Trade | Foreign) -> tuple[Decimal, Decimal]:
+        """Return what a trade comes to before its fee, and the fee, both in the account's currency."""
+        market = self._books.market
+        value = market.unit(trade.sid, EXACT.multiply(trade.quantity, trade.price))
+        return value, market.convert(trade.sid, trade.fee)
 
     # -- what the venue holds beside
 
     def _book_outside(self, trade: Foreign) -> None:
         """Book a trade that no open order has caused beside the algorithms' ledgers."""
-        value = self._books.market.unit(trade.sid, EXACT.multiply(trade.quantity, trade.price))
+        value, fee = self._worth(trade)
         bought = trade.side == "buy"
-        self._pay({self._currency: EXACT.add(value if bought else EXACT.minus(value), trade.fee), **trade.other_fees})
+        self._pay({self._currency: EXACT.add(value if bought else EXACT.minus(value), fee), **trade.other_fees})
         change = EXACT.subtract(trade.quantity if bought else EXACT.minus(trade.quantity), trade.fee_units)
         units = self.state.outside_units
         units[trade.sid] = EXACT.add(units.get(trade.sid, _ZERO), change)
@@ -362,7 +377,7 @@ class VenueBooking:
             ours = plain_decimal(self._books.cash)
             self._kill_for(f"the venue's account holds {there} {self._currency}, less than the {ours} of the session")
 
-    def _sides(self, said: Standing) -> list["_Side"]:
+    def _sides(self, said: Standing) -> list[_Compared]:
         """Return what the venue and the books hold of each currency and symbol."""
         outside = self.state.outside_cash or {}
         busy = {each.order.sid for each in self._book if self._said(each).state != "working" or each.recalled}
@@ -371,14 +386,14 @@ class VenueBooking:
             ours = outside.get(currency, _ZERO)
             if currency == self._currency:
                 ours = EXACT.add(ours, self._books.cash)
-            sides.append(_Side(currency, outside, said.cash.get(currency, _ZERO), ours, bool(busy)))
+            sides.append(_Compared(currency, outside, said.cash.get(currency, _ZERO), ours, bool(busy)))
         held, units = self._books.positions, self.state.outside_units
         for sid in sorted(said.positions.keys() | held.keys() | units.keys()):
             ours = EXACT.add(_held(held, sid), units.get(sid, _ZERO))
-            sides.append(_Side(sid, units, said.positions.get(sid, _ZERO), ours, sid in busy))
+            sides.append(_Compared(sid, units, said.positions.get(sid, _ZERO), ours, sid in busy))
         return sides
 
-    def _drifted(self, side: "_Side") -> None:
+    def _drifted(self, side: _Compared) -> None:
         """Do what is configured where the books differ from the venue's."""
         left = EXACT.add(side.beside.get(side.name, _ZERO), side.difference)
         booked = self._on_drift == "book" and left >= 0

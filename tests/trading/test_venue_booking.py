@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from intuition_core.account.instruments import Instrument
 from intuition_core.contracts import Bet, Cancel, Signal
 from intuition_core.trading.composition import Composition, Part, Sleeve, Venue
 from intuition_core.trading.decisions import CONTROL
@@ -26,7 +27,7 @@ class Half:
         return Bet(cash=Decimal(str(account.cash)) / 2)
 
 
-def engine(script: Callable[[dict[str, Any]], Any], *, on_drift: Any = "halt") -> TradingEngine:
+def engine(script: Callable[[dict[str, Any]], Any], *, on_drift: Any = "halt", **more: Any) -> TradingEngine:
     class Algorithm:
         def event(self, data: dict[str, Any]) -> Any:
             return script(data)
@@ -40,6 +41,7 @@ def engine(script: Callable[[dict[str, Any]], Any], *, on_drift: Any = "halt") -
         cash=Decimal(1000),
         currency="USD",
         venue=Venue(broker="b", on_drift=on_drift),
+        **more,
     )
     return TradingEngine(recipe, run="r")
 
@@ -133,6 +135,26 @@ def test_a_fee_in_units_lowers_the_position_exactly() -> None:
     for n in (10, 20, 30):
         assert run(at, [said(n, "account", as_of=T0 + n * SECOND, **sides)]) == []
     assert at.killed is None
+
+
+def test_a_fee_in_the_currency_of_the_quotes_is_converted_like_the_price() -> None:
+    instrument = Instrument(symbol="X", currency="EUR", multiplier=Decimal(5))
+    at = engine(trading, instruments=(instrument,))
+    run(at, [account(0), {"channel": "rates", "sid": "EUR/USD", "quote": 2.0, "ts": T0 + SECOND}])
+    (decision,) = run(at, [quote(2, 10.0, "buy")])
+    run(at, [trade(3, decision["id"], "5", "10", fee="1")])
+    assert at.ledger.cash == Decimal(1000) - 2 * (5 * 5 * 10 + 1)
+
+
+def test_a_trade_of_a_currency_without_a_rate_stops_trading_and_books_nothing() -> None:
+    at = engine(trading, instruments=(Instrument(symbol="X", currency="EUR"),))
+    run(at, [account(0)])
+    before = state_of(at)
+    traded = {"sid": "X", "side": "buy", "quantity": "1", "price": "10", "trade": "t"}
+    assert kinds(run(at, [said(1, "foreign", **traded)])) == ["rejection", "control"]
+    assert state_of(at) == before
+    assert at.killed is not None
+    assert "EUR" in at.killed
 
 
 def test_more_cash_than_there_is_becomes_a_debt_and_not_a_lost_trade() -> None:
