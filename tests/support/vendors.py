@@ -88,6 +88,11 @@ def milliseconds(moment: datetime) -> int:
     return int(moment.timestamp()) * 1000
 
 
+def billionths(price: float) -> int:
+    """Return a price as a whole number of billionths."""
+    return round(price * 100) * 10**7
+
+
 def german(number: float) -> str:
     """Write a number as in German."""
     return f"{number:,.2f}".replace(",", "_").replace(".", ",").replace("_", ".")
@@ -486,6 +491,36 @@ def files() -> list[File]:
             minute,
             preset="polygon",
             zone="America/New_York",
+        ),
+        File(
+            "Databento, bars in billionths",
+            "dbeq-basic-20240102.ohlcv-1m.csv",
+            lines(
+                "ts_event,rtype,publisher_id,instrument_id,open,high,low,close,volume,symbol",
+                session,
+                lambda b: (
+                    f"{milliseconds(b.begin)}000000,33,39,38,{billionths(b.open)},{billionths(b.high)},"
+                    f"{billionths(b.low)},{billionths(b.close)},{b.volume},AAPL"
+                ),
+            ),
+            session,
+            minute,
+            preset="databento",
+        ),
+        File(
+            "Databento, bars with a decimal point",
+            "dbeq-basic-20240102.ohlcv-1m.csv",
+            lines(
+                "ts_event,rtype,publisher_id,instrument_id,open,high,low,close,volume,symbol",
+                session,
+                lambda b: (
+                    f"{b.begin.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.000000000Z,33,39,38,{b.open:.9f},{b.high:.9f},{b.low:.9f},"
+                    f"{b.close:.9f},{b.volume},AAPL"
+                ),
+            ),
+            session,
+            minute,
+            preset="databento",
         ),
         File(
             "TradingView",

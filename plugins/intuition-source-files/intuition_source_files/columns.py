@@ -61,6 +61,10 @@ class Columns(msgspec.Struct, frozen=True, kw_only=True):
     left_out: tuple[str, ...] = ()
     """Columns that are not passed on, since an event means something else by their names, or cannot have such a key."""
     wide: tuple[str, ...] = ()
+    fixed: tuple[str, ...] = ()
+    """Columns of prices that are whole numbers of billionths."""
+    undefined: float | None = None
+    """What stands where there is no price, besides an empty cell."""
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -218,6 +218,8 @@ class CsvFile:
         if self._counted and self.layout.day is None:
             types[columns.time] = pa.int64()
         types |= dict.fromkeys(columns.numeric, pa.float64() if self._numerals.plain else pa.string())
+        if self._numerals.plain:
+            types |= dict.fromkeys(columns.fixed, pa.int64())
         types |= dict.fromkeys(columns.names, pa.dictionary(pa.int32(), pa.string()))
         self._ended = False
         with self._bytes() as stream:
@@ -310,14 +312,14 @@ class CsvFile:
         with self._text() as text:
             try:
                 for number, row in enumerate(filter(None, self._rows(text)), -1 if self._headed else 0):
-                    problem = self._wrong(row, numeric, time) if number >= 0 else None
+                    problem = self._wrong(row, numeric, time, columns.fixed) if number >= 0 else None
                     if problem is not None:
                         return BadLine(number, problem)
             except csv.Error as csv_error:
                 return UnreadableFile(self.path, f"row {number + 2} is no text in columns: {csv_error}; {_FIELD}")
         return None if number == -1 else UnreadableFile(self.path, told(error))
 
-    def _wrong(self, row: list[str], numeric: list[tuple[str, int]], time: int) -> str | None:
+    def _wrong(self, row: list[str], numeric: list[tuple[str, int]], time: int, fixed: tuple[str, ...]) -> str | None:
         """Return what is wrong with a row; None where nothing is."""
         if len(row) != len(self.names):
             whose = "the header has" if self._headed else "there should be"
@@ -336,6 +338,8 @@ class CsvFile:
                     float(cell.replace("_", "x") if cell.isascii() else "x")
                 except ValueError:
                     return not_a_number(row[index], name)
+                if name in fixed and not cell.removeprefix("-").isdigit():
+                    return f"`{cell[:60]}` in the column `{name}` is no whole number, as the prices before are"
         return None
 
     def _text(self) -> io.TextIOWrapper:

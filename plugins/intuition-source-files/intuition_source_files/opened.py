@@ -14,6 +14,7 @@ from intuition_core.errors import BadData, IntuitionError
 from intuition_core.recordings import DAY, ENOUGH_DISTANCES, usual_distance
 from intuition_source_files.clock import Clock
 from intuition_source_files.columns import Columns, find_columns
+from intuition_source_files.databento import with_databento
 from intuition_source_files.errors import BadCell, NotTold, TwoMeanings, UnreadableFile, listed
 from intuition_source_files.layouts import Layout
 from intuition_source_files.params import FileParams
@@ -127,7 +128,8 @@ def open_table(table: Table, params: FileParams, stem: str) -> list[Opened]:
         columns = find_columns(table.path, table.names, settled, table.first)
         found = [(_without(columns, layout, table), params.sid or of_folder or layout.sid or stem)]
     _see_names(table, found, told=bool(grouped is not None or params.sid or of_folder))
-    columns = found[0][0]
+    columns, settled = with_databento(table, found[0][0], settled)
+    found[0] = (columns, found[0][1])
     learn = getattr(table, "learn", None)
     if learn is not None:
         learn(columns)

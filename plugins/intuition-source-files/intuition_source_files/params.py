@@ -42,6 +42,7 @@ PresetName: TypeAlias = Literal[
     "lean-minute",
     "lean-daily",
     "ariva",
+    "databento",
 ]
 """The layouts of `intuition_source_files.presets` by their names."""
 

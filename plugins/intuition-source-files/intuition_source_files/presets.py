@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from intuition_source_files.databento import DATABENTO
 from intuition_source_files.preset import Preset
 
 _N: Final = r"-?\d+(\.\d+)?([eE][+-]?\d+)?"
@@ -477,6 +478,7 @@ PRESETS: Final = (
         options={"volume": "St*cke", "time": "Datum"},
         left_out=("Volumen",),
     ),
+    *DATABENTO,
 )
 """The layouts that are known."""
 

@@ -9,7 +9,7 @@ from intuition_core.errors import BadData, BadParameter, IntuitionError
 from intuition_core.recordings import ACTIONS, PRICE_FIELDS, rank_in_moment
 from intuition_source_files.actions import ACT, check_actions, is_mixed, with_actions
 from intuition_source_files.arrays import objects, places
-from intuition_source_files.cells import read_floats, read_names
+from intuition_source_files.cells import read_floats, read_names, read_prices
 from intuition_source_files.chunk import NO_START, Chunk, join
 from intuition_source_files.clock import Clock, Times
 from intuition_source_files.columns import Columns
@@ -311,7 +311,7 @@ class Reader:
             ts = np.where(early, times.begins, ts)
             times = times._replace(ts=ts)
         keep &= self._within(ts)
-        numbers = {name: read_floats(batch.column(name), name) for name in columns.numeric}
+        numbers = {name: read_prices(batch.column(name), name, columns) for name in columns.numeric}
         quotes = np.full(len(ts), np.nan) if columns.quote is None else numbers[columns.quote]
         gaps = np.isnan(quotes) & keep & quoted
         if gaps.any():

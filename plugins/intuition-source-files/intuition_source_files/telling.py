@@ -29,6 +29,8 @@ def tell(file: Opened, reader: Reader) -> Taken:
         notes.append("rows went back in time and are turned round")
     if params.sort:
         notes.append("rows are put in the order of time")
+    if columns.fixed:
+        notes.append("prices are whole numbers of billionths")
     if not reader.rows:
         notes.append("there are no rows")
     if getattr(file.table, "unended", False):
