@@ -31,6 +31,7 @@ BY_SUFFIX: Final = {
     ".db": "sql",
     ".sqlite": "sql",
     ".sqlite3": "sql",
+    ".duckdb": "sql",
 }
 """Which source reads a file, by how its name ends."""
 
@@ -343,5 +344,6 @@ def _data_parameter(part: _Part, data: tuple[str | NamedFrame, ...]) -> dict[str
         return {"path": names}
     if "url" in part.takes:
         [address] = names
-        return {"url": address if "://" in address else f"sqlite:///{address}"}
+        kind = "duckdb" if address.endswith(".duckdb") else "sqlite"
+        return {"url": address if "://" in address else f"{kind}:///{address}"}
     raise BadParameter(part.label, None, "it takes no `path` and no `url`, so --data means nothing to it")

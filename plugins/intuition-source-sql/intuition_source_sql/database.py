@@ -23,7 +23,7 @@ ADBC: Final = "adbc+"
 """How addresses begin that go to an ADBC driver: ``adbc+postgresql://…``, ``adbc+sqlite:///…``."""
 
 _PACKAGES: Final = {
-    "duckdb": "duckdb-engine",
+    "duckdb": "'intuition-source-sql[duckdb]'",
     "snowflake": "snowflake-sqlalchemy",
     "bigquery": "sqlalchemy-bigquery",
     "clickhouse": "clickhouse-sqlalchemy",
@@ -32,7 +32,12 @@ _PACKAGES: Final = {
 }
 """The packages by which SQLAlchemy knows further databases."""
 
-_EXTRAS: Final = {"psycopg": "postgresql"}
+_FILES: Final = {"sqlite": b"SQLite format 3", "duckdb": b"DUCK"}
+"""What is in the first bytes of databases that are files."""
+
+_NAMES: Final = {"sqlite": "SQLite", "duckdb": "DuckDB"}
+
+_EXTRAS: Final = {"psycopg": "postgresql", "duckdb": "duckdb"}
 
 Statement: TypeAlias = Select[Any] | str
 """What to ask: an expression in any database's words, or text in those of the database's own."""
@@ -102,18 +107,21 @@ class Database:
             yield connection
 
     def _check_file(self) -> None:
-        # SQLite makes what is not there, and then all that is wrong is that it is empty.
-        file = self._url.database
-        if self._url.get_backend_name() != "sqlite" or file in {None, "", ":memory:"} or str(file).startswith("file:"):
+        # SQLite and DuckDB make what is not there, and then all that is wrong is that it is empty.
+        file, kind = str(self._url.database or ":memory:"), self._url.get_backend_name()
+        if kind not in _FILES or file == ":memory:" or file.startswith(("file:", "md:")):
             return
-        if not Path(str(file)).is_file():
+        if not Path(file).is_file():
             raise DatabaseFailed(str(self), "there is no such file")
-        with Path(str(file)).open("rb") as stream:
-            if stream.read(12)[8:] == b"DUCK":
-                address = "--data duckdb:///FILE once duckdb-engine is installed"
-                raise DatabaseFailed(
-                    str(self), f"is a file of DuckDB, not of SQLite; name it by {address}, or export it as Parquet"
-                )
+        try:
+            with Path(file).open("rb") as stream:
+                begin = stream.read(16)
+        except OSError as error:
+            raise DatabaseFailed(str(self), f"the file cannot be read: {error.strerror}") from None
+        found = next((name for name, mark in _FILES.items() if mark in begin), kind)
+        if found != kind:
+            shown = f"is a file of {_NAMES[found]}, not of {_NAMES[kind]}"
+            raise DatabaseFailed(str(self), f"{shown}; name it by --data {found}:///{file}, or export it as Parquet")
 
 
 def _unknown(url: URL) -> str:
@@ -124,10 +132,16 @@ def _unknown(url: URL) -> str:
     return f"SQLAlchemy knows no `{url.drivername}`; is it spelled right, and is its package installed?"
 
 
+def _reading(url: URL) -> dict[str, Any]:
+    """Return how to connect for reading alone, where a database is locked otherwise."""
+    of_file = url.get_backend_name() == "duckdb" and url.database not in (None, "", ":memory:")
+    return {"read_only": True} if of_file and "read_only" not in url.query else {}
+
+
 @contextmanager
 def _sqlalchemy(url: URL, address: str) -> Iterator[Connection]:
     try:
-        engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
+        engine = create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args=_reading(url))
     except NoSuchModuleError:
         raise NoDriver(address, _unknown(url)) from None
     except ModuleNotFoundError as error:

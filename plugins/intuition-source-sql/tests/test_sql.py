@@ -684,12 +684,6 @@ def test_parameters_are_described() -> None:
     )
 
 
-def test_a_file_of_duckdb_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    (tmp_path / "d.duckdb").write_bytes(bytes(8) + b"DUCK" + bytes(4084))
-    with pytest.raises(IntuitionError, match=r"is a file of DuckDB, not of SQLite.*duckdb-engine"):
-        events(url=f"sqlite:///{tmp_path}/d.duckdb", table="t")
-
-
 @pytest.mark.parametrize(
     ("address", "said"),
     [("snowflake://host/a", "pip install snowflake-sqlalchemy"), ("postgrs://host/a", "is it spelled right")],
