@@ -79,7 +79,7 @@ class EarlierRun:
             run = msgspec.json.decode(path.read_bytes(), type=_Run)
         except OSError as error:
             raise NoRun(path, error.strerror or str(error)) from None
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise NoRun(path, f"does not say which data was read ({error})") from None
         if not run.data:
             raise NoRun(path, "does not say which data was read")

@@ -146,7 +146,7 @@ def read_index(folder: Path) -> Index:
         return msgspec.json.decode(path.read_bytes(), type=Index)
     except OSError as error:
         raise BadIndex(path, error.strerror or str(error)) from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadIndex(path, f"is no index of a dataset of format {FORMAT} ({error})") from None
 
 

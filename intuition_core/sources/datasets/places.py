@@ -93,16 +93,24 @@ def look_up(text: str) -> Path | None:
     """
     for name in dict.fromkeys((text, split_pin(text)[0])):
         path = Path(name).expanduser()
-        if (path / INDEX).is_file():
+        if _is_dataset(path):
             return path
         if _NAME.fullmatch(name) is None:
             continue
         kept = catalogue_folder() / name
-        if (kept / INDEX).is_file():
+        if _is_dataset(kept):
             if path.exists():
                 raise DatasetOrFile(name, kept)
             return kept
     return None
+
+
+def _is_dataset(folder: Path) -> bool:
+    """Whether a folder is known as a dataset; one into which nobody may look is not."""
+    try:
+        return (folder / INDEX).is_file()
+    except OSError:
+        return False
 
 
 def find_dataset(text: str) -> Path:

@@ -9,6 +9,7 @@ from intuition_source_files.columns import Columns
 from intuition_source_files.errors import UnreadableFile
 from intuition_source_files.grouped import GROUPED, find_pairs
 from intuition_source_files.layouts import Layout, find_layout
+from intuition_source_files.packing import told
 from intuition_source_files.params import FileParams
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class ParquetFile:
                 self.names = tuple(file.schema_arrow.names)
                 self._rows = file.metadata.num_rows
                 self.zones = {field.name: getattr(field.type, "tz", None) for field in file.schema_arrow}
+        except PermissionError as error:
+            raise UnreadableFile(path, told(error)) from None
         except (OSError, ValueError) as error:  # Arrow's own errors are ValueErrors
             raise UnreadableFile(path, f"is no Parquet file that can be read: {' '.join(str(error).split())}") from None
 

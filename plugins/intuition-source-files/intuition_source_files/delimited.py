@@ -38,6 +38,7 @@ _BLOCK: Final = 1 << 19
 """How much text is read at a time, of which Arrow reads some thirty ahead."""
 
 _SMALLEST_BLOCK: Final = 1 << 14
+_LONGEST_LINE: Final = 1 << 24
 _FIELD: Final = "is a quote left open, or is there another file behind the name?"
 _ENCODED: Final = "save it as UTF-8, or say how it is encoded with the option `encoding`, such as cp1252"
 
@@ -167,9 +168,10 @@ class CsvFile:
         """Whether the last line has no end, as in a file that was cut; nobody looks into one that is compressed."""
         if self._compression != "none" or self._encoding != "utf-8" or not self.size:
             return False
-        with self.path.open("rb") as stream:
+        with suppress(OSError), self.path.open("rb") as stream:  # it may be gone by now
             stream.seek(-1, io.SEEK_END)
             return stream.read() not in (b"\n", b"\r")
+        return False
 
     def _no_text(self) -> str:
         """Return why the first line is no text in UTF-8."""
@@ -199,7 +201,7 @@ class CsvFile:
     def _rows(self, text: io.TextIOWrapper) -> Any:
         for _ in range(self._skipped):
             next(text, None)
-        return csv.reader(text, delimiter=self._delimiter)
+        return csv.reader(_lines(text), delimiter=self._delimiter)
 
     @property
     def done(self) -> float:
@@ -351,6 +353,18 @@ class CsvFile:
         self._raw = pa.OSFile(str(self.path))
         stream = unpacked(self._raw, self._compression)
         return stream if self._encoding == "utf-8" else pa.transcoding_input_stream(stream, self._encoding, "utf-8")
+
+
+def _lines(text: io.TextIOWrapper) -> Iterator[str]:
+    """Yield the lines of a text, none of which may be as long as to fill memory.
+
+    Raises:
+        csv.Error: one is longer.
+    """
+    while line := text.readline(_LONGEST_LINE):
+        if len(line) == _LONGEST_LINE:
+            raise csv.Error(f"a line is longer than {_LONGEST_LINE:,} characters")
+        yield line
 
 
 def _with(batch: "pa.RecordBatch", name: str | None, column: "pa.Array") -> "pa.RecordBatch":

@@ -8,6 +8,7 @@ from intuition_source_files.columnar import plain_values
 from intuition_source_files.columns import Columns
 from intuition_source_files.errors import UnreadableFile
 from intuition_source_files.layouts import find_layout
+from intuition_source_files.packing import told
 from intuition_source_files.params import FileParams
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ class FeatherFile:
                 self.names = tuple(file.schema.names)
                 self.zones = {field.name: getattr(field.type, "tz", None) for field in file.schema}
                 self._rows = sum(file.get_batch(number).num_rows for number in range(file.num_record_batches))
+        except PermissionError as error:
+            raise UnreadableFile(path, told(error)) from None
         except (OSError, ValueError) as error:  # Arrow's own errors are ValueErrors
             raise UnreadableFile(path, f"is no Arrow file that can be read: {' '.join(str(error).split())}") from None
         self.layout = find_layout(path.with_suffix(""), None, self.names, params)

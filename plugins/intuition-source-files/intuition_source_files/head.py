@@ -80,6 +80,9 @@ def read_head(path: Path, text: Any, *, delimiter: str | None, skip: int | None)
             place = found
     line = lines[place]
     between = between or _delimiter(line)
+    if len(begin) == _BYTES and len(line) < _BYTES // 2 and not begin[sum(map(len, lines[: place + 1])) :].strip():
+        # Of which Arrow's reader has one call within another, until the process ends.
+        raise UnreadableFile(path, f"has nothing but blank lines after line {place + 1}, as far as was looked")
     cells = [tuple(row) for row in csv.reader(lines[place : place + ROWS + 1], delimiter=between) if row]
     return Head(
         delimiter=between,

@@ -1,7 +1,9 @@
 """Files as a stream of bytes, however they are compressed."""
 
+import errno
 import io
 import lzma
+import os
 import re
 import zipfile
 import zlib
@@ -18,6 +20,8 @@ COMPRESSIONS: Final = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd"
 _CUT: Final = re.compile(r"(?i)truncated|end.of.(stream|file)|unexpected end|ended before")
 DAMAGED: Final = (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile)
 """What is raised where a file cannot be read, or is not compressed as it should be."""
+
+_BARRED: Final = (errno.EACCES, errno.EPERM)
 
 
 def compression_of(path: Path, chosen: str) -> str:
@@ -147,6 +151,11 @@ class _Xz(lzma.LZMAFile):
 
 def told(error: Exception) -> str:
     """Return what Arrow or the operating system says, on one line."""
-    said = getattr(error, "strerror", None) or str(error)
+    number = getattr(error, "errno", None)  # with which Arrow says more than is to be told
+    said = (
+        f"cannot be read: {os.strerror(number)}"
+        if number in _BARRED
+        else getattr(error, "strerror", None) or str(error)
+    )
     cut = "; it was cut: get it again" if _CUT.search(said) is not None else ""
     return f"{' '.join(said.split()) or type(error).__name__}{cut}"

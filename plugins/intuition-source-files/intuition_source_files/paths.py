@@ -28,9 +28,12 @@ def find_files(paths: Iterable[str], endings: Sequence[str]) -> list[Path]:
         endings: which files of a folder count; those of compressed files count, too.
 
     Raises:
-        NoFile: nothing is there, or nothing of that kind.
+        NoFile: nothing is there, or nothing of that kind, or nobody may look.
     """
-    found = [file for path in paths for file in _found(path, endings)]
+    try:
+        found = [file for path in paths for file in _found(path, endings)]
+    except OSError as error:
+        raise NoFile(str(error.filename), f"cannot be read: {error.strerror}") from None
     if not found:
         raise NoFile("path", "no file was named")
     return list(dict.fromkeys(found))

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ Make = Callable[[str], str]
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with a table of minutes, each with its time in several types."""
     path = tmp_path_factory.mktemp("duckdb") / "prices.duckdb"
     with duckdb.connect(str(path)) as database:
@@ -38,7 +38,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             "(100 + i / 100)::DECIMAL(12, 2) AS close, 'A' AS symbol "
             f"FROM range({COUNT}) AS numbers(i) ORDER BY hash(i)"
         )
-    yield path
+    return path
 
 
 def read(path: Path | str, **params: Any) -> tuple[list[list[dict[str, Any]]], Sql]:
