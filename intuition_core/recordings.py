@@ -18,7 +18,7 @@ from intuition_core.sources.frames import UNNAMED as UNNAMED_FRAME
 from intuition_core.sources.merge import merge, ordered
 from intuition_core.sources.merge import rank as rank_in_moment
 from intuition_core.sources.pages import Page, TryLater
-from intuition_core.sources.stamps import DAY, as_nanoseconds
+from intuition_core.sources.stamps import DAY, as_nanoseconds, why_unread
 from intuition_core.sources.stamps import ENOUGH as ENOUGH_DISTANCES
 from intuition_core.sources.stamps import FEWEST as FEWEST_DISTANCES
 from intuition_core.sources.stamps import check_format as check_time_format
@@ -62,4 +62,5 @@ __all__ = [
     "shown_length",
     "time_unit",
     "usual_distance",
+    "why_unread",
 ]

@@ -39,6 +39,9 @@ _TURN: Final = 0.06
 _YEAR: Final = re.compile("%[YyGcxsD+]")
 _DATE: Final = re.compile("%[djcxuUWVD+]")
 _CLOCK: Final = re.compile("%[HIcXTR+]")
+_TEXT_YEAR: Final = re.compile(r"(\d{4})-\d\d-\d\d(?!\d)")
+_ABBREVIATED: Final = re.compile(r"\d ?([A-Z]{2,5})$")
+_TWO_NUMBERS: Final = re.compile(r"(\d{1,2})([/-])(\d{1,2})\2\d{4}(?!\d)")
 
 
 def meaning(first: float) -> str:
@@ -157,3 +160,16 @@ def shown(length: int) -> str:
         if length >= size:
             return f"{length / size:.4g}{unit}"
     return f"{length}ns"
+
+
+def why_unread(text: str) -> str:
+    """Return why a text may be no time in ISO 8601, such as `is beyond the years 1677 to 2262`; empty if unknown."""
+    year, abbreviated, numbers = _TEXT_YEAR.match(text), _ABBREVIATED.search(text), _TWO_NUMBERS.match(text)
+    if year is not None and not 1678 <= int(year[1]) <= 2261:
+        return "is beyond the years 1677 to 2262"
+    if abbreviated is not None:
+        return f"has a zone as `{abbreviated[1]}`, which may be several"
+    if numbers is not None and max(int(numbers[1]), int(numbers[3])) <= 12 and int(numbers[1]) != int(numbers[3]):
+        one, other = (mark.replace("/", numbers[2]) for mark in ("%m/%d/%Y", "%d/%m/%Y"))
+        return f"may be written as `{one}` or as `{other}`"
+    return ""

@@ -167,6 +167,19 @@ def files() -> list[File]:
             dates=True,
         ),
         File(
+            "Stooq, daily in Polish",
+            "AAPL.csv",
+            lines(
+                "Data,Otwarcie,Najwyzszy,Najnizszy,Zamkniecie,Wolumen",
+                daily,
+                lambda b: f"{b.begin:%Y-%m-%d},{ohlcv(b)}",
+            ),
+            daily,
+            one_day,
+            dates=True,
+            preset="stooq",
+        ),
+        File(
             "Stooq, bulk daily",
             "aapl.us.txt",
             lines(

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from intuition_core.errors import BadData
-from intuition_core.recordings import DAY, TIME_UNITS, time_unit
+from intuition_core.recordings import DAY, TIME_UNITS, time_unit, why_unread
 from intuition_source_files.arrays import as_column, floats, integers, truths
 from intuition_source_files.counted import Counter, scaled
 from intuition_source_files.errors import BadCell
@@ -23,8 +23,6 @@ _NUMBER: Final = re.compile(r"-?\d+(\.\d+)?")
 _YEAR_FIRST: Final = re.compile(r"\d{4}([./])\d\d\1\d\d(?!\d)")
 _OF_ZONE: Final = "say of which zone times without one are with the option `timezone`"
 _SEPARATED: Final = r"^(\d{4})[./](\d\d)[./](\d\d)"
-_BEYOND: Final = re.compile(r"(\d{4})-\d\d-\d\d(?!\d)")
-_ABBREVIATED: Final = re.compile(r"\d ?([A-Z]{2,5})$")
 _DATE: Final = r"^.{1,10}$"
 """A date in ISO 8601, among times in it."""
 
@@ -470,17 +468,15 @@ def _cast(column: "pa.Array", kind: "pa.DataType") -> "pa.Array":
 
 def _no_time(text: str) -> str:
     """Return the sentence for a text that cannot be read as a time."""
-    shown = f"`{text}` is no ISO 8601 time"
-    year, abbreviated = _BEYOND.match(text), _ABBREVIATED.search(text)
+    shown, why = f"`{text}` is no ISO 8601 time", why_unread(text)
     if not text.strip():
         return "there is no time"
-    if year is not None and not 1678 <= int(year[1]) <= 2261:
-        return f"`{text}` is beyond the years 1677 to 2262"
-    if abbreviated is not None:
-        return (
-            f"{shown}: `{abbreviated[1]}` may be several zones; take it out, and say the zone with the option "
-            "`timezone`, such as America/New_York"
-        )
+    if "years" in why:
+        return f"`{text}` {why}"
+    if "zone" in why:
+        return f"{shown}: it {why}; take it out, and say the zone with the option `timezone`, such as America/New_York"
+    if why:
+        return f"{shown}: it {why}; say which with the option `time_format`"
     if not text[:1].isdigit():
         return f"{shown}; is it a line of names, or of totals? take it out"
     return f"{shown}; say how times are written with the option `time_format`, such as `%m/%d/%Y`"

@@ -36,6 +36,7 @@ _AGGREGATED_COLUMNS: Final = (
     *("transact_time", "is_buyer_maker"),
 )
 _OHLC: Final = ("open", "high", "low", "close")
+_POLISH: Final = ("Otwarcie", "Najwyzszy", "Najnizszy", "Zamkniecie", "Wolumen")
 _OTHERS: Final = ("crypto", "cryptofuture", "forex", "cfd", "future", "futureoption")
 """LEAN's folders of prices that stand as they are, where those of equities are in ten-thousandths."""
 
@@ -84,10 +85,16 @@ PRESETS: Final = (
         header="<TICKER>,<PER>,<DATE>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>,<OPENINT>?",
         options={"symbol": "<TICKER>", "time": "<DATE>", "time_of_day": "<TIME>", "volume": "<VOL>"},
         ask={
-            "timezone": "the file does not tell it",
+            "timezone": "the file does not tell of which zone its times are",
             "stamp": "the file does not tell whether bars open or close then",
         },
         left_out=("<PER>", "<OPENINT>"),
+    ),
+    Preset(
+        name="stooq",
+        title="Stooq's days in Polish",
+        header="Data,Otwarcie,Najwyzszy,Najnizszy,Zamkniecie,Wolumen?",
+        options={"time": "Data", **dict(zip((*_OHLC, "volume"), _POLISH, strict=True))},
     ),
     Preset(
         name="binance-klines",
@@ -265,7 +272,7 @@ PRESETS: Final = (
         file=r"(?P<symbol>.+?)_Candlestick_(?P<bar>\d+_(s|M|Hour|D))_(BID|ASK)_.*",
         formats=("%d.%m.%Y %H:%M:%S.%f GMT%z", "%d.%m.%Y %H:%M:%S.%f", "%d.%m.%Y %H:%M:%S", "%Y.%m.%d %H:%M:%S"),
         options=_OPEN,
-        ask={"timezone": "the file does not tell it"},
+        ask={"timezone": "the file does not tell of which zone its times are"},
         prices="one side of quotes",
         adjusted="not adjusted: quotes as they were",
     ),
@@ -276,7 +283,7 @@ PRESETS: Final = (
         file=r"(?P<symbol>.+?)_Ticks_.*",
         formats=("%d.%m.%Y %H:%M:%S.%f GMT%z", "%d.%m.%Y %H:%M:%S.%f", "%Y.%m.%d %H:%M:%S.%f"),
         options={"quote": "Bid", "bid": "Bid", "ask": "Ask"},
-        ask={"timezone": "the file does not tell it"},
+        ask={"timezone": "the file does not tell of which zone its times are"},
         prices="bids, with asks",
         adjusted="not adjusted: quotes as they were",
     ),
@@ -435,7 +442,7 @@ PRESETS: Final = (
         file=r"(?P<symbol>[A-Z0-9.\-]+)_(full_)?(?P<bar>1min|5min|30min|1hour|1day)",
         named=True,
         options=_OPEN,
-        ask={"timezone": "the file does not tell it"},
+        ask={"timezone": "the file does not tell of which zone its times are"},
     ),
     Preset(
         name="freqtrade",

@@ -1,5 +1,8 @@
 """What is told of how a file was read."""
 
+import re
+from typing import Final
+
 from intuition_core.recordings import (
     DAY,
     DIVIDEND_COLUMNS,
@@ -10,7 +13,11 @@ from intuition_core.recordings import (
     shown_length,
 )
 from intuition_source_files.opened import Opened
+from intuition_source_files.paths import stem
 from intuition_source_files.reader import Reader
+
+_ODD: Final = re.compile(r"\d{6}| \(\d+\)$|_[a-z]+\b|^(?i:data|download|export|historical.*|prices|quotes)$")
+"""What is in names of files that are hardly a symbol's: a download's number, a date, a plain word."""
 
 
 def tell(file: Opened, reader: Reader) -> Taken:
@@ -33,6 +40,8 @@ def tell(file: Opened, reader: Reader) -> Taken:
         notes.append("prices are whole numbers of billionths")
     if not reader.rows:
         notes.append("there are no rows")
+    if file.columns.symbol is None and reader.seen == {stem(file.table.path)} and _ODD.search(file.sid) is not None:
+        notes.append("the symbol is the file's name; `sid` says another")
     if getattr(file.table, "unended", False):
         notes.append("the last line has no end, as where a file was cut")
     if reader.crossed:

@@ -235,7 +235,7 @@ def test_a_field_without_an_end_is_refused_in_words(write: Write) -> None:
             "Date,Close\n2024-01-02,1\nTotal,1\n",
             r"line 3: `Total` is no ISO 8601 time; is it a line of names, or of tot",
         ),
-        ("time,close\n2024-01-02 09:30:00 EST,1\n", r"line 2: .*`EST` may be several zones.*`timezone`"),
+        ("time,close\n2024-01-02 09:30:00 EST,1\n", r"line 2: .*`EST`, which may be several; take it out.*`timezone`"),
         ("Date,Close\n2024-01-02,1\n2263-01-03,1\n", r"line 3: `2263-01-03` is beyond the years 1677 to 2262"),
         ('Date,Open,Close\n2024-01-02,1,1\n"Source: A, B"\n', r"line 3: 1 columns, .*a line below the table"),
         ('Date,Open,Close\n2024-01-02,1,1\n2024-01-03,"1,1\n2024-01-04,1,1\n', r"is a quote left open"),
@@ -283,3 +283,24 @@ class Series:
 def test_a_frame_without_columns_is_refused_with_what_is_one() -> None:
     with pytest.raises(BadParameter, match=r"`A` has no columns that Arrow knows .*to_frame"):
         open_source({"A": Series()})
+
+
+@pytest.mark.parametrize("name", ["A (1)", "HistoricalData_1704300000000", "aapl_us_d", "download"])
+def test_a_symbol_that_is_hardly_one_is_told(write: Any, name: str) -> None:
+    made = Csv()
+    path = write("date,close\n2024-01-02,1\n", f"{name}.csv")
+    for params, notes in (({}, ("the symbol is the file's name; `sid` says another",)), ({"sid": "A"}, ())):
+        made.initialize(Csv.Params(path=str(path), **params))
+        list(made.batches())
+        assert made.taken()[0].notes == notes
+
+
+def test_a_date_of_two_readings_in_a_column_of_texts_has_both(tmp_path: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    parquet.write_table(pa.table({"date": ["01/02/2024"], "close": [1.0]}), tmp_path / "a.parquet")
+    made = Parquet()
+    made.initialize(Parquet.Params(path=str(tmp_path / "a.parquet")))
+    with pytest.raises(BadRow, match=r"`%m/%d/%Y` or as `%d/%m/%Y`; say which with the option `time_format`"):
+        list(made.batches())

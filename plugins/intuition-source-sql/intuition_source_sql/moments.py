@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from intuition_core.errors import BadData
-from intuition_core.recordings import DAY, TIME_UNITS, time_unit
+from intuition_core.recordings import DAY, TIME_UNITS, time_unit, why_unread
 from intuition_source_sql.columns import Columns
 
 JULIAN: Final = "julian"
@@ -246,14 +246,14 @@ class Moments:
             number = _number(text)
             if number is not None:
                 return self._read_number(number)
-            raise ValueError(f"is no time in ISO 8601: {text!a:.60}")
+            raise ValueError(_no_time(text))
         day, clock, fraction, offset = match.groups()
         try:
             if clock is None:
                 return self.begin(alone := date.fromisoformat(day)), alone
             whole = datetime.fromisoformat(f"{day}T{clock}{offset or ''}")
         except ValueError:
-            raise ValueError(f"is no time in ISO 8601: {text!a:.60}") from None
+            raise ValueError(_no_time(text)) from None
         return self._read_datetime(whole) + int((fraction or "0").ljust(9, "0")), None
 
     def _read_number(self, value: float | Decimal) -> tuple[int, date | None]:
@@ -301,6 +301,15 @@ class Moments:
             else:
                 self._factor = UNITS[unit]
         return self._factor
+
+
+def _no_time(text: str) -> str:
+    """Return the problem of a text that cannot be read as a time."""
+    why = why_unread(text.strip())
+    shown = f"is no time in ISO 8601: {text!a:.60}"
+    if "zone" in why:
+        return f"{shown}, which {why}; take it out in a `query`, and say the zone with `timezone`"
+    return f"{shown}, which {why}" + ("; convert it in a `query`" if "written" in why else "") if why else shown
 
 
 def _clock(value: object) -> str:

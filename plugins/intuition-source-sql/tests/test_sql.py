@@ -529,6 +529,12 @@ def test_columns_that_are_not_clear(place: Place, columns: str, params: dict[str
         ((45293, "A", 1.0), "row 1: `ts` 45293 is too small to tell what it counts"),
         ((2460311.5, "A", 1.0), "row 1: `ts` 2460311.5 is too small to tell what it counts"),
         (("soon", "A", 1.0), "row 1: `ts` is no time in ISO 8601: 'soon'"),
+        (
+            ("01/02/2024", "A", 1.0),
+            r"`ts` .*'01/02/2024', which may be written as `%m/%d/%Y` or as `%d/%m/%Y`; convert",
+        ),
+        (("2024-01-02 09:30 EST", "A", 1.0), r"`ts` .*which has a zone as `EST`, which may be several; take it out"),
+        (("2263-01-02", "A", 1.0), "`ts` is beyond the years 1677 to 2262"),
         ((FIRST, None, 1.0), "row 1: `sid` is empty"),
         ((FIRST, "\n", 1.0), "row 1: `sid` is no symbol"),
         ((FIRST, "A", "n/a"), "row 1: `price` is no number: 'n/a'"),
