@@ -28,6 +28,7 @@ _EXAMPLES: Final = {
     "calendar": "INTUITION_INSTRUMENTS__CALENDARS={name}"
     ' INTUITION_INSTRUMENTS__TABLE=\'[{{ symbol = "IBM", calendar = "XNYS" }}]\''
     " intuition backtest --algo random --source sample",
+    "broker": "intuition trade --broker {name} --live ACCOUNT",
     "connector": "intuition connect --connector {name}{params}",
     "report": "intuition backtest --algo random --source sample --report report.html",
     "hooks": "INTUITION_HOOKS__ENABLED={name} intuition serve --algo random",
@@ -145,7 +146,7 @@ def tell(catalogue: Catalogue, plugin: Plugin) -> dict[str, Any]:
 
 
 def example(plugin: Plugin, parameters: "tuple[Parameter, ...]") -> str | None:
-    """Return a command that tries a plugin, with a place for each parameter that it needs; None for a broker."""
+    """Return a command that tries a plugin, with a place for each parameter that it needs; None for an unknown kind."""
     if plugin.kind not in _EXAMPLES:
         return None
     prefix = "source." if plugin.kind == "source" else ""

@@ -60,7 +60,7 @@ def test_a_seed_gives_the_same_history_each_time(opened: Any) -> None:
 @pytest.mark.parametrize("defect", ["forgets what it knows", "answers before it writes", "fences nobody"])
 def test_a_defect_of_the_session_is_found(defect: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if defect == "forgets what it knows":
-        monkeypatch.setattr("intuition_core.session.journal.Journal.find", lambda *_: {})
+        monkeypatch.setattr("intuition_core.session.ids.Ids.find", lambda *_: {})
     elif defect == "fences nobody":
         monkeypatch.setattr(Clients, "check_epoch", lambda *_: None)
     else:

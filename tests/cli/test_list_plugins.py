@@ -87,9 +87,13 @@ def test_the_cores_own_part_is_listed(tmp_path: Path) -> None:
 
 
 def test_a_kind_without_plugins_is_said_to_have_none(tmp_path: Path) -> None:
-    result = run("--kind", "broker", folder=tmp_path)
-    assert (result.returncode, result.stdout, result.stderr) == (0, "", "No plugin of kind `broker` is installed.\n")
-    assert json.loads(run("--kind", "broker", "--json", folder=tmp_path).stdout) == []
+    result = run("--kind", "instruments", folder=tmp_path)
+    assert (result.returncode, result.stdout, result.stderr) == (
+        0,
+        "",
+        "No plugin of kind `instruments` is installed.\n",
+    )
+    assert json.loads(run("--kind", "instruments", "--json", folder=tmp_path).stdout) == []
 
 
 def test_check_finds_what_cannot_be_imported(folder: Path) -> None:

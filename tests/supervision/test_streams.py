@@ -99,8 +99,13 @@ if code is not None:
     sys.exit(code)
 for _ in range(5):
     subprocess.run(["sh", "-c", "sleep 0.1 & exit 0"])
+def state(n):
+    try:
+        return open(f"/proc/{n}/stat").read().rpartition(")")[2].split()
+    except FileNotFoundError:
+        return None
 def left():
-    states = [open(f"/proc/{n}/stat").read().rpartition(")")[2].split() for n in os.listdir("/proc") if n.isdigit()]
+    states = [*filter(None, (state(n) for n in os.listdir("/proc") if n.isdigit()))]
     return [state for state in states if state[1] == "1" and state[0] == "Z"], len(states)
 while left()[1] > 2:
     time.sleep(0.01)

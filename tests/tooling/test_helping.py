@@ -14,7 +14,7 @@ from intuition_core.cli import BUILT_IN, main
 INTUITION = Path(sys.executable).with_name("intuition")
 HEAVY = {"zerorpc", "gevent", "zmq", "pluggy", "stevedore", "sqlite3", "apprise", "paho", "numpy", "packaging", "rich"}
 # Which durabilities there are, the configuration knows from the journal.
-ALLOWED = {command: {"sqlite3"} for command in ("up", "connect", "indicate")}
+ALLOWED = {command: {"sqlite3"} for command in ("up", "connect", "indicate", "trade")}
 
 
 def completed(folder: Path, words: str) -> list[str]:

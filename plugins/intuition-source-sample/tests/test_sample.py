@@ -1,7 +1,6 @@
 import gzip
 import subprocess
 import sys
-import time
 from collections import Counter
 from datetime import UTC, datetime
 from importlib.metadata import entry_points
@@ -130,14 +129,6 @@ def test_events_can_be_had_again() -> None:
     source = Sample()
     source.initialize(Sample.Params(symbols=("FB",)))
     assert list(source.events()) == list(source.events())
-
-
-def test_the_first_event_is_there_at_once() -> None:
-    started = time.process_time()
-    source = Sample()
-    source.initialize(Sample.Params())
-    next(iter(source.events()))
-    assert time.process_time() - started < 0.3
 
 
 def test_neither_pandas_nor_the_package_of_the_data_is_imported() -> None:
