@@ -3,7 +3,7 @@
 Sizes: no file over 500 lines, no class over 20 public methods, no function over 60 lines. A function may be longer
 if a comment in it begins with ``# long:`` and says why.
 
-Openings: no docstring begins with Give, Say or Let; the first word says what is returned or done.
+Openings: no docstring begins with Give, Have, Say or Let; the first word says what is returned or done.
 
 Words: those that docs/architecture.md lists as retired are in no name, docstring or comment. Words within other
 strings are left alone: they are column names of journals or texts for people.
@@ -23,7 +23,7 @@ EXCUSE = "# long:"
 _TABLE = re.compile(r"^## Retired words$(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 _ROW = re.compile(r"^\| ([a-z ]+?) \| (.+?) \|$", re.MULTILINE)
 _PIECE = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
-_OPENING = re.compile(r"(Give|Say|Let)s?\b")
+_OPENING = re.compile(r"(Give|Have|Say|Let)s?\b")
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 

@@ -81,7 +81,7 @@ class Ledger:
         cash: what is put in at the start, in the account's currency.
         market: where it is shared with others; one of its own, without instruments, where None.
         margin: the permission to sell short.
-        rules: see above.
+        rules: the number of the rules to book by.
     """
 
     ledgers: ClassVar[Mapping[str, "Ledger"]] = {}
@@ -340,7 +340,7 @@ class Ledger:
         proceeds = EXACT.multiply(quantity, price)
         if fees:
             proceeds = EXACT.subtract(proceeds, fees)
-        if proceeds < 0 and EXACT.add(self.available, proceeds) < 0:  # below nothing, who sells pays
+        if proceeds < 0 and EXACT.add(self.available, proceeds) < 0:  # at a negative price the seller pays
             raise NotEnough("cash", EXACT.minus(proceeds), self.available)
         cost = self._take(sid, held, quantity)
         profit = EXACT.subtract(proceeds, cost)

@@ -369,7 +369,7 @@ class Market:
         requoted.clear()
 
     def forget_valuations(self) -> None:
-        """Have all positions valued anew, after a change that is not one of single marks."""
+        """Discard the values of all positions, after a change that is not one of single marks."""
         for valuation in self.valuations:
             valuation.stale = True
 

@@ -23,7 +23,7 @@ _TOO_MANY: Final = 2**40
 
 
 class _Block:
-    """Some successive numbers, and what they add to any sum of one power of two.
+    """Up to 128 successive numbers, with their rounded total, so that a running sum passes all of them in one addition.
 
     A sum from ``floor`` up to twice that has one last place. Each number adds to it what is left of the number when it
     is rounded to that place, whatever the sum is, unless the number is just between two multiples of the place: these

@@ -88,7 +88,7 @@ class EquityCurve:
         return bisect_left(events, self._end, start, key=_ts)
 
     def turn(self, ts: int, start: int | None = None) -> None:
-        """End what an event does not belong to any more.
+        """Close the day, and the point of the curve, that ended before an event.
 
         Args:
             ts: when it is known, nanoseconds UTC.

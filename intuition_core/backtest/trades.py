@@ -15,7 +15,7 @@ class Trades(Sequence[Trade]):
     A record of a fill as it is takes 700 bytes, a `Trade` as many again.
     """
 
-    __hash__ = None  # type: ignore[assignment]  # like a list
+    __hash__ = None  # type: ignore[assignment]  # equal by content, so not hashable, as lists are not
 
     def __init__(self, fills: Iterable[FillRecord] = ()) -> None:
         self._times = array("q")

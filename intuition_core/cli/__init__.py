@@ -39,7 +39,7 @@ BUILT_IN: Final = {
     "indicate": BuiltIn("indicate", "Publish an indicator's values on a channel, for any algorithm."),
     "kill": BuiltIn("kill", "Stop a running session's orders, or let them go on."),
     "swap": BuiltIn("swap", "Replace a part by another one while a session runs."),
-    "upgrade": BuiltIn("upgrade", "Have the orders of a session fill by newer rules from now on."),
+    "upgrade": BuiltIn("upgrade", "Make the orders of a session fill by newer rules from now on."),
     "keys": BuiltIn("keys", "Make and show the keys that protect a session."),
     "sessions": BuiltIn(
         "sessions",
@@ -98,7 +98,7 @@ class Commands(click.Group):
             raise click.UsageError(f"No such command `{name}`{self._hint(name)}", ctx)
         return name, command, args[1:]
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # the same
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's signature
         """Write the commands' names and summaries."""
         with formatter.section("Commands"):
             formatter.write_dl(list(self._summaries()))

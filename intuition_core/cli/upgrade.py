@@ -12,7 +12,7 @@ from intuition_core.cli.options import config_option
 @click.option("--rules", type=int, required=True, help="The number of the rules by which orders are to fill.")
 @config_option
 def upgrade(*, session: str, rules: int, config: Path | None) -> None:
-    """Have the orders of a session fill by newer rules from now on.
+    """Make the orders of a session fill by newer rules from now on.
 
     NAME is a session that is kept and that nobody serves at the moment. What it has come to stays, and is kept at this
     boundary; orders that are open count as decided at the time of its latest event. The next `intuition serve` goes on

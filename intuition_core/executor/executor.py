@@ -47,7 +47,7 @@ class Executor:
         self._taken: SimpleQueue[list[dict[str, Any]]] = SimpleQueue()
 
     def stop(self) -> None:
-        """Have `run` return soon; from any thread, or a handler of a signal."""
+        """Make `run` return soon; from any thread, or a handler of a signal."""
         self._stopped.set()
         self._awake.set()
 

@@ -246,7 +246,7 @@ def _data(data: Any, source: Any, given: GivenParts) -> tuple[str | None, list[P
 
 
 def _is_plain(piece: Any) -> bool:
-    """Return whether the core's own sources or those of files read something."""
+    """Return whether a piece of data is a path, a frame or a mapping of frames."""
     if isinstance(piece, Mapping) and not is_frame(piece):
         return bool(piece) and all(map(is_frame, piece.values()))
     return isinstance(piece, str | PathLike | NamedFrame) or is_frame(piece)

@@ -65,7 +65,7 @@ class Table:
         """Return whether another table has the same columns and values."""
         return isinstance(other, Table) and self.kinds == other.kinds and self._columns == other._columns
 
-    __hash__ = None  # type: ignore[assignment]  # like a list
+    __hash__ = None  # type: ignore[assignment]  # mutable content, so not hashable, as lists are not
 
     def __repr__(self) -> str:
         """Show the number of rows and the columns."""

@@ -118,7 +118,7 @@ class _Ready:
         self._value = value
 
     def __getattr__(self, name: str) -> Any:
-        """Return what the object has, but for `initialize`."""
+        """Return an attribute of the object; there is no `initialize`, since its parameters are set."""
         if name == "initialize":
             raise AttributeError(name)
         return getattr(self._value, name)
@@ -127,17 +127,17 @@ class _Ready:
 def _version(cls: type, value: object) -> str:
     """Return a hash of the source of a class, and of the attributes of an object of it."""
     try:
-        said = inspect.getsource(cls)
+        text = inspect.getsource(cls)
     except (OSError, TypeError):  # a class of a notebook or a console, whose methods may still be known
-        said = "".join(map(_said, filter(inspect.isfunction, vars(cls).values())))
-    content = said.encode(errors="replace")
+        text = "".join(map(_source_of, filter(inspect.isfunction, vars(cls).values())))
+    content = text.encode(errors="replace")
     if value is not cls:
         content += msgspec.json.encode(getattr(value, "__dict__", {}), enc_hook=_kind, order="sorted")
     return hashlib.sha256(content).hexdigest()[:_DIGITS]
 
 
-def _said(method: FunctionType) -> str:
-    """Return the source of a method; its code where there is none."""
+def _source_of(method: FunctionType) -> str:
+    """Return the source text of a method, or its bytecode in hexadecimal where there is no source."""
     try:
         return inspect.getsource(method)
     except (OSError, TypeError):
@@ -147,5 +147,5 @@ def _said(method: FunctionType) -> str:
 
 
 def _kind(value: object) -> str:
-    """Return the class of what JSON cannot hold, which has no address in it."""
+    """Return the class name of a value that JSON cannot hold; unlike its repr, it has no memory address."""
     return f"{type(value).__module__}.{type(value).__qualname__}"

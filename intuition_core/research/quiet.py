@@ -19,8 +19,8 @@ _MOST: Final = 1000
 """Warnings that are kept; who logs more says the same over and over."""
 
 
-class _OneByOne:
-    """A block that several threads may be in: what the first one changes, the last one puts back."""
+class _SharedChange:
+    """A change of the process that the first thread makes and the last one undoes."""
 
     def __init__(self, change: Callable[[], Callable[[], object]]) -> None:
         self._change = change
@@ -30,7 +30,7 @@ class _OneByOne:
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
-        """Return the block."""
+        """Make the change for as long as the context is entered."""
         with self._lock:
             if not self._within:
                 self._put_back = self._change()
@@ -72,10 +72,10 @@ def _collect_rarely() -> Callable[[], None]:
     return put_back
 
 
-failures_counted: Final = _OneByOne(_silence)
+failures_counted: Final = _SharedChange(_silence)
 """A block in which single failures of parts are kept out of the log; at the level DEBUG they stay in it."""
 
-collecting_rarely: Final = _OneByOne(_collect_rarely)
+collecting_rarely: Final = _SharedChange(_collect_rarely)
 """A block in which the interpreter looks for cycles rarely, and never among what is there by now."""
 
 

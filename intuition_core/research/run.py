@@ -96,12 +96,12 @@ class Run:
         notes: sentences about how the data was read, and what had no effect.
 
     Args:
-        history: see above.
-        decisions_sha256: see above.
-        contents: see above.
+        history: the course of the account and its trades.
+        decisions_sha256: the SHA-256 of all decisions, fills and rejections.
+        contents: what was read, with hashes.
         records: the records; None where they were not kept.
-        seconds: see above.
-        notes: see above.
+        seconds: those of reading events, and those of taking them.
+        notes: sentences about how the data was read.
         report: returns the report plugin.
         metrics: the figures where they are known; else the report plugin computes them.
         sections: adds what hook plugins say to a history.

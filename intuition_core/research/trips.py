@@ -73,7 +73,7 @@ class _Trip:
         self._count(fill, part)
 
     def close(self, units: Decimal, fill: Mapping[str, Any], part: Decimal, reason: str) -> None:
-        """Book a fill, or a part of it, that closes units; its profit is that of these alone."""
+        """Book units that a fill closes, with the profit on these units."""
         self.units = EXACT.subtract(self.units, units)
         self.closed = ROUNDING.add(self.closed, units)
         self.brought += float(units) * fill["price"]

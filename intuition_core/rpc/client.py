@@ -308,7 +308,7 @@ class _Connection:
             raise _Lost("no answer in time")
         if now > self._heard + 2 * self._heartbeat:
             raise _Lost(f"no sign of life for {2 * self._heartbeat:g} s")
-        with suppress(wire.Untaken):  # the one before still waits to be sent
+        with suppress(wire.Untaken):  # an earlier sign of life is still queued
             self._events.show_life(self._asked, _SOON)
 
     def _listen(self) -> None:

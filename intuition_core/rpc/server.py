@@ -162,7 +162,7 @@ class Server:
         self._waiting: set[_Key] = set()
         self._most_waiting_bytes = size = MAX_WAITING_MESSAGES * max_message
         self._quotas = {kind: Quota(calls=calls, size=size) for kind, calls in MAX_WAITING.items()}
-        self._received_since = 0.0  # the last turn of others
+        self._received_since = 0.0  # when other greenlets last ran
         self._refused = False  # whether a call was refused since then
         self._unread: Counter[tuple[bytes, ...]] = Counter()
         self._chore = chore

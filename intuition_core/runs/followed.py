@@ -91,7 +91,7 @@ class FollowedSession:
         return follower
 
     def catch_up(self, ended: Callable[[], bool] = lambda: False) -> bool:
-        """Have all followers take the events that the session has committed; return whether there were any.
+        """Run the committed events of the session through all followers; return whether there were any.
 
         Args:
             ended: asked between two stretches; once it is true, the rest is left for the next call.

@@ -83,7 +83,7 @@ class Options(msgspec.Struct, frozen=True):
         acked: the key of its last settled delivery, within the client.
         published: the id of the last record whose publication was acknowledged.
         heard: the place, as (seq, n), of the last record of `controls` that it has taken; None if it takes none.
-        head: the head that the last answer told; None for none.
+        head: the head that the last answer told; None before an answer.
         with_head: whether the answer is to tell the head.
     """
 
@@ -196,7 +196,7 @@ def client_name(method: str, value: Any) -> str:
 
 
 def head_of_journal(method: str, value: Any) -> str | None:
-    """Return a head that an answer told; None for none.
+    """Return a head that an answer told; None where the caller has no head.
 
     Raises:
         BadCall: it is no head.

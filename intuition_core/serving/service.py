@@ -23,7 +23,7 @@ from intuition_core.serving.initializing import overlaid
 from intuition_core.serving.opening import Opening
 from intuition_core.serving.pacing import Pace
 from intuition_core.serving.paging import fitting, page_of_decisions
-from intuition_core.serving.replies import check_head, check_head_of_attachment, check_options_of_event
+from intuition_core.serving.head_checks import check_head, check_head_of_attachment, check_options_of_event
 from intuition_core.serving.symbols import SymbolLimit
 from intuition_core.serving.venue import VenueMethods, answered
 from intuition_core.session import control

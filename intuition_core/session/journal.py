@@ -381,7 +381,7 @@ class Journal:
                 self._db.execute("UPDATE deliveries SET key = ? WHERE key = ? AND client = ?", (name, key, client))
 
     def set_published(self, client: str, record_id: str | None) -> None:
-        """Write the last record that a client has published; None for none.
+        """Write the last record that a client has published; None for a client without records.
 
         Raises:
             JournalFailed: it cannot be written.

@@ -196,7 +196,7 @@ class Sealer:
         self._watch_rows(db)
 
     def _watch_rows(self, db: sqlite3.Connection) -> None:
-        """Have SQLite tell of each row that comes or goes, by whatever statement."""
+        """Create the triggers that report each row inserted or deleted, by whatever statement."""
         db.execute("PRAGMA recursive_triggers = ON")  # else a row that is replaced is not told as gone
         db.create_function("row_changed", -1, self._row_changed)
         for table, columns in TABLES.items():

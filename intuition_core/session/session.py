@@ -216,7 +216,7 @@ class Session:
     # -- timers
 
     def go_by(self, wall: Wall) -> None:
-        """Have timers fall due by the wall clock, too, from now on, each time that `tell_timers` is called."""
+        """Use a wall clock for timers, too; `tell_timers` then takes those that are due."""
         self._wall = wall
 
     def tell_timers(self) -> float | None:
@@ -289,7 +289,7 @@ class Session:
 
         It raises what `deliver` does.
         """
-        self._write_pending()
+        self._write_pending()  # again, as urgent calls may have run since `deliver` did, and left a batch in hand
         if self._handed_over:
             raise Stopping
         if self._halted is not None:

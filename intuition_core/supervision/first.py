@@ -19,7 +19,7 @@ _NOT_PASSED_ON = ("SIGCHLD", "SIGTTIN", "SIGTTOU", "SIGTSTP", "SIGKILL", "SIGSTO
 
 
 def work_in_second() -> int | None:
-    """Have a second process go on from here; return its exit code in this one, and None in the second one."""
+    """Start a second process that goes on from here; return its exit code in this one, and None in the second one."""
     pid = os.fork()
     if pid == 0:
         _lead()

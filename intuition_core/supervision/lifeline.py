@@ -68,7 +68,7 @@ def _end() -> None:
 
 
 def killed_with(descriptor: int, parent: int) -> None:
-    """Have this process killed when the one that started it ends.
+    """Arrange that this process is killed when the one that started it ends.
 
     Where the kernel can send the signal itself it does (Linux, `F_SETSIG`): a part may keep this process from doing
     anything.

@@ -100,7 +100,7 @@ class Outlet:
             self._left_out += content.count(b"\n")
 
     def _begin(self, problem: str) -> None:
-        """Have a thread write what is kept."""
+        """Start a thread that writes the bytes that are kept."""
         self._drain = threading.Thread(target=self._write_kept, args=(problem,), name="output", daemon=True)
         self._drain.start()
 

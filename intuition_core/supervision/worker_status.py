@@ -52,7 +52,7 @@ class WorkerStatus:
 
     @contextmanager
     def imports(self, label: str, *, deadline: float) -> Iterator[None]:
-        """Have an import timed meanwhile; one that goes on around it is timed anew afterwards.
+        """Time an import within the context; one that goes on around it is timed anew afterwards.
 
         Args:
             label: the plugin, for messages.
@@ -88,7 +88,7 @@ class WorkerStatus:
 
     @contextmanager
     def pause(self) -> Iterator[None]:
-        """Have no calls timed meanwhile."""
+        """Time no calls within the context."""
         running = self._words[RUNNING]
         self._words[RUNNING] = 0
         try:
@@ -167,7 +167,7 @@ class StatusMonitor:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Have the calls of parts timed meanwhile."""
+        """Time the calls of parts within the context."""
         self.status[RUNNING] = 1
         own = os.getpid()
         try:
@@ -177,7 +177,7 @@ class StatusMonitor:
                 self.status[RUNNING] = 0
 
     def trying(self, label: str, deadline: float) -> AbstractContextManager[None]:
-        """Have the start of a part timed meanwhile; if it hangs, the session goes on without it."""
+        """Time the start of a part within the context; if it hangs, the session goes on without it."""
         return WorkerStatus(self._shared).imports(label, deadline=deadline)
 
     def carry(self, first: int, events: bytes) -> None:

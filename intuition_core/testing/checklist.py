@@ -225,7 +225,7 @@ def _refused(contract: type[Contract], factory: Callable[[], Any], params: dict[
         type("Tried", (contract,), {"part": factory, "params": params})().make()
     except (IntuitionError, ValueError) as error:
         return str(error)
-    except Exception:  # noqa: BLE001  # the checks come across the same, and tell
+    except Exception:  # noqa: BLE001  # the checks call it again and report the error
         return None
     return None
 
@@ -248,7 +248,7 @@ def _give_events(checked: ListeningContract) -> None:
     """Replace the events of a contract by examples for all channels that its part listens to."""
     try:
         type(checked).quotes = example_events(list(checked.channels()))[:_EVENTS]
-    except Exception:  # noqa: BLE001  # the checks come across the same, and tell
+    except Exception:  # noqa: BLE001  # the checks call it again and report the error
         return
 
 

@@ -109,15 +109,17 @@ class Booking:
         self._market.requoted.append(sid)
         self._marks[sid] = data["quote"]
 
-    def stretch(self, event: Callable[[Data], Any], left: Iterator[Data]) -> tuple[Data | None, Any]:
-        """Take quotes, by rules 2 and without open orders or margins, of which nothing follows but a part's silence.
+    def stretch(self, ask: Callable[[Data], Any], events: Iterator[Data]) -> tuple[Data | None, Any]:
+        """Mark quotes and call the only part that hears them, until it answers or something has to be booked.
+
+        Only for rules 2, without open orders and without a margin.
 
         This is what `take_quote` does with such a quote, and a call of the part, with nothing looked up twice: 1.3
         times as fast, as most events of a history are such quotes.
 
         Args:
-            event: the method of the only part that hears quotes.
-            left: the events.
+            ask: the method `event` of the part.
+            events: those of the history that are left.
 
         Returns:
             The event at which the stretch ended, and the part's answer or a `Raised`; without an answer, the event is
@@ -128,7 +130,7 @@ class Booking:
         held = monitor.held if monitor.needed else None
         low, high, until = monitor.low, monitor.high, monitor.until
         try:
-            for data in left:
+            for data in events:
                 if data["channel"] != channel or not now <= (ts := data["ts"]) < until:
                     return data, None
                 sid = data["sid"]
@@ -140,7 +142,7 @@ class Booking:
                         return data, None
                     low, high = monitor.low, monitor.high
                 try:
-                    outcome = event(data)
+                    outcome = ask(data)
                 except KeyboardInterrupt:
                     raise
                 except BaseException as error:  # noqa: BLE001  # as `attempt`, whose call costs 3 % of such an event

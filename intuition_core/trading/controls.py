@@ -58,6 +58,6 @@ class Controls:
         return {"rules": rules, "before": before}
 
     def use(self, rules: int) -> None:
-        """Have the composition name the rules of a number, and count its bars."""
+        """Set the number of the rules in the composition, and count its bars."""
         self._roster.composition = composition = replace(self._roster.composition, rules=rules)
         self._booking.bars = dict(composition.bars)

@@ -110,7 +110,7 @@ class TradingEngine:
         self.swaps = Swaps(roster)
         self.controls = Controls(manager, self.booking, roster, self.swaps)
         bookers = Bookers(self.booking, self.controls, self.timers, manager.venue)
-        self._books = {kind.channel: kind.booker(bookers) for kind in EVENTS.values() if kind.booker is not None}
+        self._bookers = {kind.channel: kind.booker(bookers) for kind in EVENTS.values() if kind.booker is not None}
 
     @property
     def composition(self) -> Composition:
@@ -181,7 +181,7 @@ class TradingEngine:
             data = self.booking.with_start(data)
         self._moment.root = data
         if kind.booker is not None:
-            self._books[channel](seq, data)
+            self._bookers[channel](seq, data)
             if kind.fills and self._fills:
                 self._tell_fills(data)
         if kind.heard is not None:
@@ -225,7 +225,7 @@ class TradingEngine:
                 else:
                     self._status[0] = self.seq
                     self._moment.root = data
-                    self._hear(only, outcome, data)
+                    self._take_answer(only, outcome, data)
                     if self._derived or self._fills:
                         self._finish(data)
                 if len(written) != count:
@@ -276,9 +276,9 @@ class TradingEngine:
                 self._status[1] = listener.number
             outcome = attempt(listener.event, data)
             if outcome is not None:
-                self._hear(listener, outcome, data)
+                self._take_answer(listener, outcome, data)
 
-    def _hear(self, listener: Listener, outcome: Any, data: Data) -> None:
+    def _take_answer(self, listener: Listener, outcome: Any, data: Data) -> None:
         """Process what a part has answered to an event, or raised."""
         self.failures.begin(self.seq, data)
         if type(outcome) is Raised:
@@ -340,14 +340,14 @@ class TradingEngine:
         """Make an event of an indicator's message; it comes right after the one that caused it."""
         try:
             if not isinstance(answer, Message):
-                raise TypeError("an indicator gives Messages; a Signal is an algorithm's")  # noqa: TRY301
+                raise TypeError("an indicator gives Messages; a Signal is an algorithm's")  # noqa: TRY301  # recorded below, as all that is wrong with it
             channel = check_channel(answer.channel)
             if channel == DEFAULT_CHANNEL:
-                raise ValueError(f"a message on `{channel}` would look like a price")  # noqa: TRY301
+                raise ValueError(f"a message on `{channel}` would look like a price")  # noqa: TRY301  # recorded below, as all that is wrong with it
             if not isinstance(answer.data, Mapping):
-                raise TypeError("an indicator's message is a mapping")  # noqa: TRY301
+                raise TypeError("an indicator's message is a mapping")  # noqa: TRY301  # recorded below, as all that is wrong with it
             if self._answered >= MAX_DERIVED:
-                raise RecursionError(f"more than {MAX_DERIVED} messages from one event")  # noqa: TRY301
+                raise RecursionError(f"more than {MAX_DERIVED} messages from one event")  # noqa: TRY301  # recorded below, as all that is wrong with it
             content = as_json("data", answer.data)
             if "sid" in content:
                 check_sid(content["sid"])
@@ -379,7 +379,7 @@ class TradingEngine:
         return self.swaps.prepare(self.seq, event)
 
     def failed(self, error: BaseException) -> PartFailed:
-        """Return what to raise in place of an error that is no answer to be recorded, such as a KeyboardInterrupt."""
+        """Return the `PartFailed` to raise for an error that ends the run, such as a KeyboardInterrupt."""
         what = f"{type(error).__name__}, at event {self.position}{line_of(error)}"
         return PartFailed(self.parts[abs(self.roster.called) - 1].label, "event", what)
 

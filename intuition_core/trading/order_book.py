@@ -155,7 +155,7 @@ class OrderBook:
                 self._watch(open_order)
 
     def begin(self, since: int) -> None:
-        """Have only prices from after a time count for the open orders that all prices counted for, and their days."""
+        """Count only prices after a time for the open orders that all prices counted for, and for their days."""
         orders = list(self)
         self._clear()
         for each in orders:

@@ -214,7 +214,7 @@ class OrderManager:
             self._sizing.rebalance(
                 sleeve,
                 "filled",
-                lambda: sleeve.portfolio_filled(fill, sleeve.account),  # type: ignore[misc]  # it is there
+                lambda: sleeve.portfolio_filled(fill, sleeve.account),  # type: ignore[misc]  # not None: asked above
                 fill.sid,
             )
 

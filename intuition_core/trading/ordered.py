@@ -1,4 +1,4 @@
-"""What the orders at work come to at most, followed by what changes and not by how many there are."""
+"""An upper bound for the value of all open orders, kept up to date by each change."""
 
 from typing import Final
 
@@ -9,7 +9,7 @@ from intuition_core.contracts import Order
 from intuition_core.trading.order_book import OrderBook
 
 _NEAR: Final = 1e-9
-"""By how much of it floats may err that are added up in another order."""
+"""Relative error of a sum of floats whose terms are added in another order."""
 
 _FEW: Final = 16
 """Symbols with open orders up to which all orders are looked at."""

@@ -149,7 +149,7 @@ def on_ticks(order: Order, tick: Decimal | None) -> Order:
 
     Args:
         order: the order.
-        tick: the smallest step of the symbol's price; None for none.
+        tick: the smallest step of the symbol's price; None where prices have no step.
     """
     if tick is None or is_simple_market(order):
         return order

@@ -14,7 +14,7 @@ from intuition_core.contracts import Data, Fill, Order
 from intuition_core.trading.moment import Moment
 from intuition_core.trading.order_book import OrderBook
 from intuition_core.trading.orders import Filled, OpenOrder
-from intuition_core.trading.paper_broker import Outcome, PaperBroker
+from intuition_core.trading.paper_broker import OrderResult, PaperBroker
 from intuition_core.trading.parts import BoundSleeve
 from intuition_core.trading.records import Recorder
 from intuition_core.trading.risk_monitor import RiskMonitor
@@ -94,7 +94,7 @@ class Outcomes:
         if born and sid in self._book.open:
             self._record_all(self._broker.on_quote(sid, data, only=frozenset(born)))
 
-    def _record_all(self, outcomes: Sequence[tuple[OpenOrder, Outcome]]) -> None:
+    def _record_all(self, outcomes: Sequence[tuple[OpenOrder, OrderResult]]) -> None:
         """Record what became of several orders, in the order in which it was booked, before what follows from it."""
         ended: list[str] = []
         self._ended = ended
@@ -106,7 +106,7 @@ class Outcomes:
         for order_id in ended:
             self._unblock(order_id)
 
-    def record(self, open_order: OpenOrder, outcome: Outcome) -> None:
+    def record(self, open_order: OpenOrder, outcome: OrderResult) -> None:
         """Record what became of one order, and do what follows."""
         if not isinstance(outcome, Filled):  # to be found no `Rejection` would take seven times as long
             self.reject(open_order, outcome.reason)

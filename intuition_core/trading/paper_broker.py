@@ -53,7 +53,7 @@ _ONE: Final = Decimal(1)
 Amounts: TypeAlias = tuple[Decimal, Decimal, Decimal, Decimal, Decimal]
 """Price, unit, fees, commission and slippage, as in a `Priced`."""
 
-Outcome: TypeAlias = Filled | Rejection
+OrderResult: TypeAlias = Filled | Rejection
 """What became of an order: a rejection ends it, and so does a fill that leaves nothing."""
 
 
@@ -73,7 +73,7 @@ class PaperBroker:
         lost_opens: how many fills had a bar's close alone because it did not say when it began.
 
     Args:
-        book: see above.
+        book: the open orders that it fills.
         costs: what every fill pays.
         rules: how much of the market orders may have.
     """
@@ -151,7 +151,9 @@ class PaperBroker:
             cash = _ZERO  # such a buy is never filled, and must not reserve less than nothing
         return quantity, cash
 
-    def on_quote(self, sid: str, data: Data, *, only: Container[str] | None = None) -> list[tuple[OpenOrder, Outcome]]:
+    def on_quote(
+        self, sid: str, data: Data, *, only: Container[str] | None = None
+    ) -> list[tuple[OpenOrder, OrderResult]]:
         """Fill the open orders of a symbol against an event of it, in the order they were placed.
 
         Simple market orders take a short way, which saves a quarter of an order's time: `price_of` says of them alone
@@ -169,7 +171,7 @@ class PaperBroker:
         if self._by_volume or self.book.on_terms:
             return self._trade(sid, data, only)
         ts, waiting = data["ts"], []
-        outcomes: list[tuple[OpenOrder, Outcome]] = []
+        outcomes: list[tuple[OpenOrder, OrderResult]] = []
         for placed in self.book.open[sid]:
             since = placed.since
             if since is not None and since >= ts:
@@ -183,7 +185,7 @@ class PaperBroker:
         self.book.keep(sid, waiting)
         return outcomes
 
-    def fill_now(self, open_order: OpenOrder, price: float, ts: int) -> Outcome | None:
+    def fill_now(self, open_order: OpenOrder, price: float, ts: int) -> OrderResult | None:
         """Fill one order at the event that it was decided on; None where it stays open.
 
         That event's volume was traded before, so that nothing limits how much is filled, and it triggers no stop.
@@ -199,7 +201,7 @@ class PaperBroker:
         if open_order.order.stop is not None or ended:
             return None
         reach = reached(open_order.order, Bar.at(price))
-        outcome: Outcome | None = None
+        outcome: OrderResult | None = None
         if reach.price is not None:
             outcome, _ = self._attempt(open_order, reach.price, None, None, ts)
         elif has_one_chance(open_order):
@@ -208,7 +210,7 @@ class PaperBroker:
             self.book.cancel(open_order)
         return outcome
 
-    def _count(self, placed: OpenOrder, outcome: Outcome, data: Data) -> None:
+    def _count(self, placed: OpenOrder, outcome: OrderResult, data: Data) -> None:
         """Count a fill that had a bar's close alone because the bar did not say when it began."""
         if placed.since is not None and isinstance(outcome, Filled) and loses_open(data):
             self.lost_opens += 1
@@ -251,9 +253,9 @@ class PaperBroker:
             for turn in turns
         ]
 
-    def _trade(self, sid: str, data: Data, only: Container[str] | None) -> list[tuple[OpenOrder, Outcome]]:
+    def _trade(self, sid: str, data: Data, only: Container[str] | None) -> list[tuple[OpenOrder, OrderResult]]:
         """Hold every open order of a symbol against an event."""
-        outcomes: list[tuple[OpenOrder, Outcome]] = []
+        outcomes: list[tuple[OpenOrder, OrderResult]] = []
         there = self.book.open[sid]
         if only is None:
             self._used = _ZERO
@@ -290,7 +292,7 @@ class PaperBroker:
 
     def _take_turn(
         self, turn: _Turn, bar: Bar, data: Data
-    ) -> tuple[Outcome | None, OpenOrder | None, Sequence[OpenOrder]]:
+    ) -> tuple[OrderResult | None, OpenOrder | None, Sequence[OpenOrder]]:
         """Hold one order against what it may have of an event.
 
         Returns:
@@ -328,7 +330,7 @@ class PaperBroker:
         room: Decimal | None,
         volume: Decimal | None,
         ts: int,
-    ) -> tuple[Outcome | None, OpenOrder | None]:
+    ) -> tuple[OrderResult | None, OpenOrder | None]:
         """Fill an order that was taken back as `_attempt` does, with the cash set aside for those in its place."""
         pooled = PooledReservations(self.book, placed, successors)
         outcome, rest = self._attempt(placed, price, room, volume, ts)
@@ -338,7 +340,7 @@ class PaperBroker:
 
     def _attempt(
         self, placed: OpenOrder, price: float, room: Decimal | None, volume: Decimal | None, ts: int
-    ) -> tuple[Outcome | None, OpenOrder | None]:
+    ) -> tuple[OrderResult | None, OpenOrder | None]:
         """Fill an order at a price, as far as there is room; give what came of it, and what of it stays open."""
         order = placed.order
         ledger = self._ledgers[placed.algorithm]

@@ -275,7 +275,7 @@ class BoundPart(NamedTuple):
     methods: tuple[str, ...]
 
     def set_aside(self, stand_in: Callable[..., Any]) -> Callable[[], None]:
-        """Have another function answer for the part, and return what puts the part back."""
+        """Replace the part by a function, and return a function that puts the part back."""
         live = {method: getattr(self.holder, method) for method in self.methods}
         for method, function in live.items():
             if function is not None:
@@ -294,7 +294,7 @@ def _apart(holder: object, name: str, method: Any) -> Any:
         return None
 
     def replace(apart: object, bare: Callable[..., Any]) -> None:
-        if getattr(holder, name) is apart:  # nobody stands in for the part meanwhile
+        if getattr(holder, name) is apart:  # unless a stand-in was put there since
             setattr(holder, name, bare)
 
     return Apart(method, replace)

@@ -40,7 +40,7 @@ class Placement:
         moment: the event that is being taken.
         recorder: writes the decisions.
         outcomes: records refusals, and what becomes of orders at once.
-        margin: the permission to sell short; None for none.
+        margin: the permission to sell short; None where nothing may be sold short.
         costly: whether fills pay costs.
     """
 
@@ -104,7 +104,7 @@ class Placement:
 
     @contextmanager
     def in_place_of(self, replaced: Sequence[OpenOrder]) -> Iterator[None]:
-        """Have an order placed within take the place of open orders; where none is placed, they stay.
+        """Replace open orders by an order placed within the context; without one, they stay.
 
         Parts see the account without them meanwhile: their cash can be bet, their units can be closed, and nothing is
         ordered twice. Those that may be filled already stay until that is known, before the order that replaces them.
@@ -189,7 +189,7 @@ class Placement:
         self._outcomes.record(open_order, outcome)
 
     def expect(self, sleeve: BoundSleeve, sale: OpenOrder, cash: Decimal) -> None:
-        """Have orders placed `together` with a sale wait for its proceeds, unless it is filled at once.
+        """Make orders placed `together` with a sale wait for its proceeds, unless it is filled at once.
 
         Args:
             sleeve: whose sale it is.

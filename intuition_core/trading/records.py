@@ -129,7 +129,7 @@ class Recorder:
         written: the records that have not been taken; always the same list.
 
     Args:
-        run: see above.
+        run: the beginning of all ids.
         costly: whether fills are recorded with their costs.
     """
 

@@ -61,7 +61,7 @@ class RiskGate:
                 if isinstance(answer, Rejection):
                     check_text("a Rejection's reason", answer.reason)
                 elif not isinstance(answer, Order):
-                    raise TypeError(f"expected an Order or a Rejection, got {type(answer).__name__}")  # noqa: TRY301
+                    raise TypeError(f"expected an Order or a Rejection, got {type(answer).__name__}")  # noqa: TRY301  # recorded below, as what the part raises
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # noqa: BLE001  # a part may raise anything; the others go on

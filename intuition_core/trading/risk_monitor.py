@@ -234,7 +234,7 @@ class RiskMonitor:
             self._status[1] = risk.number
             seen = _EVERYTHING
             try:
-                reason = risk.observe(self._account, ts)  # type: ignore[misc]  # these have it
+                reason = risk.observe(self._account, ts)  # type: ignore[misc]  # `_observers` are those with `observe`
                 if isinstance(reason, Watch):
                     seen, reason = reason, None
                 elif reason is not None:

@@ -261,7 +261,7 @@ class Roster:
             self._status[1] = self.first
 
     def restore(self, seq: int, states: Sequence[PartState]) -> None:
-        """Have each part that is called take up its state after the event of this number.
+        """Restore the state of each part that is called, as of the event of this number.
 
         Raises:
             PartFailed: a part refuses its state.

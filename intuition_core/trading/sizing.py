@@ -183,7 +183,7 @@ class Sizing:
             staked = bets(stake)
             for bet in staked:
                 if bet.sid is None or bet.side is None:
-                    raise ValueError(f"a bet of `{method}` names its `sid` and its `side`")  # noqa: TRY301
+                    raise ValueError(f"a bet of `{method}` names its `sid` and its `side`")  # noqa: TRY301  # recorded below, as what the part raises
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001  # the same
@@ -351,6 +351,7 @@ class Sizing:
             simple: whether the signal is known to name no terms, and no tag: most do not, and then nothing is copied.
         """
         order = Order(sid, side, quote, cash, quantity, bet.reason, self._recorder.ts, sleeve.names[0], short)
+        # Asked here, as a bet is no order yet: without a `tif` it has that of the signal, which is then "gtc".
         if (
             simple
             and bet.limit is None

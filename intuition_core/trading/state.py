@@ -91,7 +91,7 @@ def snapshot(engine: "TradingEngine") -> bytes | None:
 
 
 def restore(engine: "TradingEngine", content: bytes) -> bool:
-    """Have an engine that has taken no event take up a snapshot; return whether it could be used.
+    """Restore a snapshot in an engine that has taken no event; return whether it could be used.
 
     Raises:
         PartFailed: a part refuses the state that it gave, or one that took a place cannot be initialised.

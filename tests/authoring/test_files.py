@@ -108,7 +108,7 @@ def test_the_only_class_of_the_kind_is_taken() -> None:
         ALGORITHM.format(name="Mine"),
         PORTFOLIO.format(name="Bets"),
     )
-    assert algorithm("x.py").__name__ == "Mine"  # type: ignore[attr-defined]
+    assert algorithm("x.py").__name__ == "Mine"  # type: ignore[attr-defined]  # it is a class
     assert load_part(part_file("x.py"), "portfolio", REQUIRED["portfolio"]).__name__ == "Bets"
 
 
@@ -126,7 +126,7 @@ def test_both_parts_of_a_line_can_be_in_one_file_which_is_run_once(catalogue: Ca
             f"algorithm both (file {line.algorithm.version})",
             "both",
         )
-        assert sys.modules["runs_of_both"] == [1]  # type: ignore[comparison-overlap]
+        assert sys.modules["runs_of_both"] == [1]  # type: ignore[comparison-overlap]  # no module, but a list
     finally:
         del sys.modules["runs_of_both"]
 
@@ -183,7 +183,7 @@ def test_what_failed_to_import_can_be_mended_and_tried_again() -> None:
     with pytest.raises(BrokenFile, match="ValueError"):
         algorithm("x.py")
     write("x.py", ALGORITHM.format(name="A"))
-    assert algorithm("x.py").__name__ == "A"  # type: ignore[attr-defined]
+    assert algorithm("x.py").__name__ == "A"  # type: ignore[attr-defined]  # it is a class
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

@@ -330,7 +330,7 @@ def test_ctrl_c_is_a_keyboard_interrupt_and_leaves_handlers_as_they_were() -> No
 
 def test_nothing_is_printed_and_warnings_are_notes(capfd: pytest.CaptureFixture[str]) -> None:
     class Warns(InTurn):
-        def initialize(self, params: Any, context: Any) -> None:  # type: ignore[override]
+        def initialize(self, params: Any, context: Any) -> None:  # type: ignore[override]  # as a user may write it
             super().initialize(params)
             context.log.warning("a word of %s", "warning")
 

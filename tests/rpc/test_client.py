@@ -256,7 +256,7 @@ def test_what_is_offered_is_asked_once_for_a_connection(serve: Serve, client: Co
     backend = client(serve({"events": Method(lambda batch: [], queued=True)}))
     asked: list[str] = []
     call = backend.call
-    backend.call = lambda method, *args, **options: asked.append(method) or call(method, *args, **options)  # type: ignore[method-assign]
+    backend.call = lambda method, *args, **options: asked.append(method) or call(method, *args, **options)  # type: ignore[method-assign]  # notes the calls
     assert [backend.offers(name) for name in ("events", "attach", "events", "event")] == [True, False, True, True]
     assert asked == ["_zerorpc_inspect"]
 

@@ -57,7 +57,7 @@ class Case:
         elif what == "split":
             split = read_action({"sid": sid, "action": "split", "ratio": f"{quantity}:3", "ts": 1})
             ledger.act(split)
-            market.split(split)  # type: ignore[arg-type]
+            market.split(split)  # type: ignore[arg-type]  # of a split, it returns a split
         elif what == "order":
             order = Order(sid=sid, side="buy", quantity=quantity, quote=price, ts=1)
             self.orders += 1

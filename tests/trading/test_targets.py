@@ -305,7 +305,7 @@ def test_signals_of_one_decision_pay_for_each_other() -> None:
 
     class Everything:
         def optimize(self, signal: Any, account: Any) -> float:
-            return account.cash  # type: ignore[no-any-return]
+            return account.cash  # type: ignore[no-any-return]  # the account is Any here
 
     at = engine(script)
     at = TradingEngine(

@@ -157,7 +157,8 @@ def _watch(sid: str, fast: int, slow: int, prices: list[float], position: int | 
                 continue
             before = position
             if not lowest <= quote <= highest or -near <= gap <= near:
-                # The second also where a wrong print has left the window, and `near` need not be so wide any more.
+                # A quote outside the range that `near` is for; or a gap too near to zero to tell its side, at times only because
+                # `near` is still as wide as a wrong print made it that has left the window.
                 window = (prices + latest[-slow:])[-slow:]
                 gap, near, lowest, highest = _measure(window[-fast:], window)
             position = 1 if gap > 0 else -1

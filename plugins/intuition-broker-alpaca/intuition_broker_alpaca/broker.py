@@ -217,7 +217,7 @@ class Alpaca:
         )
 
     def listen(self, tell: Callable[[], None]) -> None:
-        """Have a function called at each update of the account's orders, from a thread of its own."""
+        """Call a function at each update of the account's orders, from a thread of its own."""
         address = self._url.replace("http", "ws", 1) + "/stream"
         self._updates = Updates(address, key=self._params.key, secret=self._params.secret, tell=tell)
         self._updates.start()

@@ -37,7 +37,7 @@ class Updates(threading.Thread):
         self._ended = threading.Event()
 
     def end(self) -> None:
-        """Have the thread end soon."""
+        """Make the thread end soon."""
         self._ended.set()
 
     def run(self) -> None:

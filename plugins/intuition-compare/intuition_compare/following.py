@@ -31,7 +31,7 @@ class Following:
         self._differences: list[Difference] = []
 
     def catch_up(self, ended: Callable[[], bool]) -> bool:
-        """Have all variants take the events that the session has committed; return whether there were any.
+        """Run the committed events of the session through all variants; return whether there were any.
 
         Args:
             ended: asked now and then; once it is true, the rest is left for the next call.

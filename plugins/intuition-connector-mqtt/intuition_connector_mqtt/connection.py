@@ -215,7 +215,7 @@ class Connection:
         if not delivery.packet:
             self.acked += 1
 
-    # Connecting
+    # -- connecting
 
     def _connect(self) -> None:
         if self._attempts and self._renewed is not None:
@@ -328,7 +328,7 @@ class Connection:
         self.outbox.retain(self._presence.description())
         self.outbox.retain(self._presence.state("ready"))
 
-    # Exchanging
+    # -- exchanging
 
     def _exchange(self, seconds: float, waker: Waker | None) -> None:
         pair = self._pair
@@ -414,7 +414,7 @@ class Connection:
         else:
             self._fatal = PublishRefused(self.outbox.topic_of(mid), str(reason))
 
-    # Losing
+    # -- losing
 
     def _closed(self, sock: MqttSocket) -> None:
         code = None if sock.said is None else sock.said.value

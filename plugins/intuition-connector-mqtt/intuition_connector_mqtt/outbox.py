@@ -163,7 +163,7 @@ class Outbox:
         return self._in_flight[packet].publication.topic
 
     def requeue(self) -> None:
-        """Have everything in flight published again, in its old order, on the next connection."""
+        """Queue everything in flight again, in its old order, for the next connection."""
         for outgoing in reversed(self._in_flight.values()):
             outgoing.losses += 1
             if outgoing.publication.retain:

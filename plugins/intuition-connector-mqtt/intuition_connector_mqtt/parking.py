@@ -88,7 +88,7 @@ class Parking:
         return marks
 
     def release(self) -> None:
-        """Have the session forget what was claimed, once the broker is done with all of it.
+        """Make the session forget the claimed deliveries, once the broker is done with all of them.
 
         Raises:
             BackendLost: there was no answer.

@@ -16,7 +16,7 @@ class Progress:
 
 
 class Bar(Progress, AbstractContextManager["Bar"]):
-    """Shows it on standard error, for as long as it is entered."""
+    """A progress bar on standard error, shown while the context is entered."""
 
     def __enter__(self) -> Self:
         """Show the bar."""

@@ -46,7 +46,7 @@ class Dispatch:
         self._thread.start()
 
     def put(self, notice: Notice) -> None:
-        """Have a notice sent; returns at once."""
+        """Queue a notice; returns at once."""
         try:
             self._waiting.put_nowait(notice)
         except queue.Full:

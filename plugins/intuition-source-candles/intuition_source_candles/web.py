@@ -38,7 +38,7 @@ class _Stay(HTTPRedirectHandler):
     def redirect_request(
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> None:
-        """Return nothing, so that the redirection is the answer."""
+        """Follow no redirection: None makes urllib raise it as an HTTPError."""
 
 
 class Web:
@@ -92,7 +92,7 @@ class Web:
             raise TryLater(f"{self._host} answered with what is no JSON: {error}") from None
 
     def _failed(self, error: HTTPError) -> Exception:
-        """Return the error of an answer that is none."""
+        """Return the exception for an HTTP error status."""
         said = _said(error)
         status = f"status {error.code}{f', {said}' if said else ''}"
         if error.code >= 500 or error.code in _WAIT or error.code == _BANNED:

@@ -36,7 +36,7 @@ class Times(NamedTuple):
     ts: "np.ndarray[Any, Any]"
     """When what a row says was known: of a date alone, the end of the day or of its session."""
     dates: "np.ndarray[Any, Any] | None"
-    """Which rows have a date alone; None for none."""
+    """Which rows have a date alone; None if no row has."""
     begins: "np.ndarray[Any, Any]"
     """When the day of a date alone begins; of other rows their ``ts``."""
 
@@ -294,7 +294,7 @@ class Clock:
     def _dates(
         self, local: "np.ndarray[Any, Any]", dates: "bool | np.ndarray[Any, Any]"
     ) -> "np.ndarray[Any, Any] | None":
-        """Return which local times are dates alone, or mean the session that ends on theirs; None for none."""
+        """Return which local times are dates alone, or mean the session that ends on theirs; None if no time does."""
         import numpy as np
 
         if not self._rule.daily:

@@ -61,7 +61,7 @@ def inner_path(path: Path, compression: str) -> Path:
 
 @contextmanager
 def _understood() -> Iterator[None]:
-    """Have what `zipfile` does not know about an archive refused as damage is: methods, versions and ciphers of zip."""
+    """Refuse archives whose method, version or cipher `zipfile` does not know, as damaged ones are."""
     try:
         yield
     except NotImplementedError as error:

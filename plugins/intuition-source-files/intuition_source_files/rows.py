@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Rows(NamedTuple):
-    """Some rows before it is known when their bars began, and what is needed to find that out."""
+    """Rows of a file whose bars have no start yet, with the columns from which it is derived."""
 
     chunk: Chunk
     keep: "np.ndarray[Any, Any]"
@@ -21,7 +21,7 @@ class Rows(NamedTuple):
     codes: "np.ndarray[Any, Any] | None"
     """The number of each row's symbol and series; None if all are the same."""
     bars: "np.ndarray[Any, Any] | None"
-    """Which rows are bars; None for none."""
+    """Which rows are bars; None if no row is."""
 
     def take(self, rows: "np.ndarray[Any, Any]") -> "Rows":
         """Return some of the rows, by a mask or by numbers in any order."""

@@ -37,13 +37,13 @@ class Account:
             self.locked[asset] += amount
 
     def bought(self, base: str, quote: str, quantity: Decimal, price: Decimal) -> None:
-        """Have units of `base`, paid in `quote`."""
+        """Book units of `base` that were bought for `quote`."""
         self.total[base] += quantity
         self.total[quote] -= quantity * price
         self.cost[base] += quantity * price
 
     def sold(self, base: str, quote: str, quantity: Decimal, price: Decimal) -> None:
-        """Have units of `base` sold for `quote`; the cost of the position falls in proportion."""
+        """Book units of `base` that were sold for `quote`; the cost of the position falls in proportion."""
         if self.total[base]:
             self.cost[base] -= self.cost[base] * quantity / self.total[base]
         self.total[base] -= quantity

@@ -29,7 +29,7 @@ class Book:
     bids: list[Level] = field(default_factory=list)
 
     def quote(self, last: Decimal, bid: Decimal, ask: Decimal, size: Decimal, levels: int) -> None:
-        """Have a new price: `size` is offered at each of so many `levels` from `bid` down and from `ask` up."""
+        """Set a new price: `size` is offered at each of so many `levels` from `bid` down and from `ask` up."""
         tick = self.instrument.tick
         self.number += 1
         self.last = last
@@ -52,7 +52,7 @@ class Book:
         return [level for level in levels if (level.price <= limit if side == "buy" else level.price >= limit)]
 
     def take(self, side: str, price: Decimal, quantity: Decimal) -> None:
-        """Have a quantity taken from the level at a price."""
+        """Remove a quantity from the level at a price."""
         for level in self.against(side):
             if level.price == price:
                 level.size -= quantity

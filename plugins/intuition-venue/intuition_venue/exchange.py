@@ -186,7 +186,7 @@ class Exchange:
         size: Decimal | None = None,
         levels: int = LEVELS,
     ) -> None:
-        """Have a new price of the market: it fills resting orders, and triggers stops.
+        """Set a new price of the market: it fills resting orders, and triggers stops.
 
         Without `bid` and `ask` they are the instrument's spread below and above `last`; each level offers `size`.
         """
@@ -387,7 +387,7 @@ class Exchange:
         ]
 
     def _bind(self, order: Order, quantity: Decimal) -> None:
-        """Have a fill's consequences for the group: legs come to life, or end, or become smaller."""
+        """Apply a fill's consequences to the group: legs come to life, or end, or become smaller."""
         if order.role == "entry":
             if order.status == "filled":
                 for leg in self.state.groups[order.group or 0]:
@@ -403,7 +403,7 @@ class Exchange:
                 self._end(mate, self.rules.mate_status, "mate")
 
     def _resize_legs(self, old: Order, wanted: Order) -> None:
-        """Have the legs of an entry close what it and those before it have bought, and what is wanted now."""
+        """Size the legs of an entry to close what it and those before it have bought, and what is wanted now."""
         members = self.state.groups[old.group or 0]
         bought = sum((each.filled for each in members if each.role == "entry"), ZERO)
         for leg in members:

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
@@ -41,43 +42,52 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             raise BadSetting("faults", f"`{self.do}` does not befall `{self.on}`; there are {', '.join(known)}")
 
 
+@dataclass(slots=True)
+class _Coming:
+    """A fault that is to come, with the number of occasions that it fitted, and of those that it struck."""
+
+    fault: Fault
+    seen: int = 0
+    struck: int = 0
+
+
 class Faults:
     """The faults that are to come, the first that fits an occasion being the one that strikes."""
 
     def __init__(self, seed: int) -> None:
         self._draw = random.Random(f"{seed}/faults")  # noqa: S311  # repeatable, not secret
-        self._coming: list[list[Any]] = []
+        self._coming: list[_Coming] = []
 
     def add(self, faults: Sequence[Fault]) -> None:
-        """Have faults strike, after those that are there.
+        """Add faults behind those that wait.
 
         Raises:
-            BadSetting: one of them is none; then none is added.
+            BadSetting: one of them names no fault that there is; then none is added.
         """
         for fault in faults:
             fault.check()
-        self._coming += [[fault, 0, 0] for fault in faults]
+        self._coming += map(_Coming, faults)
 
     def clear(self) -> None:
-        """Have no fault strike any more."""
+        """Remove all faults."""
         self._coming.clear()
 
     def strike(self, occasion: str) -> Fault | None:
         """Return the fault that strikes an occasion, if any does."""
         for each in self._coming:
-            fault, seen, struck = each
-            if struck >= fault.times or not fnmatchcase(occasion, fault.on):
+            fault = each.fault
+            if each.struck >= fault.times or not fnmatchcase(occasion, fault.on):
                 continue
-            each[1] = seen + 1
-            if seen < fault.skip or self._draw.random() >= fault.chance:
+            each.seen += 1
+            if each.seen <= fault.skip or self._draw.random() >= fault.chance:
                 continue
-            each[2] = struck + 1
-            return fault  # type: ignore[no-any-return]
+            each.struck += 1
+            return fault
         return None
 
     def told(self) -> list[dict[str, Any]]:
         """Return the faults with the number of occasions `seen` and `struck`."""
-        return [{**msgspec.to_builtins(fault), "seen": seen, "struck": struck} for fault, seen, struck in self._coming]
+        return [{**msgspec.to_builtins(each.fault), "seen": each.seen, "struck": each.struck} for each in self._coming]
 
 
 def read_faults(data: bytes, where: str) -> list[Fault]:

@@ -23,7 +23,11 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Shape(Protocol):
-    """What speaks a venue's protocol. `places` are its interfaces: the scheme and the path of each."""
+    """An interface of the venue: its routes, streams and limits.
+
+    Attributes:
+        places: the scheme and the path of each of its addresses, by name.
+    """
 
     places: Mapping[str, tuple[str, str]]
 

@@ -29,7 +29,7 @@ class Stream:
         self._silent = False
 
     def send(self, message: Any, *, faultless: bool = False) -> None:
-        """Have a message sent, after those before it; `faultless` is for answers that no fault is to strike."""
+        """Queue a message; with `faultless`, no fault alters it."""
         if self.open:
             self._queue.put_nowait((b"1" if faultless else b"0") + _encode(message))
             if self._queue.qsize() > _MOST_WAITING:

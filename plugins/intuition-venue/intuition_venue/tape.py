@@ -37,7 +37,7 @@ class Bar:
     trades: int
 
     def add(self, other: "Bar") -> None:
-        """Have a later part of the same interval."""
+        """Add a later part of the same interval."""
         self.high, self.low = max(self.high, other.high), min(self.low, other.low)
         self.close = other.close
         self.volume += other.volume
@@ -89,7 +89,7 @@ class Tape:
         self.quotes: dict[str, deque[Quote]] = {symbol: deque(maxlen=_KEPT) for symbol in state.instruments}
 
     def hear(self, event: Event) -> Print | None:
-        """Have an event of the exchange; return the print that it makes."""
+        """Process an event of the exchange; return the print that it makes."""
         entry = event.entry
         if entry["type"] == "price":
             symbol, offered = entry["symbol"], Decimal(entry["size"])

@@ -42,7 +42,7 @@ class Settings:
 
 
 class Venue:
-    """All of a venue that does not depend on how it is spoken to.
+    """The venue without its interfaces: exchange, tape, streams, faults and log.
 
     Raises:
         BadLog: the log is of another shape, seed or set of symbols.
@@ -72,14 +72,14 @@ class Venue:
         self._start()
 
     def step(self) -> None:
-        """Have each symbol's next price."""
+        """Move each symbol to its next price."""
         for symbol, instrument in self.exchange.state.instruments.items():
             book = self.exchange.state.books[symbol]
             last, size = next_price(self.settings.seed, instrument, book.last, book.number)
             self.exchange.price(symbol, last, size=size)
 
     def close(self) -> None:
-        """Hang up, and let the log go."""
+        """Close all connections and the log."""
         self.streams.abort()
         self._log.close()
 
@@ -116,7 +116,7 @@ class Venue:
                         raise BadLog(settings.log, 1, problem)
                 known = True
             about = self.exchange.state.apply(entry)
-            self.tape.hear(Event(entry, trade=about if entry["type"] == "filled" else None))  # type: ignore[arg-type]
+            self.tape.hear(Event(entry, trade=about if entry["type"] == "filled" else None))  # type: ignore[arg-type]  # of `filled`, `apply` returns the trade
         return known
 
     def _hear(self, event: Event) -> None:

@@ -116,7 +116,7 @@ class Api:
             web.route(method, f"/api/v3/{path}", self._answering(end)) for (method, path), end in self._rest.items()
         ]
         for path, answer in _NOTHING_THERE.items():
-            found.append(web.get(path, self._answering(Endpoint(lambda _, answer=answer: answer))))  # type: ignore[misc]
+            found.append(web.get(path, self._answering(Endpoint(lambda _, answer=answer: answer))))  # type: ignore[misc]  # mypy infers no type for a default of a lambda
         return found
 
     def knows(self, method: str) -> bool:

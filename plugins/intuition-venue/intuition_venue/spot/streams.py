@@ -42,7 +42,7 @@ class UserData:
                 stream.send({"subscriptionId": number, "event": message})
 
     def forget(self, stream: Stream) -> None:
-        """Tell a stream nothing more."""
+        """Unsubscribe a stream."""
         self.subscribers = {key: None for key in self.subscribers if key[0] is not stream}
 
     def _messages(self, event: Event) -> list[dict[str, Any]]:
@@ -138,13 +138,13 @@ class MarketStreams:
         self._wrapped: set[Stream] = set()
 
     def add(self, stream: Stream, names: list[str], *, wrapped: bool) -> None:
-        """Have a stream told of names such as `btcusdt@trade`; `wrapped` has each message say of which."""
+        """Subscribe a stream to names such as `btcusdt@trade`; with `wrapped`, each message has its name."""
         self._wanted.setdefault(stream, {}).update(dict.fromkeys(names))
         if wrapped:
             self._wrapped.add(stream)
 
     def remove(self, stream: Stream, names: list[str]) -> None:
-        """Have a stream told of names no more."""
+        """Unsubscribe a stream from names."""
         for name in names:
             self._wanted.get(stream, {}).pop(name, None)
 
@@ -153,7 +153,7 @@ class MarketStreams:
         return list(self._wanted.get(stream, ()))
 
     def forget(self, stream: Stream) -> None:
-        """Tell a stream nothing more."""
+        """Unsubscribe a stream."""
         self._wanted.pop(stream, None)
         self._wrapped.discard(stream)
 

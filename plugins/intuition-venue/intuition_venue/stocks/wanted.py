@@ -49,7 +49,7 @@ def wanted(exchange: Exchange, body: Mapping[str, Any]) -> list[Order]:
     main = _main(exchange, body)
     if group_class in {"", "simple"}:
         return [main]
-    if main.amount is not None or main.quantity != main.quantity.to_integral_value():  # type: ignore[union-attr]
+    if _is_fractional(main.amount, main.quantity):
         raise unprocessable("fractional orders must be simple orders")
     profit, loss = (_table(body, name) for name in ("take_profit", "stop_loss"))
     if group_class != "oto" and (profit is None or loss is None):
@@ -118,8 +118,13 @@ def _check_fraction(kind: str, tif: str, quantity: Decimal | None, notional: Dec
         raise unprocessable("notional value must be limited to 2 decimal places")
     if quantity is not None and quantity != round(quantity, 9):
         raise unprocessable("qty must be limited to 9 decimal places")
-    if (notional is not None or quantity != quantity.to_integral_value()) and tif != "day":  # type: ignore[union-attr]
+    if _is_fractional(notional, quantity) and tif != "day":
         raise unprocessable("fractional orders must be DAY orders")
+
+
+def _is_fractional(amount: Decimal | None, quantity: Decimal | None) -> bool:
+    """Return whether an order is for an amount of money, or for other than whole units."""
+    return amount is not None or quantity is None or quantity != quantity.to_integral_value()
 
 
 def _table(body: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:

@@ -1,4 +1,4 @@
-"""What callers tell of the batch before."""
+"""Checks of the head that a caller tells."""
 
 from typing import Any
 
@@ -8,10 +8,14 @@ from intuition_core.session.session import Session
 
 
 def check_head(session: Session, head: str | None) -> None:
-    """Take no more events where what was acknowledged to a caller with a head is not in the journal.
+    """Check that the journal holds what a caller's head names; halt the session otherwise.
+
+    Args:
+        session: the session.
+        head: the head; None where the caller has no head.
 
     Raises:
-        HeadLost: it is not.
+        HeadLost: the journal does not hold it.
     """
     if head is None:
         return
@@ -23,7 +27,7 @@ def check_head(session: Session, head: str | None) -> None:
 
 
 def check_options_of_event(session: Session, options: Any) -> None:
-    """Do the same with the options of `event`, which hold a head alone; None for none.
+    """Check the head in the options of `event`, which hold nothing else.
 
     Raises:
         BadCall: they hold something else.
@@ -33,7 +37,7 @@ def check_options_of_event(session: Session, options: Any) -> None:
 
 
 def check_head_of_attachment(session: Session, head: Any) -> None:
-    """Do the same with the head that `attach` is given; None for none.
+    """Check the head that `attach` is given.
 
     Raises:
         BadCall: it is no head.
