@@ -54,7 +54,7 @@ class Hours:
         return at < 0 or ts >= ended[at]
 
     def overlap(self, start: int, ts: int) -> int | None:
-        """Return the last moment of a time from ``start`` to ``ts`` at which the exchange trades; None if it never does.
+        """Return the last moment of a time from ``start`` to ``ts`` at which the exchange trades; None without one.
 
         A session that ends at ``start`` or opens at ``ts`` is no part of it.
         """

@@ -19,11 +19,11 @@ from intuition_core.serving.arguments import BadCall, Options, client_name, coun
 from intuition_core.serving.chores import Chores
 from intuition_core.serving.clock import TimerClock
 from intuition_core.serving.commands import check_upgrade, check_use, newer_plugin
+from intuition_core.serving.head_checks import check_head, check_head_of_attachment, check_options_of_event
 from intuition_core.serving.initializing import overlaid
 from intuition_core.serving.opening import Opening
 from intuition_core.serving.pacing import Pace
 from intuition_core.serving.paging import fitting, page_of_decisions
-from intuition_core.serving.head_checks import check_head, check_head_of_attachment, check_options_of_event
 from intuition_core.serving.symbols import SymbolLimit
 from intuition_core.serving.venue import VenueMethods, answered
 from intuition_core.session import control

@@ -57,7 +57,14 @@ def test_retired_words_are_found_in_names_and_prose(house: ModuleType, source: s
 
 @pytest.mark.parametrize(
     ("opening", "found"),
-    [("Give a price.", 1), ("Say whether.", 1), ("Let go.", 1), ("Return a price.", 0), ("Given.", 0)],
+    [
+        ("Give a price.", 1),
+        ("Have a price sent.", 1),
+        ("Say whether.", 1),
+        ("Let go.", 1),
+        ("Return a price.", 0),
+        ("Given.", 0),
+    ],
 )
 def test_docstrings_begin_with_what_is_done(house: ModuleType, opening: str, found: int) -> None:
     assert len(list(house.misbegun(f'def f():\n    """{opening}"""', "a.py"))) == found

@@ -157,8 +157,8 @@ def _watch(sid: str, fast: int, slow: int, prices: list[float], position: int | 
                 continue
             before = position
             if not lowest <= quote <= highest or -near <= gap <= near:
-                # A quote outside the range that `near` is for; or a gap too near to zero to tell its side, at times only because
-                # `near` is still as wide as a wrong print made it that has left the window.
+                # The quote is outside the range that `near` holds for; or the gap is too near to zero to have a sign,
+                # perhaps only since a wrong print widened `near`, and has left the window by now.
                 window = (prices + latest[-slow:])[-slow:]
                 gap, near, lowest, highest = _measure(window[-fast:], window)
             position = 1 if gap > 0 else -1
