@@ -30,7 +30,7 @@ Listener = Callable[[Event, Print | None], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What a venue is made from. The seed decides its prices; keys are those of its one account."""
+    """The settings of a venue. The seed decides its prices; keys are those of its one account."""
 
     shape: str
     instruments: tuple[Instrument, ...]
