@@ -21,7 +21,7 @@ class Executor:
     """Runs an order router.
 
     Args:
-        router: see above.
+        router: carries orders and executions; used on `run`'s thread alone.
         backends: makes a connection to the session; each of two threads has its own.
         after: the id of the last record that the router has taken; None for none.
         listen: has a function called whenever the venue may have something new; None where it cannot tell.

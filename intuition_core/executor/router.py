@@ -11,12 +11,11 @@ sent. At the beginning nothing is sent before all that the venue has done meanwh
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
 from typing import Any, Final
 
-from intuition_core.account.amounts import plain_decimal
-from intuition_core.contracts import Backend, VenueAccount, VenueTrade
+from intuition_core.contracts import Backend
 from intuition_core.errors import BackendRefused, IntuitionError, VenueUnavailable
+from intuition_core.executor.payloads import Payloads
 from intuition_core.executor.store import Intent, Store
 from intuition_core.system.backoff import Backoff
 from intuition_core.trading.orders import SUPERSEDED
@@ -110,7 +109,8 @@ class OrderRouter:
         self._elapsed = elapsed
         self._traits = broker.traits()
         self._epoch: int | None = None
-        self._run = self._session = ""
+        self._session = ""
+        self._payloads = Payloads(self._traits, "")
         self._settled = False  # whether the session knows all that the venue did while this was not running
         self._trades_at = self._account_at = 0.0
         self._heard_at = elapsed()
@@ -132,8 +132,8 @@ class OrderRouter:
             BackendLost: the session does not answer.
         """
         attached = backend.call("attach", self._name)
-        self._run = attached["run"]
-        self._store.belongs_to(self._run)
+        self._store.belongs_to(attached["run"])
+        self._payloads = Payloads(self._traits, attached["run"])
         self._epoch = attached["epoch"]
         self._settled = False
         self._account_at = 0.0
@@ -195,28 +195,31 @@ class OrderRouter:
         return bool(sent) or told
 
     def _tell(self, backend: Backend) -> bool:
-        """Tell the session what it has not confirmed; return whether there may be more."""
-        untold, traits = self._store.untold(BATCH), self._traits
-        if untold:
+        """Send the oldest unconfirmed executions to the session; return whether more may be waiting."""
+        queued, traits = self._store.unconfirmed(BATCH), self._traits
+        if queued:
             options = {"client": self._name, "epoch": self._epoch}
-            try:
-                answers = backend.call("executions", [said for _, said in untold], options)
-            except BackendRefused as error:
-                if error.name == "StaleEpoch":
-                    raise Fenced(self._name) from None
-                raise
-            for (_, said), answer in zip(untold, answers, strict=True):
+            answers = self._call(backend, "executions", [said for _, said in queued], options)
+            for (_, said), answer in zip(queued, answers, strict=True):
                 if isinstance(answer, Mapping):
                     _log.error("the session refuses %s: %s", said, answer["error"]["message"])
-            self._store.told(untold[-1][0])
+            self._store.confirm(queued[-1][0])
             self.hear()
-        if len(untold) == BATCH:
+        if len(queued) == BATCH:
             return True
         if self._account_at and not self._settled:
             self._settled = True
             _log.info("ready: orders of %s go to %s, account %s", self._session, traits.venue, traits.account)
             return True
         return False
+
+    def _call(self, backend: Backend, method: str, *args: Any) -> Any:
+        try:
+            return backend.call(method, *args)
+        except BackendRefused as error:
+            if error.name == "StaleEpoch":
+                raise Fenced(self._name) from None
+            raise
 
     # -- what the venue says
 
@@ -239,14 +242,14 @@ class OrderRouter:
             except VenueUnavailable as error:
                 _log.warning("%s does not say what is held: %s", self._traits.venue, error)
                 return
-            self._store.tell([self._account(account)])
+            self._store.queue([self._payloads.account(account)])
             self._account_at = now + self._pace.account
 
     def _ask_trades(self) -> None:
         since = self._store.value("cursor")
         trades, cursor = self._broker.fills(since)
         if trades or cursor != since:
-            self._store.tell([self._trade(trade) for trade in trades], cursor=cursor)
+            self._store.queue([self._payloads.trade(trade) for trade in trades], cursor=cursor)
 
     def _ask_orders(self) -> None:
         """Ask what has become of the orders that the venue has; a broker that lists open ones saves questions."""
@@ -262,62 +265,20 @@ class OrderRouter:
         end = _ENDS.get(state["state"])
         if end is not None:
             self.hint()  # its trades may not have been asked for yet, and the session waits for them
-            self._store.move(intent.id, "ended", self._ended(intent, end, state))
+            self._end(intent, end, state)
         elif intent.state != "working":
-            said = {"execution": "taken", "order": intent.id, "sid": intent.record["sid"]}
-            if state.get("venue_order") is not None:
-                said["venue_order"] = str(state["venue_order"])
-            self._store.move(intent.id, "working", self._said(f"{intent.id}:taken", **said))
+            self._store.move(intent.id, "working", self._payloads.taken(intent.id, self._now(), state))
 
-    def _said(self, id_: str, ts: int | None = None, **said: Any) -> dict[str, Any]:
-        return {"id": id_, "ts": self._now() if ts is None else ts, **said}
-
-    def _ended(self, intent: Intent, end: str, state: Mapping[str, Any]) -> dict[str, Any]:
-        said: dict[str, Any] = {
-            "execution": "ended",
-            "order": intent.id,
-            "sid": intent.record["sid"],
-            "state": end,
-            "filled": _text(state.get("filled", 0)),
-        }
-        if state.get("reason"):
-            said["reason"] = str(state["reason"])
-        return self._said(f"{intent.id}:ended", **said)
-
-    def _trade(self, trade: VenueTrade) -> dict[str, Any]:
-        traits = self._traits
-        said: dict[str, Any] = {
-            "trade": trade.trade,
-            "sid": trade.sid,
-            "side": trade.side,
-            "quantity": plain_decimal(trade.quantity),
-            "price": plain_decimal(trade.price),
-            "fee": plain_decimal(trade.fee),
-            "fee_units": plain_decimal(trade.fee_units),
-            "other_fees": {currency: plain_decimal(fee) for currency, fee in sorted(trade.other_fees.items())},
-        }
-        if trade.order is not None and trade.order.startswith(f"{self._run}:"):
-            said |= {"execution": "fill", "order": trade.order}
-        else:
-            said["execution"] = "foreign"
-        return self._said(f"{traits.venue}:{traits.account}:{trade.sid}:{trade.trade}", trade.ts, **said)
-
-    def _account(self, account: VenueAccount) -> dict[str, Any]:
-        return self._said(
-            f"{self._traits.venue}:{self._traits.account}:{account.as_of}",
-            account.as_of,
-            execution="account",
-            cash={currency: plain_decimal(amount) for currency, amount in sorted(account.cash.items())},
-            positions={sid: plain_decimal(units) for sid, units in sorted(account.positions.items())},
-            as_of=account.as_of,
-        )
+    def _end(self, intent: Intent, end: str, state: Mapping[str, Any]) -> None:
+        """Note that an order is over, and queue that for the session."""
+        self._store.move(intent.id, "ended", self._payloads.ended(intent.id, self._now(), end, state))
 
     # -- what the venue is asked
 
     def _cancel(self, intent: Intent, reason: str) -> None:
         """Cancel an order; one that was never sent ends at once."""
         if intent.state == "waiting":
-            self._store.move(intent.id, "ended", self._ended(intent, "cancelled", {"reason": reason}))
+            self._end(intent, "cancelled", {"reason": reason})
             return
         if self._must_wait(f"cancel {intent.id}"):
             return
@@ -332,7 +293,7 @@ class OrderRouter:
         if state is not None:
             self._note(intent, state)
         elif self._elapsed() - self._missing.setdefault(intent.id, self._elapsed()) > self._traits.valid_for:
-            self._store.move(intent.id, "ended", self._ended(intent, "cancelled", {"reason": reason}))
+            self._end(intent, "cancelled", {"reason": reason})
 
     def _is_due(self, intent: Intent) -> bool:
         """Return whether an order may be sent now: not before those whose place it takes have ended."""
@@ -342,7 +303,7 @@ class OrderRouter:
         if any(each is not None and each[0] != "ended" for each in outcomes):
             return False
         if intent.state == "waiting" and any(each is not None and each[1] for each in outcomes):
-            self._store.move(intent.id, "ended", self._ended(intent, "refused", {"reason": SUPERSEDED}))
+            self._end(intent, "refused", {"reason": SUPERSEDED})
             return False
         return True
 
@@ -351,14 +312,9 @@ class OrderRouter:
         age = self._now() - int(intent.record["ts"])
         if intent.state == "waiting" and age > self._max_age:
             reason = f"decided {age / 1e9:,.1f} s ago, which is longer than `max_age`"
-            self._store.move(intent.id, "ended", self._ended(intent, "refused", {"reason": reason}))
+            self._end(intent, "refused", {"reason": reason})
             return
-        try:
-            backend.call("confirm", self._name, self._epoch)
-        except BackendRefused as error:
-            if error.name == "StaleEpoch":
-                raise Fenced(self._name) from None
-            raise
+        self._call(backend, "confirm", self._name, self._epoch)  # refused where another executor has taken over
         if intent.state == "waiting":
             self._store.move(intent.id, "sending")
         sending = Intent(intent.id, "sending", intent.record, intent.cancel)
@@ -367,8 +323,7 @@ class OrderRouter:
         except VenueUnavailable as error:
             if intent.id not in self._later:
                 _log.warning("whether %s has the order %s is not known: %s", self._traits.venue, intent.id, error)
-                unknown = {"execution": "unknown", "order": intent.id, "sid": intent.record["sid"]}
-                self._store.tell([self._said(f"{intent.id}:unknown", **unknown, reason=str(error))])
+                self._store.queue([self._payloads.unknown(intent.id, self._now(), str(error))])
             self._put_off(intent.id)
             return
         self._later.pop(intent.id, None)
@@ -381,7 +336,3 @@ class OrderRouter:
     def _put_off(self, what: str) -> None:
         _, waits = self._later.get(what, (0.0, Backoff(first=0.2, longest=5.0)))
         self._later[what] = self._elapsed() + waits.next(), waits
-
-
-def _text(amount: Any) -> str:
-    return plain_decimal(amount if isinstance(amount, Decimal) else Decimal(str(amount)))

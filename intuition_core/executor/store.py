@@ -52,7 +52,7 @@ class Intent(msgspec.Struct, frozen=True):
 
     @property
     def opens(self) -> bool:
-        """Whether it opens a position rather than closing one."""
+        """Whether it opens a position rather than closing one; at a venue nothing is sold short."""
         return bool(self.record["side"] == "buy")
 
 
@@ -153,20 +153,20 @@ class Store:
 
     # -- executions
 
-    def tell(self, said: Sequence[Mapping[str, Any]], **values: str) -> None:
-        """Keep what the session is to be told, with values under their keys."""
+    def queue(self, said: Sequence[Mapping[str, Any]], **values: str) -> None:
+        """Queue executions for the session, with values under their keys."""
         with self._writing():
             self._tell(said)
             for key, value in values.items():
                 self._set(key, value)
 
-    def untold(self, limit: int) -> list[tuple[int, dict[str, Any]]]:
-        """Return the oldest of what the session has not confirmed, with its number."""
+    def unconfirmed(self, limit: int) -> list[tuple[int, dict[str, Any]]]:
+        """Return the oldest executions that the session has not confirmed, each with its number."""
         rows = self._database.execute("SELECT n, execution FROM untold ORDER BY n LIMIT ?", (limit,))
         return [(n, msgspec.json.decode(body)) for n, body in rows]
 
-    def told(self, last: int) -> None:
-        """Forget what the session has confirmed, up to a number."""
+    def confirm(self, last: int) -> None:
+        """Delete the executions that the session has confirmed, up to a number."""
         with self._writing():
             self._database.execute("DELETE FROM untold WHERE n <= ?", (last,))
 

@@ -327,7 +327,7 @@ class VenueBooking:
         )
 
     def _pay(self, amounts: Mapping[str, Decimal]) -> None:
-        """Take amounts of currencies off what is held beside the ledgers; at the beginning the account counts."""
+        """Subtract amounts from the outside cash; nothing before the venue's first account, which includes them."""
         outside = self.state.outside_cash
         if outside is not None:
             for currency, amount in amounts.items():
