@@ -237,7 +237,7 @@ def test_show_names_a_part_whose_import_hangs(part: Callable[..., Path]) -> None
 def test_check_names_the_call_that_hangs(place: str, method: str, part: Callable[..., Path]) -> None:
     path = part(**{place: "time.sleep(600)"})
     done = subprocess.run(
-        [*COMMAND, "check", str(path)],
+        [*COMMAND, "check", "--deadline", "15", str(path)],  # of all checks, most of which hang
         capture_output=True,
         text=True,
         check=False,
