@@ -111,7 +111,7 @@ def test_the_guard_looks_at_merged_files_too(backtest: Any, splits: Path) -> Non
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
-        (("--data", "a.foo"), "(known endings: .arrow, .csv, .db, .feather"),
+        (("--data", "a.foo"), "(known endings: .arrow, .csv, .db, .duckdb, .feather"),
         (("--data", "none.jsonl"), "none.jsonl: no such file"),
         (("--data", "bad.jsonl"), "bad.jsonl, line 2: ts: missing"),
         (("--data", "splits.jsonl", "--data", "bad.jsonl"), "bad.jsonl, line 2: ts: missing"),
