@@ -211,6 +211,7 @@ def chaos(session: nox.Session) -> None:
         "tests/chaos",
         *FUZZ,
         "tests/cli/test_odd_environments.py",
+        "tests/research/test_call.py",
         "-v",
         *amount,
         env=CACHED,

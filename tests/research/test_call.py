@@ -5,6 +5,7 @@ import logging
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ import pyarrow as pa
 import pytest
 from intuition_algorithms import SmaCross
 
-from intuition_core import IntuitionError, Message, Rejection, Signal, run_backtest
+from intuition_core import IntuitionError, Message, Rejection, Run, Signal, run_backtest
 from intuition_core.errors import PartFailed
 from intuition_core.research import BadArgument, NoPart
 
@@ -339,3 +340,21 @@ def test_nothing_is_printed_and_warnings_are_notes(capfd: pytest.CaptureFixture[
     assert capfd.readouterr() == ("", "")
     assert logging.getLogger("intuition_core").handlers == handlers
     assert "no events" in run_backtest(InTurn, data=[]).notes[-1]
+
+
+@pytest.mark.chaos  # it failed once in a whole run, and the cause is not known yet
+def test_runs_in_threads_do_not_mix() -> None:
+    results: dict[int, Run] = {}
+
+    def work(every: int) -> None:
+        results[every] = run_backtest(InTurn, data=EVENTS, params={"algorithm.every": every})
+
+    threads = [threading.Thread(target=work, args=(every,)) for every in (1, 2, 3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for every, run in results.items():
+        alone = run_backtest(InTurn, data=EVENTS, params={"algorithm.every": every})
+        assert run.decisions_sha256 == alone.decisions_sha256
+    assert len({run.decisions_sha256 for run in results.values()}) == 3
